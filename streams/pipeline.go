@@ -1,22 +1,43 @@
 package streams
 
-import "fmt"
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
 
 // Pipeline is a stateless Kafka-to-Kafka step: filter, map, route.
 type Pipeline struct {
 	Name  string
 	On    []Event // zero values
 	Emits []Event // zero values
-	// Step returns what an event becomes: nothing, one or many. It is pure.
+	// Step returns what an event becomes: nothing, one or many. It is pure; an
+	// error sends the event to the dead letters and the pipeline goes on.
 	Step func(Event) ([]Event, error)
 	// Transactional commits output and offsets in one Kafka transaction.
 	// Without it output is at least once, and its repeats drop at lanes.
 	Transactional bool
-
-	types []string
 }
 
-func (p Pipeline) inputs() []string { return p.types }
+// inputs are the wire names of what the pipeline reads.
+func (p Pipeline) inputs(v *Vocabulary) (types []string, errs []error) {
+	for _, e := range p.On {
+		f, ok := v.FactOf(e)
+		if !ok {
+			errs = append(errs, fmt.Errorf("pipeline %s reads %T, which is not registered", p.Name, e))
+			continue
+		}
+		types = append(types, f.Name)
+	}
+	return types, errs
+}
 
 func (t *Topology) ownPipeline(p Pipeline) (errs []error) {
 	for _, e := range p.Emits {
@@ -28,4 +49,222 @@ func (t *Topology) ownPipeline(p Pipeline) (errs []error) {
 		errs = append(errs, t.ownType("pipeline "+p.Name, p.Name, f)...)
 	}
 	return errs
+}
+
+// pipelineFan bounds the outputs of one input: a sequence is made of the
+// source's offset and the output's index.
+const pipelineFan = 1 << 16
+
+// pipe is a running pipeline.
+type pipe struct {
+	cfg   *Config
+	p     Pipeline
+	types []string
+	log   *slog.Logger
+}
+
+// RunPipeline runs one instance of a pipeline until ctx ends. Any number of
+// them share its input through a consumer group named after it.
+func RunPipeline(ctx context.Context, cfg Config, name string) error {
+	cfg.defaults()
+	n := slices.IndexFunc(cfg.Topology.Pipelines, func(p Pipeline) bool { return p.Name == name })
+	if n < 0 {
+		return fmt.Errorf("the topology has no pipeline %q", name)
+	}
+	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name)}
+	r.types, _ = r.p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
+	topics, err := r.prepare(ctx)
+	if err != nil {
+		return fmt.Errorf("pipeline %s: %w", name, err)
+	}
+	opts := slices.Concat(cfg.Client, []kgo.Opt{
+		kgo.ClientID(name), kgo.ConsumerGroup(name), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
+		kgo.SessionTimeout(9 * time.Second), kgo.HeartbeatInterval(2 * time.Second), kgo.RebalanceTimeout(15 * time.Second),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1), kgo.RequireStableFetchOffsets(),
+	})
+	if r.p.Transactional {
+		return r.transactional(ctx, opts)
+	}
+	return r.atLeastOnce(ctx, opts)
+}
+
+// prepare makes the topics and lists those to read.
+func (r *pipe) prepare(ctx context.Context) ([]string, error) {
+	cl, err := kgo.NewClient(r.cfg.Client...)
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	var in []string
+	all := []string{DeadTopic(r.p.Name)}
+	for _, t := range r.cfg.Topology.Topics() {
+		all = append(all, t.Name)
+	}
+	for _, n := range r.types {
+		if t, ok := r.cfg.Topology.Topic(n); ok && !slices.Contains(in, t.Name) {
+			in = append(in, t.Name)
+		}
+	}
+	forever := "-1"
+	return in, makeTopics(ctx, kadm.NewClient(cl), r.cfg.Partitions, r.cfg.Replication, map[string]*string{"retention.ms": &forever}, all...)
+}
+
+func (r *pipe) atLeastOnce(ctx context.Context, opts []kgo.Opt) error {
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
+	}
+	defer cl.CloseAllowingRebalance()
+	for {
+		f := cl.PollRecords(ctx, r.cfg.MaxBatch)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := f.Err(); err != nil {
+			return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
+		}
+		out, err := r.outputs(f)
+		if err != nil {
+			return err
+		}
+		// Not ctx: a record given up half-way would be overtaken by the next.
+		if err := cl.ProduceSync(context.WithoutCancel(ctx), out...).FirstErr(); err != nil {
+			return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
+		}
+		if err := cl.CommitRecords(context.WithoutCancel(ctx), f.Records()...); err != nil {
+			return fmt.Errorf("pipeline %s: offsets: %w", r.p.Name, err)
+		}
+		cl.AllowRebalance()
+	}
+}
+
+func (r *pipe) transactional(ctx context.Context, opts []kgo.Opt) error {
+	id := fmt.Sprintf("%s-%d", r.p.Name, r.cfg.Now().UnixNano()) // fencing is by group generation
+	s, err := kgo.NewGroupTransactSession(append(opts, kgo.TransactionalID(id), kgo.TransactionTimeout(30*time.Second))...)
+	if err != nil {
+		return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
+	}
+	defer s.CloseAllowingRebalance()
+	for {
+		f := s.PollRecords(ctx, r.cfg.MaxBatch)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := f.Err(); err != nil {
+			return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
+		}
+		out, err := r.outputs(f)
+		if err != nil {
+			return err
+		}
+		if err := s.Begin(); err != nil {
+			return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
+		}
+		err = s.ProduceSync(context.WithoutCancel(ctx), out...).FirstErr()
+		committed, endErr := s.End(context.WithoutCancel(ctx), kgo.TransactionEndTry(err == nil))
+		if endErr != nil {
+			return fmt.Errorf("pipeline %s: transaction: %w", r.p.Name, endErr)
+		}
+		if !committed { // aborted, and polled again from the old offsets
+			r.log.Warn("transaction aborted, its input is read again", "error", err)
+		}
+		s.AllowRebalance()
+	}
+}
+
+// outputs turns polled records into records to produce, in order.
+func (r *pipe) outputs(f kgo.Fetches) (out []*kgo.Record, err error) {
+	f.EachRecord(func(rec *kgo.Record) {
+		if err != nil {
+			return
+		}
+		var rs []*kgo.Record
+		if rs, err = r.output(rec); err == nil {
+			out = append(out, rs...)
+		}
+	})
+	return out, err
+}
+
+func (r *pipe) output(rec *kgo.Record) ([]*kgo.Record, error) {
+	in, err := ReadEnvelope(rec)
+	if err != nil {
+		return r.dead(rec, in, err), nil
+	}
+	if in.ReplayID != "" || !slices.Contains(r.types, in.Type) {
+		return nil, nil
+	}
+	f, _ := r.cfg.Topology.Vocabulary.Fact(in.Type)
+	e, err := f.Decode(in.Version, in.Data)
+	if err != nil {
+		if _, newer := err.(*NewerVersionError); newer {
+			return nil, fmt.Errorf("pipeline %s: %w", r.p.Name, err)
+		}
+		return r.dead(rec, in, err), nil
+	}
+	events, err := r.step(e)
+	if err == nil && len(events) >= pipelineFan {
+		err = fmt.Errorf("one event became %d: at most %d", len(events), pipelineFan-1)
+	}
+	var out []*kgo.Record
+	for i := 0; err == nil && i < len(events); i++ {
+		var o *kgo.Record
+		if o, err = r.record(rec, in, events[i], i); err == nil {
+			out = append(out, o)
+		}
+	}
+	if err != nil {
+		return r.dead(rec, in, err), nil
+	}
+	return out, nil
+}
+
+func (r *pipe) step(e Event) (out []Event, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("step panicked: %v", p)
+		}
+	}()
+	return r.p.Step(e)
+}
+
+// record makes an output's record. Its lane is the source's partition and its
+// sequence the source's offset, so a repeat drops; it knows no Prev, as it
+// keeps no state: a hole in a pipeline's output is not noticed downstream.
+func (r *pipe) record(rec *kgo.Record, in Envelope, e Event, index int) (*kgo.Record, error) {
+	if !slices.ContainsFunc(r.p.Emits, func(z Event) bool { return fmt.Sprintf("%T", z) == fmt.Sprintf("%T", e) }) {
+		return nil, fmt.Errorf("emitted %T, which it does not declare", e)
+	}
+	key := e.Key().String()
+	if err := CheckKey(key); err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > r.cfg.MaxEventBytes-2048 {
+		return nil, fmt.Errorf("output %T is %d bytes long, the broker takes %d", e, len(data), r.cfg.MaxEventBytes-2048)
+	}
+	f, _ := r.cfg.Topology.Vocabulary.FactOf(e)
+	t, _ := r.cfg.Topology.Topic(f.Name)
+	env := Envelope{ID: deriveID(in.ID, r.p.Name, strconv.Itoa(index)), Type: f.Name, Version: f.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
+		Correlation: in.Correlation, Causation: in.ID, Traceparent: in.Traceparent, Data: data,
+		Lane: Lane(fmt.Sprintf("%s/%s/%d", r.p.Name, rec.Topic, rec.Partition)), Seq: (rec.Offset+1)*pipelineFan + int64(index)}
+	return env.Record(t.Name, Partition(key, r.cfg.Partitions)), nil
+}
+
+// dead reports an input that the pipeline cannot use.
+func (r *pipe) dead(rec *kgo.Record, in Envelope, why error) []*kgo.Record {
+	from := fmt.Sprintf("%s/%d@%d", rec.Topic, rec.Partition, rec.Offset)
+	r.log.Error("input to the dead letters", "from", from, "reason", why)
+	body, err := json.Marshal(DeadLetter{Service: r.p.Name, Key: in.Key, Name: in.Type, ID: in.ID, From: from, Reason: why.Error()})
+	if err != nil {
+		return nil // strings always encode
+	}
+	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: "/" + r.p.Name, Time: r.cfg.Now(), Key: "pipeline",
+		Correlation: in.Correlation, Causation: in.ID, Traceparent: in.Traceparent, Data: body,
+		Lane: Lane(fmt.Sprintf("%s/%s/%d", r.p.Name, rec.Topic, rec.Partition)), Seq: (rec.Offset + 1) * pipelineFan}
+	return []*kgo.Record{env.Record(DeadTopic(r.p.Name), 0)}
 }

@@ -133,7 +133,7 @@ type Tx struct {
 	Effects   []PendingEffect
 	Done      []int64 // sequences of effects whose outcome is decided
 	Parked    []ParkedInput
-	Unparked  []int64
+	Unparked  []int64 // removed; applied before Parked
 	Replies   []Reply
 	Externals []ExternalID
 	Inputs    *InputRow

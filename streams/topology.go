@@ -78,7 +78,9 @@ func NewTopology(v *Vocabulary, services []Service, pipelines ...Pipeline) (*Top
 		errs = append(errs, t.checkService(s)...)
 	}
 	for _, p := range pipelines {
-		errs = append(errs, t.checkInputs("pipeline "+p.Name, p.inputs()...)...)
+		types, unknown := p.inputs(v)
+		errs = append(errs, unknown...)
+		errs = append(errs, t.checkInputs("pipeline "+p.Name, types...)...)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("the topology does not hold:\n%w", err)

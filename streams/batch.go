@@ -1,0 +1,302 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// input is one thing that a batch decides about.
+type input struct {
+	kind    InputKind
+	id      string
+	name    string
+	ver     int
+	body    []byte
+	origin  Origin
+	at      time.Time       // when it happened: an event's time, a timer's due
+	stream  StreamID        // of all but fresh events
+	key     string          // of a fresh event
+	rec     *kgo.Record     // of a fresh event
+	cmd     *pendingCommand // who waits for the answer
+	effect  int64           // sequence of the effect whose outcome it is
+	parked  *ParkedInput    // the row that is decided again
+	source  string          // of an event from outside, "" for a lane's
+	repeats bool            // an event from outside that was taken before
+}
+
+// batch collects inputs and what becomes of them: one transaction.
+type batch struct {
+	l       *lane
+	at      time.Time
+	inputs  []input
+	taken   int // records polled, skipped ones included
+	unpark  *unpark
+	again   bool             // a parked input failed again: those behind it stay
+	known   map[string]Reply // of commands decided before
+	tx      Tx
+	records []*kgo.Record
+	changed []StreamID
+	timers  map[TimerKey]*Timer // the last word on each; nil cancels
+	order   []TimerKey
+	rows    []InputEntry
+	replies []answer
+	done    []func(error)
+	info    BatchInfo
+}
+
+type answer struct {
+	cmd *pendingCommand
+	CommandReply
+}
+
+func (l *lane) newBatch() *batch {
+	return &batch{l: l, timers: map[TimerKey]*Timer{}, known: map[string]Reply{}}
+}
+
+func (b *batch) addCommand(c *pendingCommand) {
+	in := input{kind: CommandInput, id: c.ID, name: c.Name, body: c.Body, key: c.Key, cmd: c, at: b.l.i.cfg.Now(),
+		origin: Origin{Correlation: c.Correlation, Traceparent: c.Traceparent}}
+	if in.origin.Correlation == "" {
+		in.origin.Correlation = c.Key // a command without a saga begins, or joins, that of its key
+	}
+	if t, ok := b.l.i.plan.commands[c.Name]; ok {
+		in.stream = StreamID{t.decider.Name, c.Key}
+	}
+	b.inputs = append(b.inputs, in)
+}
+
+func (b *batch) addOutcome(o outcome) {
+	b.inputs = append(b.inputs, input{kind: OutcomeInput, id: deriveID(o.ID, "outcome"), name: o.Effect, body: o.body, stream: o.Stream,
+		effect: o.Seq, origin: o.Origin, at: o.at})
+}
+
+// addFetches takes polled records, or returns why the lane cannot go on.
+func (b *batch) addFetches(f kgo.Fetches) error {
+	l := b.l
+	var failed error
+	f.EachError(func(topic string, p int32, err error) {
+		var loss *kgo.ErrDataLoss
+		switch {
+		case errors.Is(err, kerr.OffsetOutOfRange), errors.As(err, &loss):
+			failed = l.halt(fmt.Sprintf("topic %s/%d no longer has offset %d, which the lane reads next: %v", topic, p, l.cur.Inputs[topic].Offset, err),
+				"Restore the topic's records, or start the service on a new store.")
+		case failed == nil:
+			failed = fmt.Errorf("fetching %s/%d: %w", topic, p, err)
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	f.EachPartition(func(p kgo.FetchTopicPartition) {
+		l.high[p.Topic] = p.HighWatermark
+		for _, r := range p.Records {
+			if failed == nil {
+				failed = b.addRecord(r)
+			}
+		}
+	})
+	return failed
+}
+
+// addRecord moves the cursor over a record, and takes it as an input unless it
+// is a repeat, a replay or nobody's business.
+func (b *batch) addRecord(r *kgo.Record) error {
+	l := b.l
+	pos := l.cur.Inputs[r.Topic]
+	if r.Offset < pos.Offset {
+		return nil
+	}
+	pos.Offset = r.Offset + 1
+	l.cur.Inputs[r.Topic] = pos
+	l.lastRead = r.Timestamp
+	b.taken++
+	if r.Attrs.IsControl() {
+		return nil
+	}
+	key := string(r.Key)
+	if err := CheckKey(key); err != nil {
+		return b.misplaced(r, err.Error())
+	}
+	if p := Partition(key, l.i.cfg.Partitions); p != l.o.part {
+		return b.misplaced(r, fmt.Sprintf("key belongs to partition %d, not %d: the producer must hash with murmur2", p, l.o.part))
+	}
+	e, err := ReadEnvelope(r)
+	if err != nil {
+		return b.misplaced(r, err.Error())
+	}
+	if e.ReplayID != "" {
+		return nil
+	}
+	in := input{kind: EventInput, id: e.ID, name: e.Type, ver: e.Version, body: e.Data, key: key, rec: r, at: e.Time,
+		origin: Origin{Correlation: e.Correlation, Causation: e.Causation, Traceparent: e.Traceparent}}
+	if e.Lane == "" {
+		if in.source = e.Source; in.source == "" {
+			in.source = "unknown"
+		}
+	} else if skip, err := l.repeated(r, &e); skip || err != nil {
+		b.info.Repeats++
+		return err
+	}
+	if len(l.i.plan.byType[e.Type]) > 0 {
+		b.inputs = append(b.inputs, in)
+	}
+	return nil
+}
+
+// repeated tells whether a record was taken before, by the highest sequence
+// seen from its lane on its topic; a hole before it halts the lane.
+func (l *lane) repeated(r *kgo.Record, e *Envelope) (bool, error) {
+	src := Source{r.Topic, e.Lane}
+	seen, known := l.cur.Seen[src]
+	if e.Seq <= seen {
+		return true, nil
+	}
+	// A lane that began with the topic's end has not seen what came before.
+	if e.Prev > seen && (known || l.i.plan.starts[r.Topic] == All) {
+		return false, l.halt(fmt.Sprintf("%s/%d@%d is number %d of lane %s and follows %d there, but the last one seen is %d: events are missing", r.Topic, r.Partition, r.Offset, e.Seq, e.Lane, e.Prev, seen),
+			"Find out what the broker lost; publish the missing events again from the producer's store, then restart this service.")
+	}
+	l.cur.Seen[src] = e.Seq
+	return false, nil
+}
+
+// step decides, commits, publishes and forgets.
+func (l *lane) step(ctx context.Context, b *batch) error {
+	began := l.i.cfg.Now()
+	if err := l.i.hooks.at(PointPolled, l.name); err != nil {
+		return err
+	}
+	b.at = began
+	if b.at.Before(l.cur.Clock) {
+		b.at = l.cur.Clock // never back within a lane
+	}
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	for n := range b.inputs {
+		if err := b.take(&b.inputs[n]); err != nil {
+			return err
+		}
+	}
+	if b.empty() {
+		l.stale = l.stale || b.taken > 0
+		return b.finish(ctx)
+	}
+	if err := b.assemble(); err != nil {
+		return err
+	}
+	if err := l.i.hooks.at(PointDecided, l.name); err != nil {
+		return err
+	}
+	b.info.Decide = l.i.cfg.Now().Sub(began)
+	if err := l.i.store.Commit(ctx, l.o.part, &b.tx); err != nil {
+		b.end(err)
+		l.i.hooks.laneEvent(LaneEvent{Service: l.i.plan.service, Lane: l.o.part, What: LaneConflict, Err: err})
+		return fmt.Errorf("commit of lane %s: %w", l.name, err)
+	}
+	l.cur.Rev++
+	l.stale = false
+	b.info.Commit = l.i.cfg.Now().Sub(began) - b.info.Decide
+	b.end(nil)
+	if err := l.i.hooks.at(PointCommitted, l.name); err != nil {
+		return err
+	}
+	l.committed = l.i.cfg.Now()
+	b.answer() // the transaction holds the replies; the log need not have the events yet
+	err := l.pub.publish(ctx, b.records, l.cur.LastSeq, func() error { return l.i.hooks.at(PointPublishing, l.name) })
+	if err != nil {
+		return err
+	}
+	if err := l.i.hooks.at(PointPublished, l.name); err != nil {
+		return err
+	}
+	return b.finish(ctx)
+}
+
+// empty tells whether there is nothing to store but the cursor.
+func (b *batch) empty() bool {
+	return len(b.rows) == 0 && len(b.records) == 0 && len(b.tx.Replies) == 0
+}
+
+// assemble completes the transaction.
+func (b *batch) assemble() error {
+	l := b.l
+	for _, id := range b.changed {
+		e := l.states.get(id)
+		if e.version == e.stored {
+			continue
+		}
+		d := l.i.plan.deciders[id.Decider]
+		state, err := d.encode(e.value)
+		if err != nil {
+			return l.halt(fmt.Sprintf("the state of %s %q cannot be encoded: %v", id.Decider, id.Key, err), "Keep in the state only what JSON can hold.")
+		}
+		b.tx.Snapshots = append(b.tx.Snapshots, Snapshot{Stream: id, Version: e.version, Prev: e.stored, StateVersion: d.StateVersion, State: state})
+		e.stored = e.version
+	}
+	for _, k := range b.order {
+		b.tx.Cancel = append(b.tx.Cancel, k)
+		if t := b.timers[k]; t != nil {
+			b.tx.Timers = append(b.tx.Timers, *t)
+		}
+	}
+	l.cur.Clock = b.at
+	l.cur.Published = l.pub.mark.Load()
+	b.tx.Cursor = l.cur
+	if len(b.rows) > 0 {
+		b.tx.Inputs = &InputRow{Rev: l.cur.Rev + 1, At: b.at, Entries: EncodeInputs(b.rows)}
+	}
+	return nil
+}
+
+func (b *batch) end(err error) {
+	for _, f := range b.done {
+		f(err)
+	}
+}
+
+func (b *batch) answer() {
+	for _, a := range b.replies {
+		a.cmd.reply <- a.CommandReply
+	}
+	b.replies = nil
+}
+
+// finish starts what the commit asked for and forgets the rest.
+func (b *batch) finish(ctx context.Context) error {
+	l := b.l
+	b.answer()
+	l.effects.committed(b.tx.Effects, b.tx.Done)
+	for i := range b.tx.Timers {
+		l.timers.noticed(b.tx.Timers[i].Due)
+	}
+	if l.timers.reload {
+		if err := l.timers.load(ctx, l); err != nil {
+			return err
+		}
+	}
+	l.states.trim()
+	b.reportBatch()
+	if b.unpark != nil {
+		b.unpark.reply <- unparked{left: l.parked[b.unpark.stream]}
+	}
+	return nil
+}
+
+func (b *batch) reportBatch() {
+	if len(b.l.i.hooks.batch) == 0 || len(b.rows) == 0 {
+		return
+	}
+	for i := range b.info.Inputs {
+		b.info.Inputs[i].Age += b.info.Decide + b.info.Commit
+	}
+	b.info.Service, b.info.Lane = b.l.i.plan.service, b.l.o.part
+	for _, h := range b.l.i.hooks.batch {
+		h.OnBatch(b.info)
+	}
+}

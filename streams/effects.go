@@ -1,0 +1,184 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// outcome is a definite answer, on its way into the lane.
+type outcome struct {
+	PendingEffect
+	body []byte
+	at   time.Time
+}
+
+// effectRunner makes a lane's outside calls: one at a time per stream, in the
+// order of the intents, until the answer is definite. Its fields belong to the
+// lane's goroutine.
+type effectRunner struct {
+	l        *lane
+	ctx      context.Context // of the lane's life: an interrupted call is made again, with its key
+	queues   map[StreamID][]PendingEffect
+	streams  map[int64]StreamID
+	outcomes chan outcome
+	slots    chan struct{} // bounds the calls at once
+}
+
+// callsAtOnce bounds the outside calls that a lane makes at the same time.
+const callsAtOnce = 64
+
+func newEffectRunner(l *lane, ctx context.Context) *effectRunner {
+	return &effectRunner{l: l, ctx: ctx, queues: map[StreamID][]PendingEffect{}, streams: map[int64]StreamID{},
+		outcomes: make(chan outcome), slots: make(chan struct{}, callsAtOnce)}
+}
+
+func (r *effectRunner) pending() int { return len(r.streams) }
+
+func (r *effectRunner) load(ctx context.Context) error {
+	const page = 500
+	for after := int64(0); ; {
+		rows, err := r.l.i.store.Effects(ctx, r.l.o.part, after, page)
+		if err != nil {
+			return fmt.Errorf("pending effects of lane %s: %w", r.l.name, err)
+		}
+		r.committed(rows, nil)
+		if len(rows) < page {
+			return nil
+		}
+		after = rows[len(rows)-1].Seq
+	}
+}
+
+// committed takes new intents on and lets go of those whose outcome is stored.
+func (r *effectRunner) committed(added []PendingEffect, done []int64) {
+	for _, seq := range done {
+		id, ok := r.streams[seq]
+		if !ok {
+			continue
+		}
+		delete(r.streams, seq)
+		r.queues[id] = r.queues[id][1:] // one at a time: it is the head
+		if len(r.queues[id]) == 0 {
+			delete(r.queues, id)
+		} else {
+			r.start(r.queues[id][0])
+		}
+	}
+	for _, p := range added {
+		r.streams[p.Seq] = p.Stream
+		r.queues[p.Stream] = append(r.queues[p.Stream], p)
+		if len(r.queues[p.Stream]) == 1 {
+			r.start(p)
+		}
+	}
+}
+
+func (r *effectRunner) start(p PendingEffect) {
+	r.l.wg.Go(func() { r.run(p) })
+}
+
+// run asks until the answer is definite, and hands it to the lane.
+func (r *effectRunner) run(p PendingEffect) {
+	i := r.l.i
+	if err := i.hooks.at(PointEffectAsked, r.l.name); err != nil {
+		return
+	}
+	for n := 1; ; n++ {
+		body, err := r.attempt(p, n)
+		if r.ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			if i.hooks.at(PointEffectDone, r.l.name) != nil {
+				return
+			}
+			select {
+			case r.outcomes <- outcome{p, body, i.cfg.Now()}:
+			case <-r.ctx.Done():
+			}
+			return
+		}
+		if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+			n-- // not asked at all
+		} else if n == 1 || n%10 == 0 {
+			i.log.Warn("outside call in doubt, asking again", "effect", p.Effect, "attempt", n, "error", err,
+				"correlation", p.Origin.Correlation, "trace", p.Origin.Traceparent)
+		}
+		if !sleep(r.ctx, backoff(n, 100*time.Millisecond, 5*time.Second)) {
+			return
+		}
+	}
+}
+
+// attempt makes one call within its time limit, through the breaker.
+func (r *effectRunner) attempt(p PendingEffect, n int) (body []byte, err error) {
+	t, ok := r.l.i.plan.target(p.Stream, OutcomeInput, p.Effect)
+	if !ok {
+		return nil, fmt.Errorf("%s no longer declares effect %q, but an intent of it is stored: deploy the version that does", p.Stream.Decider, p.Effect)
+	}
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-r.ctx.Done():
+		return nil, r.ctx.Err()
+	}
+	e := t.reaction.effect
+	return r.l.i.breakers.of(e.endpoint).Execute(func() ([]byte, error) {
+		ctx, cancel := context.WithTimeout(r.ctx, e.limit)
+		defer cancel()
+		tp, done := p.Origin.Traceparent, func(error) {}
+		if h := r.l.i.hooks.effect; h != nil {
+			tp, done = h.OnEffect(Attempt{Service: r.l.i.plan.service, Effect: p.Effect, Endpoint: e.endpoint, Number: n, Origin: p.Origin})
+		}
+		body, err := call(withTraceparent(ctx, tp), e, r.l.i.cfg.Transports, p)
+		done(err)
+		return body, err
+	})
+}
+
+// call runs the effect; a panic in it is a failed attempt like any other.
+func call(ctx context.Context, e *effect, t Transports, p PendingEffect) (body []byte, err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("effect %s panicked: %v", e.name, x)
+		}
+	}()
+	return e.run(ctx, t, p.Key, p.Body)
+}
+
+// breakers holds one circuit breaker per endpoint, shared by a service's lanes.
+type breakers struct {
+	service string
+	hook    HookEffect
+	mu      sync.Mutex
+	m       map[string]*gobreaker.CircuitBreaker[[]byte]
+}
+
+func newBreakers(service string, hook HookEffect) *breakers {
+	return &breakers{service: service, hook: hook, m: map[string]*gobreaker.CircuitBreaker[[]byte]{}}
+}
+
+func (b *breakers) of(endpoint string) *gobreaker.CircuitBreaker[[]byte] {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c := b.m[endpoint]; c != nil {
+		return c
+	}
+	c := gobreaker.NewCircuitBreaker[[]byte](gobreaker.Settings{
+		Name: endpoint, MaxRequests: 1, Timeout: 2 * time.Second,
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 10 },
+		IsSuccessful: func(err error) bool { return err == nil || errors.Is(err, context.Canceled) }, // cancelled by us, not by them
+		OnStateChange: func(name string, _, to gobreaker.State) {
+			if b.hook != nil {
+				b.hook.OnBreaker(b.service, name, to.String())
+			}
+		},
+	})
+	b.m[endpoint] = c
+	return c
+}

@@ -1,0 +1,96 @@
+package streams
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+)
+
+// InputEntry is one input of a batch's row: where the record lies, or, for
+// what no log keeps, the input itself.
+type InputEntry struct {
+	Kind    InputKind
+	Topic   string // of an event; empty for a retried parked input, which has a body
+	Offset  int64
+	Stream  StreamID // of all but fresh events
+	Name    string
+	ID      string
+	TypeVer int
+	Body    []byte
+	Origin  Origin
+}
+
+var kindCodes = []InputKind{EventInput, CommandInput, TimerInput, OutcomeInput}
+
+// EncodeInputs packs a batch's inputs, in the order of their decisions.
+func EncodeInputs(in []InputEntry) []byte {
+	b := make([]byte, 0, 16+8*len(in))
+	b = append(b, 1) // format
+	b = binary.AppendUvarint(b, uint64(len(in)))
+	topics := map[string]int{}
+	for i := range in {
+		e := &in[i]
+		b = append(b, byte(slices.Index(kindCodes, e.Kind)))
+		if e.Kind == EventInput && e.Body == nil {
+			n, ok := topics[e.Topic]
+			if !ok {
+				n = len(topics)
+				topics[e.Topic] = n
+			}
+			b = binary.AppendUvarint(b, uint64(n+1))
+			if !ok {
+				b = appendBytes(b, e.Topic)
+			}
+			b = binary.AppendUvarint(b, uint64(e.Offset))
+			continue
+		}
+		b = append(b, 0)
+		for _, s := range []string{e.Stream.Decider, e.Stream.Key, e.Name, e.ID, e.Origin.Correlation, e.Origin.Causation, e.Origin.Traceparent} {
+			b = appendBytes(b, s)
+		}
+		b = binary.AppendUvarint(b, uint64(e.TypeVer))
+		b = appendBytes(b, e.Body)
+	}
+	return b
+}
+
+// DecodeInputs unpacks a row's inputs.
+func DecodeInputs(b []byte) ([]InputEntry, error) {
+	if len(b) == 0 || b[0] != 1 {
+		return nil, fmt.Errorf("a row of inputs has an unknown format")
+	}
+	d := decoder{b: b[1:]}
+	n := d.uvarint()
+	var out []InputEntry
+	var topics []string
+	for ; n > 0 && d.err == nil; n-- {
+		if len(d.b) == 0 || int(d.b[0]) >= len(kindCodes) {
+			d.fail()
+			break
+		}
+		e := InputEntry{Kind: kindCodes[d.b[0]]}
+		d.b = d.b[1:]
+		switch t := int(d.uvarint()); {
+		case t == 0:
+			e.Stream = StreamID{d.str(), d.str()}
+			e.Name, e.ID = d.str(), d.str()
+			e.Origin = Origin{d.str(), d.str(), d.str()}
+			e.TypeVer = int(d.uvarint())
+			e.Body = d.bytes()
+		default:
+			if t == len(topics)+1 {
+				topics = append(topics, d.str())
+			}
+			if t > len(topics) {
+				d.fail()
+				break
+			}
+			e.Topic, e.Offset = topics[t-1], int64(d.uvarint())
+		}
+		out = append(out, e)
+	}
+	if d.err != nil {
+		return nil, fmt.Errorf("a row of inputs is damaged: %w", d.err)
+	}
+	return out, nil
+}

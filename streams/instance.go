@@ -1,0 +1,263 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Config is what an instance of a service runs with. Fields marked with a
+// default may be left zero.
+type Config struct {
+	Topology    *Topology
+	Client      []kgo.Opt // seed brokers; dialer, SASL, TLS
+	Partitions  int32     // of every topic of the platform, for good
+	Replication int16     // of topics made at start; default 1
+	Commands    *Commands // nil: the service takes no commands
+	Transports  Transports
+	Hooks       []Hook
+	Log         *slog.Logger     // default: discards
+	Now         func() time.Time // default: time.Now
+
+	MaxBatch      int // inputs decided in one transaction; default 1,000
+	MaxEventBytes int // of a record, headers and key included; default 900,000
+	MaxParked     int // parked inputs at which a lane pauses; default 10,000
+	MaxEffects    int // pending effects at which a lane takes no more inputs; default 1,000
+	StateCache    int // states kept decoded, per lane; default 10,000
+
+	ReplyTTL time.Duration // how long replies and external ids tell repeats; default 24 h
+}
+
+func (c *Config) defaults() {
+	set := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	set(&c.MaxBatch, 1000)
+	set(&c.MaxEventBytes, 900_000)
+	set(&c.MaxParked, 10_000)
+	set(&c.MaxEffects, 1000)
+	set(&c.StateCache, 10_000)
+	if c.Replication == 0 {
+		c.Replication = 1
+	}
+	if c.ReplyTTL == 0 {
+		c.ReplyTTL = 24 * time.Hour
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Commands == nil {
+		c.Commands = NewCommands()
+	}
+}
+
+// Instance is one running copy of a service. Any number of them share the
+// service's lanes through a consumer group.
+type Instance struct {
+	cfg      Config
+	plan     *plan
+	store    Store
+	info     StoreInfo
+	hooks    hooks
+	log      *slog.Logger
+	breakers *breakers
+
+	mu    sync.Mutex
+	lanes map[int32]*owner
+}
+
+// NewInstance prepares an instance of a service on its event store. It does no
+// I/O; the store remains the caller's to close, after Run has returned.
+func NewInstance(cfg Config, service string, store Store) (*Instance, error) {
+	cfg.defaults()
+	s, ok := cfg.Topology.Service(service)
+	if !ok {
+		return nil, fmt.Errorf("the topology has no service %q", service)
+	}
+	if cfg.Partitions < 1 {
+		return nil, fmt.Errorf("service %s: Partitions is %d: set the platform's partition count", service, cfg.Partitions)
+	}
+	i := &Instance{cfg: cfg, plan: newPlan(cfg.Topology, s), store: store, hooks: sortHooks(cfg.Hooks),
+		log: cfg.Log.With("service", service), lanes: map[int32]*owner{}}
+	i.breakers = newBreakers(service, i.hooks.effect)
+	return i, nil
+}
+
+// drainTime bounds how long an instance that stops waits for its lanes.
+const drainTime = 8 * time.Second
+
+// Run joins the service's group and works on the lanes that it is given, until
+// ctx ends; then it drains and leaves. It returns an error if it cannot start.
+func (i *Instance) Run(ctx context.Context) error {
+	var err error
+	if i.info, err = i.store.Info(ctx, i.cfg.Partitions); err != nil {
+		return fmt.Errorf("service %s: event store: %w", i.plan.service, err)
+	}
+	if err = prepareTopics(ctx, &i.cfg, i.plan, i.info); err != nil {
+		return fmt.Errorf("service %s: %w", i.plan.service, err)
+	}
+	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	group, err := kgo.NewClient(slices.Concat(i.cfg.Client, []kgo.Opt{
+		kgo.ClientID(i.plan.service + "-lanes"),
+		kgo.ConsumerGroup(i.plan.service),
+		kgo.ConsumeTopics(LaneTopic(i.plan.service)),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.DisableAutoCommit(),
+		// The lane topic is empty; its records, were there any, mean nothing.
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
+		kgo.FetchMaxWait(5 * time.Second),
+		// franz-go's 45 s would block a dead member's lanes for as long.
+		kgo.SessionTimeout(9 * time.Second), kgo.HeartbeatInterval(2 * time.Second), kgo.RebalanceTimeout(15 * time.Second),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.assigned(hard, parts(m)) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.release(parts(m), true) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.release(parts(m), false) }),
+	})...)
+	if err != nil {
+		return fmt.Errorf("service %s: %w", i.plan.service, err)
+	}
+	mirrored := i.mirror(ctx)
+	<-ctx.Done()
+	stopKill := time.AfterFunc(drainTime, kill)
+	defer stopKill.Stop()
+	i.release(i.owned(), true)
+	group.CloseAllowingRebalance() // leaves the group, so that others take over at once
+	i.release(i.owned(), true)     // what was assigned meanwhile
+	<-mirrored
+	return nil
+}
+
+func parts(m map[string][]int32) (out []int32) {
+	for _, ps := range m {
+		out = append(out, ps...)
+	}
+	return out
+}
+
+func (i *Instance) owned() (out []int32) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for p := range i.lanes {
+		out = append(out, p)
+	}
+	return out
+}
+
+func (i *Instance) assigned(hard context.Context, ps []int32) {
+	for _, p := range ps {
+		o := newOwner(i, hard, p)
+		i.mu.Lock()
+		old := i.lanes[p]
+		i.lanes[p] = o
+		i.mu.Unlock()
+		if old != nil { // fenced and never revoked
+			old.kill()
+			<-old.done
+		}
+		go o.run()
+	}
+}
+
+// release stops lanes and waits for them; drain lets a lane finish its batch
+// and its acknowledgements first.
+func (i *Instance) release(ps []int32, drain bool) {
+	var stopping []*owner
+	i.mu.Lock()
+	for _, p := range ps {
+		if o := i.lanes[p]; o != nil {
+			stopping = append(stopping, o)
+			delete(i.lanes, p)
+		}
+	}
+	i.mu.Unlock()
+	for _, o := range stopping {
+		if drain {
+			o.stop()
+		} else {
+			o.kill()
+		}
+	}
+	for _, o := range stopping {
+		<-o.done
+	}
+}
+
+// LaneStatus tells how a lane of this instance is.
+type LaneStatus struct {
+	Service string
+	Lane    int32
+	State   LaneChange // claimed, reloaded, fenced or halted; empty while it is being claimed
+	Err     error      // why it is halted, or what it waits for
+	Offsets map[string]int64
+}
+
+// Lanes tells how the lanes are that this instance owns now.
+func (i *Instance) Lanes() []LaneStatus {
+	i.mu.Lock()
+	owners := make([]*owner, 0, len(i.lanes))
+	for _, o := range i.lanes {
+		owners = append(owners, o)
+	}
+	i.mu.Unlock()
+	out := make([]LaneStatus, 0, len(owners))
+	for _, o := range owners {
+		out = append(out, o.status())
+	}
+	slices.SortFunc(out, func(a, b LaneStatus) int { return int(a.Lane - b.Lane) })
+	return out
+}
+
+// ErrNotOwned says that this instance does not own the lane of a key.
+var ErrNotOwned = errors.New("this instance does not own the key's lane: ask the one that does")
+
+// RetryParked decides a parked key's inputs again, in their order, until one
+// fails. It tells how many are left.
+func (i *Instance) RetryParked(ctx context.Context, stream StreamID) (left int, err error) {
+	for before := 0; ; before = left {
+		left, err = i.parkedRequest(ctx, stream, false)
+		if err != nil || left == 0 || left == before {
+			return left, err
+		}
+	}
+}
+
+// DropParked drops the input that a key is parked behind and retries the rest.
+func (i *Instance) DropParked(ctx context.Context, stream StreamID) (left int, err error) {
+	return i.parkedRequest(ctx, stream, true)
+}
+
+func (i *Instance) parkedRequest(ctx context.Context, stream StreamID, drop bool) (int, error) {
+	i.mu.Lock()
+	o := i.lanes[Partition(stream.Key, i.cfg.Partitions)]
+	i.mu.Unlock()
+	if o == nil {
+		return 0, ErrNotOwned
+	}
+	req := &unpark{stream: stream, drop: drop, reply: make(chan unparked, 1)}
+	select {
+	case o.unparks <- req:
+	case <-o.done:
+		return 0, ErrNotOwned
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	select {
+	case r := <-req.reply:
+		return r.left, r.err
+	case <-o.done:
+		return 0, ErrNotOwned
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,153 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// HaltError is a lane that stopped because something cannot be proven in
+// order. It stays stopped until a person has applied the cure.
+type HaltError struct {
+	Lane Lane
+	What string
+	Cure string
+}
+
+func (e *HaltError) Error() string {
+	return fmt.Sprintf("lane %s halted: %s. %s", e.Lane, e.What, e.Cure)
+}
+
+// owner holds one assigned lane: it claims it once, and lives it again from the
+// store after every failure, for as long as the cursor says that it is ours.
+type owner struct {
+	i       *Instance
+	part    int32
+	hard    context.Context // ends what must end now: store calls, waits for acks
+	kill    context.CancelFunc
+	soft    context.Context // asks the loop to stop between two batches
+	stop    context.CancelFunc
+	done    chan struct{}
+	unparks chan *unpark
+	poison  map[string]string // inputs whose evolve failed: reason by id and decider
+
+	mu    sync.Mutex
+	state LaneStatus
+}
+
+func newOwner(i *Instance, parent context.Context, part int32) *owner {
+	o := &owner{i: i, part: part, done: make(chan struct{}), unparks: make(chan *unpark), poison: map[string]string{}}
+	o.hard, o.kill = context.WithCancel(parent)
+	o.soft, o.stop = context.WithCancel(o.hard)
+	o.state = LaneStatus{Service: i.plan.service, Lane: part}
+	return o
+}
+
+func (o *owner) status() LaneStatus {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := o.state
+	s.Offsets = cloneMap(s.Offsets)
+	return s
+}
+
+func (o *owner) report(what LaneChange, err error) {
+	o.mu.Lock()
+	o.state.State, o.state.Err = what, err
+	o.mu.Unlock()
+	o.i.hooks.laneEvent(LaneEvent{Service: o.i.plan.service, Lane: o.part, What: what, Err: err})
+}
+
+func (o *owner) setOffsets(in map[string]Position) {
+	m := make(map[string]int64, len(in))
+	for t, p := range in {
+		m[t] = p.Offset
+	}
+	o.mu.Lock()
+	o.state.Offsets = m
+	o.mu.Unlock()
+}
+
+// run owns the lane until it is stopped, fenced or halted.
+func (o *owner) run() {
+	defer close(o.done)
+	defer o.kill()
+	log := o.i.log.With("lane", o.part)
+	cur, err := o.retry(func() (*Cursor, error) { return o.i.store.Claim(o.hard, o.part) })
+	if err != nil {
+		return
+	}
+	o.report(LaneClaimed, nil)
+	epoch := cur.Epoch
+	for failures := 0; ; failures++ {
+		began := o.i.cfg.Now()
+		err = o.life(cur)
+		var halt *HaltError
+		switch {
+		case o.soft.Err() != nil:
+			o.report(LaneReleased, nil)
+			return
+		case errors.As(err, &halt):
+			log.Error("lane halted", "error", err)
+			o.report(LaneHalted, err)
+			<-o.soft.Done()
+			return
+		}
+		if o.i.cfg.Now().Sub(began) > time.Minute {
+			failures = 0
+		}
+		log.Warn("lane starts again from its store", "error", err)
+		o.report(LaneReloaded, err)
+		if !sleep(o.soft, backoff(failures, 20*time.Millisecond, 5*time.Second)) {
+			return
+		}
+		if cur, err = o.retry(func() (*Cursor, error) { return o.i.store.Cursor(o.hard, o.part) }); err != nil {
+			return
+		}
+		if cur.Epoch != epoch {
+			// Never claim again here: two owners that do so make a war.
+			log.Warn("lane is another's now, waiting for the group", "epoch", cur.Epoch, "ours", epoch)
+			o.report(LaneFenced, ErrFenced)
+			return
+		}
+	}
+}
+
+// retry repeats a store call until it succeeds or the lane is to stop: store
+// trouble never parks and never drops anything, the lane waits.
+func (o *owner) retry(f func() (*Cursor, error)) (*Cursor, error) {
+	for n := 0; ; n++ {
+		c, err := f()
+		if err == nil {
+			return c, nil
+		}
+		o.i.log.Warn("event store does not answer, trying again", "lane", o.part, "error", err)
+		o.report(LaneReloaded, err)
+		if !sleep(o.soft, backoff(n, 50*time.Millisecond, 5*time.Second)) {
+			return nil, err
+		}
+	}
+}
+
+// backoff doubles from base to limit, and takes off up to half at random.
+func backoff(n int, base, limit time.Duration) time.Duration {
+	d := limit
+	if n < 16 {
+		d = min(base<<n, limit)
+	}
+	return d - rand.N(d/2+1)
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

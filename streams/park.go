@@ -1,0 +1,157 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// ParkedType and MisplacedType are the runtime's own reports on a service's
+// dead-letter topic. The store's rows are the truth.
+const (
+	ParkedType    = "weir.parked"
+	MisplacedType = "weir.misplaced"
+)
+
+// DeadLetter is the data of a report.
+type DeadLetter struct {
+	Service string    `json:"service"`
+	Decider string    `json:"decider,omitempty"`
+	Key     string    `json:"key,omitempty"`
+	Kind    InputKind `json:"kind,omitempty"`
+	Name    string    `json:"name,omitempty"`
+	ID      string    `json:"id,omitempty"`
+	From    string    `json:"from"`
+	Reason  string    `json:"reason"`
+}
+
+// park keeps an input that failed, or waits behind one that did. A reason
+// makes it a failure, which is also reported on the dead-letter topic.
+func (b *batch) park(in *input, stream StreamID, reason, stack string) error {
+	l := b.l
+	from := string(in.kind) + " " + in.id
+	if in.rec != nil {
+		from = fmt.Sprintf("%s/%d@%d", in.rec.Topic, in.rec.Partition, in.rec.Offset)
+	} else if in.parked != nil {
+		from = in.parked.From
+	}
+	row := ParkedInput{Seq: b.nextRow(), Stream: stream, Kind: in.kind, ID: in.id, Name: in.name, TypeVer: in.ver,
+		Body: slices.Clone(in.body), Origin: in.origin, From: from, At: b.at, Reason: reason, Stack: stack}
+	if in.parked != nil { // it failed again: same place in the key's order
+		row.Seq, row.At = in.parked.Seq, in.parked.At
+		b.tx.Unparked = slices.DeleteFunc(b.tx.Unparked, func(s int64) bool { return s == row.Seq })
+		b.tx.Unparked = append(b.tx.Unparked, row.Seq)
+		b.again = true
+	}
+	b.tx.Parked = append(b.tx.Parked, row)
+	l.parked[stream]++
+	l.nParked++
+	if in.cmd != nil {
+		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyParked, Body: rejection("parked", "the decision failed and waits for a person: %s", reason)}})
+	}
+	if reason == "" {
+		return nil
+	}
+	l.i.log.Error("key parked", "decider", stream.Decider, "key", stream.Key, "input", in.name, "from", from, "reason", reason,
+		"correlation", in.origin.Correlation, "trace", in.origin.Traceparent)
+	return b.dead(stream.Key, l.partOf(stream.Key), ParkedType, in.origin, in.id, DeadLetter{Service: l.i.plan.service, Decider: stream.Decider, Key: stream.Key,
+		Kind: in.kind, Name: in.name, ID: in.id, From: from, Reason: reason})
+}
+
+func (l *lane) partOf(key string) int32 { return Partition(key, l.i.cfg.Partitions) }
+
+// misplaced reports a record that belongs to no stream of the lane. It parks
+// nobody.
+func (b *batch) misplaced(r *kgo.Record, reason string) error {
+	l := b.l
+	from := fmt.Sprintf("%s/%d@%d", r.Topic, r.Partition, r.Offset)
+	l.i.log.Error("record misplaced", "from", from, "reason", reason)
+	l.i.hooks.laneEvent(LaneEvent{Service: l.i.plan.service, Lane: l.o.part, What: LaneMisplaced, Err: fmt.Errorf("%s: %s", from, reason)})
+	return b.dead("misplaced", l.o.part, MisplacedType, Origin{Correlation: from}, from, DeadLetter{Service: l.i.plan.service, From: from, Reason: reason})
+}
+
+func (b *batch) dead(key string, partition int32, typ string, o Origin, cause string, d DeadLetter) error {
+	body, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("report of a dead letter: %w", err)
+	}
+	at := b.at
+	if at.IsZero() { // reported while polling, before the batch has its time
+		at = b.l.i.cfg.Now()
+	}
+	env := Envelope{ID: deriveID(cause, typ, b.l.i.plan.service, d.Decider), Type: typ, Version: 1, Source: "/" + b.l.i.plan.service, Time: at, Key: key,
+		Correlation: o.Correlation, Causation: cause, Traceparent: o.Traceparent, Data: body}
+	r := b.number(&env, DeadTopic(b.l.i.plan.service), partition)
+	b.tx.Events = append(b.tx.Events, StoredEvent{Seq: env.Seq, Type: typ, TypeVer: 1, Topic: r.Topic, Partition: partition, Key: key, Record: packRecord(r)})
+	return nil
+}
+
+// unpark asks the owning lane to decide a key's parked inputs again.
+type unpark struct {
+	stream StreamID
+	drop   bool
+	reply  chan unparked
+}
+
+type unparked struct {
+	left int
+	err  error
+}
+
+func (l *lane) unparkOne(stream StreamID) {
+	l.nParked--
+	if l.parked[stream]--; l.parked[stream] <= 0 {
+		delete(l.parked, stream)
+	}
+}
+
+func (l *lane) loadParked(ctx context.Context) error {
+	const page = 1000
+	for after := int64(0); ; {
+		rows, err := l.i.store.Parked(ctx, l.o.part, StreamID{}, after, page)
+		if err != nil {
+			return fmt.Errorf("parked inputs of lane %s: %w", l.name, err)
+		}
+		for _, r := range rows {
+			l.parked[r.Stream]++
+			l.nParked++
+			after = r.Seq
+		}
+		if len(rows) < page {
+			return nil
+		}
+	}
+}
+
+// addParked takes a parked key's rows as the batch's inputs.
+func (b *batch) addParked(ctx context.Context, u *unpark) error {
+	l := b.l
+	rows, err := l.i.store.Parked(ctx, l.o.part, u.stream, 0, l.i.cfg.MaxBatch)
+	if err != nil {
+		return fmt.Errorf("parked inputs of %s %q: %w", u.stream.Decider, u.stream.Key, err)
+	}
+	if len(rows) == 0 || l.i.plan.deciders[u.stream.Decider] == nil {
+		u.reply <- unparked{err: fmt.Errorf("nothing of %s %q is parked in service %s", u.stream.Decider, u.stream.Key, l.i.plan.service)}
+		return nil
+	}
+	b.unpark = u
+	for i := range rows {
+		r := &rows[i]
+		b.inputs = append(b.inputs, input{kind: r.Kind, id: r.ID, name: r.Name, ver: r.TypeVer, body: r.Body, origin: r.Origin, at: r.At, stream: r.Stream, parked: r})
+	}
+	if u.drop {
+		l.i.log.Warn("parked input dropped", "decider", u.stream.Decider, "key", u.stream.Key, "input", rows[0].Name, "id", rows[0].ID)
+		b.tx.Unparked = append(b.tx.Unparked, rows[0].Seq)
+		b.rows = append(b.rows, InputEntry{Kind: rows[0].Kind, Stream: u.stream, Name: "dropped:" + rows[0].Name, ID: rows[0].ID, Body: []byte("null")})
+		l.unparkOne(u.stream)
+		b.inputs = b.inputs[1:]
+	}
+	// A retry is a person's word that the cause is gone, poison included.
+	for i := range b.inputs {
+		delete(l.o.poison, b.inputs[i].id+" "+u.stream.Decider)
+	}
+	return nil
+}

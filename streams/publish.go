@@ -1,0 +1,93 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// publisher hands a lane's stored records to Kafka in order. One batch is in
+// flight at a time: a record that fails must not be overtaken by a later one
+// of the same lane, or consumers would see a hole. Nothing here gives up by
+// itself; a failed produce ends the lane's life, and the next one publishes
+// again from the mark.
+type publisher struct {
+	client *kgo.Client
+	mark   atomic.Int64 // every sequence at or below it is acknowledged
+	failed chan error   // capacity 1: the first failure
+	last   chan struct{}
+}
+
+func newPublisher(cl *kgo.Client, mark int64) *publisher {
+	p := &publisher{client: cl, failed: make(chan error, 1), last: make(chan struct{})}
+	p.mark.Store(mark)
+	close(p.last)
+	return p
+}
+
+// publish waits for the batch before, then sends this one and returns. half is
+// called when half of the records are with the producer.
+func (p *publisher) publish(ctx context.Context, recs []*kgo.Record, lastSeq int64, half func() error) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	if err := p.wait(ctx); err != nil {
+		return err
+	}
+	acked := make(chan struct{})
+	var left atomic.Int64
+	left.Store(int64(len(recs)))
+	done := func(r *kgo.Record, err error) {
+		if err != nil {
+			select {
+			case p.failed <- fmt.Errorf("producing to %s/%d failed: %w", r.Topic, r.Partition, err):
+			default:
+			}
+			return // the mark stays below it, and acked stays open
+		}
+		if left.Add(-1) == 0 {
+			p.mark.Store(lastSeq)
+			close(acked)
+		}
+	}
+	p.last = acked
+	for i, r := range recs {
+		if i == len(recs)/2 {
+			if err := half(); err != nil {
+				return err
+			}
+		}
+		// Never a context that can end: a cancelled record is a hole.
+		p.client.Produce(context.Background(), r, done)
+	}
+	return nil
+}
+
+// wait returns when everything sent is acknowledged.
+func (p *publisher) wait(ctx context.Context) error {
+	select {
+	case <-p.last:
+		return nil
+	default:
+	}
+	select {
+	case <-p.last:
+		return nil
+	case err := <-p.failed:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// idle tells whether everything sent is acknowledged.
+func (p *publisher) idle() bool {
+	select {
+	case <-p.last:
+		return true
+	default:
+		return false
+	}
+}

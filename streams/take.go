@@ -1,0 +1,471 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// prepare reads from the store, in one call each, what the inputs need: states,
+// stored replies, and which events from outside were taken before.
+func (b *batch) prepare(ctx context.Context) error {
+	l := b.l
+	var commands []string
+	var externals []ExternalID
+	var streams []StreamID
+	want := func(id StreamID) {
+		if l.states.get(id) == nil {
+			l.states.put(id, &entry{}) // filled below; also drops the second mention
+			streams = append(streams, id)
+		}
+	}
+	for i := range b.inputs {
+		in := &b.inputs[i]
+		switch {
+		case in.cmd != nil:
+			commands = append(commands, in.id)
+		case in.source != "":
+			externals = append(externals, ExternalID{Source: in.source, ID: in.id})
+		}
+		if in.rec == nil {
+			if _, ok := l.i.plan.deciders[in.stream.Decider]; ok {
+				want(in.stream)
+			}
+			continue
+		}
+		for _, t := range l.i.plan.byType[in.name] {
+			want(StreamID{t.decider.Name, in.key})
+		}
+	}
+	if err := b.loadStates(ctx, streams); err != nil {
+		return err
+	}
+	if err := b.answerRepeated(ctx, commands); err != nil {
+		return err
+	}
+	return b.markRepeated(ctx, externals)
+}
+
+func (b *batch) loadStates(ctx context.Context, ids []StreamID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	l := b.l
+	snaps, err := l.i.store.Load(ctx, l.o.part, ids)
+	if err != nil {
+		return fmt.Errorf("states of lane %s: %w", l.name, err)
+	}
+	for _, s := range snaps {
+		d, e := l.i.plan.deciders[s.Stream.Decider], l.states.get(s.Stream)
+		e.version, e.stored = s.Version, s.Version
+		if s.StateVersion == d.StateVersion {
+			if e.value, err = d.decode(s.State); err == nil {
+				continue
+			}
+		}
+		if e.value, err = l.fold(ctx, d, s.Stream, s.Version); err != nil {
+			return err
+		}
+	}
+	for _, id := range ids {
+		if e := l.states.get(id); e.value == nil {
+			e.value = l.i.plan.deciders[id.Decider].newState()
+		}
+	}
+	return nil
+}
+
+// fold makes a state from its events: its snapshot is of another version.
+func (l *lane) fold(ctx context.Context, d *Decider, id StreamID, version int64) (any, error) {
+	state, last := d.newState(), int64(0)
+	err := l.i.store.Events(ctx, l.o.part, id, 0, func(se StoredEvent) error {
+		env, err := se.Envelope()
+		if err != nil {
+			return err
+		}
+		f, ok := l.i.cfg.Topology.Vocabulary.Fact(se.Type)
+		if !ok {
+			return fmt.Errorf("event type %s is no longer registered", se.Type)
+		}
+		e, err := f.Decode(env.Version, env.Data)
+		if err != nil {
+			return err
+		}
+		d.evolve(state, e)
+		last = se.Version
+		return nil
+	})
+	if err != nil || last != version {
+		return nil, l.halt(fmt.Sprintf("the state of %s %q cannot be folded from its events (version %d of %d): %v", id.Decider, id.Key, last, version, err),
+			"Register the missing types or upcasters, or restore the store.")
+	}
+	return state, nil
+}
+
+// answerRepeated answers commands that were decided before, in the store or
+// earlier in the batch.
+func (b *batch) answerRepeated(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	stored, err := b.l.i.store.Replies(ctx, b.l.o.part, ids)
+	if err != nil {
+		return fmt.Errorf("replies of lane %s: %w", b.l.name, err)
+	}
+	for _, r := range stored {
+		b.known[r.ID] = r
+	}
+	return nil
+}
+
+func (b *batch) markRepeated(ctx context.Context, ids []ExternalID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	known, err := b.l.i.store.Externals(ctx, b.l.o.part, ids)
+	if err != nil {
+		return fmt.Errorf("events from outside of lane %s: %w", b.l.name, err)
+	}
+	seen := map[ExternalID]bool{}
+	for _, k := range known {
+		seen[ExternalID{Source: k.Source, ID: k.ID}] = true
+	}
+	for i := range b.inputs {
+		in := &b.inputs[i]
+		if in.source == "" {
+			continue
+		}
+		id := ExternalID{Source: in.source, ID: in.id}
+		in.repeats = seen[id]
+		seen[id] = true
+	}
+	return nil
+}
+
+// take decides about one input.
+func (b *batch) take(in *input) error {
+	switch {
+	case in.repeats:
+		b.info.Repeats++
+		return nil
+	case in.parked != nil && b.again:
+		return nil // the one before it failed again
+	case in.cmd != nil:
+		return b.takeCommand(in)
+	case in.rec != nil:
+		return b.takeEvent(in)
+	case in.kind == TimerInput && in.parked == nil:
+		k := TimerKey{in.stream, in.name}
+		if _, touched := b.timers[k]; touched {
+			return nil // cancelled or set again by an earlier decision of this batch
+		}
+		b.setTimer(k, nil)
+	case in.kind == OutcomeInput && in.parked == nil:
+		b.tx.Done = append(b.tx.Done, in.effect)
+	}
+	b.rows = append(b.rows, InputEntry{Kind: in.kind, Stream: in.stream, Name: in.name, ID: in.id, TypeVer: in.ver, Body: in.body, Origin: in.origin})
+	if in.parked != nil {
+		b.tx.Unparked = append(b.tx.Unparked, in.parked.Seq)
+		b.l.unparkOne(in.stream)
+	}
+	t, ok := b.l.i.plan.target(in.stream, in.kind, in.name)
+	if !ok {
+		return b.park(in, in.stream, fmt.Sprintf("%s no longer decides about %s %s", in.stream.Decider, in.kind, in.name), "")
+	}
+	if in.kind == EventInput {
+		f, _ := b.l.i.cfg.Topology.Vocabulary.Fact(in.name)
+		v, err := f.Decode(in.ver, in.body)
+		if err != nil {
+			return b.park(in, in.stream, err.Error(), "")
+		}
+		return b.decide(in, t, in.stream, v)
+	}
+	v, err := t.reaction.decode(in.body)
+	if err != nil {
+		return b.park(in, in.stream, fmt.Sprintf("the %s %s cannot be read: %v", in.kind, in.name, err), "")
+	}
+	return b.decide(in, t, in.stream, v)
+}
+
+func (b *batch) takeEvent(in *input) error {
+	b.rows = append(b.rows, InputEntry{Kind: EventInput, Topic: in.rec.Topic, Offset: in.rec.Offset})
+	if in.source != "" {
+		b.tx.Externals = append(b.tx.Externals, ExternalID{in.source, in.id, b.at})
+	}
+	f, _ := b.l.i.cfg.Topology.Vocabulary.Fact(in.name)
+	v, err := f.Decode(in.ver, in.body)
+	var newer *NewerVersionError
+	if errors.As(err, &newer) {
+		return b.l.halt(err.Error(), "Deploy the newer version of this service.")
+	}
+	for _, t := range b.l.i.plan.byType[in.name] {
+		stream := StreamID{t.decider.Name, in.key}
+		if err != nil {
+			if err := b.park(in, stream, err.Error(), ""); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := b.decide(in, t, stream, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batch) takeCommand(in *input) error {
+	if r, ok := b.known[in.id]; ok {
+		a := CommandReply{r.Status, r.Body, r.Token}
+		if r.Digest != in.cmd.digest() {
+			a = CommandReply{Status: ReplyConflict, Body: rejection("id-reused", "the id %q was used for another command", in.id)}
+		}
+		b.replies = append(b.replies, answer{in.cmd, a})
+		return nil
+	}
+	t, ok := b.l.i.plan.commands[in.name]
+	if !ok {
+		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyRejected, Body: rejection("unknown-command", "service %s takes no command %q", b.l.i.plan.service, in.name)}})
+		return nil
+	}
+	if b.l.parked[in.stream] > 0 {
+		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyParked, Body: rejection("parked", "%s %q waits behind an input that failed: retry or drop it first", t.decider.Name, in.cmd.Key)}})
+		return nil
+	}
+	v, err := t.reaction.decode(in.body)
+	if err != nil {
+		b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection("malformed", "the command cannot be read: %v", err)})
+		return nil
+	}
+	if v.(Event).Key().String() != in.cmd.Key {
+		b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection("malformed", "the command's key is not %q", in.cmd.Key)})
+		return nil
+	}
+	b.rows = append(b.rows, InputEntry{Kind: CommandInput, Stream: in.stream, Name: in.name, ID: in.id, Body: in.body, Origin: in.origin})
+	return b.decide(in, t, in.stream, v)
+}
+
+func rejection(code, format string, args ...any) []byte {
+	b, err := json.Marshal(&Rejection{code, fmt.Sprintf(format, args...)})
+	if err != nil {
+		return []byte("{}") // two strings always encode
+	}
+	return b
+}
+
+// reply stores a command's answer and sends it after the commit.
+func (b *batch) reply(in *input, r CommandReply) {
+	c := Command{Name: in.name, Key: in.stream.Key, Body: in.body}
+	stored := Reply{ID: in.id, Digest: c.digest(), Status: r.Status, Body: r.Body, Token: r.Token, At: b.at}
+	b.known[in.id] = stored
+	b.tx.Replies = append(b.tx.Replies, stored)
+	if in.cmd != nil { // of a parked command that is decided again nobody waits
+		b.replies = append(b.replies, answer{in.cmd, r})
+	}
+}
+
+// poisoned is an input whose evolve failed: the lane's memory is damaged, so
+// the batch is thrown away and the input parks when it is read again.
+type poisoned struct{ reason string }
+
+func (p *poisoned) Error() string { return p.reason }
+
+// decide runs one decision and adds what follows from it to the batch.
+func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
+	l := b.l
+	if l.parked[stream] > 0 && in.parked == nil {
+		return b.park(in, stream, "", "")
+	}
+	if reason, ok := l.o.poison[in.id+" "+t.decider.Name]; ok {
+		return b.park(in, stream, reason, "")
+	}
+	origin := in.origin
+	var done func(error)
+	var hop Hop
+	if h := l.i.hooks.decide; h != nil {
+		hop = Hop{Service: l.i.plan.service, Decider: t.decider.Name, Kind: in.kind, Name: in.name, Origin: in.origin, ID: in.id}
+		if in.rec != nil {
+			hop.Topic, hop.Partition, hop.Offset = in.rec.Topic, in.rec.Partition, in.rec.Offset
+		}
+		origin.Traceparent, done = h.OnDecide(hop)
+	}
+	e := l.states.get(stream)
+	x, err := t.decider.decide(t.reaction, e.value, v, Input{ID: in.id, Key: stream.Key, At: b.at, Correlation: in.origin.Correlation})
+	if err == nil {
+		err = b.apply(in, t.decider, stream, e, x, origin)
+	}
+	b.ended(done, err, x.reject)
+	if h := l.i.hooks.decide; h != nil && err != nil && done == nil {
+		in.origin.Traceparent = h.OnFail(hop, err)
+	} else if err != nil {
+		in.origin.Traceparent = origin.Traceparent
+	}
+	var bad *poisoned
+	if errors.As(err, &bad) {
+		l.o.poison[in.id+" "+t.decider.Name] = bad.reason
+		return err
+	}
+	result := InputInfo{Decider: t.decider.Name, Kind: in.kind, Name: in.name, Age: b.at.Sub(in.at), Result: "decided"}
+	var failed *DecisionError
+	switch {
+	case errors.As(err, &failed):
+		result.Result = "parked"
+		if err := b.park(in, stream, failed.Reason, failed.Stack); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	case x.reject != nil:
+		result.Result, result.Rejected = "rejected", x.reject.Code
+		l.i.log.Info("input rejected", "decider", t.decider.Name, "input", in.name, "code", x.reject.Code, "correlation", in.origin.Correlation, "trace", in.origin.Traceparent)
+	}
+	b.info.Inputs = append(b.info.Inputs, result)
+	return nil
+}
+
+// ended arranges for a hop's end: at the commit, or now if it failed.
+func (b *batch) ended(done func(error), err error, reject *Rejection) {
+	if done == nil {
+		return
+	}
+	if err == nil && reject == nil {
+		b.done = append(b.done, done)
+		return
+	}
+	if err == nil {
+		err = reject
+	}
+	done(err)
+}
+
+// apply adds a decision's consequences. Nothing of the lane is changed until
+// all of them are known to be storable and publishable.
+func (b *batch) apply(in *input, d *Decider, stream StreamID, e *entry, x Decision, origin Origin) error {
+	if x.reject != nil {
+		if in.kind == CommandInput {
+			b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection(x.reject.Code, "%s", x.reject.Detail)})
+		}
+		return nil
+	}
+	bodies, err := b.encodeAll(x)
+	if err != nil {
+		return &DecisionError{Reason: err.Error()}
+	}
+	for i, ev := range x.events {
+		b.emit(in, d, stream, e, ev, bodies.events[i], i, origin)
+	}
+	if err := evolveAll(d, e, x.events); err != nil {
+		return err
+	}
+	follow := Origin{Correlation: origin.Correlation, Causation: in.id, Traceparent: origin.Traceparent}
+	for _, n := range x.cancels {
+		b.setTimer(TimerKey{stream, n}, nil)
+	}
+	for i, t := range x.timers {
+		b.setTimer(TimerKey{stream, t.name}, &Timer{Stream: stream, Name: t.name, ID: deriveID(in.id, d.Name, "timer", t.name),
+			Due: b.at.Add(t.after), Body: bodies.timers[i], Origin: follow})
+	}
+	for i, w := range x.intents {
+		b.tx.Effects = append(b.tx.Effects, PendingEffect{Seq: b.nextRow(), Stream: stream, ID: deriveID(in.id, d.Name, "effect", fmt.Sprint(i)),
+			Effect: w.effect.name, Key: w.effect.key(w.body), Body: bodies.intents[i], Origin: follow})
+	}
+	if in.kind == CommandInput {
+		r := CommandReply{Status: ReplyDone, Body: bodies.reply}
+		if n := len(b.tx.Events); len(x.events) > 0 {
+			r.Token = Token{Source{b.tx.Events[n-1].Topic, b.l.name}, b.tx.Events[n-1].Seq}.String()
+		}
+		b.reply(in, r)
+	}
+	if len(x.events) > 0 {
+		b.changed = append(b.changed, stream)
+	}
+	return nil
+}
+
+// nextRow numbers rows of parked inputs and effects, from the lane's sequence:
+// rising, and never used twice.
+func (b *batch) nextRow() int64 {
+	b.l.cur.LastSeq++
+	return b.l.cur.LastSeq
+}
+
+func evolveAll(d *Decider, e *entry, events []Event) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &poisoned{fmt.Sprintf("evolve of %s panicked: %v\n%s", d.Name, p, debug.Stack())}
+		}
+	}()
+	for _, ev := range events {
+		d.evolve(e.value, ev)
+	}
+	return nil
+}
+
+type encoded struct {
+	events, timers, intents [][]byte
+	reply                   []byte
+}
+
+// encodeAll encodes what a decision says, and refuses what could be committed
+// but never published.
+func (b *batch) encodeAll(x Decision) (out encoded, err error) {
+	enc := func(what string, v any) []byte {
+		j, e := json.Marshal(v)
+		if e != nil && err == nil {
+			err = fmt.Errorf("%s %T cannot be encoded: %w", what, v, e)
+		}
+		if len(j) > b.l.i.cfg.MaxEventBytes-2048 && err == nil { // room for key and headers
+			err = fmt.Errorf("%s %T is %d bytes long, the broker takes %d: split it", what, v, len(j), b.l.i.cfg.MaxEventBytes-2048)
+		}
+		return j
+	}
+	for _, e := range x.events {
+		out.events = append(out.events, enc("event", e))
+	}
+	for _, t := range x.timers {
+		out.timers = append(out.timers, enc("timer body", t.body))
+	}
+	for _, i := range x.intents {
+		out.intents = append(out.intents, enc("intent", i.body))
+	}
+	if x.reply != nil {
+		out.reply = enc("reply", x.reply)
+	}
+	return out, err
+}
+
+// emit numbers an event and makes its record.
+func (b *batch) emit(in *input, d *Decider, stream StreamID, e *entry, ev Event, body []byte, index int, origin Origin) {
+	l := b.l
+	f, _ := l.i.cfg.Topology.Vocabulary.FactOf(ev)
+	key := ev.Key().String()
+	e.version++
+	env := Envelope{ID: deriveID(in.id, d.Name, fmt.Sprint(index)), Type: f.Name, Version: f.Version, Source: "/" + l.i.plan.service + "/" + d.Name,
+		Time: b.at, Key: key, Correlation: origin.Correlation, Causation: in.id, Traceparent: origin.Traceparent, Data: body}
+	r := b.number(&env, l.i.plan.facts[f.Name].topic, Partition(key, l.i.cfg.Partitions))
+	b.tx.Events = append(b.tx.Events, StoredEvent{Seq: env.Seq, Stream: stream, Version: e.version, Type: f.Name, TypeVer: f.Version,
+		Topic: r.Topic, Partition: r.Partition, Key: key, Record: packRecord(r)})
+	b.info.Events = append(b.info.Events, f.Name)
+}
+
+// number gives an envelope the lane's next sequence and makes its record.
+func (b *batch) number(env *Envelope, topic string, partition int32) *kgo.Record {
+	c := b.l.cur
+	c.LastSeq++
+	to := Target{topic, partition}
+	env.Lane, env.Seq, env.Prev = b.l.name, c.LastSeq, c.Sent[to]
+	c.Sent[to] = c.LastSeq
+	r := env.Record(topic, partition)
+	b.records = append(b.records, r)
+	return r
+}
+
+func (b *batch) setTimer(k TimerKey, t *Timer) {
+	if _, ok := b.timers[k]; !ok {
+		b.order = append(b.order, k)
+	}
+	b.timers[k] = t
+}

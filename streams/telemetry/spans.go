@@ -1,0 +1,230 @@
+package telemetry
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/weirstream/weir/streams"
+)
+
+// Telemetry implements the runtime's hooks. Metrics are exact; spans keep to a
+// budget whose verdict is made where a trace begins and rides in traceparent,
+// except that everything from an error on is kept.
+type Telemetry struct {
+	metrics  *metrics
+	provider *sdktrace.TracerProvider
+	tracer   trace.Tracer
+	budget   budget
+}
+
+// Options say where telemetry goes.
+type Options struct {
+	Registerer     prometheus.Registerer
+	Exporters      []sdktrace.SpanExporter // none: spans are made for their ids only
+	SpansPerSecond int                     // budget; 0: no spans at all, traces pass through
+}
+
+// New registers the metrics and starts the span pipeline.
+func New(o Options) (*Telemetry, error) {
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("registering metrics: %w", err)
+	}
+	t := &Telemetry{metrics: m, budget: budget{perSecond: int64(o.SpansPerSecond)}}
+	opts := []sdktrace.TracerProviderOption{sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())),
+		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", "weir")))}
+	for _, e := range o.Exporters {
+		// The default queue of 2,048 silently loses spans: a commit ends a thousand at once.
+		opts = append(opts, sdktrace.WithBatcher(counting{e, m.exported.WithLabelValues()}, sdktrace.WithMaxQueueSize(65536), sdktrace.WithMaxExportBatchSize(2048), sdktrace.WithBatchTimeout(time.Second)))
+	}
+	t.provider = sdktrace.NewTracerProvider(opts...)
+	t.tracer = t.provider.Tracer("github.com/weirstream/weir/streams")
+	return t, nil
+}
+
+// Close exports what is left, until ctx ends.
+func (t *Telemetry) Close(ctx context.Context) error {
+	if err := t.provider.Shutdown(ctx); err != nil {
+		return fmt.Errorf("spans not exported: %w", err)
+	}
+	return nil
+}
+
+type counting struct {
+	sdktrace.SpanExporter
+	n prometheus.Counter
+}
+
+func (c counting) ExportSpans(ctx context.Context, s []sdktrace.ReadOnlySpan) error {
+	err := c.SpanExporter.ExportSpans(ctx, s)
+	if err == nil {
+		c.n.Add(float64(len(s)))
+	}
+	return err
+}
+
+// budget counts spans per second; a new trace is kept while there is room.
+type budget struct {
+	perSecond int64
+	second    atomic.Int64
+	used      atomic.Int64
+}
+
+func (b *budget) room() bool {
+	now := time.Now().Unix()
+	if s := b.second.Load(); s != now && b.second.CompareAndSwap(s, now) {
+		// What a burst took beyond its second is paid from the next ones.
+		b.used.Store(max(b.used.Load()-b.perSecond, 0))
+	}
+	return b.used.Load() < b.perSecond
+}
+
+// parent reads a traceparent; ok is false if there is none.
+func parent(tp string) (sc trace.SpanContext, ok bool) {
+	if len(tp) != 55 {
+		return sc, false
+	}
+	var tid trace.TraceID
+	var sid trace.SpanID
+	if _, err := hex.Decode(tid[:], []byte(tp[3:35])); err != nil {
+		return sc, false
+	}
+	if _, err := hex.Decode(sid[:], []byte(tp[36:52])); err != nil {
+		return sc, false
+	}
+	var flags trace.TraceFlags
+	if tp[53:] == "01" {
+		flags = trace.FlagsSampled
+	}
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: tid, SpanID: sid, TraceFlags: flags, Remote: true}), true
+}
+
+func traceparent(sc trace.SpanContext) string {
+	var b [55]byte
+	tid, sid := sc.TraceID(), sc.SpanID()
+	copy(b[:], "00-")
+	hex.Encode(b[3:], tid[:])
+	b[35] = '-'
+	hex.Encode(b[36:], sid[:])
+	copy(b[52:], "-00")
+	if sc.IsSampled() {
+		b[54] = '1'
+	}
+	return string(b[:])
+}
+
+// start begins a span under a traceparent. Without a parent, or under a parent
+// that is not kept, it begins one only if always is set or the budget has room
+// for a new trace; else it returns nil and the traceparent as it was.
+func (t *Telemetry) start(tp, service, name string, always bool, opts ...trace.SpanStartOption) (trace.Span, string) {
+	sc, ok := parent(tp)
+	switch {
+	case ok && sc.IsSampled():
+	case always:
+		sc = sc.WithTraceFlags(trace.FlagsSampled)
+	case ok, !t.budget.room():
+		return nil, tp
+	}
+	ctx := context.Background()
+	if sc.IsValid() {
+		ctx = trace.ContextWithRemoteSpanContext(ctx, sc)
+	}
+	t.budget.used.Add(1)
+	t.metrics.spans.WithLabelValues(service).Inc()
+	_, span := t.tracer.Start(ctx, name, opts...)
+	return span, traceparent(span.SpanContext())
+}
+
+func hopAttributes(h streams.Hop) []attribute.KeyValue {
+	a := []attribute.KeyValue{
+		attribute.String("service.name", h.Service), attribute.String("weir.decider", h.Decider), attribute.String("weir.input", h.Name),
+		attribute.String("weir.kind", string(h.Kind)), attribute.String("weir.correlation", h.Origin.Correlation),
+		attribute.String("messaging.message.id", h.ID), attribute.String("messaging.operation.type", "process"),
+	}
+	if h.Topic != "" {
+		a = append(a, attribute.String("messaging.system", "kafka"), attribute.String("messaging.destination.name", h.Topic),
+			attribute.String("messaging.destination.partition.id", strconv.Itoa(int(h.Partition))), attribute.Int64("messaging.kafka.offset", h.Offset))
+	}
+	return a
+}
+
+func finish(span trace.Span, err error) {
+	if err != nil {
+		var rejected *streams.Rejection
+		if errors.As(err, &rejected) {
+			span.SetAttributes(attribute.String("weir.rejected", rejected.Code))
+		} else {
+			span.SetStatus(codes.Error, err.Error())
+		}
+	}
+	span.End()
+}
+
+// OnDecide begins the span of one decision.
+func (t *Telemetry) OnDecide(h streams.Hop) (string, func(error)) {
+	span, tp := t.start(h.Origin.Traceparent, h.Service, h.Decider+" "+h.Name, false, trace.WithSpanKind(trace.SpanKindConsumer))
+	if span == nil {
+		return tp, nil
+	}
+	span.SetAttributes(hopAttributes(h)...)
+	return tp, func(err error) { finish(span, err) }
+}
+
+// OnFail keeps the trace from a failed decision on.
+func (t *Telemetry) OnFail(h streams.Hop, err error) string {
+	span, tp := t.start(h.Origin.Traceparent, h.Service, h.Decider+" "+h.Name, true, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(hopAttributes(h)...))
+	finish(span, err)
+	return tp
+}
+
+// OnEffect begins the span of one attempt at an outside call.
+func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error)) {
+	began := time.Now()
+	span, tp := t.start(a.Origin.Traceparent, a.Service, a.Effect, false, trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attribute.String("service.name", a.Service), attribute.String("peer.service", a.Endpoint),
+			attribute.String("weir.effect", a.Effect), attribute.Int("weir.attempt", a.Number), attribute.String("weir.correlation", a.Origin.Correlation)))
+	return tp, func(err error) {
+		result := "answered"
+		if err != nil {
+			result = "in-doubt"
+			if span == nil {
+				span, _ = t.start(a.Origin.Traceparent, a.Service, a.Effect, true, trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindClient))
+			}
+		}
+		if span != nil {
+			finish(span, err)
+		}
+		t.metrics.effect.WithLabelValues(a.Service, a.Effect, a.Endpoint, result).Observe(time.Since(began).Seconds())
+	}
+}
+
+// OnRequest begins the span of an HTTP request, the root of most traces. route
+// is the pattern, not the path, which may hold an id.
+func (t *Telemetry) OnRequest(r *http.Request, route string) (string, func(status int)) {
+	began := time.Now()
+	span, tp := t.start(r.Header.Get("traceparent"), "http", r.Method+" "+route, false, trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("service.name", "gateway"), attribute.String("http.request.method", r.Method), attribute.String("http.route", route)))
+	return tp, func(status int) {
+		if span != nil {
+			span.SetAttributes(attribute.Int("http.response.status_code", status))
+			if status >= 500 {
+				span.SetStatus(codes.Error, http.StatusText(status))
+			}
+			span.End()
+		}
+		t.metrics.request.WithLabelValues(route, r.Method, strconv.Itoa(status)).Observe(time.Since(began).Seconds())
+	}
+}
