@@ -118,6 +118,7 @@ type LaneChange string
 // The changes in a lane's life.
 const (
 	LaneClaimed   LaneChange = "claimed"
+	LaneRunning   LaneChange = "running"   // restored, and at work
 	LaneReloaded  LaneChange = "reloaded"  // after a failure, from the store
 	LaneFenced    LaneChange = "fenced"    // another owner has it
 	LaneHalted    LaneChange = "halted"    // it stopped loudly and waits for a person

@@ -197,7 +197,7 @@ func (i *Instance) release(ps []int32, drain bool) {
 type LaneStatus struct {
 	Service string
 	Lane    int32
-	State   LaneChange // claimed, reloaded, fenced or halted; empty while it is being claimed
+	State   LaneChange // running, or what else it is; empty while it is being claimed
 	Err     error      // why it is halted, or what it waits for
 	Offsets map[string]int64
 }

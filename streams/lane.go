@@ -50,6 +50,7 @@ func (o *owner) life(cur *Cursor) error {
 	if err := l.restore(ctx); err != nil {
 		return err
 	}
+	o.report(LaneRunning, nil)
 	return l.loop(ctx)
 }
 

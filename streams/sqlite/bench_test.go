@@ -118,3 +118,41 @@ func BenchmarkBareAppend(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
+
+// BenchmarkLoad reads the snapshots of 500 of 20,000 streams. An op is a
+// snapshot.
+func BenchmarkLoad(b *testing.B) {
+	s, err := Open(filepath.Join(b.TempDir(), "bench.db"), WithoutSync())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	writeLane(b, s, 0, 20_000, 40)
+	ids := []streams.StreamID{}
+	for _, sn := range (&generator{keys: 20_000, versions: map[int]int64{}}).next(&streams.Cursor{}).Snapshots {
+		ids = append(ids, sn.Stream)
+	}
+	b.ResetTimer()
+	for n := 0; n < b.N; n += batchSize {
+		if got, err := s.Load(context.Background(), 0, ids); err != nil || len(got) != batchSize {
+			b.Fatal(len(got), err)
+		}
+	}
+}
+
+// BenchmarkOutbox reads 20,000 events in batches of 500. An op is an event.
+func BenchmarkOutbox(b *testing.B) {
+	s, err := Open(filepath.Join(b.TempDir(), "bench.db"), WithoutSync())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	writeLane(b, s, 0, 0, 40)
+	b.ResetTimer()
+	for n := 0; n < b.N; n += batchSize {
+		err := s.Outbox(context.Background(), 0, int64(n%(39*batchSize)), batchSize, func(streams.StoredEvent) error { return nil })
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

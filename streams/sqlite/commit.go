@@ -3,6 +3,7 @@ package sqlite
 import (
 	"database/sql/driver"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/weirstream/weir/streams"
@@ -267,31 +268,31 @@ func checkTx(lane int32, tx *streams.Tx) error {
 	if err := checkLane(lane); err != nil {
 		return err
 	}
-	check := func(what string, seq int64) error {
+	for seq := range sequences(tx) {
 		if seq <= 0 || seq >= 1<<laneBits {
-			return fmt.Errorf("lane %d: %s has sequence %d: sequences go from 1 to 2^%d", lane, what, seq, laneBits)
+			return fmt.Errorf("lane %d: a row has sequence %d: sequences go from 1 to 2^%d", lane, seq, laneBits)
 		}
-		return nil
-	}
-	for i := range tx.Events {
-		if err := check("an event", tx.Events[i].Seq); err != nil {
-			return err
-		}
-	}
-	for i := range tx.Effects {
-		if err := check("an effect", tx.Effects[i].Seq); err != nil {
-			return err
-		}
-	}
-	for i := range tx.Parked {
-		if err := check("a parked input", tx.Parked[i].Seq); err != nil {
-			return err
-		}
-	}
-	if tx.Inputs != nil {
-		return check("the row of inputs", tx.Inputs.Rev)
 	}
 	return nil
+}
+
+// sequences are those that a transaction's rows are kept by.
+func sequences(tx *streams.Tx) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		ok := true
+		for i := 0; ok && i < len(tx.Events); i++ {
+			ok = yield(tx.Events[i].Seq)
+		}
+		for i := 0; ok && i < len(tx.Effects); i++ {
+			ok = yield(tx.Effects[i].Seq)
+		}
+		for i := 0; ok && i < len(tx.Parked); i++ {
+			ok = yield(tx.Parked[i].Seq)
+		}
+		if ok && tx.Inputs != nil {
+			yield(tx.Inputs.Rev)
+		}
+	}
 }
 
 // nanos keeps a time; the zero time, which has no nanoseconds, is 0.

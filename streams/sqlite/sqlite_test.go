@@ -85,13 +85,10 @@ func TestAFullDiskPasses(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "store.db"))
 	c := claim(t, s, 0)
 	limit := func(pages int) {
-		err := s.do(ctx, "limit", func(w *writer) error { return nil })
-		if err == nil {
-			err = s.do(ctx, "limit", func(w *writer) error {
-				_, err := w.exec(fmt.Sprintf("PRAGMA max_page_count=%d", pages))
-				return err
-			})
-		}
+		err := s.do(ctx, "limit", func(w *writer) error {
+			_, err := w.exec(fmt.Sprintf("PRAGMA max_page_count=%d", pages))
+			return err
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

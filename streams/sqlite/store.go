@@ -175,5 +175,5 @@ func readCursor(r *conn, lane int32, incarnation string) (*streams.Cursor, error
 // change tx, and asks Cursor. Events of a stream whose snapshot is not in the
 // same tx are kept, but Events then reads the whole lane to find them.
 func (s *Store) Commit(ctx context.Context, lane int32, tx *streams.Tx) error {
-	return s.send(ctx, &request{ctx: ctx, what: "commit", lane: lane, tx: tx})
+	return s.send(ctx, &request{what: "commit", lane: lane, tx: tx})
 }

@@ -16,7 +16,6 @@ const maxMerged = 64
 
 // request is one thing for the writer to do: a commit, or do alone.
 type request struct {
-	ctx  context.Context
 	what string
 	lane int32
 	tx   *streams.Tx
@@ -80,7 +79,7 @@ func (s *Store) send(ctx context.Context, r *request) error {
 
 // do runs f in a write transaction of its own.
 func (s *Store) do(ctx context.Context, what string, f func(*writer) error) error {
-	return s.send(ctx, &request{ctx: ctx, what: what, do: f})
+	return s.send(ctx, &request{what: what, do: f})
 }
 
 // run serves until the store closes. The queue has no buffer: what is not taken
@@ -104,7 +103,7 @@ func (w *writer) run() {
 func (w *writer) serve(r *request) {
 	w.merged = w.merged[:0]
 	for r != nil && r.do == nil {
-		w.accept(r)
+		w.merged = append(w.merged, r)
 		r = w.pending()
 	}
 	w.writeMerged()
@@ -112,16 +111,6 @@ func (w *writer) serve(r *request) {
 		r.done <- w.transact(func() error { return r.do(w) })
 	}
 	w.boundWAL()
-}
-
-// accept leaves out a request whose caller has gone: nobody waits for it, and
-// its lane is thrown away.
-func (w *writer) accept(r *request) {
-	if err := r.ctx.Err(); err != nil {
-		r.done <- err
-		return
-	}
-	w.merged = append(w.merged, r)
 }
 
 // pending is a request that waits by now, or nil.
@@ -138,7 +127,8 @@ func (w *writer) pending() *request {
 }
 
 // writeMerged applies the pending commits in one transaction. If that fails,
-// each is applied alone, so that one bad lane does not fail its neighbours.
+// each is applied alone, so that one bad lane does not fail its neighbours. A
+// locked file is nobody's fault, and would be waited for again by each.
 func (w *writer) writeMerged() {
 	rs := w.merged
 	w.merged = w.merged[:0]
@@ -146,8 +136,9 @@ func (w *writer) writeMerged() {
 		return
 	}
 	err := w.commit(rs...)
+	alone := err != nil && len(rs) > 1 && !isBusy(err)
 	for _, r := range rs {
-		if err != nil && len(rs) > 1 {
+		if alone {
 			r.done <- w.commit(r)
 		} else {
 			r.done <- err

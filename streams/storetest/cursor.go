@@ -33,6 +33,10 @@ var identityCases = []testCase{
 		}
 		b, err := p.store().Info(ctx, 4)
 		check(p, "incarnation of another opener", err, b.Incarnation, a.Incarnation)
+		c, err := p.another().Info(ctx, 4)
+		if err != nil || c.Incarnation == a.Incarnation {
+			p.Errorf("another store has incarnation %q too, %v", c.Incarnation, err)
+		}
 		check(p, "incarnation in a cursor", nil, p.claim(one, 0).c.Incarnation, a.Incarnation)
 	}},
 	{"CloseRefuses", func(p *place) {

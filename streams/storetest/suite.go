@@ -20,7 +20,7 @@ func Run(t *testing.T, open func(t *testing.T) func() streams.Store) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			p := &place{T: t, open: open(t)}
+			p := &place{T: t, empty: open, open: open(t)}
 			t.Cleanup(p.close)
 			c.run(p)
 		})
@@ -37,6 +37,7 @@ var cases = slices.Concat(identityCases, cursorCases, traceCases, snapshotCases,
 // place is where one test's store lives.
 type place struct {
 	*testing.T
+	empty  func(*testing.T) func() streams.Store
 	open   func() streams.Store
 	opened []streams.Store
 }
@@ -56,6 +57,14 @@ func (p *place) close() {
 	for _, s := range p.opened {
 		s.Close()
 	}
+}
+
+// another is a new store somewhere else.
+func (p *place) another() streams.Store {
+	p.Helper()
+	s := p.empty(p.T)()
+	p.opened = append(p.opened, s)
+	return s
 }
 
 // reopen closes a store and opens it again.

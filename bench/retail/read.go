@@ -1,0 +1,228 @@
+// Package retail is real trade to try the platform with: a week of invoices of
+// a British wholesaler, dirty as they are. README.md names its source and the
+// rules by which invoices become orders.
+package retail
+
+import (
+	"bufio"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weirstream/weir/services/event"
+)
+
+// Currency of all prices of the data set.
+const Currency = "GBP"
+
+// File is what a data file holds.
+type File struct {
+	Orders               []Order // in the order of their first lines
+	InvoicesWithoutLines int     // invoices of which no line can be sold, cancellations aside
+	LinesUnsellable      int     // quantity or price not above 0, cancellations aside
+	Cancellations        int     // invoices that take an earlier sale back
+	CancellationLines    int
+	Malformed            int
+	Unused               []Unused // every line that is in no order, in the file's order
+}
+
+// Order is an invoice that can be sold.
+type Order struct {
+	Invoice  string
+	Customer string    // "guest-<invoice>" where the file has none
+	Date     time.Time // zero where the file's cannot be read
+	Country  string
+	Lines    []Line
+	Total    event.Money
+}
+
+// Line is a sold line and where it stands in the file, from 1.
+type Line struct {
+	Number   int
+	SKU      string
+	Quantity int64
+	Price    event.Money // of one
+}
+
+// Unused is a line that is in no order.
+type Unused struct {
+	Line   int    `json:"line"`
+	Reason string `json:"reason"`
+}
+
+var header = []string{"InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"}
+
+// row is a line that has its fields.
+type row struct {
+	number                                int
+	invoice, sku, date, customer, country string
+	quantity, pence                       int64
+}
+
+// invoice gathers the rows of one number.
+type invoice struct {
+	order   Order
+	cancels bool
+}
+
+// reader is a file half read.
+type reader struct {
+	file     File
+	invoices map[string]*invoice
+	sequence []*invoice
+}
+
+// Read reads a data file. A line that cannot be used is reported, and spoils
+// no other; an error means that the file as a whole is none of this data set.
+func Read(r io.Reader) (File, error) {
+	in := reader{invoices: map[string]*invoice{}}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for n := 1; lines.Scan(); n++ {
+		text := strings.TrimSuffix(lines.Text(), "\r")
+		if n == 1 {
+			if strings.TrimPrefix(text, "\ufeff") != strings.Join(header, ",") {
+				return File{}, fmt.Errorf("line 1 is %.80q: a file of Online Retail begins with %q", text, strings.Join(header, ","))
+			}
+			continue
+		}
+		if err := in.line(n, text); err != nil {
+			return File{}, err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return File{}, fmt.Errorf("the data file cannot be read: %w", err)
+	}
+	if in.file.Orders = in.orders(); len(in.file.Orders) == 0 {
+		return File{}, errors.New("the data file has no line that can be sold")
+	}
+	return in.file, nil
+}
+
+// line takes one line. Lines are read one by one, as no field of the data set
+// spans two: a quote that is never closed would else swallow the rest.
+func (in *reader) line(n int, text string) error {
+	r, err := parse(n, text)
+	if err != nil {
+		in.file.Malformed++
+		in.unused(n, "malformed: "+err.Error())
+		return nil
+	}
+	v := in.invoice(r)
+	switch {
+	case v.cancels:
+		in.file.CancellationLines++
+		in.unused(n, "cancellation: invoice "+r.invoice+" takes an earlier sale back")
+	case r.quantity <= 0:
+		in.file.LinesUnsellable++
+		in.unused(n, fmt.Sprintf("unsellable: quantity %d is not above 0", r.quantity))
+	case r.pence <= 0:
+		in.file.LinesUnsellable++
+		in.unused(n, "unsellable: the price is not above 0")
+	default:
+		return v.order.add(r)
+	}
+	return nil
+}
+
+func (in *reader) unused(n int, reason string) {
+	in.file.Unused = append(in.file.Unused, Unused{n, reason})
+}
+
+// invoice finds a row's invoice; its first row says who buys, and when.
+func (in *reader) invoice(r row) *invoice {
+	v := in.invoices[r.invoice]
+	if v == nil {
+		v = &invoice{cancels: strings.HasPrefix(r.invoice, "C"), order: Order{Invoice: r.invoice, Country: r.country,
+			Date: date(r.date), Total: event.Money{Currency: Currency}}}
+		in.invoices[r.invoice] = v
+		in.sequence = append(in.sequence, v)
+	}
+	if v.order.Customer == "" {
+		v.order.Customer = r.customer
+	}
+	return v
+}
+
+func (in *reader) orders() (out []Order) {
+	for _, v := range in.sequence {
+		switch {
+		case v.cancels:
+			in.file.Cancellations++
+		case len(v.order.Lines) == 0:
+			in.file.InvoicesWithoutLines++
+		default:
+			if v.order.Customer == "" {
+				v.order.Customer = "guest-" + v.order.Invoice
+			}
+			out = append(out, v.order)
+		}
+	}
+	return out
+}
+
+func (o *Order) add(r row) error {
+	price := event.Money{Minor: r.pence, Currency: Currency}
+	amount, err := price.Times(r.quantity)
+	if err == nil {
+		o.Total, err = o.Total.Plus(amount)
+	}
+	if err != nil {
+		return fmt.Errorf("line %d: %w", r.number, err)
+	}
+	o.Lines = append(o.Lines, Line{r.number, r.sku, r.quantity, price})
+	return nil
+}
+
+func parse(n int, text string) (row, error) {
+	c := csv.NewReader(strings.NewReader(text))
+	c.FieldsPerRecord = -1
+	f, err := c.Read()
+	if errors.Is(err, io.EOF) {
+		return row{}, errors.New("the line is empty")
+	}
+	if err != nil {
+		return row{}, errors.Unwrap(err) // without csv's own line number
+	}
+	if len(f) != len(header) {
+		return row{}, fmt.Errorf("%d of %d fields: the line is cut off or damaged", len(f), len(header))
+	}
+	r := row{number: n, invoice: strings.TrimSpace(f[0]), sku: strings.TrimSpace(f[1]), date: f[4], customer: strings.TrimSpace(f[6]), country: f[7]}
+	if r.invoice == "" || r.sku == "" {
+		return row{}, errors.New("the line names no invoice or no stock code")
+	}
+	if r.quantity, err = strconv.ParseInt(f[3], 10, 64); err != nil {
+		return row{}, fmt.Errorf("quantity %q is not a whole number", f[3])
+	}
+	if r.pence, err = pence(f[5]); err != nil {
+		return row{}, err
+	}
+	return r, nil
+}
+
+// pence reads "2.5", "2.55" or "2" exactly: no float stands between.
+func pence(s string) (int64, error) {
+	whole, part, _ := strings.Cut(s, ".")
+	if len(part) > 2 || strings.ContainsAny(part, "+-") {
+		return 0, fmt.Errorf("price %q is not of pounds and pence", s)
+	}
+	n, err := strconv.ParseInt(whole+(part + "00")[:2], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("price %q is not of pounds and pence", s)
+	}
+	return n, nil
+}
+
+// date reads an invoice's date, American and without a zone; zero if it is none.
+func date(s string) time.Time {
+	for _, layout := range []string{"1/2/06 15:04", "1/2/2006 15:04"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}

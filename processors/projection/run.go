@@ -1,0 +1,111 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/weirstream/weir/streams"
+)
+
+// Config is what a Run needs.
+type Config struct {
+	Client     []kgo.Opt // brokers, dialer, TLS; consuming is set up by Run
+	Topology   *streams.Topology
+	Partitions int32          // of every event topic
+	Sagas      []streams.Saga // to follow
+	// TopicWait is how long topics may be missing at the start, as services
+	// that start at the same time make them.
+	TopicWait time.Duration
+	// Window is how long the ids of events from outside are remembered, to
+	// tell their repeats; 7 days if 0.
+	Window time.Duration
+	Now    func() time.Time // time.Now if nil
+}
+
+// batchRecords bounds the records of one commit.
+const batchRecords = 1000
+
+// HoleError is an event that the log has lost: the writer's previous event
+// into this partition was never read.
+type HoleError struct {
+	Topic           string
+	Partition       int32
+	Offset          int64
+	Lane            streams.Lane
+	Seen, Prev, Seq int64
+}
+
+func (e *HoleError) Error() string {
+	return fmt.Sprintf("hole in %s/%d at offset %d: lane %s wrote sequence %d after %d, but only %d was read: an event is missing from the log; publish the lane's outbox again from sequence %d, or restore the topic",
+		e.Topic, e.Partition, e.Offset, e.Lane, e.Seq, e.Prev, e.Seen, e.Seen+1)
+}
+
+// Run reads every event topic into the store until ctx ends, which is no
+// error. Trouble with the broker waits. It stops with an error on what cannot
+// be proven in order: a *HoleError, a truncated, lost or replaced topic, a
+// *streams.NewerVersionError, another partition count, a second writer.
+func (s *Store) Run(ctx context.Context, cfg Config) error {
+	if !s.busy.CompareAndSwap(false, true) {
+		return errors.New("the read model is being written already: one Run at a time")
+	}
+	defer s.busy.Store(false)
+	r, err := s.newRun(cfg)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	err = r.consume(ctx)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+func (r *run) consume(ctx context.Context) error {
+	starts, err := r.locate(ctx)
+	if err != nil {
+		return err
+	}
+	cl, err := kgo.NewClient(append(r.cfg.Client[:len(r.cfg.Client):len(r.cfg.Client)],
+		kgo.ConsumePartitions(starts),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxWait(500*time.Millisecond))...)
+	if err != nil {
+		return fmt.Errorf("no Kafka client for the read model: %w", err)
+	}
+	defer cl.Close()
+	for {
+		fetches := cl.PollRecords(ctx, batchRecords)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := fatal(fetches); err != nil {
+			return err
+		}
+		if err := r.take(ctx, fetches); err != nil {
+			return err
+		}
+	}
+}
+
+// fatal finds the error that waiting does not cure.
+func fatal(fetches kgo.Fetches) error {
+	for _, e := range fetches.Errors() {
+		var netErr net.Error
+		switch {
+		case kerr.IsRetriable(e.Err), errors.As(e.Err, &netErr):
+		case errors.Is(e.Err, kerr.OffsetOutOfRange):
+			return fmt.Errorf("%s/%d no longer has the offset to read next: the log was truncated or lost its tail; build the read model again from a full log: %w", e.Topic, e.Partition, e.Err)
+		default:
+			return fmt.Errorf("%s/%d cannot be read: %w", e.Topic, e.Partition, e.Err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+-- Times are nanoseconds since 1970 in UTC; 0 or NULL where there is none.
+CREATE TABLE platform (
+  one        INTEGER PRIMARY KEY CHECK (one = 1),
+  partitions INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE cursors (
+  topic     TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  topic_id  BLOB NOT NULL,
+  next      INTEGER NOT NULL, -- the offset to read next
+  PRIMARY KEY (topic, partition)
+) STRICT, WITHOUT ROWID;
+
+-- One row per producing lane and topic-partition, and not per lane and topic:
+-- this reader takes all partitions, between which a lane has no order.
+CREATE TABLE seen (
+  topic     TEXT NOT NULL,
+  lane      TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  seq       INTEGER NOT NULL,
+  pruned    INTEGER NOT NULL DEFAULT 0, -- the highest seq that Prune took out of history
+  PRIMARY KEY (topic, lane, partition)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE externals (
+  source TEXT NOT NULL,
+  id     TEXT NOT NULL,
+  at     INTEGER NOT NULL,
+  PRIMARY KEY (source, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX externals_at ON externals (at);
+
+CREATE TABLE skipped (
+  topic     TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  offset    INTEGER NOT NULL,
+  at        INTEGER NOT NULL,
+  reason    TEXT NOT NULL,
+  PRIMARY KEY (topic, partition, offset)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE history (
+  n           INTEGER PRIMARY KEY,
+  id          TEXT NOT NULL,
+  type        TEXT NOT NULL,
+  version     INTEGER NOT NULL,
+  source      TEXT NOT NULL,
+  kind        TEXT NOT NULL,
+  key         TEXT NOT NULL,
+  orderid     TEXT NOT NULL, -- the order that the event is about, '' if it names none
+  correlation TEXT NOT NULL,
+  causation   TEXT NOT NULL,
+  time        INTEGER NOT NULL,
+  lane        TEXT NOT NULL,
+  seq         INTEGER NOT NULL,
+  topic       TEXT NOT NULL,
+  partition   INTEGER NOT NULL,
+  offset      INTEGER NOT NULL,
+  traceparent TEXT NOT NULL,
+  data        BLOB NOT NULL  -- JSON, without the fields of persons
+) STRICT;
+CREATE INDEX history_order ON history (orderid, time) WHERE orderid <> '';
+CREATE INDEX history_correlation ON history (correlation, time);
+CREATE INDEX history_lane ON history (topic, lane, seq) WHERE lane <> '';
+CREATE INDEX history_time ON history (time);
+
+CREATE TABLE orders (
+  id          TEXT PRIMARY KEY,
+  customer    TEXT NOT NULL DEFAULT '',
+  correlation TEXT NOT NULL DEFAULT '',
+  lines       INTEGER NOT NULL DEFAULT 0,
+  total       INTEGER NOT NULL DEFAULT 0, -- in minor units of the currency
+  currency    TEXT NOT NULL DEFAULT '',
+  reason      TEXT NOT NULL DEFAULT '',
+  outcome     TEXT NOT NULL DEFAULT '',
+  carrier     TEXT NOT NULL DEFAULT '',
+  tracking    TEXT NOT NULL DEFAULT '',
+  placed      INTEGER NOT NULL DEFAULT 0,
+  delayed     INTEGER NOT NULL DEFAULT 0,
+  confirmed   INTEGER NOT NULL DEFAULT 0,
+  released    INTEGER NOT NULL DEFAULT 0,
+  shipped     INTEGER NOT NULL DEFAULT 0,
+  cancelled   INTEGER NOT NULL DEFAULT 0,
+  closed      INTEGER NOT NULL DEFAULT 0,
+  state       TEXT NOT NULL AS (CASE
+    WHEN cancelled > 0 THEN 'cancelled'
+    WHEN shipped   > 0 THEN 'shipped'
+    WHEN released  > 0 THEN 'released'
+    WHEN confirmed > 0 THEN 'confirmed'
+    WHEN placed    > 0 THEN 'placed'
+    ELSE 'unknown' END) VIRTUAL
+) STRICT;
+CREATE INDEX orders_placed ON orders (placed, id);
+CREATE INDEX orders_customer ON orders (customer, placed, id);
+CREATE INDEX orders_state ON orders (state, placed, id);
+
+CREATE TABLE correlations (
+  correlation TEXT PRIMARY KEY,
+  events      INTEGER NOT NULL,
+  last        TEXT NOT NULL, -- the type of the latest event
+  last_at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sagas (
+  saga        TEXT NOT NULL,
+  correlation TEXT NOT NULL,
+  subject     TEXT NOT NULL, -- kind/key of the event that started it
+  started     INTEGER NOT NULL,
+  due         INTEGER NOT NULL,
+  ended       INTEGER,
+  ended_by    TEXT,
+  PRIMARY KEY (saga, correlation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sagas_correlation ON sagas (correlation);
+CREATE INDEX sagas_subject ON sagas (saga, subject);
+CREATE INDEX sagas_started ON sagas (started, saga, correlation);
+CREATE INDEX sagas_running ON sagas (started) WHERE ended IS NULL;
+
+-- Ends are kept apart from starts: either may be read first.
+CREATE TABLE saga_ends (
+  saga        TEXT NOT NULL,
+  correlation TEXT NOT NULL,
+  subject     TEXT NOT NULL,
+  type        TEXT NOT NULL,
+  time        INTEGER NOT NULL,
+  PRIMARY KEY (saga, correlation, subject, type)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX saga_ends_subject ON saga_ends (saga, subject);
+CREATE INDEX saga_ends_time ON saga_ends (time);

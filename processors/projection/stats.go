@@ -1,0 +1,85 @@
+package projection
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// TopicStats is a topic as Run saw it since the store was opened.
+type TopicStats struct {
+	Topic     string  `json:"topic"`
+	Records   int64   `json:"records"`    // read, the repeats included
+	PerSecond float64 `json:"per_second"` // mean of the last ten whole seconds
+	Lag       int64   `json:"lag"`        // records that are in the log and not yet in the rows
+}
+
+// rateSeconds is the width of the mean.
+const rateSeconds = 10
+
+type counters struct {
+	mu     sync.Mutex
+	topics map[string]*topicCounter
+}
+
+type topicCounter struct {
+	records int64
+	lag     map[int32]int64
+	second  [rateSeconds + 1]int64 // records of the second at index % len
+	at      [rateSeconds + 1]int64 // which second that is
+}
+
+func newCounters() *counters { return &counters{topics: map[string]*topicCounter{}} }
+
+func (c *counters) record(now time.Time, fetches kgo.Fetches) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if p.Partition < 0 { // a made-up fetch that only carries an error
+			return
+		}
+		t := c.topics[p.Topic]
+		if t == nil {
+			t = &topicCounter{lag: map[int32]int64{}}
+			c.topics[p.Topic] = t
+		}
+		n := len(p.Records)
+		t.add(now.Unix(), int64(n))
+		if n > 0 {
+			t.lag[p.Partition] = max(p.LastStableOffset-p.Records[n-1].Offset-1, 0)
+		}
+	})
+}
+
+func (t *topicCounter) add(second, n int64) {
+	t.records += n
+	i := second % int64(len(t.at))
+	if t.at[i] != second {
+		t.at[i], t.second[i] = second, 0
+	}
+	t.second[i] += n
+}
+
+// Stats are live numbers of every topic that was fetched, sorted by name.
+func (s *Store) Stats(now time.Time) []TopicStats {
+	s.stats.mu.Lock()
+	defer s.stats.mu.Unlock()
+	out := make([]TopicStats, 0, len(s.stats.topics))
+	for name, t := range s.stats.topics {
+		x := TopicStats{Topic: name, Records: t.records}
+		for _, l := range t.lag {
+			x.Lag += l
+		}
+		for i, at := range t.at {
+			if age := now.Unix() - at; age >= 1 && age <= rateSeconds {
+				x.PerSecond += float64(t.second[i]) / rateSeconds
+			}
+		}
+		out = append(out, x)
+	}
+	slices.SortFunc(out, func(a, b TopicStats) int { return strings.Compare(a.Topic, b.Topic) })
+	return out
+}

@@ -1,0 +1,108 @@
+package event_test
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"reflect"
+	"regexp"
+	"testing"
+
+	"github.com/weirstream/weir/services/event"
+)
+
+func TestVocabularyHolds(t *testing.T) {
+	v, err := event.Vocabulary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`^[a-z]+\.[a-z]+(-[a-z]+)*$`)
+	for _, f := range v.Facts() {
+		if !name.MatchString(f.Name) {
+			t.Errorf("%v is called %q: use context.what-happened", f.Type, f.Name)
+		}
+	}
+}
+
+// A field without a snake_case name would leak Go's spelling to every consumer.
+func TestFieldsAreSnakeCase(t *testing.T) {
+	snake := regexp.MustCompile(`^[a-z]+(_[a-z]+)*(,omitempty|,omitzero)?$`)
+	var check func(reflect.Type)
+	check = func(typ reflect.Type) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			if tag := f.Tag.Get("json"); !snake.MatchString(tag) {
+				t.Errorf("%v.%s has the JSON name %q", typ, f.Name, tag)
+			}
+			inner := f.Type
+			if inner.Kind() == reflect.Slice {
+				inner = inner.Elem()
+			}
+			if inner.Kind() == reflect.Struct {
+				check(inner)
+			}
+		}
+	}
+	for _, f := range event.Facts {
+		check(f.Type)
+	}
+}
+
+func TestMoney(t *testing.T) {
+	eur := func(n int64) event.Money { return event.Money{Minor: n, Currency: "EUR"} }
+	for _, c := range []struct {
+		a, b int64
+		fits bool
+	}{{1, 2, true}, {math.MaxInt64, 1, false}, {math.MaxInt64 - 1, 1, true}, {math.MinInt64, -1, false}, {math.MinInt64, 1, true}} {
+		m, err := eur(c.a).Plus(eur(c.b))
+		if c.fits != (err == nil) || (c.fits && m != eur(c.a+c.b)) {
+			t.Errorf("%d + %d = %v, %v", c.a, c.b, m, err)
+		}
+	}
+	for _, c := range []struct {
+		a, n int64
+		fits bool
+	}{{3, 4, true}, {0, math.MinInt64, true}, {math.MaxInt64, 2, false}, {-1, math.MinInt64, false}, {math.MinInt64, -1, false}, {1 << 32, 1 << 31, false}, {-(1 << 32), 1 << 31, true}} {
+		m, err := eur(c.a).Times(c.n)
+		if c.fits != (err == nil) || (c.fits && m != eur(c.a*c.n)) {
+			t.Errorf("%d × %d = %v, %v", c.a, c.n, m, err)
+		}
+	}
+	var currency *event.CurrencyError
+	if _, err := eur(1).Plus(event.Money{Minor: 1, Currency: "GBP"}); !errors.As(err, &currency) {
+		t.Errorf("EUR + GBP gave %v", err)
+	}
+	for _, bad := range []string{"", "eur", "EU", "EURO", "ÉUR", "E R"} {
+		if (event.Money{Currency: bad}).CheckCurrency() == nil {
+			t.Errorf("%q passed as a currency", bad)
+		}
+	}
+	b, err := json.Marshal(eur(1250))
+	if err != nil || string(b) != `{"minor":1250,"currency":"EUR"}` {
+		t.Errorf("money is %s on the wire (%v)", b, err)
+	}
+}
+
+// The largest order that passes has to fit into a record of Kafka's default
+// limit, 1 MiB with headers.
+func TestTheLargestOrderFitsARecord(t *testing.T) {
+	text := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = 'x'
+		}
+		return string(b)
+	}
+	e := event.OrderPlaced{Order: event.OrderID(text(event.MaxText)), Lines: make([]event.Line, event.MaxLines)}
+	for i := range e.Lines {
+		e.Lines[i] = event.Line{SKU: event.SKU(text(event.MaxSKU)), Quantity: event.MaxQuantity, Unit: event.Money{Minor: 1_000_000_000, Currency: "EUR"}}
+	}
+	e, err := e.Priced()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(e)
+	if err != nil || len(b) > 1_000_000 {
+		t.Errorf("order.placed may have %d bytes (%v)", len(b), err)
+	}
+}

@@ -1,0 +1,116 @@
+package event
+
+import "github.com/weirstream/weir/streams"
+
+// Line is one row of an order as the customer wrote it. A SKU may stand in
+// several lines.
+type Line struct {
+	SKU      SKU   `json:"sku"`
+	Quantity int64 `json:"quantity"`
+	Unit     Money `json:"unit"` // price of one
+}
+
+// Address is where a parcel goes.
+type Address struct {
+	Name     string `json:"name"`
+	Street   string `json:"street"`
+	City     string `json:"city"`
+	Postcode string `json:"postcode"`
+	Country  string `json:"country"`
+}
+
+// OrderPlaced begins the place-order saga.
+type OrderPlaced struct {
+	Order    OrderID `json:"order"`
+	Customer string  `json:"customer"`
+	Email    string  `json:"email"` // empty: no mail is sent
+	ShipTo   Address `json:"ship_to"`
+	Card     string  `json:"card"` // the provider's token, never a number
+	Lines    []Line  `json:"lines"`
+	Total    Money   `json:"total"`
+}
+
+// OrderConfirmed says that stock is reserved and the payment authorised.
+type OrderConfirmed struct {
+	Order OrderID `json:"order"`
+	Total Money   `json:"total"`
+	Lines int     `json:"lines"` // as written
+}
+
+// OrderReleased hands a paid order to shipping; nobody may cancel it from here.
+type OrderReleased struct {
+	Order OrderID `json:"order"`
+}
+
+// OrderShipped says that the carrier has the parcel.
+type OrderShipped struct {
+	Order    OrderID `json:"order"`
+	Carrier  string  `json:"carrier"`
+	Tracking string  `json:"tracking"`
+}
+
+// OrderCancelled asks every service to take back what it did for the order.
+type OrderCancelled struct {
+	Order  OrderID `json:"order"`
+	Reason string  `json:"reason"`
+}
+
+// OrderDelayed says that a deadline passed which nobody may cut short.
+type OrderDelayed struct {
+	Order      OrderID  `json:"order"`
+	WaitingFor []string `json:"waiting_for"` // "shipment", "stock", "payment", "mail"
+}
+
+// OrderSettled notes that one side of an order is done: "stock", "payment" or
+// "mail". It is the order's own bookkeeping.
+type OrderSettled struct {
+	Order OrderID `json:"order"`
+	Side  string  `json:"side"`
+}
+
+// Outcomes of a closed order.
+const (
+	Fulfilled = "fulfilled"
+	Cancelled = "cancelled"
+)
+
+// OrderClosed ends the place-order saga: nothing more will happen.
+type OrderClosed struct {
+	Order   OrderID `json:"order"`
+	Outcome string  `json:"outcome"` // Fulfilled or Cancelled
+}
+
+// Key is the order.
+func (e OrderPlaced) Key() streams.Key { return e.Order }
+
+// Key is the order.
+func (e OrderConfirmed) Key() streams.Key { return e.Order }
+
+// Key is the order.
+func (e OrderReleased) Key() streams.Key { return e.Order }
+
+// Key is the order.
+func (e OrderShipped) Key() streams.Key { return e.Order }
+
+// Key is the order.
+func (e OrderCancelled) Key() streams.Key { return e.Order }
+
+// Key is the order.
+func (e OrderDelayed) Key() streams.Key { return e.Order }
+
+// Key is the order.
+func (e OrderSettled) Key() streams.Key { return e.Order }
+
+// Key is the order.
+func (e OrderClosed) Key() streams.Key { return e.Order }
+
+var orderFacts = []streams.Fact{
+	streams.NewFact[OrderPlaced]("order.placed"),
+	streams.NewFact[OrderConfirmed]("order.confirmed"),
+	streams.NewFact[OrderReleased]("order.released"),
+	streams.NewFact[OrderShipped]("order.shipped"),
+	streams.NewFact[OrderCancelled]("order.cancelled"),
+	streams.NewFact[OrderDelayed]("order.delayed"),
+	streams.NewFact[OrderSettled]("order.settled"),
+	streams.NewFact[OrderClosed]("order.closed"),
+}

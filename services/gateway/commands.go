@@ -1,0 +1,184 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/services/gateway/edge"
+	"github.com/weirstream/weir/services/order"
+	"github.com/weirstream/weir/streams"
+)
+
+// orderName is what an order may be called: it stands in paths.
+var orderName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
+
+func (g *gateway) place(w http.ResponseWriter, r *http.Request) {
+	id, p := commandID(r, placeOrder)
+	if p != nil {
+		p.Write(w)
+		return
+	}
+	var c order.PlaceOrder
+	if p := decode(w, r, &c); p != nil {
+		p.Write(w)
+		return
+	}
+	if c.Order == "" {
+		c.Order = event.OrderID("o-" + digest(id)) // the same for the same key
+	}
+	if c.Customer == "" {
+		invalid("customer is missing: say who orders").Write(w)
+		return
+	}
+	g.send(w, r, id, placeOrder, c, func() {
+		w.Header().Set("Location", "/v1/orders/"+url.PathEscape(string(c.Order)))
+	})
+}
+
+// cancellation is the body of a cancel; the order stands in the path.
+type cancellation struct {
+	Reason string `json:"reason"`
+}
+
+func (g *gateway) cancel(w http.ResponseWriter, r *http.Request) {
+	id, p := commandID(r, cancelOrder)
+	if p != nil {
+		p.Write(w)
+		return
+	}
+	var c cancellation
+	if r.ContentLength != 0 { // a reason may be left out, and the body with it
+		if p := decode(w, r, &c); p != nil {
+			p.Write(w)
+			return
+		}
+	}
+	g.send(w, r, id, cancelOrder, order.CancelOrder{Order: event.OrderID(r.PathValue("id")), Reason: c.Reason}, nil)
+}
+
+// decode reads a JSON object and refuses fields that it does not know.
+func decode(w http.ResponseWriter, r *http.Request, into any) *edge.Problem {
+	if _, p := edge.MediaType(r, "application/json"); p != nil {
+		return p
+	}
+	b, p := edge.Body(w, r)
+	if p != nil {
+		return p
+	}
+	if p := edge.CheckJSON(b); p != nil {
+		return p
+	}
+	if b = bytes.TrimSpace(b); b[0] != '{' {
+		return invalid("the body is not a JSON object")
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return invalid("the body does not fit: " + strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}
+
+func invalid(detail string) *edge.Problem {
+	return &edge.Problem{Code: "invalid-order", Status: http.StatusUnprocessableEntity, Detail: detail}
+}
+
+// commandID derives a command's id from the Idempotency-Key and the operation,
+// so that one key may place an order and cancel it. Without a key it is random.
+func commandID(r *http.Request, operation string) (string, *edge.Problem) {
+	keys := r.Header.Values("Idempotency-Key")
+	if len(keys) == 0 {
+		return operation + ":" + rand.Text(), nil
+	}
+	odd := func(c rune) bool { return c < '!' || c > '~' }
+	if len(keys) > 1 || len(keys[0]) < 1 || len(keys[0]) > 255 || strings.ContainsFunc(keys[0], odd) {
+		return "", &edge.Problem{Code: "invalid-idempotency-key", Status: http.StatusBadRequest,
+			Detail: "Idempotency-Key is not one text of 1 to 255 printable ASCII characters without spaces"}
+	}
+	return operation + ":" + keys[0], nil
+}
+
+func digest(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:13])
+}
+
+// send hands a command to its lane and answers with the reply. done sets the
+// headers of its success, which is 201 if there are any.
+func (g *gateway) send(w http.ResponseWriter, r *http.Request, id, name string, body streams.Event, done func()) {
+	if !orderName.MatchString(body.Key().String()) {
+		invalid("order ids are 1 to 128 letters, digits, dots, underscores, tildes and dashes, a letter or digit first").Write(w)
+		return
+	}
+	cmd, err := streams.NewCommand(id, name, body)
+	if err != nil {
+		invalid(err.Error()).Write(w)
+		return
+	}
+	cmd.Traceparent = edge.Traceparent(r)
+	ctx, cancel := context.WithTimeout(r.Context(), g.Timeout)
+	defer cancel()
+	reply, err := g.Commands.Send(ctx, g.service[name], g.Partitions, cmd)
+	if err != nil {
+		unknown(err).Write(w)
+		return
+	}
+	if reply.Status != streams.ReplyDone {
+		refusal(reply).Write(w)
+		return
+	}
+	if reply.Token != "" {
+		w.Header().Set(TokenHeader, reply.Token)
+	}
+	status := http.StatusOK
+	if done != nil {
+		status = http.StatusCreated
+		done()
+	}
+	edge.JSON(w, status, json.RawMessage(reply.Body))
+}
+
+// unknown says that nobody knows whether the command was decided: asking again
+// with the same key is the way to learn it, and is harmless.
+func unknown(err error) *edge.Problem {
+	detail := "no answer in time; whether it was done is not known"
+	switch {
+	case errors.Is(err, streams.ErrNoLane):
+		detail = "the service is just moving between instances"
+	case errors.Is(err, streams.ErrBusy):
+		detail = "the service has too much to do at the moment"
+	}
+	return &edge.Problem{Code: "try-again", Status: http.StatusServiceUnavailable, RetryAfter: 1,
+		Detail: detail + ": send the same request again, with the same Idempotency-Key; it is carried out once"}
+}
+
+// statuses of the rejections that are no conflict.
+var statuses = map[string]int{"invalid-order": http.StatusUnprocessableEntity, "unknown-order": http.StatusNotFound}
+
+func refusal(reply streams.CommandReply) *edge.Problem {
+	switch reply.Status {
+	case streams.ReplyConflict:
+		return &edge.Problem{Code: "idempotency-conflict", Status: http.StatusConflict, Detail: "this Idempotency-Key was used with another content: choose another key"}
+	case streams.ReplyParked:
+		return &edge.Problem{Code: "order-parked", Status: http.StatusConflict, Detail: "something about this order failed and waits for an operator: try again when it is mended"}
+	}
+	var no streams.Rejection
+	if err := json.Unmarshal(reply.Body, &no); err != nil || no.Code == "" {
+		no = streams.Rejection{Code: "rejected", Detail: "the command was refused"}
+	}
+	status, ok := statuses[no.Code]
+	if !ok {
+		status = http.StatusConflict
+	}
+	return &edge.Problem{Code: no.Code, Status: status, Detail: no.Detail}
+}

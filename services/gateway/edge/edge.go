@@ -1,0 +1,235 @@
+// Package edge is what the HTTP entrances share: how much of a request is
+// read, how a refusal looks (RFC 9457), and where a request is traced.
+package edge
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of a request body.
+const (
+	MaxBody  = 1 << 20 // bytes, as sent and inflated
+	MaxDepth = 64      // of nested JSON
+)
+
+// Problem is a refusal as application/problem+json, and an error.
+type Problem struct {
+	Code   string         // stable, for programs; sent as the type urn:weir:problem:Code
+	Status int            // of HTTP
+	Detail string         // for a person: what failed and what to do
+	More   map[string]any // extension members
+	// RetryAfter asks to try again after so many seconds, if above 0.
+	RetryAfter int
+}
+
+func (p *Problem) Error() string { return p.Detail }
+
+// Write answers with the problem.
+func (p *Problem) Write(w http.ResponseWriter) {
+	body := map[string]any{}
+	for k, v := range p.More {
+		body[k] = v
+	}
+	body["type"], body["title"], body["status"], body["detail"] = "urn:weir:problem:"+p.Code, http.StatusText(p.Status), p.Status, p.Detail
+	if p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
+	}
+	write(w, p.Status, "application/problem+json", body)
+}
+
+// JSON answers with a value.
+func JSON(w http.ResponseWriter, status int, v any) { write(w, status, "application/json", v) }
+
+func write(w http.ResponseWriter, status int, mediaType string, v any) {
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // who asked has gone: nobody is left to tell
+}
+
+// Body reads a request's body, inflating gzip, up to MaxBody.
+func Body(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
+	var in io.Reader = http.MaxBytesReader(w, r.Body, MaxBody)
+	switch enc := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); enc {
+	case "", "identity":
+	case "gzip":
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		in = z
+	default:
+		return nil, &Problem{Code: "content-encoding", Status: http.StatusUnsupportedMediaType, Detail: "content encoding " + strconv.Quote(enc) + " is not understood: send gzip or none"}
+	}
+	b, err := io.ReadAll(io.LimitReader(in, MaxBody+1))
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	if len(b) > MaxBody {
+		return nil, tooLarge()
+	}
+	return b, nil
+}
+
+func unreadable(err error) *Problem {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return tooLarge()
+	}
+	return &Problem{Code: "unreadable-body", Status: http.StatusBadRequest, Detail: "the body cannot be read: " + err.Error()}
+}
+
+func tooLarge() *Problem {
+	return &Problem{Code: "body-too-large", Status: http.StatusRequestEntityTooLarge, Detail: "the body is above 1048576 bytes, as sent or inflated: split it"}
+}
+
+// MediaType reads the request's content type; charsets other than UTF-8 and
+// types that are not allowed are refused.
+func MediaType(r *http.Request, allowed ...string) (string, *Problem) {
+	t, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err == nil && slices.Contains(allowed, t) && (params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8")) {
+		return t, nil
+	}
+	return "", &Problem{Code: "content-type", Status: http.StatusUnsupportedMediaType,
+		Detail: "content type " + strconv.Quote(r.Header.Get("Content-Type")) + " is not accepted: send " + strings.Join(allowed, ", ") + " in UTF-8"}
+}
+
+// CheckJSON refuses what is not one JSON value in UTF-8 of at most MaxDepth.
+func CheckJSON(b []byte) *Problem {
+	switch {
+	case !utf8.Valid(b):
+		return badJSON("the body is not valid UTF-8")
+	case tooDeep(b):
+		return badJSON("the body nests deeper than 64 levels")
+	case !json.Valid(b):
+		return badJSON("the body is not one JSON value")
+	}
+	return nil
+}
+
+func badJSON(detail string) *Problem {
+	return &Problem{Code: "malformed-json", Status: http.StatusBadRequest, Detail: detail}
+}
+
+// tooDeep counts brackets outside of strings, before any parser recurses.
+func tooDeep(b []byte) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > MaxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// Methods is a resource: what answers each method. Others are refused with a
+// problem and an Allow header.
+type Methods map[string]http.HandlerFunc
+
+func (m Methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	method := r.Method
+	if method == http.MethodHead && m[method] == nil {
+		method = http.MethodGet
+	}
+	if h := m[method]; h != nil {
+		h(w, r)
+		return
+	}
+	allow := make([]string, 0, len(m))
+	for k := range m {
+		allow = append(allow, k)
+	}
+	slices.Sort(allow)
+	w.Header().Set("Allow", strings.Join(allow, ", "))
+	(&Problem{Code: "method-not-allowed", Status: http.StatusMethodNotAllowed, Detail: r.Method + " is not possible here: use " + strings.Join(allow, " or ")}).Write(w)
+}
+
+// NotFound answers for paths that nothing serves.
+func NotFound(w http.ResponseWriter, r *http.Request) {
+	(&Problem{Code: "no-such-path", Status: http.StatusNotFound, Detail: "nothing is at " + strconv.Quote(r.URL.Path) + ": see /v1/openapi.yaml"}).Write(w)
+}
+
+// Trace is called once for each request and returns the W3C traceparent that
+// events and commands of the request carry on; done hears the status, once.
+type Trace func(*http.Request) (traceparent string, done func(status int))
+
+type traceKey struct{}
+
+// Handler calls the hook around h; without a hook the request's own
+// traceparent is carried on.
+func (t Trace) Handler(h http.Handler) http.Handler {
+	if t == nil {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tp, done := t(r)
+		s := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		if done != nil {
+			defer func() { done(s.status) }()
+		}
+		h.ServeHTTP(s, r.WithContext(context.WithValue(r.Context(), traceKey{}, tp)))
+	})
+}
+
+// Traceparent is the trace that what the request causes belongs to; empty if
+// there is none, or if the request's is not a W3C traceparent.
+func Traceparent(r *http.Request) string {
+	if tp, ok := r.Context().Value(traceKey{}).(string); ok {
+		return tp
+	}
+	if tp := r.Header.Get("Traceparent"); ValidTraceparent(tp) {
+		return tp
+	}
+	return ""
+}
+
+// ValidTraceparent reports whether tp is of the form 00-<32 hex>-<16 hex>-<2 hex>.
+func ValidTraceparent(tp string) bool {
+	if len(tp) != 55 {
+		return false
+	}
+	for i := range len(tp) {
+		c := tp[i]
+		if i == 2 || i == 35 || i == 52 {
+			if c != '-' {
+				return false
+			}
+		} else if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return tp[:2] != "ff" && strings.Trim(tp[3:35], "0") != "" && strings.Trim(tp[36:52], "0") != ""
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (s *statusWriter) WriteHeader(status int) {
+	s.status = status
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (s *statusWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }

@@ -1,0 +1,143 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/services/gateway/edge"
+)
+
+// states are those that orders can be filtered by.
+var states = []string{"placed", "confirmed", "released", "shipped", "cancelled"}
+
+func (g *gateway) orders(w http.ResponseWriter, r *http.Request) {
+	q, p := g.ready(r, "customer", "state", "page")
+	if p != nil {
+		p.Write(w)
+		return
+	}
+	if s := q.Get("state"); s != "" && !slices.Contains(states, s) {
+		badQuery("state is none of " + strings.Join(states, ", ")).Write(w)
+		return
+	}
+	page, err := g.Reads.Orders(r.Context(), q.Get("customer"), q.Get("state"), q.Get("page"))
+	g.answer(w, r, page, err)
+}
+
+func (g *gateway) order(w http.ResponseWriter, r *http.Request) {
+	if _, p := g.ready(r); p != nil {
+		p.Write(w)
+		return
+	}
+	o, err := g.Reads.Order(r.Context(), r.PathValue("id"))
+	g.answer(w, r, o, err)
+}
+
+// History answers GET /v1/orders/{id}/history.
+type History struct {
+	Order  string             `json:"order"`
+	Events []projection.Entry `json:"events"`
+}
+
+func (g *gateway) history(w http.ResponseWriter, r *http.Request) {
+	if _, p := g.ready(r); p != nil {
+		p.Write(w)
+		return
+	}
+	h := History{Order: r.PathValue("id")}
+	var err error
+	if h.Events, err = g.Reads.History(r.Context(), h.Order); err == nil && len(h.Events) == 0 {
+		_, err = g.Reads.Order(r.Context(), h.Order) // known, and its history pruned?
+	}
+	g.answer(w, r, h, err)
+}
+
+// Saga answers GET /v1/sagas/{correlation}.
+type Saga struct {
+	Correlation string             `json:"correlation"`
+	Sagas       []projection.Saga  `json:"sagas"`
+	Events      []projection.Entry `json:"events"`
+}
+
+func (g *gateway) saga(w http.ResponseWriter, r *http.Request) {
+	if _, p := g.ready(r); p != nil {
+		p.Write(w)
+		return
+	}
+	s := Saga{Correlation: r.PathValue("correlation")}
+	var err error
+	if s.Sagas, err = g.Reads.Saga(r.Context(), s.Correlation); err == nil {
+		s.Events, err = g.Reads.Events(r.Context(), s.Correlation)
+	}
+	g.answer(w, r, s, err)
+}
+
+// ready checks the query's parameters and waits until the read model holds
+// what the caller wrote before.
+func (g *gateway) ready(r *http.Request, allowed ...string) (url.Values, *edge.Problem) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badQuery("the query cannot be read: " + err.Error())
+	}
+	allowed = append(allowed, "after")
+	for name, values := range q {
+		if !slices.Contains(allowed, name) || len(values) > 1 {
+			return nil, badQuery("parameter " + strconv.Quote(name) + " is not known here or given twice: there are " + strings.Join(allowed, ", "))
+		}
+	}
+	token := r.Header.Get(TokenHeader)
+	if q.Has("after") {
+		token = q.Get("after")
+	}
+	if token == "" {
+		return q, nil
+	}
+	return q, g.await(r.Context(), token)
+}
+
+func (g *gateway) await(ctx context.Context, token string) *edge.Problem {
+	ctx, cancel := context.WithTimeout(ctx, g.Wait)
+	defer cancel()
+	err := g.Reads.Await(ctx, token)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, projection.ErrToken):
+		return badQuery("the token is not one of " + TokenHeader + "'s: send it back as it was answered")
+	case ctx.Err() != nil:
+		return &edge.Problem{Code: "not-yet", Status: http.StatusServiceUnavailable, RetryAfter: 1,
+			Detail: "what you wrote has not reached the read model yet: ask again, or without the token for what is there"}
+	}
+	return g.broken(ctx, err)
+}
+
+func badQuery(detail string) *edge.Problem {
+	return &edge.Problem{Code: "invalid-query", Status: http.StatusBadRequest, Detail: detail}
+}
+
+// broken is the one refusal whose cause is not the caller's to know.
+func (g *gateway) broken(ctx context.Context, err error) *edge.Problem {
+	g.Log.ErrorContext(ctx, "the read model cannot be read", "error", err)
+	return &edge.Problem{Code: "read-model-unavailable", Status: http.StatusServiceUnavailable, RetryAfter: 5, Detail: "the read model cannot be read at the moment: try again"}
+}
+
+// answer writes what was found, or why it was not.
+func (g *gateway) answer(w http.ResponseWriter, r *http.Request, v any, err error) {
+	switch {
+	case err == nil:
+		w.Header().Set("Cache-Control", "no-store")
+		edge.JSON(w, http.StatusOK, v)
+	case errors.Is(err, projection.ErrNotFound):
+		(&edge.Problem{Code: "not-found", Status: http.StatusNotFound, Detail: err.Error() + ": if it was just written, send its " + TokenHeader}).Write(w)
+	case errors.Is(err, projection.ErrPage):
+		badQuery(err.Error()).Write(w)
+	default:
+		g.broken(r.Context(), err).Write(w)
+	}
+}

@@ -1,0 +1,212 @@
+// Package ingest is the entrance for events from outside: CloudEvents 1.0 over
+// HTTP, in binary, structured and batch mode, onto the log. It takes only
+// types that are declared external, so that nobody posts a payment.
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/weirstream/weir/services/gateway/edge"
+	"github.com/weirstream/weir/streams"
+)
+
+// Path is where events are posted.
+const Path = "/v1/events"
+
+// MaxBatch bounds the events of one request.
+const MaxBatch = 1000
+
+// Media types of the modes.
+const (
+	plainType      = "application/json" // binary mode: the attributes are headers
+	structuredType = "application/cloudevents+json"
+	batchType      = "application/cloudevents-batch+json"
+)
+
+// Config is what ingestion needs.
+type Config struct {
+	Client     []kgo.Opt // brokers, dialer, TLS; producing is set up here
+	Topology   *streams.Topology
+	Partitions int32
+	Timeout    time.Duration    // to wait for the log; 10 s if 0
+	Now        func() time.Time // for events without a time; time.Now if nil
+	Trace      edge.Trace       // optional
+}
+
+// Handler serves Path.
+type Handler struct {
+	http.Handler
+	cfg Config
+	log *kgo.Client
+}
+
+// New makes the handler. Close it when its server is shut down.
+func New(cfg Config) (*Handler, error) {
+	if cfg.Topology == nil || cfg.Partitions < 1 {
+		return nil, errors.New("ingestion needs a topology and a partition count")
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 10 * time.Second
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	log, err := kgo.NewClient(append(cfg.Client[:len(cfg.Client):len(cfg.Client)],
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()))...)
+	if err != nil {
+		return nil, fmt.Errorf("no Kafka client for ingestion: %w", err)
+	}
+	h := &Handler{cfg: cfg, log: log}
+	h.Handler = cfg.Trace.Handler(edge.Methods{http.MethodPost: h.post})
+	return h, nil
+}
+
+// Close waits for nothing: whoever has no answer yet sends again.
+func (h *Handler) Close() { h.log.Close() }
+
+// Result is what became of one event of a request.
+type Result struct {
+	Source string `json:"source,omitempty"`
+	ID     string `json:"id,omitempty"`
+	Status Status `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Status of one event.
+type Status string
+
+// What becomes of an event. Sending it again is harmless in every case: source
+// and id tell the repeat.
+const (
+	Accepted    Status = "accepted"    // the log has it, on all replicas in sync
+	Refused     Status = "refused"     // it will never be taken as it is
+	Unavailable Status = "unavailable" // the log did not answer: send it again
+)
+
+func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
+	posted, p := parse(w, r)
+	if p != nil {
+		p.Write(w)
+		return
+	}
+	results := make([]Result, len(posted))
+	recs := make([]*kgo.Record, len(posted))
+	for i := range posted {
+		results[i] = Result{Source: posted[i].text("source"), ID: posted[i].text("id"), Status: Accepted}
+		rec, err := h.record(posted[i], edge.Traceparent(r))
+		if err != nil {
+			results[i].Status, results[i].Detail = Refused, err.Error()
+		}
+		recs[i] = rec
+	}
+	h.produce(r.Context(), recs, results)
+	answer(w, results)
+}
+
+// produce sends the records that are not nil and waits for each.
+func (h *Handler) produce(ctx context.Context, recs []*kgo.Record, results []Result) {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
+	defer cancel()
+	done := make(chan struct{}, len(recs))
+	sent := 0
+	for i, rec := range recs {
+		if rec == nil {
+			continue
+		}
+		sent++
+		h.log.Produce(ctx, rec, func(_ *kgo.Record, err error) {
+			results[i].Status, results[i].Detail = verdict(err)
+			done <- struct{}{}
+		})
+	}
+	for range sent {
+		<-done
+	}
+}
+
+func verdict(err error) (Status, string) {
+	switch {
+	case err == nil:
+		return Accepted, ""
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
+		return Refused, "the event is larger than the log takes: send less data"
+	}
+	return Unavailable, "the log did not take the event in time: send it again, with the same source and id"
+}
+
+// answer sums the results up: 202 if all were accepted, 503 if any should be
+// sent again, 422 if all were refused, else 207.
+func answer(w http.ResponseWriter, results []Result) {
+	count := map[Status]int{}
+	for _, r := range results {
+		count[r.Status]++
+	}
+	more := map[string]any{"results": results}
+	switch {
+	case count[Unavailable] > 0:
+		(&edge.Problem{Code: "log-unavailable", Status: http.StatusServiceUnavailable, RetryAfter: 1, More: more,
+			Detail: fmt.Sprintf("%d of %d events are not known to be on the log: send them again, with the same source and id", count[Unavailable], len(results))}).Write(w)
+	case count[Accepted] == len(results):
+		edge.JSON(w, http.StatusAccepted, more)
+	case count[Accepted] == 0:
+		(&edge.Problem{Code: "events-refused", Status: http.StatusUnprocessableEntity, More: more, Detail: results[0].Detail}).Write(w)
+	default:
+		edge.JSON(w, http.StatusMultiStatus, more)
+	}
+}
+
+// parse reads the request in its mode. A problem concerns the request as a
+// whole; what is wrong with one event is found later.
+func parse(w http.ResponseWriter, r *http.Request) ([]posted, *edge.Problem) {
+	mode, p := edge.MediaType(r, plainType, structuredType, batchType)
+	if p != nil {
+		return nil, p
+	}
+	body, p := edge.Body(w, r)
+	if p != nil {
+		return nil, p
+	}
+	if p := edge.CheckJSON(body); p != nil {
+		return nil, p
+	}
+	switch mode {
+	case plainType:
+		return one(fromHeaders(r.Header, body))
+	case structuredType:
+		return one(fromObject(body))
+	}
+	return fromArray(body)
+}
+
+func one(e posted, err error) ([]posted, *edge.Problem) {
+	if err != nil {
+		return nil, &edge.Problem{Code: "malformed-event", Status: http.StatusBadRequest, Detail: err.Error()}
+	}
+	return []posted{e}, nil
+}
+
+func fromArray(body []byte) ([]posted, *edge.Problem) {
+	var objects []json.RawMessage
+	if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) || json.Unmarshal(body, &objects) != nil {
+		return nil, &edge.Problem{Code: "malformed-event", Status: http.StatusBadRequest, Detail: "a batch is a JSON array of events"}
+	}
+	if len(objects) > MaxBatch {
+		return nil, &edge.Problem{Code: "batch-too-large", Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the batch has %d events, at most %d are taken: split it", len(objects), MaxBatch)}
+	}
+	out := make([]posted, len(objects))
+	for i, o := range objects {
+		e, err := fromObject(o)
+		e.err = err // of this event only
+		out[i] = e
+	}
+	return out, nil
+}

@@ -1,0 +1,65 @@
+package order
+
+import (
+	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/streams"
+)
+
+// PlaceOrder is the command "place-order". It is refused with
+// "invalid-order", or "order-exists" if the id has other content already.
+type PlaceOrder struct {
+	Order    event.OrderID `json:"order"`
+	Customer string        `json:"customer"`
+	Email    string        `json:"email"` // empty: no mail is sent
+	ShipTo   event.Address `json:"ship_to"`
+	Card     string        `json:"card"` // the provider's token, never a number
+	Lines    []event.Line  `json:"lines"`
+}
+
+// CancelOrder is the command "cancel-order". It is refused with
+// "unknown-order", or "already-shipping" once released.
+type CancelOrder struct {
+	Order  event.OrderID `json:"order"`
+	Reason string        `json:"reason"` // at most event.MaxText bytes are kept
+}
+
+// Reply answers both commands, also when they are repeated later.
+type Reply struct {
+	Order event.OrderID `json:"order"`
+	State string        `json:"state"`          // "placed" or "cancelled"
+	Total event.Money   `json:"total,omitzero"` // of what was placed
+}
+
+// Key is the order.
+func (c PlaceOrder) Key() streams.Key { return c.Order }
+
+// Key is the order.
+func (c CancelOrder) Key() streams.Key { return c.Order }
+
+func place(s state, c PlaceOrder, _ streams.Input) streams.Decision {
+	e, err := event.OrderPlaced{Order: c.Order, Customer: c.Customer, Email: c.Email, ShipTo: c.ShipTo, Card: c.Card, Lines: c.Lines}.Priced()
+	if err != nil {
+		return streams.Reject("invalid-order", "%v", err)
+	}
+	reply := Reply{Order: c.Order, State: "placed", Total: e.Total}
+	switch s.Digest {
+	case "":
+		return streams.Emit(e).After("confirm-by", ConfirmBy, c.Order).Reply(reply)
+	case e.Digest():
+		return streams.Nothing().Reply(reply)
+	}
+	return streams.Reject("order-exists", "order %s was placed with other content: choose another id", c.Order)
+}
+
+func cancel(s state, c CancelOrder, _ streams.Input) streams.Decision {
+	reply := Reply{Order: c.Order, State: "cancelled"}
+	switch s.Phase {
+	case "":
+		return streams.Reject("unknown-order", "there is no order %s", c.Order)
+	case cancelled:
+		return streams.Nothing().Reply(reply)
+	case placed, confirmed:
+		return undo(c.Order, event.Clip(c.Reason)).Reply(reply)
+	}
+	return streams.Reject("already-shipping", "order %s is %s: ask for a return when it has arrived", c.Order, s.Phase)
+}

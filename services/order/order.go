@@ -1,0 +1,185 @@
+// Package order decides the life of an order, from placed to closed.
+package order
+
+import (
+	"slices"
+	"time"
+
+	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/streams"
+)
+
+// Service is the order service.
+var Service = streams.Service{Name: "order", Deciders: []*streams.Decider{decider}}
+
+var decider = streams.Define("order", event.OrderID(""), evolve,
+	streams.OnCommand("place-order", place, event.OrderPlaced{}),
+	streams.OnCommand("cancel-order", cancel, event.OrderCancelled{}),
+	streams.On(authorised, event.OrderConfirmed{}),
+	streams.On(captured, event.OrderReleased{}),
+	streams.On(dispatched, event.OrderShipped{}),
+	streams.On(refused(func(e event.StockRejected) string { return "out of stock: " + string(e.SKU) }, placed, confirmed), event.OrderCancelled{}),
+	streams.On(refused(func(e event.PaymentDeclined) string { return "payment declined: " + e.Reason }, placed, confirmed), event.OrderCancelled{}),
+	streams.On(refused(func(e event.PaymentCaptureRefused) string { return "not captured: " + e.Reason }, placed, confirmed), event.OrderCancelled{}),
+	// The carrier's no is the one way to cancel a released order: no parcel left.
+	streams.On(refused(func(e event.ShipmentRefused) string { return "cannot be shipped: " + e.Reason }, released), event.OrderCancelled{}),
+	streams.On(settles[event.StockShipped](stock), event.OrderSettled{}, event.OrderClosed{}),
+	streams.On(settles[event.StockReleased](stock), event.OrderSettled{}, event.OrderClosed{}),
+	streams.On(settles[event.PaymentVoided](payment), event.OrderSettled{}, event.OrderClosed{}),
+	streams.On(settles[event.PaymentRefunded](payment), event.OrderSettled{}, event.OrderClosed{}),
+	streams.On(settles[event.MailSent](mail), event.OrderSettled{}, event.OrderClosed{}),
+	streams.On(settles[event.MailRefused](mail), event.OrderSettled{}, event.OrderClosed{}),
+	streams.OnTimer("confirm-by", expired(placed, "not confirmed in time"), event.OrderCancelled{}),
+	streams.OnTimer("capture-by", expired(confirmed, "not captured in time"), event.OrderCancelled{}),
+	streams.OnTimer("ship-by", overdue, event.OrderDelayed{}),
+	streams.OnTimer("close-by", overdue, event.OrderDelayed{}),
+)
+
+// How long each wait may last. The first two cancel the order; the others only
+// report it, as a parcel or money may be on its way.
+const (
+	ConfirmBy = 2 * time.Minute
+	CaptureBy = 10 * time.Minute
+	ShipBy    = 30 * time.Minute
+	CloseBy   = 10 * time.Minute // after a cancellation or a shipment
+)
+
+type phase string
+
+const (
+	placed    phase = "placed"
+	confirmed phase = "confirmed"
+	released  phase = "released"
+	shipped   phase = "shipped"
+	cancelled phase = "cancelled"
+)
+
+// The sides that have to settle before an order closes.
+const stock, payment, mail = "stock", "payment", "mail"
+
+// state is comparable: a decision compares it to see whether a fact is news.
+type state struct {
+	Phase   phase       `json:"phase,omitempty"`
+	Digest  string      `json:"digest,omitempty"` // of what was placed
+	Total   event.Money `json:"total"`
+	Lines   int         `json:"lines,omitempty"`
+	Stock   bool        `json:"stock,omitempty"`
+	Payment bool        `json:"payment,omitempty"`
+	Mail    bool        `json:"mail,omitempty"`
+	Closed  bool        `json:"closed,omitempty"`
+}
+
+func evolve(s state, e streams.Event) state {
+	switch e := e.(type) {
+	case event.OrderPlaced:
+		return state{Phase: placed, Digest: e.Digest(), Total: e.Total, Lines: len(e.Lines)}
+	case event.OrderConfirmed:
+		s.Phase = confirmed
+	case event.OrderReleased:
+		s.Phase = released
+	case event.OrderShipped:
+		s.Phase = shipped
+	case event.OrderCancelled:
+		s.Phase = cancelled
+	case event.OrderSettled:
+		s.Stock = s.Stock || e.Side == stock
+		s.Payment = s.Payment || e.Side == payment
+		s.Mail = s.Mail || e.Side == mail
+	case event.OrderClosed:
+		s.Closed = true
+	}
+	return s
+}
+
+// waitingFor names what an order still needs before it closes.
+func (s state) waitingFor() (sides []string) {
+	if s.Phase == released {
+		return []string{"shipment"}
+	}
+	if !s.Stock {
+		sides = append(sides, stock)
+	}
+	if !s.Payment && s.Phase == cancelled {
+		sides = append(sides, payment)
+	}
+	if !s.Mail {
+		sides = append(sides, mail)
+	}
+	return sides
+}
+
+func authorised(s state, e event.PaymentAuthorised, _ streams.Input) streams.Decision {
+	if s.Phase != placed {
+		return streams.Nothing() // a late yes: payment takes it back on our OrderCancelled
+	}
+	return streams.Emit(event.OrderConfirmed{Order: e.Order, Total: s.Total, Lines: s.Lines}).
+		Cancel("confirm-by").After("capture-by", CaptureBy, e.Order)
+}
+
+func captured(s state, e event.PaymentCaptured, _ streams.Input) streams.Decision {
+	if s.Phase != confirmed {
+		return streams.Nothing() // cancelled meanwhile: payment refunds it
+	}
+	return streams.Emit(event.OrderReleased{Order: e.Order}).
+		Cancel("capture-by").After("ship-by", ShipBy, e.Order)
+}
+
+func dispatched(s state, e event.ShipmentDispatched, _ streams.Input) streams.Decision {
+	if s.Phase != released {
+		return streams.Nothing()
+	}
+	return streams.Emit(event.OrderShipped{Order: e.Order, Carrier: e.Carrier, Tracking: e.Tracking}).
+		Cancel("ship-by").After("close-by", CloseBy, e.Order)
+}
+
+// refused decides about a no that cancels an order in these phases.
+func refused[E streams.Event](reason func(E) string, in ...phase) func(state, E, streams.Input) streams.Decision {
+	return func(s state, e E, _ streams.Input) streams.Decision {
+		if !slices.Contains(in, s.Phase) {
+			return streams.Nothing()
+		}
+		return undo(event.OrderID(e.Key().String()), reason(e))
+	}
+}
+
+func expired(in phase, reason string) func(state, event.OrderID, streams.Input) streams.Decision {
+	return func(s state, id event.OrderID, _ streams.Input) streams.Decision {
+		if s.Phase != in {
+			return streams.Nothing()
+		}
+		return undo(id, reason)
+	}
+}
+
+func undo(id event.OrderID, reason string) streams.Decision {
+	return streams.Emit(event.OrderCancelled{Order: id, Reason: reason}).
+		Cancel("confirm-by", "capture-by", "ship-by").After("close-by", CloseBy, id)
+}
+
+func overdue(s state, id event.OrderID, _ streams.Input) streams.Decision {
+	if s.Closed {
+		return streams.Nothing()
+	}
+	return streams.Emit(event.OrderDelayed{Order: id, WaitingFor: s.waitingFor()})
+}
+
+// settles decides about a fact that ends one side of an order; the last of them
+// closes it. A side may settle before the order knows why: StockShipped can
+// overtake ShipmentDispatched, which travels on another topic.
+func settles[E streams.Event](side string) func(state, E, streams.Input) streams.Decision {
+	return func(s state, e E, _ streams.Input) streams.Decision {
+		noted := event.OrderSettled{Order: event.OrderID(e.Key().String()), Side: side}
+		next := evolve(s, noted)
+		switch {
+		case s.Phase == "" || s.Closed || next == s:
+			return streams.Nothing()
+		case s.Phase != shipped && s.Phase != cancelled, len(next.waitingFor()) > 0:
+			return streams.Emit(noted)
+		}
+		outcome := event.Fulfilled
+		if s.Phase == cancelled {
+			outcome = event.Cancelled
+		}
+		return streams.Emit(event.OrderClosed{Order: noted.Order, Outcome: outcome}).Cancel("close-by")
+	}
+}
