@@ -58,8 +58,8 @@ type loader struct {
 	digest string // of the file: begins every Idempotency-Key
 	bar    *bar
 
-	mu   sync.Mutex
-	next time.Time // when the rate lets the next order go
+	mu   sync.Mutex // of the report and
+	next time.Time  // when the rate lets the next order go
 }
 
 // Load places every invoice of a file as an order and waits until each is
@@ -93,28 +93,80 @@ func Load(ctx context.Context, o Options) (Report, error) {
 
 // load places all orders, then follows them to their ends.
 func (l *loader) load(ctx context.Context, orders []Order, r *Report) error {
-	open := make([]*Order, len(orders))
+	left := make([]*Order, len(orders))
 	for i := range orders {
-		open[i] = &orders[i]
+		left[i] = &orders[i]
 	}
-	open, refused := l.round(ctx, "placed", open, func(o *Order) (bool, error) { return true, l.place(ctx, o) })
-	var wrong []error
-	for waiting := open; len(waiting) > 0 && ctx.Err() == nil; {
-		var errs []error
-		var mu sync.Mutex
-		_, errs = l.round(ctx, "closed", waiting, func(o *Order) (bool, error) {
-			v, err := l.look(ctx, o)
-			if err == nil && v.Closed {
-				mu.Lock()
-				defer mu.Unlock()
-				r.count(v)
-			}
-			return v.Closed, err
-		})
-		wrong = append(wrong, errs...)
+	left, errs := l.each(ctx, left, func(o *Order) (bool, error) {
+		err := l.place(ctx, o)
+		l.bar.step("placed")
+		return err == nil, err
+	})
+	for l.bar.restart(); len(left) > 0 && ctx.Err() == nil; pause(ctx, lookEvery) {
+		var more []error
+		left, more = l.each(ctx, left, func(o *Order) (bool, error) { return l.follow(ctx, o, r) })
+		errs = append(errs, more...)
 	}
-	return nil
+	if ctx.Err() != nil {
+		return fmt.Errorf("%d of %d orders are closed: start again to go on: %w", r.Confirmed+r.Cancelled, len(orders), context.Cause(ctx))
+	}
+	if n := len(errs); n > 3 {
+		errs = append(errs[:3], fmt.Errorf("and %d more", n-3))
+	}
+	return errors.Join(errs...)
 }
+
+// lookEvery is the time between two looks at the orders still open.
+const lookEvery = 250 * time.Millisecond
+
+// each calls f for all orders, several at a time, and returns those that f
+// keeps.
+func (l *loader) each(ctx context.Context, orders []*Order, f func(*Order) (keep bool, err error)) (kept []*Order, errs []error) {
+	keep := make([]bool, len(orders))
+	failed := make([]error, len(orders))
+	work := make(chan int)
+	var group sync.WaitGroup
+	for range min(l.Concurrency, len(orders)) {
+		group.Go(func() {
+			for i := range work {
+				keep[i], failed[i] = f(orders[i])
+			}
+		})
+	}
+	for i := range orders {
+		if ctx.Err() == nil {
+			work <- i
+		}
+	}
+	close(work)
+	group.Wait()
+	for i, o := range orders {
+		if keep[i] {
+			kept = append(kept, o)
+		}
+		if failed[i] != nil {
+			errs = append(errs, failed[i])
+		}
+	}
+	return kept, errs
+}
+
+// follow looks at an order, and counts it if it is closed; else it keeps it.
+func (l *loader) follow(ctx context.Context, o *Order, r *Report) (keep bool, err error) {
+	v, err := l.look(ctx, o)
+	if err != nil || !v.Closed {
+		return err == nil, err
+	}
+	l.bar.step("closed")
+	if v.Total != o.Total {
+		return false, fmt.Errorf("order %s came out at %d %s, the invoice says %d %s", o.Invoice, v.Total.Minor, v.Total.Currency, o.Total.Minor, o.Total.Currency)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.count(v)
+	return false, nil
+}
+
 // placed is what the gateway says about an order.
 type placed struct {
 	State       string      `json:"state"`

@@ -207,7 +207,7 @@ func parse(n int, text string) (row, error) {
 // pence reads "2.5", "2.55" or "2" exactly: no float stands between.
 func pence(s string) (int64, error) {
 	whole, part, _ := strings.Cut(s, ".")
-	if len(part) > 2 || strings.ContainsAny(part, "+-") {
+	if whole == "" || len(part) > 2 || strings.ContainsAny(part, "+-") {
 		return 0, fmt.Errorf("price %q is not of pounds and pence", s)
 	}
 	n, err := strconv.ParseInt(whole+(part + "00")[:2], 10, 64)

@@ -75,7 +75,7 @@ func receive(s shelf, e event.StockReceived, _ streams.Input) streams.Decision {
 	if e.Quantity < 1 || e.Quantity > math.MaxInt64-s.OnHand-s.Shipped {
 		return streams.Reject("invalid-quantity", "%d units of %s cannot be received: count again", e.Quantity, e.SKU)
 	}
-	return streams.Emit(event.StockAdded{SKU: e.SKU, Quantity: e.Quantity})
+	return streams.Emit(event.StockAdded(e))
 }
 
 func hold(s shelf, e event.HoldRequested, _ streams.Input) streams.Decision {

@@ -128,7 +128,7 @@ func dispatched(s state, e event.ShipmentDispatched, _ streams.Input) streams.De
 	if s.Phase != released {
 		return streams.Nothing()
 	}
-	return streams.Emit(event.OrderShipped{Order: e.Order, Carrier: e.Carrier, Tracking: e.Tracking}).
+	return streams.Emit(event.OrderShipped(e)).
 		Cancel("ship-by").After("close-by", CloseBy, e.Order)
 }
 

@@ -57,7 +57,7 @@ func released(s state, e event.OrderReleased, _ streams.Input) streams.Decision 
 	case s.Cleared || s.Asked:
 		return streams.Nothing()
 	case !s.Planned:
-		return streams.Emit(event.ShipmentCleared{Order: e.Order})
+		return streams.Emit(event.ShipmentCleared(e))
 	}
 	return ask(streams.Nothing(), e.Order, s.ShipTo)
 }

@@ -93,18 +93,29 @@ type Node struct {
 	*streams.Instance
 	Service string
 
-	gate  *gate
-	store streams.Store
-	stop  context.CancelFunc
-	done  chan struct{}
-	err   error
+	gate *gate
+	stop context.CancelFunc
+	done chan struct{}
+	err  error
 }
 
 // Start runs one more instance of a service. Changes to its configuration may
 // be given.
 func (c *Cluster) Start(service string, change ...func(*streams.Config)) *Node {
 	c.t.Helper()
-	n := &Node{Service: service, gate: newGate(), done: make(chan struct{}), store: c.OpenStore(service)}
+	own := c.OpenStore(service)
+	return c.start(service, own, own.Close, change)
+}
+
+// StartOn is Start on a store of the caller's, who closes it.
+func (c *Cluster) StartOn(service string, store streams.Store, change ...func(*streams.Config)) *Node {
+	c.t.Helper()
+	return c.start(service, store, func() error { return nil }, change)
+}
+
+func (c *Cluster) start(service string, store streams.Store, closeStore func() error, change []func(*streams.Config)) *Node {
+	c.t.Helper()
+	n := &Node{Service: service, gate: newGate(), done: make(chan struct{})}
 	cfg := streams.Config{Topology: c.Topology, Partitions: c.Partitions, Commands: c.Commands, Transports: c.Transports, Log: c.Log,
 		Hooks:  append(append([]streams.Hook{}, c.Hooks...), n.gate),
 		Client: []kgo.Opt{kgo.SeedBrokers(c.Broker.ListenAddrs()...), kgo.Dialer(n.gate.dialer(c.net.DialContext))}}
@@ -112,21 +123,21 @@ func (c *Cluster) Start(service string, change ...func(*streams.Config)) *Node {
 		f(&cfg)
 	}
 	var err error
-	if n.Instance, err = streams.NewInstance(cfg, service, &gatedStore{n.store, n.gate}); err != nil {
+	if n.Instance, err = streams.NewInstance(cfg, service, &gatedStore{store, n.gate}); err != nil {
 		c.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	go func() {
 		defer close(n.done)
-		n.err = n.Run(ctx)
-		if err := n.store.Close(); n.err == nil {
-			n.err = err
-		}
+		n.err = errors.Join(n.Run(ctx), closeStore())
 	}()
 	c.nodes = append(c.nodes, n)
 	return n
 }
+
+// Done is closed when the instance has ended.
+func (n *Node) Done() <-chan struct{} { return n.done }
 
 // Stop drains the instance and waits for its end.
 func (n *Node) Stop() error {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/deploy/local/sim"
+	"github.com/weirstream/weir/services/event"
 )
 
 // post sends a body under an idempotency key. Status 0 means that no answer came.
@@ -142,7 +143,7 @@ func TestPassingErrorsHaveNoEffect(t *testing.T) {
 		for code == 503 {
 			if code, _ = post(t, url+"/v1/authorisations", o+"/authorise", auth(o, 5), soon); code == 503 {
 				errors++
-				if p.Account("o").Authorised.Minor != 0 {
+				if p.Account(event.OrderID(o)).Authorised.Minor != 0 {
 					t.Fatal("a 503 moved money")
 				}
 			}
