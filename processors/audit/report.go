@@ -62,7 +62,9 @@ func (r *Report) of(name string) *Invariant {
 	return &r.Invariants[slices.IndexFunc(r.Invariants, func(i Invariant) bool { return i.Name == name })]
 }
 
-func (r *Report) note(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
+func (r *Report) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
 
 // OK tells whether every invariant holds.
 func (r Report) OK() bool { return len(r.Violated()) == 0 }

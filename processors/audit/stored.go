@@ -129,7 +129,7 @@ func (r *laneReader) event(e streams.StoredEvent) error {
 		r.versions[e.Stream] = e.Version
 		return r.decode(&e, &env)
 	}
-	return r.report0(&env)
+	return r.dead(&env)
 }
 
 // target files the event as one that a topic has to carry.
@@ -162,8 +162,8 @@ func (r *laneReader) decode(e *streams.StoredEvent, env *streams.Envelope) error
 	return nil
 }
 
-// report0 takes note of the runtime's own reports, which are of no stream.
-func (r *laneReader) report0(env *streams.Envelope) error {
+// dead takes note of the runtime's own reports, which are of no stream.
+func (r *laneReader) dead(env *streams.Envelope) error {
 	var d streams.DeadLetter
 	if env.Type != streams.ParkedType || json.Unmarshal(env.Data, &d) != nil {
 		return nil
