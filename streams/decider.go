@@ -1,7 +1,6 @@
 package streams
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"time"
@@ -135,7 +134,7 @@ func react[S, E any](kind InputKind, name string, decide func(S, E, Input) Decis
 	return Part[S]{reaction: &reaction{kind: kind, name: name, in: reflect.TypeFor[E](), emits: emits, from: All,
 		decode: func(b []byte) (any, error) {
 			var e E
-			err := json.Unmarshal(b, &e)
+			err := codec.Unmarshal(b, &e)
 			return e, err
 		},
 		decide: func(s, in any, meta Input) Decision { return decide(*s.(*S), in.(E), meta) }}}
@@ -204,10 +203,10 @@ func Define[S any](name string, key Key, evolve func(S, Event) S, parts ...Part[
 			p := state.(*S)
 			*p = evolve(*p, e)
 		},
-		encode: func(state any) ([]byte, error) { return json.Marshal(state.(*S)) },
+		encode: func(state any) ([]byte, error) { return codec.Marshal(state.(*S)) },
 		decode: func(b []byte) (any, error) {
 			s := new(S)
-			return s, json.Unmarshal(b, s)
+			return s, codec.Unmarshal(b, s)
 		}}
 	for _, p := range parts {
 		if p.reaction != nil {

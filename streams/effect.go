@@ -2,7 +2,6 @@ package streams
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"time"
@@ -48,14 +47,14 @@ func NewEffect[I, O any](name, endpoint string, limit time.Duration, key func(I)
 		key: func(i any) string { return key(i.(I)) },
 		run: func(ctx context.Context, t Transports, key string, body []byte) ([]byte, error) {
 			var i I
-			if err := json.Unmarshal(body, &i); err != nil {
+			if err := codec.Unmarshal(body, &i); err != nil {
 				return nil, fmt.Errorf("stored intent of %s cannot be read: %w", name, err)
 			}
 			o, err := call(ctx, t, key, i)
 			if err != nil {
 				return nil, err
 			}
-			return json.Marshal(o)
+			return codec.Marshal(o)
 		}}}
 }
 

@@ -2,7 +2,6 @@ package streams
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -240,7 +239,7 @@ func (r *pipe) record(rec *kgo.Record, in Envelope, e Event, index int) (*kgo.Re
 	if err := CheckKey(key); err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(e)
+	data, err := codec.Marshal(e)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +258,7 @@ func (r *pipe) record(rec *kgo.Record, in Envelope, e Event, index int) (*kgo.Re
 func (r *pipe) dead(rec *kgo.Record, in Envelope, why error) []*kgo.Record {
 	from := fmt.Sprintf("%s/%d@%d", rec.Topic, rec.Partition, rec.Offset)
 	r.log.Error("input to the dead letters", "from", from, "reason", why)
-	body, err := json.Marshal(DeadLetter{Service: r.p.Name, Key: in.Key, Name: in.Type, ID: in.ID, From: from, Reason: why.Error()})
+	body, err := codec.Marshal(DeadLetter{Service: r.p.Name, Key: in.Key, Name: in.Type, ID: in.ID, From: from, Reason: why.Error()})
 	if err != nil {
 		return nil // strings always encode
 	}

@@ -11,29 +11,50 @@ import (
 
 // Record renders the envelope as a Kafka record for a topic and partition.
 func (e *Envelope) Record(topic string, partition int32) *kgo.Record {
-	h := make([]kgo.RecordHeader, 0, 14)
-	add := func(k, v string) {
-		if v != "" {
-			h = append(h, kgo.RecordHeader{Key: k, Value: []byte(v)})
-		}
-	}
-	add(headerSpec, "1.0")
-	add(headerID, e.ID)
-	add(headerType, e.Type)
-	add(headerVersion, strconv.Itoa(max(e.Version, 1)))
-	add(headerSource, e.Source)
-	add(headerTime, e.Time.UTC().Format(time.RFC3339Nano))
-	add(headerCorrelation, e.Correlation)
-	add(headerCausation, e.Causation)
+	w := headerWriter{headers: make([]kgo.RecordHeader, 0, 14),
+		buf: make([]byte, 0, 128+len(e.ID)+len(e.Type)+len(e.Source)+len(e.Correlation)+len(e.Causation)+len(e.Lane)+len(e.ReplayID)+len(e.Traceparent))}
+	w.str(headerSpec, "1.0")
+	w.str(headerID, e.ID)
+	w.str(headerType, e.Type)
+	w.num(headerVersion, int64(max(e.Version, 1)))
+	w.str(headerSource, e.Source)
+	w.buf = e.Time.UTC().AppendFormat(w.buf, time.RFC3339Nano)
+	w.end(headerTime)
+	w.str(headerCorrelation, e.Correlation)
+	w.str(headerCausation, e.Causation)
 	if e.Lane != "" {
-		add(headerLane, string(e.Lane))
-		add(headerSeq, strconv.FormatInt(e.Seq, 10))
-		add(headerPrev, strconv.FormatInt(e.Prev, 10))
+		w.str(headerLane, string(e.Lane))
+		w.num(headerSeq, e.Seq)
+		w.num(headerPrev, e.Prev)
 	}
-	add(headerReplay, e.ReplayID)
-	add(headerTrace, e.Traceparent)
-	add(headerContent, "application/json")
-	return &kgo.Record{Topic: topic, Partition: partition, Key: []byte(e.Key), Headers: h, Value: e.Data}
+	w.str(headerReplay, e.ReplayID)
+	w.str(headerTrace, e.Traceparent)
+	w.str(headerContent, "application/json")
+	return &kgo.Record{Topic: topic, Partition: partition, Key: []byte(e.Key), Headers: w.headers, Value: e.Data}
+}
+
+// headerWriter puts all values of a record's headers into one allocation.
+type headerWriter struct {
+	headers []kgo.RecordHeader
+	buf     []byte
+	from    int
+}
+
+func (w *headerWriter) end(key string) {
+	if len(w.buf) > w.from { // an empty attribute is left out
+		w.headers = append(w.headers, kgo.RecordHeader{Key: key, Value: w.buf[w.from:len(w.buf):len(w.buf)]})
+		w.from = len(w.buf)
+	}
+}
+
+func (w *headerWriter) str(key, v string) {
+	w.buf = append(w.buf, v...)
+	w.end(key)
+}
+
+func (w *headerWriter) num(key string, v int64) {
+	w.buf = strconv.AppendInt(w.buf, v, 10)
+	w.end(key)
 }
 
 // ReadEnvelope reads a Kafka record as an event. It fails on a record that is

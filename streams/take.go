@@ -2,7 +2,6 @@ package streams
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -249,7 +248,7 @@ func (b *batch) takeCommand(in *input) error {
 }
 
 func rejection(code, format string, args ...any) []byte {
-	b, err := json.Marshal(&Rejection{code, fmt.Sprintf(format, args...)})
+	b, err := codec.Marshal(&Rejection{code, fmt.Sprintf(format, args...)})
 	if err != nil {
 		return []byte("{}") // two strings always encode
 	}
@@ -413,7 +412,7 @@ type encoded struct {
 // but never published.
 func (b *batch) encodeAll(x Decision) (out encoded, err error) {
 	enc := func(what string, v any) []byte {
-		j, e := json.Marshal(v)
+		j, e := codec.Marshal(v)
 		if e != nil && err == nil {
 			err = fmt.Errorf("%s %T cannot be encoded: %w", what, v, e)
 		}

@@ -1,7 +1,6 @@
 package streams
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 )
@@ -32,7 +31,7 @@ func NewFact[E Event](name string, opts ...FactOption) Fact {
 	f := Fact{Name: name, Version: 1, Kind: zero.Key().Kind(), Type: reflect.TypeFor[E](),
 		decode: func(b []byte) (Event, error) {
 			var e E
-			err := json.Unmarshal(b, &e)
+			err := codec.Unmarshal(b, &e)
 			return e, err
 		}, upcasts: map[int]upcast{}}
 	for _, o := range opts {
@@ -54,7 +53,7 @@ func Upcast[Old, New any](from int, f func(Old) New) FactOption {
 		fact.upcasts[from] = upcast{
 			decode: func(b []byte) (any, error) {
 				var o Old
-				err := json.Unmarshal(b, &o)
+				err := codec.Unmarshal(b, &o)
 				return o, err
 			},
 			next: func(v any) any { return f(v.(Old)) },

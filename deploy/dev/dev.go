@@ -39,6 +39,8 @@ type Options struct {
 	Keep                       int // records per partition kept behind the slowest reader; default 2,000
 	Log                        *slog.Logger
 	Out                        io.Writer // what a person reads; default: discards
+	// Ready is called once everything is at work, with the addresses in use.
+	Ready func(http, kafka string)
 }
 
 func (o *Options) defaults() {
@@ -108,7 +110,10 @@ func Run(ctx context.Context, o Options) (err error) {
 		sagas: sagas.All(), traces: &telemetry.Recent{}, registry: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err == nil {
-		fmt.Fprintf(o.Out, "weir dev is up after %s: http://%s (Kafka protocol on %s). Ctrl-C drains and stops.\n", time.Since(p.began).Round(time.Millisecond), o.HTTP, o.Kafka)
+		fmt.Fprintf(o.Out, "weir dev is up after %s: http://%s (Kafka protocol on %s). Ctrl-C drains and stops.\n", time.Since(p.began).Round(time.Millisecond), p.HTTP, p.Kafka)
+		if o.Ready != nil {
+			o.Ready(p.HTTP, p.Kafka)
+		}
 		err = p.serve(ctx)
 	}
 	p.stop()

@@ -26,8 +26,7 @@ func TestAGoodDayBalances(t *testing.T) {
 				t.Errorf("%s looked at nothing", i.Name)
 			}
 		}
-		closeStores(t, in)
-		s.c.Close()
+		s.shut()
 	})
 }
 
@@ -45,9 +44,7 @@ func TestAtWorkItBalancesToo(t *testing.T) {
 			if !r.OK() {
 				t.Errorf("after %d orders:\n%s", i+1, r)
 			}
-			closeStores(t, in)
 		}
-		s.end()
-		s.c.Close()
+		s.shut()
 	})
 }

@@ -127,8 +127,13 @@ func (c *checker) judgeOrders() {
 			c.bad(Terminal, "order %s was acknowledged and does not exist", id)
 		}
 	}
+	ended := map[string]int{}
+	defer func() {
+		c.report.note("%d orders were fulfilled and %d cancelled", ended[event.Fulfilled], ended[event.Cancelled])
+	}()
 	for _, id := range slices.Sorted(maps.Keys(c.orders)) {
 		o := c.orders[id]
+		ended[o.closing]++
 		if o.placed == 0 {
 			if c.Settled {
 				c.bad(Terminal, "order %s is spoken of and was never placed", id)

@@ -135,7 +135,9 @@ func (c *checker) judgeMail() {
 			c.bad(Effects, "the mailbox has a mail %s that is no order's: its id was not made of the order", mail)
 		}
 	}
-	c.report.note("%d of %d mails arrived more than once", repeated, mails)
+	if repeated > 0 {
+		c.report.note("%d of %d mails arrived more than once", repeated, mails)
+	}
 	if float64(repeated) > c.MailRepeats*float64(mails)+1 {
 		c.bad(Effects, "%d of %d mails arrived more than once: lost answers explain %.0f%%", repeated, mails, 100*c.MailRepeats)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -36,6 +37,7 @@ type shop struct {
 	nodes    map[string]*streamtest.Node
 	placed   []event.OrderID
 	close    []func()
+	stores   map[string]streams.Store // opened for audits
 }
 
 func open(t testing.TB, f sim.Faults) *shop {
@@ -158,11 +160,14 @@ func (s *shop) deliver(id, sku string, n int64) {
 // input is what an audit of the shop compares, as if nothing moved any more.
 func (s *shop) input() audit.Input {
 	s.t.Helper()
-	in := audit.Input{Topology: s.c.Topology, Partitions: partitions, Stores: map[string]streams.Store{}, Client: s.c.Client(), Complete: true, Settled: true,
-		Acknowledged: s.placed, Provider: &audit.Provider{}, Carrier: &audit.Carrier{}, Mailbox: &audit.Mailbox{}}
-	for _, svc := range s.c.Topology.Services {
-		in.Stores[svc.Name] = s.c.OpenStore(svc.Name)
+	if s.stores == nil {
+		s.stores = map[string]streams.Store{}
+		for _, svc := range s.c.Topology.Services {
+			s.stores[svc.Name] = s.c.OpenStore(svc.Name)
+		}
 	}
+	in := audit.Input{Topology: s.c.Topology, Partitions: partitions, Stores: maps.Clone(s.stores), Client: s.c.Client(), Complete: true, Settled: true,
+		Acknowledged: s.placed, Provider: &audit.Provider{}, Carrier: &audit.Carrier{}, Mailbox: &audit.Mailbox{}}
 	s.ledger(s.provider, in.Provider)
 	s.ledger(s.carrier, in.Carrier)
 	s.ledger(s.mailbox, in.Mailbox)
@@ -178,11 +183,14 @@ func (s *shop) ledger(h http.Handler, into any) {
 	}
 }
 
-func closeStores(t testing.TB, in audit.Input) {
-	t.Helper()
-	for _, st := range in.Stores {
-		check(t, st.Close())
+// shut ends everything.
+func (s *shop) shut() {
+	s.t.Helper()
+	s.end()
+	for _, st := range s.stores {
+		check(s.t, st.Close())
 	}
+	s.c.Close()
 }
 
 // day is a short one: a fulfilled order of two SKUs, one that is short of

@@ -48,7 +48,7 @@ func (s *Store) Events(ctx context.Context, correlation string) ([]Entry, error)
 	return s.entries(ctx, ` WHERE correlation = ?1`, correlation)
 }
 
-func (s *Store) entries(ctx context.Context, condition, arg string) ([]Entry, error) {
+func (s *Store) entries(ctx context.Context, condition string, args ...any) ([]Entry, error) {
 	out := []Entry{}
 	err := each(ctx, s.read, entryColumns+condition+byTime, func(rows *sql.Rows) error {
 		var e Entry
@@ -59,9 +59,9 @@ func (s *Store) entries(ctx context.Context, condition, arg string) ([]Entry, er
 		e.Time, e.Data = moment(at), data
 		out = append(out, e)
 		return err
-	}, arg)
+	}, args...)
 	if err != nil {
-		return nil, fmt.Errorf("history of %q cannot be read: %w", arg, err)
+		return nil, fmt.Errorf("history of %q cannot be read: %w", args[0], err)
 	}
 	return out, nil
 }
@@ -132,7 +132,7 @@ type SagaFilter struct {
 func (s *Store) Sagas(ctx context.Context, f SagaFilter) (Page[Saga], error) {
 	var w where
 	var args []any
-	w.equal(&args, "s.saga", f.Name)
+	w.equal(&args, "+s.saga", f.Name) // the plus keeps to the index that has the order
 	switch f.State {
 	case Running:
 		w = append(w, "s.ended IS NULL")

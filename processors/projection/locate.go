@@ -38,11 +38,11 @@ func (r *run) locate(ctx context.Context) (map[string]map[int32]kgo.Offset, erro
 	for t := range r.kinds {
 		topics = append(topics, t)
 	}
-	log, err := r.readLog(ctx, kadm.NewClient(cl), topics)
-	if err != nil {
+	if err := r.load(ctx); err != nil { // before the log, whose end only grows
 		return nil, err
 	}
-	if err := r.load(ctx); err != nil {
+	log, err := r.readLog(ctx, kadm.NewClient(cl), topics)
+	if err != nil {
 		return nil, err
 	}
 	starts := map[string]map[int32]kgo.Offset{}

@@ -104,6 +104,27 @@ func TestAnotherCorrelationEndsASaga(t *testing.T) {
 	}
 }
 
+// An end on another topic may be read before the start, under the saga's
+// correlation or, about the same thing, under another.
+func TestAnEndBeforeItsStart(t *testing.T) {
+	for _, correlation := range []string{"c1", "other"} {
+		k, s := newKafka(t), fresh(t)
+		cfg := k.config()
+		cfg.Sagas = []streams.Saga{{Name: "pay", Starts: event.OrderPlaced{}, Ends: []streams.Event{event.PaymentAuthorised{}}}}
+		w, p := k.writer("order", 0), k.writer("payment", 0)
+		p.at = noon.Add(time.Second)
+		p.emit(correlation, event.PaymentAuthorised{Order: "o1"})
+		p.emit("later", event.PaymentAuthorised{Order: "o1"})
+		readAll(t, s, cfg, p.last)
+		w.emit("c1", placed("o1", "ada"))
+		readAll(t, s, cfg, w.last)
+		x, err := s.Saga(ctx, "c1")
+		if err != nil || len(x) != 1 || x[0].State != projection.Ended || !x[0].Ended.Equal(noon.Add(time.Second+time.Millisecond)) {
+			t.Errorf("ended under %s: %+v (%v)", correlation, x, err)
+		}
+	}
+}
+
 func TestRepeatsAreSkipped(t *testing.T) {
 	k, s := newKafka(t), fresh(t)
 	w := k.writer("order", 0)

@@ -115,7 +115,7 @@ CREATE TABLE sagas (
 CREATE INDEX sagas_correlation ON sagas (correlation);
 CREATE INDEX sagas_subject ON sagas (saga, subject);
 CREATE INDEX sagas_started ON sagas (started, saga, correlation);
-CREATE INDEX sagas_running ON sagas (started) WHERE ended IS NULL;
+CREATE INDEX sagas_running ON sagas (started, saga, correlation) WHERE ended IS NULL;
 
 -- Ends are kept apart from starts: either may be read first.
 CREATE TABLE saga_ends (

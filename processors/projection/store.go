@@ -107,8 +107,9 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	}
 	defer tx.Rollback()
 	for _, q := range []string{
-		`UPDATE seen SET pruned = max(pruned, coalesce((SELECT max(h.seq) FROM history h
-			WHERE h.topic = seen.topic AND h.lane = seen.lane AND h.partition = seen.partition AND h.time < ?1), 0))`,
+		`UPDATE seen SET pruned = max(pruned, old.seq) FROM (SELECT topic, lane, partition, max(seq) AS seq FROM history
+			WHERE time < ?1 AND lane <> '' GROUP BY topic, lane, partition) old
+			WHERE seen.topic = old.topic AND seen.lane = old.lane AND seen.partition = old.partition`,
 		`DELETE FROM history WHERE time < ?1`,
 		`DELETE FROM correlations WHERE last_at < ?1 AND NOT EXISTS
 			(SELECT 1 FROM sagas s WHERE s.correlation = correlations.correlation AND s.ended IS NULL)`,

@@ -86,6 +86,7 @@ func (g *gateway) routes() map[string]edge.Methods {
 		"/v1/orders/{id}":         {http.MethodGet: g.order},
 		"/v1/orders/{id}/cancel":  {http.MethodPost: g.cancel},
 		"/v1/orders/{id}/history": {http.MethodGet: g.history},
+		"/v1/sagas":               {http.MethodGet: g.sagas},
 		"/v1/sagas/{correlation}": {http.MethodGet: g.saga},
 		"/v1/openapi.yaml":        {http.MethodGet: description},
 	}

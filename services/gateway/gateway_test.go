@@ -173,6 +173,10 @@ func TestPlaceReadCancel(t *testing.T) {
 	}
 	saga := hist.body["events"].([]any)[0].(map[string]any)["correlation"].(string)
 	h.want(h.do("GET", "/v1/sagas/"+strings.ReplaceAll(saga, "/", "%2F"), ""), 200, `"saga":"place-order"`)
+	h.want(h.do("GET", "/v1/sagas?state=running", ""), 200, `"subject":"order/o-1"`)
+	h.want(h.do("GET", "/v1/sagas?state=&saga=place-order&page=", ""), 200, `"correlation":`)
+	h.want(h.do("GET", "/v1/sagas?state=ended", ""), 200, `{"items":[]}`)
+	h.want(h.do("GET", "/v1/sagas?saga=return-order", ""), 200, `{"items":[]}`)
 	h.want(h.do("GET", "/v1/orders?customer=ada&state=cancelled", ""), 200, `"order":"o-1"`)
 	h.want(h.do("GET", "/v1/orders?customer=bob", ""), 200, `{"items":[]}`)
 }
@@ -228,6 +232,8 @@ func TestWhatIsRefused(t *testing.T) {
 		"bad query":          {"GET", "/v1/orders?state=%zz", ``, 400, "query"},
 		"state":              {"GET", "/v1/orders?state=lost", ``, 400, "placed"},
 		"page":               {"GET", "/v1/orders?page=2", ``, 400, "page token"},
+		"saga state":         {"GET", "/v1/sagas?state=lost", ``, 400, "running"},
+		"saga page":          {"GET", "/v1/sagas?page=2", ``, 400, "page token"},
 		"token":              {"GET", "/v1/orders/o-9?after=yesterday", ``, 400, "token"},
 	} {
 		t.Run(name, func(t *testing.T) {

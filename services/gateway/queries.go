@@ -58,6 +58,20 @@ func (g *gateway) history(w http.ResponseWriter, r *http.Request) {
 	g.answer(w, r, h, err)
 }
 
+func (g *gateway) sagas(w http.ResponseWriter, r *http.Request) {
+	q, p := g.ready(r, "saga", "state", "page")
+	if p != nil {
+		p.Write(w)
+		return
+	}
+	if s := q.Get("state"); s != "" && s != projection.Running && s != projection.Ended {
+		badQuery("state is neither " + projection.Running + " nor " + projection.Ended).Write(w)
+		return
+	}
+	page, err := g.Reads.Sagas(r.Context(), projection.SagaFilter{Name: q.Get("saga"), State: q.Get("state"), Page: q.Get("page")})
+	g.answer(w, r, page, err)
+}
+
 // Saga answers GET /v1/sagas/{correlation}.
 type Saga struct {
 	Correlation string             `json:"correlation"`
