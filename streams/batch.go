@@ -153,7 +153,7 @@ func (b *batch) addRecord(r *kgo.Record) error {
 func (l *lane) repeated(r *kgo.Record, e *Envelope) (bool, error) {
 	src := Source{r.Topic, e.Lane}
 	seen, known := l.cur.Seen[src]
-	if e.Seq <= seen {
+	if e.Seq <= seen && !planted(bugNoDedup) {
 		return true, nil
 	}
 	// A lane that began with the topic's end has not seen what came before.
@@ -187,8 +187,19 @@ func (l *lane) step(ctx context.Context, b *batch) error {
 		l.stale = l.stale || b.taken > 0
 		return b.finish(ctx)
 	}
+	if planted(bugOffsetsFirst) {
+		if err := l.commitCursor(ctx); err != nil {
+			return err
+		}
+	}
 	if err := b.assemble(); err != nil {
 		return err
+	}
+	if planted(bugPublishFirst) {
+		if err := l.pub.publish(ctx, b.records, l.cur.LastSeq, func() error { return nil }); err != nil {
+			return err
+		}
+		b.records = nil
 	}
 	if err := l.i.hooks.at(PointDecided, l.name); err != nil {
 		return err

@@ -21,6 +21,24 @@ type controlRecord struct {
 // platformUnit is the control record of the platform as a whole.
 const platformUnit = "platform"
 
+// MakeTopics makes every topic of a topology that is missing, and checks those
+// that are there. Instances do it too, for their own; who only reads may come
+// before them.
+func MakeTopics(ctx context.Context, cfg Config) error {
+	cfg.defaults()
+	cl, err := kgo.NewClient(cfg.Client...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	forever := "-1"
+	var topics []string
+	for _, t := range cfg.Topology.Topics() {
+		topics = append(topics, t.Name)
+	}
+	return makeTopics(ctx, kadm.NewClient(cl), cfg.Partitions, cfg.Replication, map[string]*string{"retention.ms": &forever}, topics...)
+}
+
 // prepareTopics makes the topics that are missing, checks those that are
 // there, and compares the control topic with the store.
 func prepareTopics(ctx context.Context, cfg *Config, p *plan, info StoreInfo) error {

@@ -86,6 +86,7 @@ func (r *effectRunner) start(p PendingEffect) {
 func (r *effectRunner) run(p PendingEffect) {
 	i := r.l.i
 	if err := i.hooks.at(PointEffectAsked, r.l.name); err != nil {
+		r.fail(err)
 		return
 	}
 	for n := 1; ; n++ {
@@ -94,7 +95,8 @@ func (r *effectRunner) run(p PendingEffect) {
 			return
 		}
 		if err == nil {
-			if i.hooks.at(PointEffectDone, r.l.name) != nil {
+			if err := i.hooks.at(PointEffectDone, r.l.name); err != nil {
+				r.fail(err)
 				return
 			}
 			select {
@@ -115,6 +117,15 @@ func (r *effectRunner) run(p PendingEffect) {
 	}
 }
 
+// fail ends the lane's life from outside its loop, which listens to its
+// publisher's failures: an intent that nobody works on would wait for ever.
+func (r *effectRunner) fail(err error) {
+	select {
+	case r.l.pub.failed <- err:
+	default: // it ends already
+	}
+}
+
 // attempt makes one call within its time limit, through the breaker.
 func (r *effectRunner) attempt(p PendingEffect, n int) (body []byte, err error) {
 	t, ok := r.l.i.plan.target(p.Stream, OutcomeInput, p.Effect)
@@ -126,6 +137,9 @@ func (r *effectRunner) attempt(p PendingEffect, n int) (body []byte, err error) 
 		defer func() { <-r.slots }()
 	case <-r.ctx.Done():
 		return nil, r.ctx.Err()
+	}
+	if planted(bugKeyPerAttempt) {
+		p.Key = fmt.Sprintf("%s/%d", p.Key, n)
 	}
 	e := t.reaction.effect
 	return r.l.i.breakers.of(e.endpoint).Execute(func() ([]byte, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ type deposited struct {
 	Amount  int64   `json:"amount"`
 	Balance int64   `json:"balance"`
 	N       int64   `json:"n"`
+	Memo    string  `json:"memo,omitempty"`
 }
 
 func (d deposited) Key() streams.Key { return d.Account }
@@ -74,6 +76,8 @@ type bonus struct {
 	Account account `json:"account"`
 	Amount  int64   `json:"amount"`
 	Fail    bool    `json:"fail"`
+	Pad     int     `json:"pad"`    // bytes of memo in the event that follows
+	Branch  branch  `json:"branch"` // default head-office
 }
 
 func (b bonus) Key() streams.Key { return b.Account }
@@ -92,7 +96,7 @@ func (s tellerState) deposit(d deposit, in streams.Input) streams.Decision {
 		return streams.Reject("amount", "a deposit of %d", d.Amount)
 	}
 	return streams.Emit(
-		deposited{d.Account, d.Amount, s.Balance + d.Amount, s.N + 1},
+		deposited{d.Account, d.Amount, s.Balance + d.Amount, s.N + 1, ""},
 		taken{d.Branch, d.Account, d.Amount, s.N + 1},
 	).Reply(map[string]int64{"balance": s.Balance + d.Amount})
 }
@@ -101,7 +105,10 @@ func (s tellerState) bonus(b bonus, _ streams.Input) streams.Decision {
 	if b.Fail {
 		panic("a poison bonus")
 	}
-	return streams.Emit(deposited{b.Account, b.Amount, s.Balance + b.Amount, s.N + 1}, taken{"head-office", b.Account, b.Amount, s.N + 1})
+	if b.Branch == "" {
+		b.Branch = "head-office"
+	}
+	return streams.Emit(deposited{b.Account, b.Amount, s.Balance + b.Amount, s.N + 1, strings.Repeat("x", b.Pad)}, taken{b.Branch, b.Account, b.Amount, s.N + 1})
 }
 
 type followState struct {
@@ -180,9 +187,11 @@ func book(ctx context.Context, t testing.TB, c *streamtest.Cluster, from, to int
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := c.Send(ctx, cmd)
+		limited, cancel := context.WithTimeout(ctx, 5*time.Minute)
+		r, err := c.Send(limited, cmd)
+		cancel()
 		if err != nil {
-			t.Fatalf("deposit %d: %v", n, err)
+			t.Fatalf("deposit %d: %v; %v", n, err, c.Lanes())
 		}
 		if r.Status != streams.ReplyDone {
 			t.Fatalf("deposit %d: %s %s", n, r.Status, r.Body)

@@ -172,12 +172,33 @@ func (l *lane) position(ctx context.Context) error {
 		fresh = true
 	}
 	if !fresh {
-		return nil
+		return l.checkMirror(ctx, adm)
 	}
 	if err := l.i.store.Commit(ctx, l.o.part, &Tx{Cursor: l.cur}); err != nil {
 		return fmt.Errorf("first cursor of lane %s: %w", l.name, err)
 	}
 	l.cur.Rev++
+	return nil
+}
+
+// checkMirror compares the cursor with what was mirrored from it before. A store
+// that is behind its mirror is an old copy: it would hand out sequences again
+// that consumers have seen, and they would skip the events for ever.
+func (l *lane) checkMirror(ctx context.Context, adm *kadm.Client) error {
+	if l.o.mirrorChecked {
+		return nil
+	}
+	offs, err := adm.FetchOffsets(ctx, MirrorGroup(l.i.plan.service))
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // a service that died before its first mirroring has no group
+		return fmt.Errorf("mirrored cursors of lane %s: %w", l.name, err)
+	}
+	for t, pos := range l.cur.Inputs {
+		if o, ok := offs.Lookup(t, l.o.part); ok && o.Err == nil && o.At > pos.Offset {
+			return l.halt(fmt.Sprintf("its store has read %s/%d up to %d, but it had already read up to %d: the store is an old copy", t, l.o.part, pos.Offset, o.At),
+				"Restore the newest copy of the store, or give the copy a new incarnation and delete the group "+MirrorGroup(l.i.plan.service)+".")
+		}
+	}
+	l.o.mirrorChecked = true
 	return nil
 }
 

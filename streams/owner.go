@@ -34,6 +34,8 @@ type owner struct {
 	unparks chan *unpark
 	poison  map[string]string // inputs whose evolve failed: reason by id and decider
 
+	mirrorChecked bool // by the first life: the store is no old copy
+
 	mu    sync.Mutex
 	state LaneStatus
 }

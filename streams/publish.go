@@ -3,6 +3,7 @@ package streams
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -53,11 +54,18 @@ func (p *publisher) publish(ctx context.Context, recs []*kgo.Record, lastSeq int
 		}
 	}
 	p.last = acked
+	if planted(bugReorder) {
+		slices.Reverse(recs)
+	}
 	for i, r := range recs {
 		if i == len(recs)/2 {
 			if err := half(); err != nil {
 				return err
 			}
+		}
+		if planted(bugLosePublished) && i == 0 && lastSeq%7 == 0 {
+			done(r, nil)
+			continue
 		}
 		// Never a context that can end: a cancelled record is a hole.
 		p.client.Produce(context.Background(), r, done)

@@ -256,20 +256,20 @@ func TestRepeatsAndHoles(t *testing.T) {
 		awaitState(t, n, part, streams.LaneRunning)
 		lane := streams.NewLane("front", part, "life-1")
 		send := func(e *streams.Envelope) { produce(t, c, e.Record("teller.account", part)) }
-		send(envelope(lane, 1, 0, deposited{"acc-1", 5, 5, 1}))
-		send(envelope(lane, 4, 1, deposited{"acc-1", 5, 10, 2}))
-		send(envelope(lane, 1, 0, deposited{"acc-1", 5, 5, 1})) // repeats
-		send(envelope(lane, 4, 1, deposited{"acc-1", 5, 10, 2}))
-		replay := envelope(lane, 9, 4, deposited{"acc-1", 5, 10, 2})
+		send(envelope(lane, 1, 0, deposited{"acc-1", 5, 5, 1, ""}))
+		send(envelope(lane, 4, 1, deposited{"acc-1", 5, 10, 2, ""}))
+		send(envelope(lane, 1, 0, deposited{"acc-1", 5, 5, 1, ""})) // repeats
+		send(envelope(lane, 4, 1, deposited{"acc-1", 5, 10, 2, ""}))
+		replay := envelope(lane, 9, 4, deposited{"acc-1", 5, 10, 2, ""})
 		replay.ReplayID = "replay-1" // rule 14: not for live lanes
 		send(replay)
 		// Rule 8: a restored store is another lane, and begins at 1 again.
-		send(envelope(streams.NewLane("front", part, "life-2"), 1, 0, deposited{"acc-1", 5, 15, 3}))
+		send(envelope(streams.NewLane("front", part, "life-2"), 1, 0, deposited{"acc-1", 5, 15, 3, ""}))
 		time.Sleep(2 * time.Second)
 		if got := fleetTotals(t, c); got != "accounts 15 in 3, branches 0, gaps 0" {
 			t.Errorf("got %s", got)
 		}
-		send(envelope(lane, 9, 7, deposited{"acc-1", 5, 20, 4})) // 7 never came
+		send(envelope(lane, 9, 7, deposited{"acc-1", 5, 20, 4, ""})) // 7 never came
 		s := awaitState(t, n, part, streams.LaneHalted)
 		if !strings.Contains(fmt.Sprint(s.Err), "events are missing") {
 			t.Errorf("halted with %v", s.Err)
@@ -289,10 +289,10 @@ func TestMisplacedRecords(t *testing.T) {
 		awaitState(t, n, part, streams.LaneRunning)
 		lane := streams.NewLane("front", part, "life-1")
 		wrong := (part + 1) % 4
-		produce(t, c, envelope(lane, 1, 0, deposited{"acc-1", 7, 7, 1}).Record("teller.account", wrong),
+		produce(t, c, envelope(lane, 1, 0, deposited{"acc-1", 7, 7, 1, ""}).Record("teller.account", wrong),
 			&kgo.Record{Topic: "teller.account", Partition: part, Value: []byte("no key")},
 			&kgo.Record{Topic: "teller.account", Partition: part, Key: []byte("acc-1"), Value: []byte("no envelope")},
-			envelope(lane, 1, 0, deposited{"acc-1", 5, 5, 1}).Record("teller.account", part))
+			envelope(lane, 1, 0, deposited{"acc-1", 5, 5, 1, ""}).Record("teller.account", part))
 		time.Sleep(2 * time.Second)
 		if got := fleetTotals(t, c); got != "accounts 5 in 1, branches 0, gaps 0" {
 			t.Errorf("got %s", got)
@@ -324,7 +324,7 @@ func TestNewerVersionHalts(t *testing.T) {
 		n := c.Start("back")
 		part := streams.Partition("acc-1", 4)
 		awaitState(t, n, part, streams.LaneRunning)
-		e := envelope(streams.NewLane("front", part, "life-1"), 1, 0, deposited{"acc-1", 5, 5, 1})
+		e := envelope(streams.NewLane("front", part, "life-1"), 1, 0, deposited{"acc-1", 5, 5, 1, ""})
 		e.Version = 2
 		produce(t, c, e.Record("teller.account", part))
 		s := awaitState(t, n, part, streams.LaneHalted)
@@ -363,7 +363,7 @@ func TestTruncatedLog(t *testing.T) {
 		front := c.Start("front")
 		awaitState(t, front, 0, streams.LaneRunning)
 		part := streams.Partition("acc-1", 4)
-		produce(t, c, envelope("x", 1, 0, deposited{"acc-1", 5, 5, 1}).Record("teller.account", part))
+		produce(t, c, envelope("x", 1, 0, deposited{"acc-1", 5, 5, 1, ""}).Record("teller.account", part))
 		cl, err := kgo.NewClient(c.Client()...)
 		if err != nil {
 			t.Fatal(err)

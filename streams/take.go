@@ -217,7 +217,7 @@ func (b *batch) takeEvent(in *input) error {
 }
 
 func (b *batch) takeCommand(in *input) error {
-	if r, ok := b.known[in.id]; ok {
+	if r, ok := b.known[in.id]; ok && !planted(bugCommandAgain) {
 		a := CommandReply{r.Status, r.Body, r.Token}
 		if r.Digest != in.cmd.digest() {
 			a = CommandReply{Status: ReplyConflict, Body: rejection("id-reused", "the id %q was used for another command", in.id)}
@@ -294,7 +294,7 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 	e := l.states.get(stream)
 	x, err := t.decider.decide(t.reaction, e.value, v, Input{ID: in.id, Key: stream.Key, At: b.at, Correlation: in.origin.Correlation})
 	if err == nil {
-		err = b.apply(in, t.decider, stream, e, x, origin)
+		err = b.apply(in, t.decider, stream, e, forget(x), origin)
 	}
 	b.ended(done, err, x.reject)
 	if h := l.i.hooks.decide; h != nil && err != nil && done == nil {

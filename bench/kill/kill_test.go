@@ -47,9 +47,7 @@ func TestKilledPlatformBalances(t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("stopped in %v", took.Round(time.Millisecond))
-	r := auditData(t, v, o, l)
-	t.Logf("%d orders acknowledged, %d requests sent again, cancellations: %v\n%s", len(l.acknowledged), l.repeated, l.refused, r)
-	if !r.OK() {
+	if r := auditData(t, v, o, l); !r.OK() {
 		t.Error("the books do not balance")
 	}
 }
@@ -161,6 +159,7 @@ func auditData(t *testing.T, v *victim, o *outside, l *load) audit.Report {
 	}
 	r, err := audit.Check(t.Context(), in)
 	check(t, err)
+	t.Logf("%d orders acknowledged, %d requests sent again, cancellations: %v, log complete: %v\n%s", len(l.acknowledged), l.repeated, l.refused, in.Complete, r)
 	return r
 }
 

@@ -18,10 +18,10 @@ import (
 // How the load is made.
 const (
 	clients   = 8
-	skus      = 12   // few, so that orders fight over the same shelves
-	delivered = 80   // units of each SKU: too few for all orders
-	pause     = 120  // ms between two orders of a client, on average
-	orders    = 1000 // at most: the platform trims its log beyond 2,000 records per partition
+	skus      = 12  // few, so that orders fight over the same shelves
+	delivered = 100 // units of each SKU: too few for all orders
+	pause     = 120 // ms between two orders of a client, on average
+	perKill   = 45  // orders at most: the platform trims its log beyond 2,000 records per partition
 )
 
 // load is the customers. Each asks until it is answered, with the same key.
@@ -86,7 +86,7 @@ func (l *load) deliver(ctx context.Context) {
 	for n := range 2 * skus {
 		sku := fmt.Sprintf("hot-%02d", n%skus)
 		body, err := json.Marshal(map[string]any{"specversion": "1.0", "id": "delivery-" + sku, "source": "/door", "type": "stock.received",
-			"data": event.StockReceived{SKU: event.SKU(sku), Quantity: delivered}})
+			"data": event.StockReceived{SKU: event.SKU(sku), Quantity: int64(delivered * *kills)}})
 		check(l.t, err)
 		req := func() (int, []byte) { return post(l.base+"/v1/events", "application/cloudevents+json", body) }
 		for status, _ := req(); status != http.StatusAccepted; status, _ = req() {
@@ -132,7 +132,7 @@ func (l *load) more() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked++
-	return l.asked <= orders
+	return l.asked <= perKill**kills
 }
 
 // shop places one order. One in eight is asked twice at once, one in six is
@@ -144,7 +144,7 @@ func (l *load) shop(end context.Context, wg *sync.WaitGroup, id string) {
 	}
 	if rand.N(6) == 0 {
 		wg.Go(func() {
-			time.Sleep(rand.N(300 * time.Millisecond))
+			time.Sleep(rand.N(1500 * time.Millisecond))
 			l.count(l.insist(end, "/v1/orders/"+id+"/cancel", "cancel-"+id, []byte(`{"reason":"changed my mind"}`)))
 		})
 	}

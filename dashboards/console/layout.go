@@ -14,6 +14,7 @@ import (
 const (
 	boxWidth, boxHeight = 150, 50
 	columnGap, rowGap   = 96, 22
+	portGap             = 12 // between the ends of edges on a side
 	detourHeight        = 18 // of the place that a passing edge takes in a column
 	margin              = 8
 )
@@ -55,6 +56,7 @@ func (s *spot) middle() float64 { return s.y + s.h/2 }
 func draw(flows []streams.Flow, inside func(string) bool) drawing {
 	columns := columnsOf(flows)
 	spots, chains := place(flows, columns)
+	grow(chains)
 	grid := arrange(spots, chains)
 	position(grid)
 	d := drawing{}
@@ -62,7 +64,7 @@ func draw(flows []streams.Flow, inside func(string) bool) drawing {
 		for _, s := range column {
 			d.W, d.H = max(d.W, s.x+boxWidth+margin), max(d.H, s.y+s.h+margin)
 			if !s.detour {
-				d.Boxes = append(d.Boxes, box{s.name, s.x, s.y, boxWidth, boxHeight, !inside(s.name)})
+				d.Boxes = append(d.Boxes, box{s.name, s.x, s.y, boxWidth, s.h, !inside(s.name)})
 			}
 		}
 	}
@@ -111,7 +113,7 @@ func columnsOf(flows []streams.Flow) map[string]int {
 }
 
 // starts are all names, those first that nobody tells, and of them the ones
-// that reach most.
+// that reach most by the shortest ways.
 func starts(names []string, told map[string]bool, next map[string][]string) []string {
 	out := slices.Clone(names)
 	slices.SortStableFunc(out, func(a, b string) int {
@@ -121,9 +123,17 @@ func starts(names []string, told map[string]bool, next map[string][]string) []st
 			}
 			return 1
 		}
-		return cmp.Compare(len(distances(b, next)), len(distances(a, next)))
+		ra, rb := distances(a, next), distances(b, next)
+		return cmp.Or(cmp.Compare(len(rb), len(ra)), cmp.Compare(total(ra), total(rb)))
 	})
 	return out
+}
+
+func total(m map[string]int) (sum int) {
+	for _, n := range m {
+		sum += n
+	}
+	return sum
 }
 
 func distances(from string, next map[string][]string) map[string]int {
@@ -167,8 +177,28 @@ func place(flows []streams.Flow, columns map[string]int) (spots []*spot, chains 
 	return spots, chains
 }
 
+// grow makes boxes high enough for the edges at their sides.
+func grow(chains [][]*spot) {
+	ends := map[*spot]map[bool]int{}
+	for _, chain := range chains {
+		for i := 1; i < len(chain); i++ {
+			for _, e := range [][2]*spot{{chain[i-1], chain[i]}, {chain[i], chain[i-1]}} {
+				if ends[e[0]] == nil {
+					ends[e[0]] = map[bool]int{}
+				}
+				ends[e[0]][side(e[0], e[1])]++
+			}
+		}
+	}
+	for s, n := range ends {
+		if !s.detour {
+			s.h = max(s.h, portGap*float64(max(n[true], n[false])+1))
+		}
+	}
+}
+
 // arrange orders the spots of each column so that edges are short and cross
-// seldom: it swaps two of a column as long as that helps.
+// seldom: it moves one within its column as long as that helps.
 func arrange(spots []*spot, chains [][]*spot) [][]*spot {
 	last := 0
 	for _, s := range spots {
@@ -183,18 +213,26 @@ func arrange(spots []*spot, chains [][]*spot) [][]*spot {
 		again = false
 		for _, column := range grid {
 			for i := range column {
-				for j := i + 1; j < len(column); j++ {
-					column[i], column[j] = column[j], column[i]
+				for j := range column {
+					move(column, i, j)
 					if c := cost(grid, chains); c < best-1e-9 {
 						best, again = c, true
-					} else {
-						column[i], column[j] = column[j], column[i]
+						continue
 					}
+					move(column, j, i)
 				}
 			}
 		}
 	}
 	return grid
+}
+
+// move takes one of a list to another place; the others close up.
+func move(column []*spot, from, to int) {
+	s := column[from]
+	copy(column[from:], column[from+1:])
+	copy(column[to+1:], column[to:len(column)-1])
+	column[to] = s
 }
 
 // cost judges an order: lengths, crossings, and neighbours that are none.
@@ -272,7 +310,7 @@ func side(s, other *spot) (right bool) { return other.column >= s.column }
 
 // straight are links between neighbours of a column, which need no port.
 func straight(a, b *spot) bool {
-	return a.column == b.column && math.Abs(a.middle()-b.middle()) < boxHeight+rowGap+1
+	return a.column == b.column && math.Abs(a.middle()-b.middle()) < (a.h+b.h)/2+rowGap+1
 }
 
 func newPorts(chains [][]*spot) ports {

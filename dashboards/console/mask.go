@@ -13,7 +13,7 @@ const hidden = "•••"
 var secrets = []string{"email", "mail_address", "card", "ship_to", "address", "password", "secret", "token", "phone"}
 
 var (
-	mailAddress = regexp.MustCompile(`[A-Za-z0-9._%+'-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*`)
+	mailAddress = regexp.MustCompile(`[A-Za-z0-9._%+'-]+@[A-Za-z][A-Za-z0-9-]*(\.[A-Za-z0-9-]+)*`)
 	cardToken   = regexp.MustCompile(`\b(tok|pm|card)[_-][A-Za-z0-9_-]+`)
 	cardNumber  = regexp.MustCompile(`\b\d(?:[ -]?\d){12,18}\b`)
 )

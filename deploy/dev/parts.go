@@ -49,6 +49,9 @@ func (p *platform) startBroker(context.Context) error {
 }
 
 func (p *platform) startServices(ctx context.Context) error {
+	if err := streams.MakeTopics(ctx, p.config()); err != nil {
+		return err
+	}
 	for _, s := range p.topology.Services {
 		store, err := sqlite.Open(p.path(s.Name + ".db"))
 		if err != nil {
@@ -110,7 +113,8 @@ func (p *platform) startReads(ctx context.Context) error {
 		}
 	})
 	p.background(ctx, "read model", func(ctx context.Context) error {
-		return p.reads.Run(ctx, projection.Config{Client: p.broker.client(), Topology: p.topology, Partitions: p.Partitions, Sagas: p.sagas})
+		return p.reads.Run(ctx, projection.Config{Client: p.broker.client(), Topology: p.topology, Partitions: p.Partitions, Sagas: p.sagas,
+			TopicWait: 30 * time.Second}) // the services make the topics at the same time
 	})
 	return nil
 }
@@ -187,6 +191,7 @@ func (p *platform) trim(ctx context.Context, adm *kadm.Client) error {
 	low := kadm.Offsets{}
 	take := func(topic string, part int32, at int64) {
 		if o, ok := low.Lookup(topic, part); !ok || at < o.At {
+			low.Delete(topic, part) // Add keeps the higher of two
 			low.Add(kadm.Offset{Topic: topic, Partition: part, At: at})
 		}
 	}

@@ -25,6 +25,9 @@ import (
 
 const partitions = 2
 
+// bugs tells that one may be planted, so that lanes may halt.
+var bugs bool
+
 // shop is the real business in virtual time: all services, the outside world
 // on a wire of its own, and a client.
 type shop struct {
@@ -34,17 +37,18 @@ type shop struct {
 	provider *sim.Provider
 	carrier  *sim.Carrier
 	mailbox  *sim.Mailbox
-	nodes    map[string]*streamtest.Node
+	nodes    map[string][]*streamtest.Node
 	placed   []event.OrderID
 	close    []func()
 	stores   map[string]streams.Store // opened for audits
 }
 
-func open(t testing.TB, f sim.Faults) *shop {
+func open(t testing.TB, f sim.Faults, hooks ...streams.Hook) *shop {
 	t.Helper()
 	top, err := sagas.Topology()
 	check(t, err)
-	s := &shop{t: t, c: streamtest.NewCluster(t, top, partitions), nodes: map[string]*streamtest.Node{}}
+	s := &shop{t: t, c: streamtest.NewCluster(t, top, partitions), nodes: map[string][]*streamtest.Node{}}
+	s.c.Hooks = hooks
 	s.provider, err = sim.NewProvider(sim.Config{Faults: f})
 	check(t, err)
 	s.carrier, err = sim.NewCarrier(sim.Config{Faults: f})
@@ -102,13 +106,16 @@ func (s *shop) serveMail() string {
 	return addr
 }
 
-func (s *shop) start(service string) { s.nodes[service] = s.c.Start(service) }
+// start runs one more instance of a service.
+func (s *shop) start(service string) { s.nodes[service] = append(s.nodes[service], s.c.Start(service)) }
 
 // end stops what runs; the broker stays for the audit.
 func (s *shop) end() {
-	for _, n := range s.nodes {
-		if err := n.Stop(); err != nil {
-			s.t.Error(err)
+	for _, nodes := range s.nodes {
+		for _, n := range nodes {
+			if err := n.Stop(); err != nil {
+				s.t.Error(err)
+			}
 		}
 	}
 	for i := len(s.close) - 1; i >= 0; i-- {
@@ -123,7 +130,7 @@ func (s *shop) send(id, name string, c streams.Event) {
 	check(s.t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if r, err := s.c.Send(ctx, cmd); err != nil {
+	if r, err := s.c.Send(ctx, cmd); err != nil && !bugs {
 		s.t.Errorf("%s: %v", id, err)
 	} else if r.Status == streams.ReplyDone && name == "place-order" {
 		s.placed = append(s.placed, event.OrderID(c.Key().String()))

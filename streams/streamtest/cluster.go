@@ -88,6 +88,14 @@ func (c *Cluster) Send(ctx context.Context, cmd streams.Command) (streams.Comman
 	}
 }
 
+// Lanes tells how the lanes of all instances are.
+func (c *Cluster) Lanes() (out []streams.LaneStatus) {
+	for _, n := range c.nodes {
+		out = append(out, n.Lanes()...)
+	}
+	return out
+}
+
 // Node is one instance of a service, which can stop, die and freeze.
 type Node struct {
 	*streams.Instance

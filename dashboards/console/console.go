@@ -1,0 +1,239 @@
+// Package console is the live page of a running platform: what flows, what
+// waits, what failed, and every saga's story. It renders on the server from
+// the read model, the recent traces and the metrics, and works without script.
+package console
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/telemetry"
+)
+
+// Config is what the page shows. Reads, Metrics and Topology are needed; what
+// else is missing is left out of the page.
+type Config struct {
+	Reads    *projection.Store
+	Metrics  prometheus.Gatherer
+	Topology *streams.Topology
+	Sagas    []streams.Saga
+	Traces   *telemetry.Recent
+	// NotReady lists the lanes that are not at work, each with its reason.
+	NotReady func() []string
+	// Letters lists parked inputs in the order of their keys.
+	Letters func(context.Context) ([]Letter, error)
+	// Retry decides a parked key's inputs again; Drop does so without the first.
+	// Both tell how many are parked still.
+	Retry, Drop func(ctx context.Context, service string, key streams.StreamID) (left int, err error)
+	Now         func() time.Time // time.Now if nil
+	Log         *slog.Logger     // discards if nil
+}
+
+// Letter is a parked input: one that failed, or one that waits behind it.
+type Letter struct {
+	Service     string
+	Decider     string
+	Key         string
+	Kind        string // event, command, timer or outcome
+	Name        string // of the event, command, timer or effect
+	ID          string
+	From        string
+	At          time.Time
+	Reason      string // empty: it waits behind the failed one
+	Stack       string
+	Correlation string
+	Traceparent string
+}
+
+// Console serves the page. Run feeds its curves.
+type Console struct {
+	Config
+	placed  string // the type of event that places an order
+	stream  drawing
+	shape   shape
+	samples samples
+	pages   map[string]*template.Template
+	mux     *http.ServeMux
+	began   time.Time
+	results results
+
+	pulse kept[pulse]
+	need  kept[[]concern]
+}
+
+//go:embed page
+var pageFiles embed.FS
+
+//go:embed asset
+var assetFiles embed.FS
+
+// New makes the page. It fails if something that it cannot do without is missing.
+func New(cfg Config) (*Console, error) {
+	if cfg.Reads == nil || cfg.Metrics == nil || cfg.Topology == nil {
+		return nil, errors.New("the live page needs a read model, metrics and a topology")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Traces == nil {
+		cfg.Traces = &telemetry.Recent{}
+	}
+	if cfg.NotReady == nil {
+		cfg.NotReady = func() []string { return nil }
+	}
+	if cfg.Letters == nil {
+		cfg.Letters = func(context.Context) ([]Letter, error) { return nil, nil }
+	}
+	c := &Console{Config: cfg, began: cfg.Now(), mux: http.NewServeMux()}
+	if f, ok := cfg.Topology.Vocabulary.FactOf(event.OrderPlaced{}); ok {
+		c.placed = f.Name
+	}
+	c.stream = draw(cfg.Topology.Flows(), func(name string) bool {
+		_, _, ok := cfg.Topology.Decider(name)
+		return ok
+	})
+	c.shape = shapeOf(cfg.Topology, cfg.Sagas)
+	if err := c.parse(); err != nil {
+		return nil, err
+	}
+	c.routes()
+	return c, nil
+}
+
+func (c *Console) parse() error {
+	c.pages = map[string]*template.Template{}
+	for _, name := range []string{"overview", "sagas", "saga", "letters", "problem"} {
+		t, err := template.New(name).Funcs(c.words()).ParseFS(pageFiles, "page/frame.html", "page/parts.html", "page/"+name+".html")
+		if err != nil {
+			return fmt.Errorf("the live page's template %s: %w", name, err)
+		}
+		c.pages[name] = t
+	}
+	return nil
+}
+
+func (c *Console) routes() {
+	c.mux.HandleFunc("GET /{$}", c.overview)
+	c.mux.HandleFunc("GET /sagas", c.sagaList)
+	c.mux.HandleFunc("GET /sagas/{correlation}", c.sagaPage)
+	c.mux.HandleFunc("GET /orders/{order}", c.orderPage)
+	c.mux.HandleFunc("GET /dead-letters", c.letters)
+	c.mux.HandleFunc("POST /dead-letters/retry", c.act("retry"))
+	c.mux.HandleFunc("POST /dead-letters/drop", c.act("drop"))
+	for _, name := range []string{"console.css", "console.js", "icon.svg"} {
+		c.mux.HandleFunc("GET /console/"+name, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			http.ServeFileFS(w, r, assetFiles, "asset/"+name)
+		})
+	}
+	c.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := c.mux.Handler(&http.Request{Method: http.MethodGet, URL: r.URL, Host: r.Host}); pattern != "/" {
+			w.Header().Set("Allow", "GET, HEAD")
+			c.problem(w, r, http.StatusMethodNotAllowed, "This page can be looked at, and nothing else.")
+			return
+		}
+		c.problem(w, r, http.StatusNotFound, "Nothing is at this address.")
+	})
+}
+
+// policy lets the page load its own style and script, and nothing else.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// ServeHTTP answers with a page.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+	c.mux.ServeHTTP(w, r)
+}
+
+// frame is what every page has around it.
+type frame struct {
+	Title    string
+	At       string // of the navigation
+	Live     bool   // worth asking for again
+	Concerns int
+	Parked   int
+	NotReady int
+	Up       string
+	Now      stamp
+	Body     any
+}
+
+func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, page string, f frame) {
+	needs := c.concerns(r.Context())
+	for _, n := range needs {
+		if n.Level != calm {
+			f.Concerns++
+		}
+		f.Parked += n.parked
+	}
+	f.NotReady = len(c.NotReady())
+	f.Up, f.Now = coarse(c.Now().Sub(c.began)), stampAt(c.Now(), c.Now())
+	var b bytes.Buffer
+	if err := c.pages[page].ExecuteTemplate(&b, "frame", f); err != nil {
+		c.Log.ErrorContext(r.Context(), "the live page cannot be rendered", "page", page, "error", err)
+		http.Error(w, "The page cannot be rendered. The log says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = b.WriteTo(w) // who asked has gone: nobody is left to tell
+}
+
+func (c *Console) problem(w http.ResponseWriter, r *http.Request, status int, what string) {
+	c.show(w, r, status, "problem", frame{Title: http.StatusText(status), Body: what})
+}
+
+// broken answers for a store that cannot be read.
+func (c *Console) broken(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // who asked has gone
+	}
+	c.Log.ErrorContext(r.Context(), "the live page cannot read", "path", r.URL.Path, "error", err)
+	c.problem(w, r, http.StatusServiceUnavailable, "This cannot be read at the moment. Try again; the log of the process says why.")
+}
+
+// kept is an answer that is asked for again only after a while, however many
+// look at the page.
+type kept[T any] struct {
+	mu  sync.Mutex
+	at  time.Time
+	val T
+	err error
+}
+
+func (k *kept[T]) get(now time.Time, fresh time.Duration, ask func() (T, error)) (T, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.at.IsZero() || now.Sub(k.at) >= fresh || now.Before(k.at) {
+		k.val, k.err = ask()
+		k.at = now
+	}
+	return k.val, k.err
+}
+
+// forget has the next one asked again.
+func (k *kept[T]) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.at = time.Time{}
+}

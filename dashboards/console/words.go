@@ -1,0 +1,41 @@
+package console
+
+import (
+	"html/template"
+	"net/url"
+	"time"
+)
+
+// words are the functions of the templates.
+func (c *Console) words() template.FuncMap {
+	return template.FuncMap{
+		"when":      func(t time.Time) stamp { return stampAt(t, c.Now()) },
+		"since":     func(t time.Time) time.Duration { return c.Now().Sub(t) },
+		"span":      span,
+		"valueUnit": valueUnit,
+		"count":     func(n int) string { return count(int64(n)) },
+		"perSecond": perSecond,
+		"percent":   percent,
+		"money":     money,
+		"mask":      mask,
+		"plural":    plural,
+		"sagaPath":  func(correlation string) string { return "/sagas/" + url.PathEscape(correlation) },
+		"orderPath": func(order string) string { return "/orders/" + url.PathEscape(order) },
+		"tone":      tone,
+		"add":       func(a, b float64) float64 { return a + b },
+		"half":      func(a float64) float64 { return a / 2 },
+	}
+}
+
+// tone is the colour class of a state.
+func tone(state string) string {
+	switch state {
+	case "shipped", "fulfilled", "closed", "at work":
+		return "ok"
+	case "cancelled", "compensating":
+		return "warn"
+	case "late", "parked":
+		return "bad"
+	}
+	return ""
+}
