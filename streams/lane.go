@@ -232,11 +232,14 @@ func (l *lane) republish(ctx context.Context) error {
 		var recs []*kgo.Record
 		from := after
 		err := l.i.store.Outbox(ctx, l.o.part, after, page, func(e StoredEvent) error {
+			if after = e.Seq; e.Topic == "" {
+				return nil // private: it never travels
+			}
 			r, err := e.KafkaRecord()
 			if err != nil {
 				return l.halt(err.Error(), "Restore the store from a copy.")
 			}
-			recs, after = append(recs, r), e.Seq
+			recs = append(recs, r)
 			return nil
 		})
 		if err != nil {

@@ -19,7 +19,7 @@ type StoredEvent struct {
 	Version   int64    // orders the stream, 1 and up; 0 for reports
 	Type      string
 	TypeVer   int
-	Topic     string
+	Topic     string // empty for a private event, which is never published
 	Partition int32
 	Key       string // of the record: that of the event, not of the stream
 	Record    []byte // packed headers and value; see KafkaRecord

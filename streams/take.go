@@ -373,8 +373,11 @@ func (b *batch) apply(in *input, d *Decider, stream StreamID, e *entry, x Decisi
 	}
 	if in.kind == CommandInput {
 		r := CommandReply{Status: ReplyDone, Body: bodies.reply}
-		if n := len(b.tx.Events); len(x.events) > 0 {
-			r.Token = Token{Source{b.tx.Events[n-1].Topic, b.l.name}, b.tx.Events[n-1].Seq}.String()
+		for n := range x.events { // the last one that travels
+			if last := b.tx.Events[len(b.tx.Events)-1-n]; last.Topic != "" {
+				r.Token = Token{Source{last.Topic, b.l.name}, last.Seq}.String()
+				break
+			}
 		}
 		b.reply(in, r)
 	}
@@ -444,9 +447,17 @@ func (b *batch) emit(in *input, d *Decider, stream StreamID, e *entry, ev Event,
 	e.version++
 	env := Envelope{ID: deriveID(in.id, d.Name, fmt.Sprint(index)), Type: f.Name, Version: f.Version, Source: "/" + l.i.plan.service + "/" + d.Name,
 		Time: b.at, Key: key, Correlation: origin.Correlation, Causation: in.id, Traceparent: origin.Traceparent, Data: body}
-	r := b.number(&env, l.i.plan.facts[f.Name].topic, Partition(key, l.i.cfg.Partitions))
-	b.tx.Events = append(b.tx.Events, StoredEvent{Seq: env.Seq, Stream: stream, Version: e.version, Type: f.Name, TypeVer: f.Version,
-		Topic: r.Topic, Partition: r.Partition, Key: key, Record: packRecord(r)})
+	stored := StoredEvent{Stream: stream, Version: e.version, Type: f.Name, TypeVer: f.Version, Key: key}
+	if f.Private {
+		l.cur.LastSeq++
+		env.Lane, env.Seq = l.name, l.cur.LastSeq
+		stored.Record = packRecord(env.Record("", 0))
+	} else {
+		r := b.number(&env, l.i.plan.facts[f.Name].topic, Partition(key, l.i.cfg.Partitions))
+		stored.Topic, stored.Partition, stored.Record = r.Topic, r.Partition, packRecord(r)
+	}
+	stored.Seq = env.Seq
+	b.tx.Events = append(b.tx.Events, stored)
 	b.info.Events = append(b.info.Events, f.Name)
 }
 

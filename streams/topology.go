@@ -110,6 +110,9 @@ func (t *Topology) own(s Service, d *Decider) (errs []error) {
 }
 
 func (t *Topology) ownType(who, writer string, f *Fact) []error {
+	if f.External && f.Private {
+		return []error{fmt.Errorf("%s is declared external and private: it cannot be both", f.Name)}
+	}
 	if f.External {
 		return []error{fmt.Errorf("%s may emit %s, which is declared external: drop streams.External or emit another type", who, f.Name)}
 	}
@@ -162,6 +165,9 @@ func (t *Topology) checkReaction(who string, d *Decider, r *reaction) (string, e
 		return r.name, nil
 	}
 	f, ok := t.Vocabulary.byType[r.in]
+	if ok && f.Private {
+		return "", fmt.Errorf("%s reacts to %s, which is private to %s: emit an event that is not", who, f.Name, t.owner[f.Name])
+	}
 	if !ok {
 		return "", fmt.Errorf("%s reacts to %v, which is not registered: add streams.NewFact[%v](…) to the vocabulary", who, r.in, r.in)
 	}
@@ -185,10 +191,10 @@ func (t *Topology) checkInputs(who string, types ...string) (errs []error) {
 	return errs
 }
 
-// Topic is where events of a type travel.
+// Topic is where events of a type travel; private ones do not.
 func (t *Topology) Topic(eventType string) (Topic, bool) {
 	f, ok := t.Vocabulary.byName[eventType]
-	if !ok || t.owner[eventType] == "" {
+	if !ok || f.Private || t.owner[eventType] == "" {
 		return Topic{}, false
 	}
 	w := t.owner[eventType]

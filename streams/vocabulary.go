@@ -12,6 +12,7 @@ type Fact struct {
 	Version  int
 	Kind     string // of the key
 	External bool   // posted from outside, through ingestion
+	Private  bool   // stays in its decider's store
 	Type     reflect.Type
 	decode   func([]byte) (Event, error)
 	upcasts  map[int]upcast
@@ -43,6 +44,10 @@ func NewFact[E Event](name string, opts ...FactOption) Fact {
 // External declares that the event is posted from outside. No decider may
 // emit it, and only such events are accepted by ingestion.
 func External() FactOption { return func(f *Fact) { f.External = true } }
+
+// Private declares that the event is its decider's own bookkeeping: it is stored
+// and folded like any other, but never published, and nobody may react to it.
+func Private() FactOption { return func(f *Fact) { f.Private = true } }
 
 // Upcast declares how data of version from, decoded as Old, becomes the next
 // version. Upcasters chain: From(1) to New, From(2) to the type after it; the

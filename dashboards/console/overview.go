@@ -17,6 +17,7 @@ const (
 	ordersJudged  = 2_000  // of the newest orders
 	ordersWindow  = 5 * time.Minute
 	pulseFresh    = 2 * time.Second
+	newFor        = time.Second // an order may be unconfirmed so long before it counts as waiting
 	latestShown   = 8
 	rateWindow    = 10 * time.Second
 )
@@ -27,6 +28,7 @@ type pulse struct {
 	Full       bool
 	P50, P99   time.Duration // from placed to confirmed
 	Confirmed  int
+	Waiting    int // neither confirmed nor cancelled, and not new any more
 	Cancelled  int
 	Share      float64 // of the cancelled ones
 	States     []share
@@ -59,11 +61,11 @@ func (c *Console) readPulse(ctx context.Context) (p pulse, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.judge(orders)
+	p.judge(orders, now)
 	return p, nil
 }
 
-func (p *pulse) judge(orders []projection.Passage) {
+func (p *pulse) judge(orders []projection.Passage, now time.Time) {
 	p.Judged, p.Full = len(orders), len(orders) == ordersJudged
 	states := map[string]int{}
 	var took []time.Duration
@@ -72,8 +74,11 @@ func (p *pulse) judge(orders []projection.Passage) {
 		if !o.Cancelled.IsZero() {
 			p.Cancelled++
 		}
-		if !o.Confirmed.IsZero() {
+		switch {
+		case !o.Confirmed.IsZero():
 			took = append(took, o.Confirmed.Sub(o.Placed))
+		case o.Cancelled.IsZero() && now.Sub(o.Placed) > newFor:
+			p.Waiting++
 		}
 	}
 	p.Share = float64(p.Cancelled) / float64(max(p.Judged, 1))

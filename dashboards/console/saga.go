@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/streams/telemetry"
 )
 
 // eventsShown bounds the events of one page.
@@ -109,7 +110,7 @@ func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *p
 	b.Row = c.row(s, o)
 	if o != nil {
 		b.Subject = o.ID
-		b.Story = tell(c.Topology, *o, b.Hops, now)
+		b.Story = tell(c.Topology, *o, b.Hops)
 		b.Parked = c.parkedOf(ctx, *o)
 	}
 	for _, h := range b.Hops {
@@ -117,8 +118,13 @@ func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *p
 			b.Others = append(b.Others, h.Correlation)
 		}
 	}
-	b.Timeline = c.shape.drawTimeline(b.Hops, b.Story.Left, b.Running, s.Due, now)
-	b.Traces = c.traces(b.Hops)
+	traces := c.traces(b.Hops)
+	var spans []telemetry.Span
+	for _, t := range traces {
+		spans = append(spans, t.spans...)
+		b.Traces = append(b.Traces, drawTrace(t.id, t.spans))
+	}
+	b.Timeline = c.shape.drawTimeline(b.Hops, spans, b.Story.Left, b.Running, s.Due, now)
 }
 
 // parkedOf are the parked inputs of an order's saga.

@@ -23,7 +23,7 @@ type point struct {
 	flying         float64 // sagas
 }
 
-// edge names a flow's input: who takes what.
+// intake names inputs: who takes what.
 type intake struct{ decider, kind, name string }
 
 // unread names records that a service has not read of a topic.
@@ -40,16 +40,15 @@ type calls struct {
 
 // reading is what the metrics said at one moment, summed over lanes.
 type reading struct {
-	at                 time.Time
-	events, orders     float64
-	inputs             map[intake]float64
-	lag                map[unread]float64
-	age                map[string]float64 // seconds behind, by service
-	parked             float64
-	unpublished        map[string]float64 // seconds, by service
-	calls              map[call]calls
-	breakers           map[call]float64 // effect is empty
-	repeats, conflicts float64
+	at             time.Time
+	events, orders float64
+	inputs         map[intake]float64
+	lag            map[unread]float64
+	age            map[string]float64 // seconds behind, by service
+	parked         float64
+	unpublished    map[string]float64 // seconds, by service
+	calls          map[call]calls
+	breakers       map[call]float64 // effect is empty
 }
 
 // samples are the readings of the last minutes.

@@ -5,18 +5,14 @@ import (
 	"strings"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
 )
-
-// asks are the events that note the beginning of an outside call.
-var asks = []streams.Event{event.PaymentAsked{}, event.ShipmentAsked{}, event.MailAsked{}}
 
 // shape is what the declared sagas say about single events.
 type shape struct {
 	deciders []lineage
-	asks     map[string]bool            // types
 	outcomes map[string]map[string]bool // by decider, the types that outcomes of its effects emit
+	triggers map[[2]string][]string     // by decider and type of an outcome, what may have led to the call
 	endpoint map[string]string          // that a decider calls
 	undo     map[[2]string]bool         // input type and decider of the steps that take back
 	undoOnly map[string]bool            // types that no other step emits
@@ -35,12 +31,7 @@ func (l lineage) Name() string {
 }
 
 func shapeOf(t *streams.Topology, sagas []streams.Saga) shape {
-	s := shape{asks: map[string]bool{}, outcomes: map[string]map[string]bool{}, endpoint: map[string]string{}, undo: map[[2]string]bool{}, undoOnly: map[string]bool{}, refusal: map[string]bool{}}
-	for _, e := range asks {
-		if f, ok := t.Vocabulary.FactOf(e); ok {
-			s.asks[f.Name] = true
-		}
-	}
+	s := shape{outcomes: map[string]map[string]bool{}, triggers: map[[2]string][]string{}, endpoint: map[string]string{}, undo: map[[2]string]bool{}, undoOnly: map[string]bool{}, refusal: map[string]bool{}}
 	for _, service := range t.Services {
 		for _, d := range service.Deciders {
 			s.deciders = append(s.deciders, lineage{service.Name, d.Name})
@@ -87,8 +78,16 @@ func (s *shape) steps(t *streams.Topology, saga streams.Saga) {
 		s.undoOnly[e] = !does[e]
 	}
 	for _, st := range saga.Steps {
-		if st.Undo && st.On != nil {
-			on := name(st.On)
+		if st.On == nil {
+			continue
+		}
+		on := name(st.On)
+		for _, e := range st.Emits {
+			if k := [2]string{st.By, name(e)}; s.outcomes[k[0]][k[1]] {
+				s.triggers[k] = append(s.triggers[k], on)
+			}
+		}
+		if st.Undo {
 			s.undo[[2]string{on, st.By}] = true
 			s.refusal[on] = !undoes[on]
 		}
@@ -102,17 +101,13 @@ const (
 	badHop   = "fail"
 )
 
-// class judges an event by what caused it; before is what its decider did
-// last, for outcomes of calls, whose cause is no event.
-func (s *shape) class(e projection.Entry, decider string, cause *projection.Entry, before string) string {
+// class judges an event by what caused it: another event, or the one that led
+// to the call whose outcome it is.
+func (s *shape) class(e projection.Entry, decider string, cause *projection.Entry) string {
 	switch {
 	case s.refusal[e.Type]:
 		return badHop
-	case s.undoOnly[e.Type]:
-		return undoHop
-	case cause != nil && s.undo[[2]string{cause.Type, decider}]:
-		return undoHop
-	case cause == nil && s.outcomes[decider][e.Type] && before == undoHop:
+	case s.undoOnly[e.Type], cause != nil && s.undo[[2]string{cause.Type, decider}]:
 		return undoHop
 	}
 	return plainHop
@@ -134,7 +129,7 @@ type hop struct {
 	By     lineage
 	Class  string
 	Cause  *projection.Entry // nil: a command, a timer or an outside answer
-	Called *projection.Entry // what asked for the outside answer, if this is one
+	Called *projection.Entry // what led to the outside call that this is the outcome of
 	Shown  string            // data
 }
 
@@ -144,20 +139,29 @@ func (s *shape) hops(events []projection.Entry) []hop {
 	for i := range events {
 		byID[events[i].ID] = &events[i]
 	}
-	asked, last := map[lineage]*projection.Entry{}, map[lineage]string{}
 	out := make([]hop, 0, len(events))
 	for i, e := range events {
 		h := hop{Entry: e, N: i + 1, By: decided(e), Cause: byID[e.Causation], Shown: maskData(e.Data)}
-		h.Class = s.class(e, h.By.Decider, h.Cause, last[h.By])
-		if h.Cause == nil && s.outcomes[h.By.Decider][e.Type] {
-			h.Called, asked[h.By] = asked[h.By], nil
+		because := h.Cause
+		if h.Cause == nil {
+			h.Called = s.trigger(events[:i], h.By.Decider, e.Type)
+			because = h.Called
 		}
-		if s.asks[e.Type] {
-			asked[h.By], last[h.By] = &events[i], h.Class
-		}
+		h.Class = s.class(e, h.By.Decider, because)
 		out = append(out, h)
 	}
 	return out
+}
+
+// trigger is the latest event that may have led to an outcome.
+func (s *shape) trigger(before []projection.Entry, decider, outcome string) *projection.Entry {
+	triggers := s.triggers[[2]string{decider, outcome}]
+	for i := len(before) - 1; i >= 0 && len(triggers) > 0; i-- {
+		if slices.Contains(triggers, before[i].Type) {
+			return &before[i]
+		}
+	}
+	return nil
 }
 
 // rowsOf are the deciders that a saga has to do with, in the topology's order.

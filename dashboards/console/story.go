@@ -12,7 +12,10 @@ import (
 )
 
 // step is something that has yet to happen, and who has to do it.
-type step struct{ By, What string }
+type step struct {
+	By, What string
+	Since    time.Time // when an outside call was called for; zero if none was
+}
 
 // story is what a person wants to know of a saga: what happened, what is left.
 type story struct {
@@ -63,7 +66,7 @@ func read[E streams.Event](t teller) (e E, ok bool) {
 }
 
 // tell tells an order's saga.
-func tell(top *streams.Topology, o projection.Order, hops []hop, now time.Time) story {
+func tell(top *streams.Topology, o projection.Order, hops []hop) story {
 	t := newTeller(top, hops)
 	s := story{Happened: []string{t.sofar(o)}}
 	if o.State == "cancelled" {
@@ -78,7 +81,7 @@ func tell(top *streams.Topology, o projection.Order, hops []hop, now time.Time) 
 		s.Happened = append(s.Happened, "Closed after "+span(o.ClosedAt.Sub(o.PlacedAt))+".")
 		return s
 	}
-	s.Left = t.left(o, now)
+	s.Left = t.left(o)
 	return s
 }
 
@@ -125,65 +128,66 @@ func (t teller) takenBack() (out []string) {
 }
 
 // left lists what an order that is not closed waits for.
-func (t teller) left(o projection.Order, now time.Time) []step {
-	asked := func(what string) string {
-		if h := t.first[what]; h != nil {
-			return ", asked " + coarse(now.Sub(h.Time)) + " ago"
-		}
-		return ""
-	}
+func (t teller) left(o projection.Order) []step {
 	switch o.State {
 	case "placed":
-		return t.confirmation(o, asked)
+		return t.confirmation(o)
 	case "confirmed":
 		if t.has(event.PaymentCaptured{}) {
-			return []step{{"order", "has to release the order"}}
+			return []step{{By: "order", What: "has to release the order"}}
 		}
-		return []step{{"payment", "has to capture " + money(o.Total)}}
+		return []step{{"payment", "has to capture " + money(o.Total), o.ConfirmedAt}}
 	case "released":
 		if t.has(event.ShipmentDispatched{}) {
-			return []step{{"order", "has to note the shipment"}}
+			return []step{{By: "order", What: "has to note the shipment"}}
 		}
-		return []step{{"shipment", "has to hand the parcel to the carrier" + asked(t.name(event.ShipmentAsked{}))}}
+		return []step{{"shipment", "has to hand the parcel to the carrier", o.ReleasedAt}}
 	}
 	return t.settlement(o)
 }
 
-func (t teller) confirmation(o projection.Order, asked func(string) string) (out []step) {
+func (t teller) confirmation(o projection.Order) []step {
 	switch {
 	case t.has(event.PaymentAuthorised{}):
-		return []step{{"order", "has to confirm the order"}}
+		return []step{{By: "order", What: "has to confirm the order"}}
 	case t.has(event.StockRejected{}, event.PaymentDeclined{}):
-		return []step{{"order", "has to cancel the order"}}
+		return []step{{By: "order", What: "has to cancel the order"}}
 	}
-	if !t.has(event.StockReserved{}) {
-		held, wanted := t.times[t.name(event.LineClaimed{})], t.times[t.name(event.HoldRequested{})]
-		out = append(out, step{"claim", fmt.Sprintf("has to reserve the stock (%d of %d SKUs held)", held, wanted)})
+	pay := step{By: "payment", What: "has to set " + money(o.Total) + " aside"}
+	if h := t.first[t.name(event.StockReserved{})]; h != nil {
+		pay.Since = h.Time
+		return []step{pay}
 	}
-	return append(out, step{"payment", "has to set " + money(o.Total) + " aside" + asked(t.name(event.PaymentAsked{}))})
+	held, wanted := t.times[t.name(event.StockHeld{})], t.times[t.name(event.HoldRequested{})]
+	return []step{{By: "claim", What: fmt.Sprintf("has to reserve the stock (%d of %d SKUs held)", held, wanted)}, pay}
 }
 
 // settlement lists the sides that have not settled.
 func (t teller) settlement(o projection.Order) (out []step) {
+	cancelled := o.State == "cancelled"
 	if !t.has(event.StockShipped{}, event.StockReleased{}) {
 		what := "has to book the stock out"
-		if o.State == "cancelled" {
+		if cancelled {
 			what = "has to release the stock"
 		}
-		out = append(out, step{"claim", what})
+		out = append(out, step{By: "claim", What: what})
 	}
-	if o.State == "cancelled" && !t.has(event.PaymentVoided{}, event.PaymentRefunded{}) {
+	if cancelled && !t.has(event.PaymentVoided{}, event.PaymentRefunded{}) {
 		what := "has to void the payment"
 		if t.has(event.PaymentCaptured{}) {
 			what = "has to refund " + money(o.Total)
 		}
-		out = append(out, step{"payment", what})
+		out = append(out, step{"payment", what, o.CancelledAt})
 	}
 	if !t.has(event.MailSent{}, event.MailRefused{}) {
-		out = append(out, step{"message", "has to tell the customer"})
+		since := o.ShippedAt
+		if cancelled {
+			since = o.CancelledAt
+		}
+		out = append(out, step{"message", "has to tell the customer", since})
 	}
 	if len(out) == 0 {
-		out = append(out, step{"order", "has to close the order"})
+		out = append(out, step{By: "order", What: "has to close the order"})
 	}
 	return out
 }

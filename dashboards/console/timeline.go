@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 	"unicode/utf8"
+
+	"github.com/weirstream/weir/streams/telemetry"
 )
 
 // Measures of the timeline, in its own units.
@@ -54,7 +56,6 @@ type mark struct {
 	N                    int // of the hop in the table, 0 for none
 	count                int
 	at                   time.Time
-	end                  time.Time
 }
 
 // wait is the time that an outside call took.
@@ -65,7 +66,7 @@ type wait struct {
 }
 
 // drawTimeline lays a saga out. now is its end so far if it runs.
-func (s *shape) drawTimeline(hops []hop, left []step, running bool, due, now time.Time) timeline {
+func (s *shape) drawTimeline(hops []hop, spans []telemetry.Span, left []step, running bool, due, now time.Time) timeline {
 	t := timeline{W: timelineWidth, Top: axisHeight}
 	if len(hops) == 0 {
 		return t
@@ -73,7 +74,8 @@ func (s *shape) drawTimeline(hops []hop, left []step, running bool, due, now tim
 	rows := s.rowsOf(hops)
 	for _, l := range rows {
 		r := timelineRow{Name: l.Name()}
-		r.Marks, r.Waits = s.marksOf(l, hops, running, now)
+		r.Marks = marksOf(l, hops)
+		r.Waits = s.waitsOf(l, hops, spans, left, now)
 		t.Rows = append(t.Rows, r)
 	}
 	moments := momentsOf(t.Rows)
@@ -107,30 +109,18 @@ func (s *shape) drawTimeline(hops []hop, left []step, running bool, due, now tim
 	return t
 }
 
-// marksOf are a decider's hops, runs of one type together, and its calls.
-func (s *shape) marksOf(by lineage, hops []hop, running bool, now time.Time) (marks []mark, waits []wait) {
-	var open *hop // a call that is not answered
+// marksOf are a decider's hops, runs of one type together.
+func marksOf(by lineage, hops []hop) (marks []mark) {
 	for i := range hops {
 		h := &hops[i]
 		if h.By != by {
 			continue
 		}
-		if s.asks[h.Type] {
-			open = h
-		}
-		if h.Called != nil {
-			waits = append(waits, wait{Label: s.endpoint[by.Decider] + " " + span(h.Time.Sub(h.Called.Time)), from: h.Called.Time, to: h.Time})
-			open = nil
-		}
 		if n := len(marks); n > 0 && marks[n-1].Label == h.Type && marks[n-1].Class == h.Class {
 			marks[n-1].count++
-			marks[n-1].end = h.Time
 			continue
 		}
-		marks = append(marks, mark{Class: h.Class, Label: h.Type, N: h.N, count: 1, at: h.Time, end: h.Time})
-	}
-	if open != nil && running {
-		waits = append(waits, wait{Label: s.endpoint[by.Decider] + ", " + span(now.Sub(open.Time)) + " so far", from: open.Time, to: now})
+		marks = append(marks, mark{Class: h.Class, Label: h.Type, N: h.N, count: 1, at: h.Time})
 	}
 	for i := range marks {
 		m := &marks[i]
@@ -139,7 +129,53 @@ func (s *shape) marksOf(by lineage, hops []hop, running bool, now time.Time) (ma
 			m.Label = fmt.Sprintf("%s ×%d", m.Label, m.count)
 		}
 	}
-	return marks, waits
+	return marks
+}
+
+// waitsOf are a decider's outside calls, those that are not answered among
+// them. The trace knows when a call was made. Without it the call lies
+// somewhere between the event that led to it and its outcome.
+func (s *shape) waitsOf(by lineage, hops []hop, spans []telemetry.Span, left []step, now time.Time) (waits []wait) {
+	endpoint := s.endpoint[by.Decider]
+	for _, h := range hops {
+		if h.By == by && h.Called != nil {
+			w := wait{Label: endpoint + " ≤ " + span(h.Time.Sub(h.Called.Time)), from: h.Called.Time, to: h.Time}
+			if from, to, n := attempts(spans, by, endpoint, h.Called.Time, h.Time); n > 0 {
+				w = wait{Label: endpoint + tries(n) + " " + span(to.Sub(from)), from: from, to: to}
+			}
+			waits = append(waits, w)
+		}
+	}
+	for _, l := range left {
+		if l.By == by.Decider && endpoint != "" && !l.Since.IsZero() {
+			_, _, n := attempts(spans, by, endpoint, l.Since, now)
+			waits = append(waits, wait{Label: endpoint + tries(n) + ", " + span(now.Sub(l.Since)) + " so far", from: l.Since, to: now})
+		}
+	}
+	return waits
+}
+
+func tries(n int) string {
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf(", %d tries,", n)
+}
+
+// attempts are a decider's calls of an endpoint within a time.
+func attempts(spans []telemetry.Span, by lineage, endpoint string, after, before time.Time) (from, to time.Time, n int) {
+	for _, s := range spans {
+		if s.Kind != "client" || s.Attributes["service.name"] != by.Service || s.Attributes["peer.service"] != endpoint || s.Start.Before(after) || s.End.After(before) {
+			continue
+		}
+		if n++; n == 1 || s.Start.Before(from) {
+			from = s.Start
+		}
+		if s.End.After(to) {
+			to = s.End
+		}
+	}
+	return from, to, n
 }
 
 func momentsOf(rows []timelineRow) (out []time.Time) {
@@ -241,19 +277,23 @@ func (s scale) shrunk() bool {
 	return n > 2 && s.times[n-1].Sub(s.times[0]) > 0
 }
 
-// ticks label moments that lie far enough from each other.
+// ticks label moments that lie far enough from each other: with the time since
+// the begin, or, where that reads like the one before, since that one.
 func (s scale) ticks() (out []tick) {
-	last := math.Inf(-1)
+	last, before, written := math.Inf(-1), time.Time{}, ""
 	for i, x := range s.places {
 		if x-last < tickApart {
 			continue
 		}
-		last = x
 		label := "0"
 		if i > 0 {
 			label = span(s.times[i].Sub(s.times[0]))
 		}
 		out = append(out, tick{round(x), label})
+		if label == written {
+			out[len(out)-1].Label = "+ " + span(s.times[i].Sub(before))
+		}
+		last, before, written = x, s.times[i], label
 	}
 	return out
 }

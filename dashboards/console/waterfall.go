@@ -54,16 +54,20 @@ func traceID(traceparent string) string {
 	return parts[1]
 }
 
+// trace is what is kept of one.
+type trace struct {
+	id    string
+	spans []telemetry.Span
+}
+
 // traces are those that the hops belong to, in the order of their begin.
-func (c *Console) traces(hops []hop) (out []waterfall) {
-	var seen []string
+func (c *Console) traces(hops []hop) (out []trace) {
 	for _, h := range hops {
 		id := traceID(h.Traceparent)
-		if id == "" || slices.Contains(seen, id) || len(seen) == tracesShown {
+		if id == "" || len(out) == tracesShown || slices.ContainsFunc(out, func(t trace) bool { return t.id == id }) {
 			continue
 		}
-		seen = append(seen, id)
-		out = append(out, drawTrace(id, c.Traces.Trace(id)))
+		out = append(out, trace{id, c.Traces.Trace(id)})
 	}
 	return out
 }

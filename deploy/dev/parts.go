@@ -4,49 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/sqlite"
 )
-
-// broker is the embedded log.
-type broker struct {
-	*kfake.Cluster
-}
-
-func (b *broker) client() []kgo.Opt { return []kgo.Opt{kgo.SeedBrokers(b.ListenAddrs()...)} }
-
-func (p *platform) startBroker(context.Context) error {
-	host, port, err := net.SplitHostPort(p.Kafka)
-	if err != nil {
-		return fmt.Errorf("address of the log %q: %w", p.Kafka, err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return fmt.Errorf("port of the log %q: %w", p.Kafka, err)
-	}
-	if host != "127.0.0.1" && host != "localhost" {
-		return fmt.Errorf("the embedded log listens on 127.0.0.1 only, not on %q", host)
-	}
-	// One broker: with the default of three every client keeps three of everything.
-	opts := []kfake.Opt{kfake.NumBrokers(1), kfake.Ports(n), kfake.DataDir(p.path("log"))}
-	c, err := kfake.NewCluster(opts...)
-	if err != nil {
-		return fmt.Errorf("the log cannot start on %s: %w. If the port is taken, choose another with --kafka", p.Kafka, err)
-	}
-	p.broker = &broker{c}
-	p.Kafka = c.ListenAddrs()[0]
-	p.wait = append(p.wait, c.Close)
-	return nil
-}
 
 func (p *platform) startServices(ctx context.Context) error {
 	if err := streams.MakeTopics(ctx, p.config()); err != nil {

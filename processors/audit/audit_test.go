@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,7 +13,7 @@ import (
 
 func TestAGoodDayBalances(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := open(t, sim.Faults{})
+		s := open(t, sim.Faults{}, slog.New(slog.DiscardHandler))
 		s.day()
 		in := s.input()
 		r, err := audit.Check(t.Context(), in)
@@ -32,7 +33,7 @@ func TestAGoodDayBalances(t *testing.T) {
 
 func TestAtWorkItBalancesToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := open(t, sim.Faults{Errors: 0.3, LatencyMS: 40})
+		s := open(t, sim.Faults{Errors: 0.3, LatencyMS: 40}, slog.New(slog.DiscardHandler))
 		s.deliver("d1", "tin", 90)
 		time.Sleep(3 * time.Second)
 		for i := range 12 {

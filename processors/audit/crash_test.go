@@ -1,9 +1,11 @@
 package audit_test
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -53,7 +55,13 @@ func badDay(t *testing.T, seed uint64, trouble func(*shop, *rand.Rand)) (r audit
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 1))
 	c := &crashes{random: rand.New(rand.NewPCG(seed, 2)), rate: 0.03, dead: map[streams.Point]int{}}
-	s := open(t, sim.Faults{Seed: seed, Errors: 0.1, Lost: 0.1, Declines: 0.15, CaptureRefuse: 0.15, LatencyMS: 5, JitterMS: 30}, c)
+	log := &bytes.Buffer{}
+	defer func() {
+		if t.Failed() || !r.OK() {
+			t.Logf("%s", log)
+		}
+	}()
+	s := open(t, sim.Faults{Seed: seed, Errors: 0.1, Lost: 0.1, Declines: 0.15, CaptureRefuse: 0.15, LatencyMS: 5, JitterMS: 30}, slog.New(slog.NewTextHandler(log, nil)), c)
 	for n := range 4 {
 		s.deliver(fmt.Sprint("d-", n), fmt.Sprint("sku-", n), 30)
 	}
@@ -90,10 +98,15 @@ func calm(*shop, *rand.Rand) {}
 func restless(s *shop, random *rand.Rand) {
 	services := s.c.Topology.Services
 	name := services[random.IntN(len(services))].Name
-	switch random.IntN(4) {
+	what := random.IntN(4)
+	s.c.Log.Info("trouble", "service", name, "what", []string{"one more", "one dies, one more", "one freezes, one more", "none"}[what])
+	switch what {
 	case 0:
 		s.start(name)
 	case 1:
+		// kfake never expires a member that dies while it waits for the answer to
+		// its JoinGroup, and leaves its lanes to it for ever; Kafka does.
+		time.Sleep(30 * time.Second)
 		s.nodes[name][0].Kill()
 		s.nodes[name] = s.nodes[name][1:]
 		s.start(name)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -39,16 +40,17 @@ type shop struct {
 	mailbox  *sim.Mailbox
 	nodes    map[string][]*streamtest.Node
 	placed   []event.OrderID
+	started  int // instances
 	close    []func()
 	stores   map[string]streams.Store // opened for audits
 }
 
-func open(t testing.TB, f sim.Faults, hooks ...streams.Hook) *shop {
+func open(t testing.TB, f sim.Faults, log *slog.Logger, hooks ...streams.Hook) *shop {
 	t.Helper()
 	top, err := sagas.Topology()
 	check(t, err)
 	s := &shop{t: t, c: streamtest.NewCluster(t, top, partitions), nodes: map[string][]*streamtest.Node{}}
-	s.c.Hooks = hooks
+	s.c.Hooks, s.c.Log = hooks, log
 	s.provider, err = sim.NewProvider(sim.Config{Faults: f})
 	check(t, err)
 	s.carrier, err = sim.NewCarrier(sim.Config{Faults: f})
@@ -106,8 +108,24 @@ func (s *shop) serveMail() string {
 	return addr
 }
 
-// start runs one more instance of a service.
-func (s *shop) start(service string) { s.nodes[service] = append(s.nodes[service], s.c.Start(service)) }
+// start runs one more instance of a service, whose log names it.
+func (s *shop) start(service string) {
+	log := s.c.Log.With("node", s.started)
+	s.started++
+	s.nodes[service] = append(s.nodes[service], s.c.Start(service, func(cfg *streams.Config) {
+		cfg.Log = log
+		cfg.Hooks = append(cfg.Hooks, diary{log})
+	}))
+}
+
+// diary writes down what becomes of lanes.
+type diary struct{ *slog.Logger }
+
+func (d diary) OnLane(e streams.LaneEvent) {
+	if e.What != streams.LaneMeasured {
+		d.Info("lane is "+string(e.What), "service", e.Service, "lane", e.Lane, "error", e.Err)
+	}
+}
 
 // end stops what runs; the broker stays for the audit.
 func (s *shop) end() {

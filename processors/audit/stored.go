@@ -117,7 +117,9 @@ func (r *laneReader) event(e streams.StoredEvent) error {
 		return nil
 	}
 	r.last = e.Seq
-	r.target(&e, &env, rec)
+	if e.Topic != "" { // a private event does not travel
+		r.target(&e, &env, rec)
+	}
 	if id := maphash.String(seed, env.ID); e.Stream != (streams.StreamID{}) {
 		if _, twice := r.ids[id]; twice {
 			r.bad(Once, "lane %s: event %d (%s of %s %q) has the id %s of an earlier one: input %s was decided twice", r.name, e.Seq, e.Type, e.Stream.Decider, e.Stream.Key, env.ID, env.Causation)
@@ -132,8 +134,14 @@ func (r *laneReader) event(e streams.StoredEvent) error {
 	return r.dead(&env)
 }
 
-// target files the event as one that a topic has to carry.
+// target files the event as one that a topic has to carry, if one has to.
 func (r *laneReader) target(e *streams.StoredEvent, env *streams.Envelope, rec *kgo.Record) {
+	if e.Topic == "" { // private: kept for the stream, told to nobody
+		if env.Lane != r.name || env.Seq != e.Seq {
+			r.bad(Order, "lane %s: private event %d is stored as number %d of lane %s", r.name, e.Seq, env.Seq, env.Lane)
+		}
+		return
+	}
 	r.looked(Published, 1)
 	to := streams.Target{Topic: e.Topic, Partition: e.Partition}
 	prev := int64(0)

@@ -138,7 +138,7 @@ var inventoryFacts = []streams.Fact{
 	streams.NewFact[HoldRequested]("hold.requested"),
 	streams.NewFact[HoldReleased]("hold.released"),
 	streams.NewFact[HoldShipped]("hold.shipped"),
-	streams.NewFact[LineClaimed]("line.claimed"),
+	streams.NewFact[LineClaimed]("line.claimed", streams.Private()),
 	streams.NewFact[StockReserved]("stock.reserved"),
 	streams.NewFact[StockRejected]("stock.rejected"),
 	streams.NewFact[StockReleased]("stock.released"),

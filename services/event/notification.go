@@ -39,8 +39,8 @@ func (e MailSent) Key() streams.Key { return e.Order }
 func (e MailRefused) Key() streams.Key { return e.Order }
 
 var notificationFacts = []streams.Fact{
-	streams.NewFact[MailAddressed]("mail.addressed"),
-	streams.NewFact[MailAsked]("mail.asked"),
+	streams.NewFact[MailAddressed]("mail.addressed", streams.Private()),
+	streams.NewFact[MailAsked]("mail.asked", streams.Private()),
 	streams.NewFact[MailSent]("mail.sent"),
 	streams.NewFact[MailRefused]("mail.refused"),
 }

@@ -111,6 +111,6 @@ var orderFacts = []streams.Fact{
 	streams.NewFact[OrderShipped]("order.shipped"),
 	streams.NewFact[OrderCancelled]("order.cancelled"),
 	streams.NewFact[OrderDelayed]("order.delayed"),
-	streams.NewFact[OrderSettled]("order.settled"),
+	streams.NewFact[OrderSettled]("order.settled", streams.Private()),
 	streams.NewFact[OrderClosed]("order.closed"),
 }

@@ -90,9 +90,9 @@ func (e PaymentVoided) Key() streams.Key { return e.Order }
 func (e PaymentRefunded) Key() streams.Key { return e.Order }
 
 var paymentFacts = []streams.Fact{
-	streams.NewFact[PaymentDue]("payment.due"),
-	streams.NewFact[PaymentNoted]("payment.noted"),
-	streams.NewFact[PaymentAsked]("payment.asked"),
+	streams.NewFact[PaymentDue]("payment.due", streams.Private()),
+	streams.NewFact[PaymentNoted]("payment.noted", streams.Private()),
+	streams.NewFact[PaymentAsked]("payment.asked", streams.Private()),
 	streams.NewFact[PaymentAuthorised]("payment.authorised"),
 	streams.NewFact[PaymentDeclined]("payment.declined"),
 	streams.NewFact[PaymentCaptured]("payment.captured"),

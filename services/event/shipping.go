@@ -47,9 +47,9 @@ func (e ShipmentDispatched) Key() streams.Key { return e.Order }
 func (e ShipmentRefused) Key() streams.Key { return e.Order }
 
 var shippingFacts = []streams.Fact{
-	streams.NewFact[ShipmentPlanned]("shipment.planned"),
-	streams.NewFact[ShipmentCleared]("shipment.cleared"),
-	streams.NewFact[ShipmentAsked]("shipment.asked"),
+	streams.NewFact[ShipmentPlanned]("shipment.planned", streams.Private()),
+	streams.NewFact[ShipmentCleared]("shipment.cleared", streams.Private()),
+	streams.NewFact[ShipmentAsked]("shipment.asked", streams.Private()),
 	streams.NewFact[ShipmentDispatched]("shipment.dispatched"),
 	streams.NewFact[ShipmentRefused]("shipment.refused"),
 }

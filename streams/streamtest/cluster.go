@@ -62,6 +62,15 @@ func (c *Cluster) Client() []kgo.Opt {
 	return []kgo.Opt{kgo.SeedBrokers(c.Broker.ListenAddrs()...), kgo.Dialer(c.net.DialContext)}
 }
 
+// Listen opens a port of the cluster's own network, for servers that effects
+// call: "127.0.0.1:9101". The broker has taken a port of its own.
+func (c *Cluster) Listen(address string) (net.Listener, error) { return c.net.Listen("tcp", address) }
+
+// Dial reaches what listens on the cluster's own network.
+func (c *Cluster) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return c.net.DialContext(ctx, network, address)
+}
+
 // OpenStore opens a service's store once more, for a look into it.
 func (c *Cluster) OpenStore(service string) streams.Store {
 	c.t.Helper()

@@ -1,0 +1,114 @@
+package dev
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// broker is the embedded log. It listens on TCP for kcat and any other client,
+// and in memory for this process, whose every event crosses it several times.
+type broker struct {
+	*kfake.Cluster
+	listener *listener
+}
+
+// client returns options for a client in this process.
+func (b *broker) client() []kgo.Opt {
+	return []kgo.Opt{kgo.SeedBrokers(b.ListenAddrs()...), kgo.Dialer(b.listener.dial)}
+}
+
+func (p *platform) startBroker(context.Context) error {
+	host, _, err := net.SplitHostPort(p.Kafka)
+	if err != nil {
+		return fmt.Errorf("address of the log %q: %w", p.Kafka, err)
+	}
+	if host != "127.0.0.1" && host != "localhost" {
+		return fmt.Errorf("the embedded log listens on 127.0.0.1 only, not on %q", host)
+	}
+	p.broker = &broker{}
+	listen := func(network, _ string) (net.Listener, error) {
+		tcp, err := net.Listen(network, p.Kafka)
+		if err != nil {
+			return nil, err
+		}
+		p.broker.listener = newListener(tcp)
+		return p.broker.listener, nil
+	}
+	// One broker: with the default of three every client keeps three of everything.
+	p.broker.Cluster, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(listen), kfake.DataDir(p.path("log")))
+	if err != nil {
+		return fmt.Errorf("the log cannot start on %s: %w. If the port is taken, choose another with --kafka", p.Kafka, err)
+	}
+	p.Kafka = p.broker.ListenAddrs()[0]
+	p.wait = append(p.wait, p.broker.Close)
+	return nil
+}
+
+// listener accepts connections from TCP and from this process.
+type listener struct {
+	net.Listener
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+	err    error // of the TCP listener, once failed is closed
+	failed chan struct{}
+}
+
+func newListener(tcp net.Listener) *listener {
+	l := &listener{Listener: tcp, conns: make(chan net.Conn), closed: make(chan struct{}), failed: make(chan struct{})}
+	go l.acceptTCP()
+	return l
+}
+
+// acceptTCP ends when the TCP listener is closed.
+func (l *listener) acceptTCP() {
+	defer close(l.failed)
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			l.err = err
+			return
+		}
+		select {
+		case l.conns <- c:
+		case <-l.closed:
+			_ = c.Close() // nobody will serve it
+		}
+	}
+}
+
+// Accept returns the next connection, of either kind.
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.failed:
+		return nil, l.err
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close stops both.
+func (l *listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// dial connects in memory; what it dials is always this log.
+func (l *listener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case l.conns <- theirs:
+		return ours, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

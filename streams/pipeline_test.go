@@ -1,0 +1,369 @@
+package streams_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/streamtest"
+)
+
+// The watch is a pipeline behind the fleet's teller: it drops small deposits
+// (filter), tells the rest to the account's watcher (map) and, keyed by another
+// kind, to the headquarters (route).
+
+type large struct {
+	Account account `json:"account"`
+	Amount  int64   `json:"amount"`
+}
+
+func (l large) Key() streams.Key { return l.Account }
+
+type told struct {
+	Branch branch `json:"branch"`
+	Amount int64  `json:"amount"`
+}
+
+func (x told) Key() streams.Key { return x.Branch }
+
+type watched struct {
+	Account account `json:"account"`
+	Amount  int64   `json:"amount"`
+}
+
+func (w watched) Key() streams.Key { return w.Account }
+
+type summed struct {
+	Branch branch `json:"branch"`
+	Amount int64  `json:"amount"`
+}
+
+func (x summed) Key() streams.Key { return x.Branch }
+
+type total struct{ N, Sum int64 }
+
+// small, unreadable and deadly amounts.
+const least, unreadable, deadly = 10, 33, 44
+
+func watch(e streams.Event) ([]streams.Event, error) {
+	d := e.(deposited)
+	switch {
+	case d.Amount == unreadable:
+		return nil, errors.New("an amount that cannot be read")
+	case d.Amount == deadly:
+		panic("a deadly amount")
+	case d.Amount < least:
+		return nil, nil
+	}
+	return []streams.Event{large{d.Account, d.Amount}, told{"head-office", d.Amount}}, nil
+}
+
+func watchTopology(t testing.TB, transactional bool) *streams.Topology {
+	t.Helper()
+	watcher := streams.Define("watcher", account(""), func(s total, e streams.Event) total {
+		return total{s.N + 1, s.Sum + e.(watched).Amount}
+	}, streams.On(func(_ total, e large, _ streams.Input) streams.Decision { return streams.Emit(watched(e)) }, watched{}))
+	hq := streams.Define("hq", branch(""), func(s total, e streams.Event) total {
+		return total{s.N + 1, s.Sum + e.(summed).Amount}
+	}, streams.On(func(_ total, e told, _ streams.Input) streams.Decision { return streams.Emit(summed(e)) }, summed{}))
+	v, err := streams.NewVocabulary(append(fleetFacts[:len(fleetFacts):len(fleetFacts)], streams.NewFact[large]("watch.large"), streams.NewFact[told]("watch.told"),
+		streams.NewFact[watched]("watcher.watched"), streams.NewFact[summed]("hq.summed"))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, err := streams.NewTopology(v, []streams.Service{front, back, {Name: "watchers", Deciders: []*streams.Decider{watcher, hq}}},
+		streams.Pipeline{Name: "watch", On: []streams.Event{deposited{}}, Emits: []streams.Event{large{}, told{}}, Step: watch, Transactional: transactional})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return top
+}
+
+// pipe runs a pipeline, and runs it again when it fails, as a supervisor would.
+type pipeRun struct {
+	stop  context.CancelFunc
+	done  chan struct{}
+	fails atomic.Int64
+}
+
+func runPipe(c *streamtest.Cluster) *pipeRun {
+	ctx, stop := context.WithCancel(context.Background())
+	r := &pipeRun{stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		for ctx.Err() == nil {
+			cfg := streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions, MaxBatch: 20}
+			if err := streams.RunPipeline(ctx, cfg, "watch"); err != nil {
+				r.fails.Add(1)
+				time.Sleep(time.Second)
+			}
+		}
+	}()
+	return r
+}
+
+func (r *pipeRun) end() {
+	r.stop()
+	<-r.done
+}
+
+// laneWatch keeps the last measures of lanes, and counts repeats.
+type laneWatch struct {
+	repeats atomic.Int64
+	lag     atomic.Pointer[map[string]int64]
+}
+
+func (w *laneWatch) OnBatch(b streams.BatchInfo) {
+	if b.Service == "watchers" {
+		w.repeats.Add(int64(b.Repeats))
+	}
+}
+
+func watchTotals(t *testing.T, c *streamtest.Cluster) (accounts, branches total) {
+	t.Helper()
+	s := c.OpenStore("watchers")
+	defer s.Close()
+	read := func(decider, key string, sum *total) {
+		snaps, err := s.Load(context.Background(), streams.Partition(key, c.Partitions), []streams.StreamID{{Decider: decider, Key: key}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sn := range snaps {
+			var x total
+			if err := json.Unmarshal(sn.State, &x); err != nil {
+				t.Fatal(err)
+			}
+			sum.N, sum.Sum = sum.N+x.N, sum.Sum+x.Sum
+		}
+	}
+	for n := range 7 {
+		read("watcher", fmt.Sprint("acc-", n), &accounts)
+	}
+	read("hq", "head-office", &branches)
+	return accounts, branches
+}
+
+// wantWatched is what of deposits 1 … n must have arrived.
+func wantWatched(t *testing.T, c *streamtest.Cluster, n int64) {
+	t.Helper()
+	var want total
+	for a := int64(least); a <= n; a++ {
+		if a != unreadable && a != deadly {
+			want = total{want.N + 1, want.Sum + a}
+		}
+	}
+	var accounts, branches total
+	for range 600 {
+		if accounts, branches = watchTotals(t, c); accounts == want && branches == want {
+			time.Sleep(5 * time.Second) // and nothing more comes
+			if accounts, branches = watchTotals(t, c); accounts == want && branches == want {
+				return
+			}
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("watchers have %+v, headquarters %+v, want %+v", accounts, branches, want)
+}
+
+// readAll reads a topic to its end, as it is read by who wants that isolation.
+func readAll(t *testing.T, c *streamtest.Cluster, level kgo.IsolationLevel, topic string) (out []*kgo.Record) {
+	t.Helper()
+	cl, err := kgo.NewClient(append(c.Client(), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(level))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		cl.PollFetches(ctx).EachRecord(func(r *kgo.Record) { out = append(out, r) })
+	}
+	return out
+}
+
+// deadLetters checks the reports about the two bad amounts.
+func deadLetters(t *testing.T, c *streamtest.Cluster) {
+	t.Helper()
+	reasons := map[string]string{}
+	for _, r := range readAll(t, c, kgo.ReadCommitted(), streams.DeadTopic("watch")) {
+		var d streams.DeadLetter
+		if err := json.Unmarshal(r.Value, &d); err != nil {
+			t.Fatal(err)
+		}
+		if d.Service != "watch" || d.Name != "teller.deposited" || d.ID == "" || !strings.HasPrefix(d.From, "teller.account/") {
+			t.Errorf("dead letter %+v", d)
+		}
+		reasons[d.ID] = d.Reason
+	}
+	all := fmt.Sprint(reasons)
+	if len(reasons) != 2 || !strings.Contains(all, "cannot be read") || !strings.Contains(all, "panicked: a deadly amount") {
+		t.Errorf("dead letters: %v", reasons)
+	}
+}
+
+func inWatch(t *testing.T, transactional bool, f func(t *testing.T, c *streamtest.Cluster, w *laneWatch)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := streamtest.NewCluster(t, watchTopology(t, transactional), 4)
+		w := &laneWatch{}
+		c.Hooks = []streams.Hook{w}
+		f(t, c, w)
+		c.Close()
+	})
+}
+
+// Rule 14: what a pipeline produces again is dropped at the lanes behind it.
+func TestPipeline(t *testing.T) {
+	inWatch(t, false, func(t *testing.T, c *streamtest.Cluster, w *laneWatch) {
+		c.Start("front")
+		c.Start("watchers")
+		p := runPipe(c)
+		sum := book(context.Background(), t, c, 0, 50)
+		// Produced, and the offsets not committed: it begins again further back.
+		var lost atomic.Int64
+		c.Broker.ControlKey(int16(kmsg.OffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			c.Broker.KeepControl()
+			q := r.(*kmsg.OffsetCommitRequest)
+			if q.Group != "watch" || lost.Load() >= 5 {
+				return nil, nil, false
+			}
+			lost.Add(1)
+			return refuseCommit(q), nil, true
+		})
+		sum += book(context.Background(), t, c, 50, 100)
+		p.end()
+		other := runPipe(c)
+		second := runPipe(c) // two share the partitions
+		sum += book(context.Background(), t, c, 100, 150)
+		wantWatched(t, c, 150)
+		other.end()
+		sum += book(context.Background(), t, c, 150, 170)
+		wantWatched(t, c, 170)
+		second.end()
+		if lost.Load() == 0 || p.fails.Load() == 0 || w.repeats.Load() == 0 {
+			t.Errorf("%d commits lost, %d restarts, %d repeats dropped: the test tests nothing", lost.Load(), p.fails.Load(), w.repeats.Load())
+		}
+		deadLetters(t, c)
+		_ = sum
+	})
+}
+
+func refuseCommit(q *kmsg.OffsetCommitRequest) kmsg.Response {
+	resp := q.ResponseKind().(*kmsg.OffsetCommitResponse)
+	for _, t := range q.Topics {
+		rt := kmsg.NewOffsetCommitResponseTopic()
+		rt.Topic, rt.TopicID = t.Topic, t.TopicID
+		for _, p := range t.Partitions {
+			rp := kmsg.NewOffsetCommitResponseTopicPartition()
+			rp.Partition, rp.ErrorCode = p.Partition, kerr.InvalidCommitOffsetSize.Code
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	return resp
+}
+
+// A transactional pipeline's committed output has each record once, and lanes
+// read over the marks that transactions leave in their topics.
+func TestTransactionalPipeline(t *testing.T) {
+	inWatch(t, true, func(t *testing.T, c *streamtest.Cluster, w *laneWatch) {
+		c.Start("front")
+		n := c.Start("watchers")
+		p := runPipe(c)
+		book(context.Background(), t, c, 0, 50)
+		var refused atomic.Int64
+		c.Broker.ControlKey(int16(kmsg.TxnOffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			c.Broker.KeepControl()
+			if refused.Add(1) > 5 {
+				return nil, nil, false
+			}
+			return refuseTxnCommit(r.(*kmsg.TxnOffsetCommitRequest)), nil, true
+		})
+		book(context.Background(), t, c, 50, 100)
+		time.Sleep(5 * time.Second)
+		p.end()
+		other, second := runPipe(c), runPipe(c)
+		book(context.Background(), t, c, 100, 150)
+		wantWatched(t, c, 150)
+		other.end()
+		second.end()
+		for _, topic := range []string{"watch.account", "watch.branch"} {
+			once(t, topic, readAll(t, c, kgo.ReadCommitted(), topic), 150-least+1-2)
+			if n := len(readAll(t, c, kgo.ReadUncommitted(), topic)); n <= 150-least+1-2 {
+				t.Errorf("%s holds %d records in all, none of them aborted: the test tests nothing", topic, n)
+			}
+		}
+		if refused.Load() == 0 || w.repeats.Load() != 0 {
+			t.Errorf("%d transactions refused, %d repeats", refused.Load(), w.repeats.Load())
+		}
+		deadLetters(t, c)
+		caughtUp(t, c, n)
+	})
+}
+
+// once wants each event once.
+func once(t *testing.T, topic string, recs []*kgo.Record, want int) {
+	t.Helper()
+	seen := map[string]int{}
+	for _, r := range recs {
+		e, err := streams.ReadEnvelope(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[e.ID]++; seen[e.ID] > 1 {
+			t.Errorf("%s: event %s stands there %d times", topic, e.ID, seen[e.ID])
+		}
+	}
+	if len(seen) != want {
+		t.Errorf("%s: %d events, want %d", topic, len(seen), want)
+	}
+}
+
+// caughtUp wants every cursor at the end of its topics, marks included.
+func caughtUp(t *testing.T, c *streamtest.Cluster, n *streamtest.Node) {
+	t.Helper()
+	cl, err := kgo.NewClient(c.Client()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	ends, err := kadm.NewClient(cl).ListEndOffsets(context.Background(), "watch.account", "watch.branch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range n.Lanes() {
+		for topic, at := range l.Offsets {
+			if end, _ := ends.Lookup(topic, l.Lane); at != end.Offset {
+				t.Errorf("lane %d stands at %d of %s, which ends at %d", l.Lane, at, topic, end.Offset)
+			}
+		}
+	}
+}
+
+func refuseTxnCommit(q *kmsg.TxnOffsetCommitRequest) kmsg.Response {
+	resp := q.ResponseKind().(*kmsg.TxnOffsetCommitResponse)
+	for _, t := range q.Topics {
+		rt := kmsg.NewTxnOffsetCommitResponseTopic()
+		rt.Topic = t.Topic
+		for _, p := range t.Partitions {
+			rp := kmsg.NewTxnOffsetCommitResponseTopicPartition()
+			rp.Partition, rp.ErrorCode = p.Partition, kerr.InvalidCommitOffsetSize.Code
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	return resp
+}
