@@ -29,5 +29,5 @@ bench: ## Measure: decisions/s, latency, telemetry's cost, beside the machine's 
 	go test ./bench -run '^$$' -bench . -benchmem -count 5 -timeout 30m
 
 .PHONY: golden
-golden: ## Write the golden files again after a change of the topology
-	go test ./services/sagas -run TestGolden -update
+golden: ## Write again what the README shows of the code
+	go test ./deploy/cli -run TestGolden -update

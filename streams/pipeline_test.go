@@ -91,7 +91,7 @@ func watchTopology(t testing.TB, transactional bool) *streams.Topology {
 	return top
 }
 
-// pipe runs a pipeline, and runs it again when it fails, as a supervisor would.
+// pipeRun runs a pipeline, and runs it again when it fails, as a supervisor would.
 type pipeRun struct {
 	stop  context.CancelFunc
 	done  chan struct{}
@@ -119,11 +119,8 @@ func (r *pipeRun) end() {
 	<-r.done
 }
 
-// laneWatch keeps the last measures of lanes, and counts repeats.
-type laneWatch struct {
-	repeats atomic.Int64
-	lag     atomic.Pointer[map[string]int64]
-}
+// laneWatch counts the repeats that the watchers dropped.
+type laneWatch struct{ repeats atomic.Int64 }
 
 func (w *laneWatch) OnBatch(b streams.BatchInfo) {
 	if b.Service == "watchers" {
@@ -231,7 +228,7 @@ func TestPipeline(t *testing.T) {
 		c.Start("front")
 		c.Start("watchers")
 		p := runPipe(c)
-		sum := book(context.Background(), t, c, 0, 50)
+		book(context.Background(), t, c, 0, 50)
 		// Produced, and the offsets not committed: it begins again further back.
 		var lost atomic.Int64
 		c.Broker.ControlKey(int16(kmsg.OffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) {
@@ -243,21 +240,16 @@ func TestPipeline(t *testing.T) {
 			lost.Add(1)
 			return refuseCommit(q), nil, true
 		})
-		sum += book(context.Background(), t, c, 50, 100)
+		book(context.Background(), t, c, 50, 100)
 		p.end()
 		other := runPipe(c)
-		second := runPipe(c) // two share the partitions
-		sum += book(context.Background(), t, c, 100, 150)
+		book(context.Background(), t, c, 100, 150)
 		wantWatched(t, c, 150)
 		other.end()
-		sum += book(context.Background(), t, c, 150, 170)
-		wantWatched(t, c, 170)
-		second.end()
 		if lost.Load() == 0 || p.fails.Load() == 0 || w.repeats.Load() == 0 {
 			t.Errorf("%d commits lost, %d restarts, %d repeats dropped: the test tests nothing", lost.Load(), p.fails.Load(), w.repeats.Load())
 		}
 		deadLetters(t, c)
-		_ = sum
 	})
 }
 
@@ -295,11 +287,10 @@ func TestTransactionalPipeline(t *testing.T) {
 		book(context.Background(), t, c, 50, 100)
 		time.Sleep(5 * time.Second)
 		p.end()
-		other, second := runPipe(c), runPipe(c)
+		other := runPipe(c)
 		book(context.Background(), t, c, 100, 150)
 		wantWatched(t, c, 150)
 		other.end()
-		second.end()
 		for _, topic := range []string{"watch.account", "watch.branch"} {
 			once(t, topic, readAll(t, c, kgo.ReadCommitted(), topic), 150-least+1-2)
 			if n := len(readAll(t, c, kgo.ReadUncommitted(), topic)); n <= 150-least+1-2 {

@@ -111,4 +111,3 @@ func topologyCommand() *cobra.Command {
 	}
 	return c
 }
-

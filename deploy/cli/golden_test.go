@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/weirstream/weir/services/sagas"
+)
+
+var update = flag.Bool("update", false, "write the golden files again")
+
+// What the README shows is rendered from the code, or is code that is tested.
+func TestGoldenReadme(t *testing.T) {
+	top, err := sagas.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := filepath.Join("..", "..", "README.md")
+	b, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := os.ReadFile(filepath.Join("..", "..", "streams", "streamtest", "wishlist_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _ := strings.Cut(string(service), ")\n\n") // after the imports
+	want := replaceBlock(t, string(b), "topology", "```mermaid\n"+top.Mermaid()+"```")
+	want = replaceBlock(t, want, "service", "```go\n"+code+"```")
+	if want == string(b) {
+		return
+	}
+	if !*update {
+		t.Fatal("README.md is not what the code says: run make golden and look at the difference")
+	}
+	if err := os.WriteFile(readme, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replaceBlock puts text between the markers of a name.
+func replaceBlock(t *testing.T, s, name, text string) string {
+	t.Helper()
+	begin, end := "<!-- "+name+" -->\n", "\n<!-- /"+name+" -->"
+	head, rest, ok := strings.Cut(s, begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("README.md lacks the markers of %s", name)
+	}
+	return head + begin + text + end + tail
+}
