@@ -86,6 +86,8 @@ type platform struct {
 	registry  *prometheus.Registry
 	began     time.Time
 
+	shoppers func() // sends them home, and waits until the last has paid
+
 	fail context.CancelCauseFunc // ends the run with a reason
 	wait []func()                // what to wait for at the end, last started first
 }

@@ -18,6 +18,7 @@ const shoppersAtOnce = 64
 // startShoppers places orders over HTTP at the asked rate, from the intended
 // start of each: a slow platform gets no fewer of them, up to the bound.
 func (p *platform) startShoppers(ctx context.Context) error {
+	p.shoppers = func() {}
 	if p.Rate <= 0 {
 		return nil
 	}
@@ -50,6 +51,7 @@ func (p *platform) startShoppers(ctx context.Context) error {
 			}()
 		}
 	})
+	p.shoppers = p.wait[len(p.wait)-1]
 	return nil
 }
 
