@@ -2,6 +2,7 @@ package streams
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 )
 
@@ -85,6 +86,9 @@ func (c *Cursor) UnmarshalMaps(b []byte) error {
 	c.Inputs, c.Seen, c.Sent = map[string]Position{}, map[Source]int64{}, map[Target]int64{}
 	if len(b) == 0 {
 		return nil
+	}
+	if b[0] != 1 {
+		return fmt.Errorf("a cursor has the unknown format %d", b[0])
 	}
 	d := decoder{b: b[1:]}
 	if n := d.varint(); n != 0 {

@@ -65,6 +65,9 @@ func (d *Decider) check(r *reaction, x Decision) error {
 		if d.reaction(OutcomeInput, i.effect.name) == nil {
 			return fmt.Errorf("asked for effect %q, whose outcome it does not declare: add streams.OnOutcome", i.effect.name)
 		}
+		if err := checkEffectKey(i.effect.key(i.body)); err != nil {
+			return fmt.Errorf("asked for effect %q: %w", i.effect.name, err)
+		}
 	}
 	if r.kind != CommandInput && x.reply != nil {
 		return fmt.Errorf("replied to what is no command")

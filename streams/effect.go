@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Effect is an outside call, the only way out of the platform: I is the intent
@@ -27,6 +29,16 @@ type effect struct {
 type Intent struct {
 	effect *effect
 	body   any
+}
+
+// checkEffectKey reports why a key cannot be sent: it would be asked with for
+// ever. It travels in a header, which holds no control characters, and which
+// receivers trim.
+func checkEffectKey(key string) error {
+	if strings.ContainsFunc(key, unicode.IsControl) || strings.TrimSpace(key) != key {
+		return fmt.Errorf("its key %q holds control characters or begins or ends with a space: no header can carry it", key)
+	}
+	return CheckKey(key)
 }
 
 // With makes the intent that a decision passes to Do.

@@ -31,7 +31,7 @@ func EncodeInputs(in []InputEntry) []byte {
 	for i := range in {
 		e := &in[i]
 		b = append(b, byte(slices.Index(kindCodes, e.Kind)))
-		if e.Kind == EventInput && e.Body == nil {
+		if e.Topic != "" {
 			n, ok := topics[e.Topic]
 			if !ok {
 				n = len(topics)

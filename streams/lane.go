@@ -270,6 +270,7 @@ func (l *lane) loop(ctx context.Context) error {
 			continue
 		}
 		if err := l.step(ctx, b); err != nil {
+			b.unanswered(err)
 			return err
 		}
 	}
@@ -303,6 +304,7 @@ func (l *lane) wait(ctx context.Context, tick <-chan time.Time) (*batch, error) 
 		b.addOutcome(o)
 	case u := <-l.o.unparks:
 		if err := b.addParked(ctx, u); err != nil {
+			u.reply <- unparked{err: err}
 			return nil, err
 		}
 	case r := <-l.timers.barriers:

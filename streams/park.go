@@ -80,7 +80,9 @@ func (b *batch) dead(key string, partition int32, typ string, o Origin, cause st
 	}
 	at := b.at
 	if at.IsZero() { // reported while polling, before the batch has its time
-		at = b.l.i.cfg.Now()
+		if at = b.l.i.cfg.Now(); at.Before(b.l.cur.Clock) {
+			at = b.l.cur.Clock
+		}
 	}
 	env := Envelope{ID: deriveID(cause, typ, b.l.i.plan.service, d.Decider), Type: typ, Version: 1, Source: "/" + b.l.i.plan.service, Time: at, Key: key,
 		Correlation: o.Correlation, Causation: cause, Traceparent: o.Traceparent, Data: body}
@@ -99,6 +101,13 @@ type unpark struct {
 type unparked struct {
 	left int
 	err  error
+}
+
+// unanswered answers who waits for a retry that was not committed.
+func (b *batch) unanswered(err error) {
+	if b.unpark != nil {
+		b.unpark.reply <- unparked{err: fmt.Errorf("nothing was retried or dropped: %w", err)}
+	}
 }
 
 func (l *lane) unparkOne(stream StreamID) {

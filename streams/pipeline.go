@@ -30,8 +30,11 @@ func (p Pipeline) inputs(v *Vocabulary) (types []string, errs []error) {
 	for _, e := range p.On {
 		f, ok := v.FactOf(e)
 		if !ok {
-			errs = append(errs, fmt.Errorf("pipeline %s reads %T, which is not registered", p.Name, e))
+			errs = append(errs, fmt.Errorf("pipeline %s reads %T, which is not registered: add streams.NewFact[%T](…) to the vocabulary", p.Name, e, e))
 			continue
+		}
+		if f.Private {
+			errs = append(errs, fmt.Errorf("pipeline %s reads %s, which is private: read an event that is not", p.Name, f.Name))
 		}
 		types = append(types, f.Name)
 	}
@@ -42,8 +45,11 @@ func (t *Topology) ownPipeline(p Pipeline) (errs []error) {
 	for _, e := range p.Emits {
 		f, ok := t.Vocabulary.FactOf(e)
 		if !ok {
-			errs = append(errs, fmt.Errorf("pipeline %s may emit %T, which is not registered", p.Name, e))
+			errs = append(errs, fmt.Errorf("pipeline %s may emit %T, which is not registered: add streams.NewFact[%T](…) to the vocabulary", p.Name, e, e))
 			continue
+		}
+		if f.Private {
+			errs = append(errs, fmt.Errorf("pipeline %s may emit %s, which is private: a pipeline has no store to keep it in", p.Name, f.Name))
 		}
 		errs = append(errs, t.ownType("pipeline "+p.Name, p.Name, f)...)
 	}

@@ -108,6 +108,9 @@ func ReadEnvelope(r *kgo.Record) (Envelope, error) {
 	if err != nil {
 		return e, fmt.Errorf("record %s/%d@%d has an unreadable header: %w", r.Topic, r.Partition, r.Offset, err)
 	}
+	if e.Lane != "" && e.Seq < 1 { // as a repeat it would be skipped in silence
+		return e, fmt.Errorf("record %s/%d@%d is of lane %s but has no sequence above 0", r.Topic, r.Partition, r.Offset, e.Lane)
+	}
 	if e.Correlation == "" {
 		e.Correlation = e.ID
 	}
@@ -130,7 +133,12 @@ func packRecord(r *kgo.Record) []byte {
 
 func unpackRecord(b []byte, r *kgo.Record) error {
 	d := decoder{b: b}
-	r.Headers = make([]kgo.RecordHeader, d.uvarint())
+	n := d.uvarint()
+	if n > uint64(len(d.b)) { // a header takes two bytes at least
+		d.fail()
+		n = 0
+	}
+	r.Headers = make([]kgo.RecordHeader, n)
 	for i := range r.Headers {
 		r.Headers[i] = kgo.RecordHeader{Key: d.str(), Value: d.bytes()}
 	}

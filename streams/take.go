@@ -94,9 +94,8 @@ func (l *lane) fold(ctx context.Context, d *Decider, id StreamID, version int64)
 		if err != nil {
 			return err
 		}
-		d.evolve(state, e)
 		last = se.Version
-		return nil
+		return evolveAll(d, &entry{value: state}, []Event{e})
 	})
 	if err != nil || last != version {
 		return nil, l.halt(fmt.Sprintf("the state of %s %q cannot be folded from its events (version %d of %d): %v", id.Decider, id.Key, last, version, err),

@@ -42,12 +42,13 @@ const ExternalWriter = "external"
 // NewTopology checks the declaration: every error names its culprit and cure.
 func NewTopology(v *Vocabulary, services []Service, pipelines ...Pipeline) (*Topology, error) {
 	t := &Topology{Vocabulary: v, Services: services, Pipelines: pipelines, owner: map[string]string{}}
+	var errs []error
 	for _, f := range v.facts {
 		if f.External {
 			t.owner[f.Name] = ExternalWriter
 		}
+		errs = append(errs, checkFact(f)...)
 	}
-	var errs []error
 	names := map[string]string{ExternalWriter: "ingestion"}
 	claim := func(name, what string) {
 		if !nameRule.MatchString(name) {
@@ -72,10 +73,14 @@ func NewTopology(v *Vocabulary, services []Service, pipelines ...Pipeline) (*Top
 	}
 	for _, p := range pipelines {
 		claim(p.Name, "pipeline "+p.Name)
+		if seen[p.Name] { // they would share a group and a dead-letter topic
+			errs = append(errs, fmt.Errorf("service %s and pipeline %s are both called %q: rename one", p.Name, p.Name, p.Name))
+		}
 		errs = append(errs, t.ownPipeline(p)...)
 	}
+	commands := map[string]string{} // who takes them, in any service
 	for _, s := range services {
-		errs = append(errs, t.checkService(s)...)
+		errs = append(errs, t.checkService(s, commands)...)
 	}
 	for _, p := range pipelines {
 		types, unknown := p.inputs(v)
@@ -86,6 +91,17 @@ func NewTopology(v *Vocabulary, services []Service, pipelines ...Pipeline) (*Top
 		return nil, fmt.Errorf("the topology does not hold:\n%w", err)
 	}
 	return t, nil
+}
+
+// checkFact reports a type that no topic can carry.
+func checkFact(f Fact) (errs []error) {
+	if f.External && f.Private {
+		errs = append(errs, fmt.Errorf("%s is declared external and private: it cannot be both, drop one", f.Name))
+	}
+	if !nameRule.MatchString(f.Kind) || f.Kind == "lanes" || f.Kind == "dead" { // topics of the runtime's own end so
+		errs = append(errs, fmt.Errorf("the key of %s is of the kind %q: use lower case letters, digits and dashes, and neither \"lanes\" nor \"dead\"", f.Name, f.Kind))
+	}
+	return errs
 }
 
 // own records which event types a decider emits and fills in event names.
@@ -110,9 +126,6 @@ func (t *Topology) own(s Service, d *Decider) (errs []error) {
 }
 
 func (t *Topology) ownType(who, writer string, f *Fact) []error {
-	if f.External && f.Private {
-		return []error{fmt.Errorf("%s is declared external and private: it cannot be both", f.Name)}
-	}
 	if f.External {
 		return []error{fmt.Errorf("%s may emit %s, which is declared external: drop streams.External or emit another type", who, f.Name)}
 	}
@@ -123,8 +136,7 @@ func (t *Topology) ownType(who, writer string, f *Fact) []error {
 	return nil
 }
 
-func (t *Topology) checkService(s Service) (errs []error) {
-	commands := map[string]string{}
+func (t *Topology) checkService(s Service, commands map[string]string) (errs []error) {
 	for _, d := range s.Deciders {
 		who := "decider " + d.Name + " of service " + s.Name
 		inputs := map[string]bool{}

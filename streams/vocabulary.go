@@ -3,6 +3,7 @@ package streams
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 )
 
 // Fact is a registered type of event: its name on the wire, its version, the
@@ -16,11 +17,13 @@ type Fact struct {
 	Type     reflect.Type
 	decode   func([]byte) (Event, error)
 	upcasts  map[int]upcast
+	bad      error // in its declaration
 }
 
 type upcast struct {
-	decode func([]byte) (any, error)
-	next   func(any) any
+	from, to reflect.Type
+	decode   func([]byte) (any, error)
+	next     func(any) any
 }
 
 // FactOption adjusts a Fact.
@@ -55,7 +58,10 @@ func Private() FactOption { return func(f *Fact) { f.Private = true } }
 func Upcast[Old, New any](from int, f func(Old) New) FactOption {
 	return func(fact *Fact) {
 		fact.Version = max(fact.Version, from+1)
-		fact.upcasts[from] = upcast{
+		if _, ok := fact.upcasts[from]; ok || from < 1 {
+			fact.bad = fmt.Errorf("event %q has a second upcaster from version %d, or one from below 1", fact.Name, from)
+		}
+		fact.upcasts[from] = upcast{from: reflect.TypeFor[Old](), to: reflect.TypeFor[New](),
 			decode: func(b []byte) (any, error) {
 				var o Old
 				err := codec.Unmarshal(b, &o)
@@ -77,7 +83,13 @@ func (e *NewerVersionError) Error() string {
 }
 
 // Decode reads data of a version as the fact's Go type, upcasting as needed.
-func (f *Fact) Decode(version int, data []byte) (Event, error) {
+func (f *Fact) Decode(version int, data []byte) (e Event, err error) {
+	written := version
+	defer func() {
+		if p := recover(); p != nil { // of an upcaster
+			e, err = nil, fmt.Errorf("data of %s v%d cannot be read: panic: %v", f.Name, written, p)
+		}
+	}()
 	switch {
 	case version == f.Version:
 		e, err := f.decode(data)
@@ -103,7 +115,7 @@ func (f *Fact) Decode(version int, data []byte) (Event, error) {
 		}
 		v = up.next(v)
 	}
-	e, ok := v.(Event)
+	e, ok = v.(Event)
 	if !ok || reflect.TypeOf(e) != f.Type {
 		return nil, fmt.Errorf("upcasters of %s end in %T, not in %v", f.Name, v, f.Type)
 	}
@@ -128,14 +140,35 @@ func NewVocabulary(facts ...Fact) (*Vocabulary, error) {
 		if o := v.byType[f.Type]; o != nil {
 			return nil, fmt.Errorf("event type %v is registered as %q and as %q: keep one", f.Type, o.Name, f.Name)
 		}
-		for n := 1; n < f.Version; n++ {
-			if _, ok := f.upcasts[n]; !ok {
-				return nil, fmt.Errorf("event %q is at version %d but has no upcaster from version %d", f.Name, f.Version, n)
-			}
+		if err := f.check(); err != nil {
+			return nil, err
 		}
 		v.byName[f.Name], v.byType[f.Type] = f, f
 	}
 	return v, nil
+}
+
+var factRule = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,127}$`)
+
+// check reports a bad name and a chain of upcasters that does not hold.
+func (f *Fact) check() error {
+	if !factRule.MatchString(f.Name) {
+		return fmt.Errorf("event type %v is called %q: use lower case letters, digits, dots and dashes", f.Type, f.Name)
+	}
+	for n := 1; n < f.Version; n++ {
+		up, ok := f.upcasts[n]
+		if !ok {
+			return fmt.Errorf("event %q is at version %d but has no upcaster from version %d: declare streams.Upcast(%d, …)", f.Name, f.Version, n, n)
+		}
+		next := f.Type
+		if after, ok := f.upcasts[n+1]; ok {
+			next = after.from
+		}
+		if up.to != next {
+			return fmt.Errorf("event %q: its upcaster from version %d makes %v, but version %d is %v: let it make that", f.Name, n, up.to, n+1, next)
+		}
+	}
+	return f.bad
 }
 
 // Facts lists the registered types in the order of their registration.

@@ -122,6 +122,9 @@ func restless(s *shop, random *rand.Rand) {
 var days = flag.Int("days", 3, "how many bad days to live through, each with a seed of its own")
 
 func TestABadDayBalancesToo(t *testing.T) {
+	if testing.Short() {
+		*days = 1
+	}
 	for name, trouble := range map[string]func(*shop, *rand.Rand){"calm": calm, "restless": restless} {
 		for seed := range uint64(*days) {
 			synctest.Test(t, func(t *testing.T) {

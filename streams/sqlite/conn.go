@@ -31,7 +31,7 @@ func dsn(path string, o *options, readOnly bool) string {
 		"page_size(4096)",
 		"journal_mode(WAL)",
 		"synchronous(" + o.synchronous + ")",
-		fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages),
+		"wal_autocheckpoint(0)", // see checkpoint.go
 		fmt.Sprintf("cache_size(-%d)", o.cacheKB),
 		"temp_store(MEMORY)",
 	}}

@@ -28,6 +28,9 @@ type Store struct {
 	readers     chan *conn    // idle ones; nil stands for one not opened yet
 	closing     chan struct{} // closed when Close begins
 	closed      chan struct{} // closed when all is done and closeErr is set
+	copies      chan struct{} // asks for a checkpoint beside the writer
+	copied      chan struct{} // closed when no more of them are made
+	restart     chan struct{} // a checkpoint is done: the writer begins the log anew
 	closeOnce   sync.Once
 	closeErr    error
 	kinds       atomic.Pointer[kindSet]
@@ -60,11 +63,6 @@ func WithBusyTimeout(d time.Duration) Option { return func(o *options) { o.busy 
 // it is emptied and cut; 64 MB if not given.
 func WithWALLimit(bytes int64) Option { return func(o *options) { o.walLimit = bytes } }
 
-// checkpointPages is when SQLite moves the log into the file by itself (16 MB).
-// At its own 1,000 the pages that every batch touches are copied too often; far
-// above, commits wait for a checkpoint too long.
-const checkpointPages = 4000
-
 // Open opens the store in a file, and makes it if it is not there. Its directory
 // must exist.
 func Open(path string, opts ...Option) (*Store, error) {
@@ -73,6 +71,9 @@ func Open(path string, opts ...Option) (*Store, error) {
 		queue:   make(chan *request),
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
+		copies:  make(chan struct{}, 1),
+		copied:  make(chan struct{}),
+		restart: make(chan struct{}, 1),
 		opts:    options{synchronous: "FULL", busy: 10 * time.Second, cacheKB: 32 << 10, readers: 4, walLimit: 64 << 20},
 	}
 	for _, o := range opts {
@@ -88,6 +89,7 @@ func Open(path string, opts ...Option) (*Store, error) {
 		s.readers <- nil
 	}
 	go w.run()
+	go s.copyLog()
 	return s, nil
 }
 

@@ -32,6 +32,7 @@ type writer struct {
 	heads    map[streams.StreamID]head
 	vals     []driver.Value
 	walLimit int64
+	pages    int // written to the log since it was begun, about
 	merged   []*request
 }
 
@@ -92,6 +93,7 @@ func (w *writer) run() {
 			w.serve(r)
 		case <-w.s.closing:
 			// The last to close folds the log into the file, so the writer.
+			<-w.s.copied
 			w.s.closeErr = errors.Join(w.s.closeReaders(), w.close())
 			return
 		}
@@ -110,7 +112,7 @@ func (w *writer) serve(r *request) {
 	if r != nil {
 		r.done <- w.transact(func() error { return r.do(w) })
 	}
-	w.boundWAL()
+	w.tendLog()
 }
 
 // pending is a request that waits by now, or nil.
@@ -154,6 +156,7 @@ func (w *writer) commit(rs ...*request) error {
 			if err := w.apply(r.lane, r.tx); err != nil {
 				return err
 			}
+			w.pages += 8 + (len(r.tx.Events)+len(r.tx.Snapshots))/2
 		}
 		return nil
 	})

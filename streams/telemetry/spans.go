@@ -106,7 +106,7 @@ func parent(tp string) (sc trace.SpanContext, ok bool) {
 		return sc, false
 	}
 	var flags trace.TraceFlags
-	if tp[53:] == "01" {
+	if f, err := strconv.ParseUint(tp[53:], 16, 8); err == nil && f&1 == 1 { // beside other bits, as W3C's "random"
 		flags = trace.FlagsSampled
 	}
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: tid, SpanID: sid, TraceFlags: flags, Remote: true}), true

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"io"
@@ -44,11 +45,12 @@ type decided struct {
 
 // record is what the ledger shows of a key.
 type record struct {
-	Path    string `json:"path"`
-	Status  int    `json:"status"`
-	Calls   int    `json:"calls"`   // since the start of this process
-	Effects int    `json:"effects"` // how often it took effect: 0 if refused, never above 1
-	first   decided
+	Path    string          `json:"path"`
+	Status  int             `json:"status"`
+	Calls   int             `json:"calls"`   // since the start of this process
+	Effects int             `json:"effects"` // how often it took effect: 0 if refused, never above 1
+	body    [16]byte        // digest of the request's: a ledger of a long run stays small
+	answer  json.RawMessage // the one and only
 }
 
 // desk answers each idempotency key once, and repeats itself after that.
@@ -78,13 +80,19 @@ func (d *desk) open(c Config) (err error) {
 // settle files a decision and lets it take effect; d.mu is held, or nobody
 // else is there yet.
 func (d *desk) settle(x decided) error {
-	r := &record{Path: x.Path, Status: x.Status, first: x}
+	r := &record{Path: x.Path, Status: x.Status, body: digest(x.Body), answer: x.Answer}
 	d.records[x.Key] = r
 	if x.Status != http.StatusCreated {
 		return nil
 	}
 	r.Effects++
 	return d.effect(x)
+}
+
+func digest(body []byte) (d [16]byte) {
+	sum := sha256.Sum256(body)
+	copy(d[:], sum[:])
+	return d
 }
 
 // Close answers what is under way, cuts off who would wait for ever, and closes
@@ -177,10 +185,10 @@ func (d *desk) once(q request) (int, any) {
 	defer d.mu.Unlock()
 	if r := d.records[q.Key]; r != nil {
 		r.Calls++
-		if r.Path != q.Path || !bytes.Equal(r.first.Body, q.Body) {
+		if r.Path != q.Path || r.body != digest(q.Body) {
 			return http.StatusConflict, problem{"the key " + q.Key + " was used for another request"}
 		}
-		return r.Status, r.first.Answer
+		return r.Status, r.answer
 	}
 	status, reply := d.decide(q)
 	if status >= 400 && status != http.StatusPaymentRequired && status != http.StatusUnprocessableEntity {

@@ -16,6 +16,10 @@ import (
 	"time"
 )
 
+// maxMails bounds the mails that are kept whole: the oldest go first. The ledger
+// counts them all.
+const maxMails = 10_000
+
 // Mailbox is a mail relay that keeps what it is given: SMTP by Serve, and by
 // HTTP:
 //
@@ -198,7 +202,12 @@ func (b *Mailbox) file(m Mail) {
 	}
 	m.Copies = 1
 	b.byID[m.ID] = &m
-	b.mails = append(b.mails, &m)
+	if b.mails = append(b.mails, &m); len(b.mails) > maxMails {
+		for _, old := range b.mails[:maxMails/2] {
+			delete(b.byID, old.ID)
+		}
+		b.mails = slices.Clone(b.mails[maxMails/2:])
+	}
 }
 
 func (b *Mailbox) tally(id string) *Tally {
