@@ -294,7 +294,7 @@ func (b *batch) finish(ctx context.Context) error {
 	l.states.trim()
 	b.reportBatch()
 	if b.unpark != nil {
-		b.unpark.reply <- unparked{left: l.parked[b.unpark.stream]}
+		b.unpark.reply <- unparked{left: l.parked[b.unpark.stream], again: b.again}
 	}
 	return nil
 }

@@ -224,40 +224,45 @@ var ErrNotOwned = errors.New("this instance does not own the key's lane: ask the
 // RetryParked decides a parked key's inputs again, in their order, until one
 // fails. It tells how many are left.
 func (i *Instance) RetryParked(ctx context.Context, stream StreamID) (left int, err error) {
-	for before := 0; ; before = left {
-		left, err = i.parkedRequest(ctx, stream, false)
-		if err != nil || left == 0 || left == before {
-			return left, err
-		}
-	}
+	return i.unparkAll(ctx, stream, false)
 }
 
 // DropParked drops the input that a key is parked behind and retries the rest.
 func (i *Instance) DropParked(ctx context.Context, stream StreamID) (left int, err error) {
-	return i.parkedRequest(ctx, stream, true)
+	return i.unparkAll(ctx, stream, true)
 }
 
-func (i *Instance) parkedRequest(ctx context.Context, stream StreamID, drop bool) (int, error) {
+// unparkAll takes a batch at a time, until none is left or one fails again.
+func (i *Instance) unparkAll(ctx context.Context, stream StreamID, drop bool) (int, error) {
+	for ; ; drop = false {
+		r, err := i.parkedRequest(ctx, stream, drop)
+		if err != nil || r.left == 0 || r.again {
+			return r.left, err
+		}
+	}
+}
+
+func (i *Instance) parkedRequest(ctx context.Context, stream StreamID, drop bool) (unparked, error) {
 	i.mu.Lock()
 	o := i.lanes[Partition(stream.Key, i.cfg.Partitions)]
 	i.mu.Unlock()
 	if o == nil {
-		return 0, ErrNotOwned
+		return unparked{}, ErrNotOwned
 	}
 	req := &unpark{stream: stream, drop: drop, reply: make(chan unparked, 1)}
 	select {
 	case o.unparks <- req:
 	case <-o.done:
-		return 0, ErrNotOwned
+		return unparked{}, ErrNotOwned
 	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+		return unparked{}, context.Cause(ctx)
 	}
 	select {
 	case r := <-req.reply:
-		return r.left, r.err
+		return r, r.err
 	case <-o.done:
-		return 0, ErrNotOwned
+		return unparked{}, ErrNotOwned
 	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+		return unparked{}, context.Cause(ctx)
 	}
 }

@@ -73,30 +73,45 @@ func (o *owner) setOffsets(in map[string]Position) {
 	o.mu.Unlock()
 }
 
-// run owns the lane until it is stopped, fenced or halted.
+// reclaimTime is how long a fenced lane waits for the group. A zombie's client
+// learns within a heartbeat or two that it is out, and its lanes are stopped.
+// Who is still assigned after that has been fenced by a zombie's last claim,
+// and a sticky group would never tell it so: nobody would own the lane.
+const reclaimTime = 30 * time.Second
+
+// run owns the lane until it is stopped or halted.
 func (o *owner) run() {
 	defer close(o.done)
 	defer o.kill()
-	log := o.i.log.With("lane", o.part)
-	cur, err := o.retry(func() (*Cursor, error) { return o.i.store.Claim(o.hard, o.part) })
-	if err != nil {
-		return
+	for {
+		cur, err := o.retry(func() (*Cursor, error) { return o.i.store.Claim(o.hard, o.part) })
+		if err != nil {
+			return
+		}
+		o.report(LaneClaimed, nil)
+		if !o.live(cur) || !sleep(o.soft, reclaimTime) {
+			return
+		}
 	}
-	o.report(LaneClaimed, nil)
+}
+
+// live lives a claimed lane again and again, and tells whether it was fenced.
+func (o *owner) live(cur *Cursor) (fenced bool) {
+	log := o.i.log.With("lane", o.part)
 	epoch := cur.Epoch
 	for failures := 0; ; failures++ {
 		began := o.i.cfg.Now()
-		err = o.life(cur)
+		err := o.life(cur)
 		var halt *HaltError
 		switch {
 		case o.soft.Err() != nil:
 			o.report(LaneReleased, nil)
-			return
+			return false
 		case errors.As(err, &halt):
 			log.Error("lane halted", "error", err)
 			o.report(LaneHalted, err)
 			<-o.soft.Done()
-			return
+			return false
 		}
 		if o.i.cfg.Now().Sub(began) > time.Minute {
 			failures = 0
@@ -104,16 +119,16 @@ func (o *owner) run() {
 		log.Warn("lane starts again from its store", "error", err)
 		o.report(LaneReloaded, err)
 		if !sleep(o.soft, backoff(failures, 20*time.Millisecond, 5*time.Second)) {
-			return
+			return false
 		}
 		if cur, err = o.retry(func() (*Cursor, error) { return o.i.store.Cursor(o.hard, o.part) }); err != nil {
-			return
+			return false
 		}
 		if cur.Epoch != epoch {
-			// Never claim again here: two owners that do so make a war.
+			// Claiming again at once would be a war between two that do.
 			log.Warn("lane is another's now, waiting for the group", "epoch", cur.Epoch, "ours", epoch)
 			o.report(LaneFenced, ErrFenced)
-			return
+			return true
 		}
 	}
 }

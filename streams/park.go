@@ -99,8 +99,9 @@ type unpark struct {
 }
 
 type unparked struct {
-	left int
-	err  error
+	left  int
+	again bool // one of them failed again
+	err   error
 }
 
 // unanswered answers who waits for a retry that was not committed.
