@@ -122,6 +122,8 @@ func theater(t testing.TB, o *slow) *streams.Topology {
 			return streams.Reject("unwanted", "not %s", a.Text)
 		case "set":
 			return what.After("bell", after, a.Text)
+		case "set both":
+			return what.After("bell", after, "stop gong").After("gong", after+time.Second, "")
 		case "set twice":
 			return what.After("bell", after, "first").After("bell", 2*after, "second")
 		case "set and cancel":
@@ -135,7 +137,14 @@ func theater(t testing.TB, o *slow) *streams.Topology {
 	actor := streams.Define("actor", account(""), actorLog.evolve,
 		streams.On(do, acted{}), streams.OnCommand("act", do, acted{}),
 		streams.OnTimer("bell", func(_ actorLog, text string, in streams.Input) streams.Decision {
-			return streams.Emit(acted{account(in.Key), "rang " + text})
+			d := streams.Emit(acted{account(in.Key), "rang " + text})
+			if text == "stop gong" {
+				d = d.Cancel("gong")
+			}
+			return d
+		}, acted{}),
+		streams.OnTimer("gong", func(_ actorLog, _ string, in streams.Input) streams.Decision {
+			return streams.Emit(acted{account(in.Key), "gong"})
 		}, acted{}),
 		streams.OnOutcome(ask, func(_ actorLog, text string, in streams.Input) streams.Decision {
 			return streams.Emit(acted{account(in.Key), text})

@@ -90,7 +90,7 @@ func (r *effectRunner) run(p PendingEffect) {
 		return
 	}
 	for n := 1; ; n++ {
-		body, err := r.attempt(p, n)
+		body, err := r.attempt(&p, n)
 		if r.ctx.Err() != nil {
 			return
 		}
@@ -127,7 +127,7 @@ func (r *effectRunner) fail(err error) {
 }
 
 // attempt makes one call within its time limit, through the breaker.
-func (r *effectRunner) attempt(p PendingEffect, n int) (body []byte, err error) {
+func (r *effectRunner) attempt(p *PendingEffect, n int) (body []byte, err error) {
 	t, ok := r.l.i.plan.target(p.Stream, OutcomeInput, p.Effect)
 	if !ok {
 		return nil, fmt.Errorf("%s no longer declares effect %q, but an intent of it is stored: deploy the version that does", p.Stream.Decider, p.Effect)
@@ -138,19 +138,20 @@ func (r *effectRunner) attempt(p PendingEffect, n int) (body []byte, err error) 
 	case <-r.ctx.Done():
 		return nil, r.ctx.Err()
 	}
+	asked := *p
 	if planted(bugKeyPerAttempt) {
-		p.Key = fmt.Sprintf("%s/%d", p.Key, n)
+		asked.Key = fmt.Sprintf("%s/%d", p.Key, n)
 	}
 	e := t.reaction.effect
 	return r.l.i.breakers.of(e.endpoint).Execute(func() ([]byte, error) {
 		ctx, cancel := context.WithTimeout(r.ctx, e.limit)
 		defer cancel()
-		tp, done := p.Origin.Traceparent, func(error) {}
+		tp, done := p.Origin.Traceparent, func(error) string { return p.Origin.Traceparent }
 		if h := r.l.i.hooks.effect; h != nil {
 			tp, done = h.OnEffect(Attempt{Service: r.l.i.plan.service, Effect: p.Effect, Endpoint: e.endpoint, Number: n, Origin: p.Origin})
 		}
-		body, err := call(withTraceparent(ctx, tp), e, r.l.i.cfg.Transports, p)
-		done(err)
+		body, err := call(withTraceparent(ctx, tp), e, r.l.i.cfg.Transports, asked)
+		p.Origin.Traceparent = done(err)
 		return body, err
 	})
 }

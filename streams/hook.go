@@ -79,8 +79,9 @@ type InputInfo struct {
 // HookEffect is told of every attempt at an outside call.
 type HookEffect interface {
 	// OnEffect is called before an attempt and returns the traceparent to send
-	// and a function for its end.
-	OnEffect(a Attempt) (traceparent string, done func(err error))
+	// and a function for its end, which returns the traceparent that the next
+	// attempt and the outcome carry.
+	OnEffect(a Attempt) (traceparent string, done func(err error) string)
 	// OnBreaker is called when an endpoint's breaker changes state: "closed",
 	// "half-open" or "open".
 	OnBreaker(service, endpoint, state string)

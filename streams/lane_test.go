@@ -26,8 +26,11 @@ func TestEffectsBound(t *testing.T) {
 		o.mu.Lock()
 		atOnce := o.max
 		o.mu.Unlock()
-		if l.pending != 3 || atOnce > 3 {
-			t.Errorf("%d effects pending, %d calls at once; want 3", l.pending, atOnce)
+		l.mu.Lock()
+		pending := l.pending
+		l.mu.Unlock()
+		if pending != 3 || atOnce > 3 {
+			t.Errorf("%d effects pending, %d calls at once; want 3", pending, atOnce)
 		}
 		close(o.open)
 		time.Sleep(20 * time.Second)
@@ -52,6 +55,7 @@ func TestTimerIsReplacedAndCancelled(t *testing.T) {
 			{"cancelled", []act{{Do: "set", N: 10}, {Do: "cancel"}}, "set, cancel"},
 			{"cancelled unset", []act{{Do: "cancel"}, {Do: "set", N: 10, Text: "x"}}, "cancel, setx, rang x"},
 			{"set twice", []act{{Do: "set twice", N: 10}}, "set twice, rang second"},
+			{"cancelled by one as late", []act{{Do: "set both", N: 10}}, "set both, rang stop gong"}, // due in one batch, after the restart
 			{"set and cancelled", []act{{Do: "set", N: 5, Text: "x"}, {Do: "set and cancel", N: 10, Text: "y"}}, "setx, set and cancely, rang y"},
 		} {
 			for i := range x.acts {

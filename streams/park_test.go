@@ -170,7 +170,7 @@ func TestParkedBoundPausesTheLane(t *testing.T) {
 	})
 }
 
-// told keeps what hooks say.
+// listener keeps what hooks say.
 type listener struct {
 	mu      sync.Mutex
 	lanes   []streams.LaneEvent
@@ -217,6 +217,8 @@ func TestRejectedEvent(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 		var rejected []streams.InputInfo
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		for _, in := range l.inputs {
 			if in.Result == "rejected" {
 				rejected = append(rejected, in)

@@ -52,12 +52,12 @@ func (d *Decider) Try(history []Event, name string, in any, meta Input) (Trial, 
 	if err != nil {
 		return Trial{}, fmt.Errorf("input %T cannot be decoded: %w", in, err)
 	}
-	x, err := d.decide(r, state, v, meta)
-	if err != nil {
-		return Trial{Err: err}, nil
-	}
+	x, failed := d.decide(r, state, v, meta)
 	if after, err := d.encode(state); err != nil || !bytes.Equal(b, after) {
 		return Trial{}, fmt.Errorf("%s changed its state while deciding on %s: only evolve may", d.Name, r.input())
+	}
+	if failed != nil {
+		return Trial{Err: failed}, nil
 	}
 	for _, e := range x.events {
 		d.evolve(state, e)

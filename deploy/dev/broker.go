@@ -19,7 +19,7 @@ type broker struct {
 
 // client returns options for a client in this process.
 func (b *broker) client() []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(b.ListenAddrs()...), kgo.Dialer(b.listener.dial)}
+	return []kgo.Opt{kgo.SeedBrokers(b.ListenAddrs()...), kgo.Dialer(b.listener.dial), kgo.DisableClientMetrics()}
 }
 
 func (p *platform) startBroker(context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/weirstream/weir/streams"
 )
@@ -26,6 +27,9 @@ func (e OrderPlaced) Priced() (OrderPlaced, error) {
 	}
 	if err := streams.CheckKey(string(e.Order)); err != nil {
 		return e, err
+	}
+	if id := string(e.Order); strings.ContainsFunc(id, unicode.IsControl) || strings.TrimSpace(id) != id { // it is part of idempotency keys
+		return e, fmt.Errorf("order id %q holds control characters or begins or ends with a space", id)
 	}
 	a := e.ShipTo
 	for _, text := range []string{string(e.Order), e.Customer, e.Email, e.Card, a.Name, a.Street, a.City, a.Postcode, a.Country} {

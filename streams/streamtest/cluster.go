@@ -250,6 +250,12 @@ type dialFunc = func(context.Context, string, string) (net.Conn, error)
 func (g *gate) dialer(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if err := g.pass(); err != nil {
+			// franz-go asks for a producer's id again at once after an error that
+			// it does not know: virtual time would stand still.
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
 			return nil, err
 		}
 		c, err := dial(ctx, network, addr)

@@ -65,6 +65,10 @@ func (c *Case) when(name string, in any) *Case {
 }
 
 func render(t streams.Trial) string {
+	failed := ""
+	if t.Err != nil { // a panic's stack is never the same twice
+		failed, t.Err = "fails: "+t.Err.Error(), nil
+	}
 	b, err := json.MarshalIndent(t, "", "  ")
 	if err != nil {
 		return err.Error()
@@ -72,7 +76,7 @@ func render(t streams.Trial) string {
 	for _, e := range t.Events {
 		b = append(b, "\n"+reflect.TypeOf(e).String()...)
 	}
-	return string(b)
+	return failed + string(b)
 }
 
 // Then expects exactly these events, in this order, and no refusal.

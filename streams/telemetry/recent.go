@@ -61,7 +61,7 @@ func (r *Recent) add(s sdktrace.ReadOnlySpan) {
 		x.Parent = s.Parent().SpanID().String()
 	}
 	for _, a := range s.Attributes() {
-		x.Attributes[string(a.Key)] = a.Value.Emit()
+		x.Attributes[string(a.Key)] = a.Value.String()
 	}
 	r.byID[id] = append(have, x)
 }

@@ -87,7 +87,7 @@ func (b *budget) room() bool {
 	now := time.Now().Unix()
 	if s := b.second.Load(); s != now && b.second.CompareAndSwap(s, now) {
 		// What a burst took beyond its second is paid from the next ones.
-		b.used.Store(max(b.used.Load()-b.perSecond, 0))
+		b.used.Store(max(b.used.Load()-b.perSecond*(now-s), 0))
 	}
 	return b.used.Load() < b.perSecond
 }
@@ -191,23 +191,25 @@ func (t *Telemetry) OnFail(h streams.Hop, err error) string {
 }
 
 // OnEffect begins the span of one attempt at an outside call.
-func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error)) {
+func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error) string) {
 	began := time.Now()
-	span, tp := t.start(a.Origin.Traceparent, a.Service, a.Effect, false, trace.WithSpanKind(trace.SpanKindClient),
+	opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithAttributes(attribute.String("service.name", a.Service), attribute.String("peer.service", a.Endpoint),
-			attribute.String("weir.effect", a.Effect), attribute.Int("weir.attempt", a.Number), attribute.String("weir.correlation", a.Origin.Correlation)))
-	return tp, func(err error) {
-		result := "answered"
+			attribute.String("weir.effect", a.Effect), attribute.Int("weir.attempt", a.Number), attribute.String("weir.correlation", a.Origin.Correlation))}
+	span, tp := t.start(a.Origin.Traceparent, a.Service, a.Effect, false, opts...)
+	return tp, func(err error) string {
+		result, after := "answered", a.Origin.Traceparent
 		if err != nil {
 			result = "in-doubt"
 			if span == nil {
-				span, _ = t.start(a.Origin.Traceparent, a.Service, a.Effect, true, trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindClient))
+				span, after = t.start(after, a.Service, a.Effect, true, append(opts, trace.WithTimestamp(began))...)
 			}
 		}
 		if span != nil {
 			finish(span, err)
 		}
 		t.metrics.effect.WithLabelValues(a.Service, a.Effect, a.Endpoint, result).Observe(time.Since(began).Seconds())
+		return after
 	}
 }
 

@@ -1,0 +1,193 @@
+package telemetry_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/telemetry"
+)
+
+// gathered lists every series as name{labels} and its value: of a histogram,
+// how many values it took.
+func (e *errands) gathered() map[string]float64 {
+	e.t.Helper()
+	families, err := e.reg.Gather()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetName()+"="+l.GetValue())
+			}
+			name := f.GetName() + "{" + strings.Join(labels, ",") + "}"
+			switch {
+			case m.GetHistogram() != nil:
+				out[name] = float64(m.GetHistogram().GetSampleCount())
+			case m.GetCounter() != nil:
+				out[name] = m.GetCounter().GetValue()
+			default:
+				out[name] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	return out
+}
+
+// The metrics say exactly what happened, and nothing about whom.
+func TestMetricsOfARun(t *testing.T) {
+	const person = "ada.lovelace@example.org"
+	inErrands(t, 1000, func(e *errands) {
+		for n := range 20 {
+			e.request(fmt.Sprint("r-", n), "", runErrand{Customer: customer(fmt.Sprintf("%s-%d", person, n)), Mail: person, Weight: n})
+		}
+		heavy := e.request("heavy", "", runErrand{Customer: person, Mail: person, Weight: 99})
+		again := e.request("heavy", "", runErrand{Customer: person, Mail: person, Weight: 99}) // the stored answer: no input
+		if heavy.Status != streams.ReplyRejected || string(again.Body) != string(heavy.Body) {
+			t.Errorf("%+v, then %+v", heavy, again)
+		}
+		time.Sleep(10 * time.Second)
+		e.jammed.Store(true)
+		e.noAnswers.Store(2)
+		e.request("parked", "", runErrand{Customer: person, Mail: person})
+		time.Sleep(10 * time.Second)
+		if got := e.gathered(); sum(got, "weir_parked_inputs{") != 1 {
+			t.Errorf("parked: %v", got)
+		}
+		e.jammed.Store(false)
+		e.retry(person)
+		time.Sleep(80 * time.Second)
+		got := e.gathered()
+		want := map[string]float64{
+			"weir_inputs_total{decider=desk,input=run-errand,kind=command,result=decided,service=desk}":      21,
+			"weir_inputs_total{decider=desk,input=run-errand,kind=command,result=rejected,service=desk}":     1,
+			"weir_inputs_total{decider=desk,input=ring,kind=outcome,result=decided,service=desk}":            21,
+			"weir_inputs_total{decider=desk,input=remind,kind=timer,result=decided,service=desk}":            21,
+			"weir_inputs_total{decider=floor,input=errand.asked,kind=event,result=decided,service=floor}":    21,
+			"weir_inputs_total{decider=floor,input=errand.asked,kind=event,result=parked,service=floor}":     1,
+			"weir_inputs_total{decider=floor,input=errand.reminded,kind=event,result=decided,service=floor}": 21,
+			"weir_rejections_total{code=too-heavy,decider=desk,service=desk}":                                1,
+			"weir_events_emitted_total{service=desk,type=errand.asked}":                                      21,
+			"weir_events_emitted_total{service=desk,type=errand.answered}":                                   21,
+			"weir_events_emitted_total{service=desk,type=errand.reminded}":                                   21,
+			"weir_events_emitted_total{service=floor,type=floor.loaded}":                                     21,
+			"weir_events_emitted_total{service=floor,type=floor.closed}":                                     21,
+			"weir_input_age_seconds{decider=desk,service=desk}":                                              64,
+			"weir_input_age_seconds{decider=floor,service=floor}":                                            43,
+			"weir_effect_seconds{effect=ring,endpoint=phone,result=answered,service=desk}":                   21,
+			"weir_effect_seconds{effect=ring,endpoint=phone,result=in-doubt,service=desk}":                   2,
+			"weir_http_request_seconds{method=POST,route=/errands/{customer},status=200}":                    23,
+			"weir_lane_changes_total{change=claimed,service=desk}":                                           4,
+			"weir_lane_changes_total{change=running,service=floor}":                                          4,
+		}
+		for name, n := range want {
+			if got[name] != n {
+				t.Errorf("%s is %v, want %v", name, got[name], n)
+			}
+		}
+		for prefix, n := range map[string]float64{"weir_parked_inputs{": 0, "weir_effects_pending{": 0, "weir_lag_records{": 0, "weir_lanes_halted{": 0,
+			"weir_commit_conflicts_total{": 0, "weir_repeats_total{": 0, "weir_inputs_total{": 107, "weir_events_emitted_total{": 105} {
+			if sum(got, prefix) != n {
+				t.Errorf("%s… sum up to %v, want %v: %v", prefix, sum(got, prefix), n, got)
+			}
+		}
+		if b := got["weir_batch_inputs{service=desk}"]; b < 1 || b != got["weir_batch_commit_seconds{service=desk}"] || b != got["weir_batch_decide_seconds{service=desk}"] {
+			t.Errorf("batches counted %v times", b)
+		}
+		for name := range got {
+			if strings.Contains(name, "ada") || strings.Contains(name, "example.org") || regexp.MustCompile(`r-\d`).MatchString(name) {
+				t.Errorf("%s tells about a person", name)
+			}
+		}
+		e.c.Close()
+		e.shut()
+		got = e.gathered()
+		if started, exported := sum(got, "weir_spans_started_total{"), sum(got, "weir_spans_exported_total{"); started < 107 || started != exported {
+			t.Errorf("%v spans started, %v exported", started, exported)
+		}
+		if n := sum(got, "weir_lag_records{"); n != 0 || slices.ContainsFunc(slices.Collect(maps.Keys(got)), func(s string) bool { return strings.HasPrefix(s, "weir_lag_records") }) {
+			t.Errorf("lanes that were given up still tell their lag: %v", n)
+		}
+	})
+}
+
+func sum(series map[string]float64, prefix string) (n float64) {
+	for name, v := range series {
+		if strings.HasPrefix(name, prefix) {
+			n += v
+		}
+	}
+	return n
+}
+
+// names is a registerer that keeps what is registered.
+type names struct{ got []string }
+
+func (r *names) Register(c prometheus.Collector) error {
+	ch := make(chan *prometheus.Desc, 8)
+	c.Describe(ch)
+	close(ch)
+	for d := range ch {
+		r.got = append(r.got, regexp.MustCompile(`fqName: "([^"]+)"`).FindStringSubmatch(d.String())[1])
+	}
+	return nil
+}
+
+func (r *names) MustRegister(cs ...prometheus.Collector) {
+	for _, c := range cs {
+		_ = r.Register(c) // it cannot fail
+	}
+}
+
+func (r *names) Unregister(prometheus.Collector) bool { return false }
+
+// The names in names.go and the registered ones are the same.
+func TestNames(t *testing.T) {
+	reg := &names{}
+	if _, err := telemetry.New(telemetry.Options{Registerer: reg}); err != nil {
+		t.Fatal(err)
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), "names.go", nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+			s, err := strconv.Unquote(l.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			declared = append(declared, s)
+		}
+		return true
+	})
+	slices.Sort(declared)
+	slices.Sort(reg.got)
+	if !slices.Equal(declared, reg.got) {
+		t.Errorf("declared   %v\nregistered %v", declared, reg.got)
+	}
+	shape := regexp.MustCompile(`^weir_[a-z]+(_[a-z]+)*$`)
+	for _, n := range declared {
+		if !shape.MatchString(n) {
+			t.Errorf("%q is no name of ours", n)
+		}
+	}
+	if _, err := telemetry.New(telemetry.Options{Registerer: prometheus.NewRegistry()}); err != nil {
+		t.Error(err)
+	}
+}
