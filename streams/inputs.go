@@ -81,7 +81,7 @@ func DecodeInputs(b []byte) ([]InputEntry, error) {
 			if t == len(topics)+1 {
 				topics = append(topics, d.str())
 			}
-			if t > len(topics) {
+			if t > len(topics) || topics[t-1] == "" || e.Kind != EventInput {
 				d.fail()
 				break
 			}

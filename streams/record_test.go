@@ -153,6 +153,7 @@ func FuzzDecodeInputs(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(streams.EncodeInputs([]streams.InputEntry{{Kind: streams.EventInput, Topic: "a"}, {Kind: streams.TimerInput, Body: []byte("1")}}))
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f, 0, 1})
+	f.Add([]byte("\x01\x01\x01\x01\x000")) // a command that refers to a record
 	f.Fuzz(func(t *testing.T, b []byte) {
 		in, err := streams.DecodeInputs(b)
 		if err != nil {

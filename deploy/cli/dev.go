@@ -45,7 +45,7 @@ a second Ctrl-C stops at once.`,
 	f.StringVar(&o.HTTP, "http", "127.0.0.1:8080", "address of the HTTP interface and the live page")
 	f.StringVar(&o.Kafka, "kafka", "127.0.0.1:9092", "address where the embedded log speaks Kafka")
 	f.StringVar(&o.Data, "data", "", "directory to keep everything in (default: a temporary one)")
-	f.Int32Var(&o.Partitions, "partitions", 4, "partitions of every topic; cannot be changed for a data directory")
+	f.Int32Var(&o.Partitions, "partitions", 2, "partitions of every topic; cannot be changed for a data directory")
 	f.Float64Var(&o.Rate, "orders-per-second", 0, "orders that simulated shoppers place")
 	f.DurationVar(&o.For, "for", 0, "run this long, print a summary, and fail if an invariant broke (default: until Ctrl-C)")
 	f.StringVar(&o.Provider, "provider", "", "URL of a payment provider to use instead of the simulated one")

@@ -29,7 +29,7 @@ type Options struct {
 	HTTP       string        // address to serve on; default 127.0.0.1:8080
 	Kafka      string        // address of the embedded log; default 127.0.0.1:9092
 	Data       string        // directory to persist in; empty: a temporary one, removed at the end
-	Partitions int32         // of the platform; default 4
+	Partitions int32         // of the platform; default 2
 	Rate       float64       // simulated shoppers' orders per second; 0: none
 	For        time.Duration // how long to run; 0: until ctx ends
 	// Addresses of a provider, carrier and mailbox that run elsewhere; empty
@@ -51,7 +51,7 @@ func (o *Options) defaults() {
 		o.Kafka = "127.0.0.1:9092"
 	}
 	if o.Partitions == 0 {
-		o.Partitions = 4
+		o.Partitions = 2
 	}
 	if o.SpansPerSecond == 0 {
 		o.SpansPerSecond = 500
