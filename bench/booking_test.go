@@ -145,10 +145,7 @@ func fill(b *testing.B, opts []kgo.Opt, n int) {
 }
 
 // progress counts decisions and tells when all are made.
-type progress struct {
-	left    chan int
-	batches int
-}
+type progress struct{ left chan int }
 
 func (p *progress) OnBatch(i streams.BatchInfo) { p.left <- len(i.Inputs) }
 
