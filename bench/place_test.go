@@ -27,6 +27,7 @@ const (
 // up runs weir dev in this process until the bench ends.
 func up(b *testing.B, o dev.Options) (httpAddr, kafka string) {
 	b.Helper()
+	dev.Tune()
 	o.HTTP, o.Kafka = "127.0.0.1:0", "127.0.0.1:0"
 	type addrs struct{ http, kafka string }
 	ready, ended := make(chan addrs, 1), make(chan error, 1)

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +35,7 @@ a second Ctrl-C stops at once.`,
 				return err
 			}
 			o.Out = c.OutOrStdout()
-			tuneMemory()
+			dev.Tune()
 			return dev.Run(c.Context(), o)
 		},
 	}
@@ -55,17 +53,6 @@ a second Ctrl-C stops at once.`,
 	f.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
 	f.BoolVar(&logJSON, "log-json", false, "log as JSON lines")
 	return c
-}
-
-// tuneMemory lets the small heap of a whole platform in one process grow
-// further between collections, up to a limit, unless the environment says how.
-func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(300 << 20)
-	}
 }
 
 func runCommand() *cobra.Command {

@@ -34,7 +34,7 @@ const batchRecords = 1000
 // spacing is the least time between the beginnings of two commits. A commit
 // writes a page for nearly every index, few records or many: without it the
 // read model would cost as much as all services together.
-const spacing = 25 * time.Millisecond
+const spacing = 50 * time.Millisecond
 
 // HoleError is an event that the log has lost: the writer's previous event
 // into this partition was never read.
