@@ -109,7 +109,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := &platform{Options: o, fail: fail, commands: streams.NewCommands(), stores: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		sagas: sagas.All(), traces: &telemetry.Recent{}, registry: prometheus.NewRegistry(), began: time.Now()}
+		sagas: sagas.All(), traces: &telemetry.Recent{Traces: 300}, registry: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err == nil {
 		fmt.Fprintf(o.Out, "weir dev is up after %s: http://%s (Kafka protocol on %s). Ctrl-C drains and stops.\n", time.Since(p.began).Round(time.Millisecond), p.HTTP, p.Kafka)

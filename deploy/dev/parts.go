@@ -65,7 +65,7 @@ func runAll(ctx context.Context, instances map[string]*streams.Instance) error {
 
 func (p *platform) config() streams.Config {
 	return streams.Config{Topology: p.topology, Client: p.broker.client(), Partitions: p.Partitions, Commands: p.commands,
-		Transports: p.outside.transports, Hooks: []streams.Hook{p.telemetry}, Log: p.Log}
+		Transports: p.outside.transports, Hooks: []streams.Hook{p.telemetry}, Log: p.Log, StateCache: 2000}
 }
 
 func (p *platform) startReads(ctx context.Context) error {

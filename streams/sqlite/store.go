@@ -74,7 +74,7 @@ func Open(path string, opts ...Option) (*Store, error) {
 		copies:  make(chan struct{}, 1),
 		copied:  make(chan struct{}),
 		restart: make(chan struct{}, 1),
-		opts:    options{synchronous: "FULL", busy: 10 * time.Second, cacheKB: 32 << 10, readers: 4, walLimit: 64 << 20},
+		opts:    options{synchronous: "FULL", busy: 10 * time.Second, cacheKB: 6 << 10, readers: 4, walLimit: 64 << 20},
 	}
 	for _, o := range opts {
 		o(&s.opts)
