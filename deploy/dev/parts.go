@@ -19,7 +19,7 @@ func (p *platform) startServices(ctx context.Context) error {
 		return err
 	}
 	for _, s := range p.topology.Services {
-		store, err := sqlite.Open(p.path(s.Name + ".db"))
+		store, err := sqlite.Open(p.path(s.Name+".db"), sqlite.WithCache(4<<20))
 		if err != nil {
 			return err
 		}

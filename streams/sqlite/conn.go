@@ -26,13 +26,17 @@ type conn struct {
 // any other pragma, and the page size only matters while the file is empty. Larger
 // pages make the log longer where a batch's streams are far apart.
 func dsn(path string, o *options, readOnly bool) string {
+	cache := o.cacheKB
+	if readOnly {
+		cache /= 8
+	}
 	q := url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", o.busy.Milliseconds()),
 		"page_size(4096)",
 		"journal_mode(WAL)",
 		"synchronous(" + o.synchronous + ")",
 		"wal_autocheckpoint(0)", // see checkpoint.go
-		fmt.Sprintf("cache_size(-%d)", o.cacheKB),
+		fmt.Sprintf("cache_size(-%d)", cache),
 		"temp_store(MEMORY)",
 	}}
 	if readOnly {

@@ -59,6 +59,10 @@ func WithoutSync() Option { return func(o *options) { o.synchronous = "OFF" } }
 // given.
 func WithBusyTimeout(d time.Duration) Option { return func(o *options) { o.busy = d } }
 
+// WithCache bounds the pages that the writer keeps in memory, in bytes; 32 MB if
+// not given. Each of the readers keeps an eighth of it.
+func WithCache(bytes int) Option { return func(o *options) { o.cacheKB = bytes >> 10 } }
+
 // WithWALLimit is the size in bytes that the write-ahead log may reach before
 // it is emptied and cut; 64 MB if not given.
 func WithWALLimit(bytes int64) Option { return func(o *options) { o.walLimit = bytes } }
@@ -74,7 +78,7 @@ func Open(path string, opts ...Option) (*Store, error) {
 		copies:  make(chan struct{}, 1),
 		copied:  make(chan struct{}),
 		restart: make(chan struct{}, 1),
-		opts:    options{synchronous: "FULL", busy: 10 * time.Second, cacheKB: 6 << 10, readers: 4, walLimit: 64 << 20},
+		opts:    options{synchronous: "FULL", busy: 10 * time.Second, cacheKB: 32 << 10, readers: 4, walLimit: 64 << 20},
 	}
 	for _, o := range opts {
 		o(&s.opts)
