@@ -38,6 +38,7 @@ Begin with "weir dev": everything in this process, nothing to install.`,
 		return usageError{fmt.Errorf("%w. See %s --help", err, c.CommandPath())}
 	})
 	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dlqCommand(), sagaCommand(), loadCommand(), versionCommand())
+	checkUsage(root)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {
@@ -49,6 +50,30 @@ Begin with "weir dev": everything in this process, nothing to install.`,
 	default:
 		fmt.Fprintln(stderr, "weir:", err)
 		return 1
+	}
+}
+
+// checkUsage makes wrong arguments and unknown commands usage errors, all the
+// way down.
+func checkUsage(c *cobra.Command) {
+	if c.HasSubCommands() {
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q. See %s --help", args[0], c.CommandPath())
+			}
+			return c.Help()
+		}
+	} else if args := c.Args; args != nil {
+		c.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				return usageError{fmt.Errorf("%w. See %s --help", err, c.CommandPath())}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		checkUsage(sub)
 	}
 }
 
