@@ -254,6 +254,9 @@ func (l *lane) republish(ctx context.Context) error {
 	}
 }
 
+// errStopped ends a loop between two batches, with nothing under way.
+var errStopped = errors.New("the lane is asked to stop")
+
 // loop is the whole of a lane's work.
 func (l *lane) loop(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
@@ -261,10 +264,10 @@ func (l *lane) loop(ctx context.Context) error {
 	for {
 		b, err := l.wait(ctx, tick.C)
 		if err != nil {
-			if l.o.soft.Err() != nil {
+			if err == errStopped {
 				return l.drain()
 			}
-			return err
+			return err // also while stopping: after a doubtful commit nothing is committed on top
 		}
 		if b == nil {
 			continue
@@ -291,7 +294,7 @@ func (l *lane) wait(ctx context.Context, tick <-chan time.Time) (*batch, error) 
 	}
 	select {
 	case <-l.o.soft.Done():
-		return nil, l.o.soft.Err()
+		return nil, errStopped
 	case err := <-l.pub.failed:
 		return nil, err
 	case f := <-fetched:
