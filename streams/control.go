@@ -31,12 +31,7 @@ func MakeTopics(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer cl.Close()
-	forever := "-1"
-	var topics []string
-	for _, t := range cfg.Topology.Topics() {
-		topics = append(topics, t.Name)
-	}
-	return makeTopics(ctx, kadm.NewClient(cl), cfg.Partitions, cfg.Replication, map[string]*string{"retention.ms": &forever}, topics...)
+	return makeEventTopics(ctx, kadm.NewClient(cl), &cfg)
 }
 
 // prepareTopics makes the topics that are missing, checks those that are
@@ -48,13 +43,7 @@ func prepareTopics(ctx context.Context, cfg *Config, p *plan, info StoreInfo) er
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
-	forever := "-1"
-	keep := map[string]*string{"retention.ms": &forever}
-	topics := []string{LaneTopic(p.service), DeadTopic(p.service)}
-	for _, t := range p.topology.Topics() {
-		topics = append(topics, t.Name)
-	}
-	if err := makeTopics(ctx, adm, cfg.Partitions, cfg.Replication, keep, topics...); err != nil {
+	if err := makeEventTopics(ctx, adm, cfg, LaneTopic(p.service), DeadTopic(p.service)); err != nil {
 		return err
 	}
 	compact := "compact"
@@ -62,6 +51,16 @@ func prepareTopics(ctx context.Context, cfg *Config, p *plan, info StoreInfo) er
 		return err
 	}
 	return checkControl(ctx, cfg, p.service, info)
+}
+
+// makeEventTopics makes the topology's topics and more of their kind: kept for
+// ever, as whoever is new may want all.
+func makeEventTopics(ctx context.Context, adm *kadm.Client, cfg *Config, more ...string) error {
+	for _, t := range cfg.Topology.Topics() {
+		more = append(more, t.Name)
+	}
+	forever := "-1"
+	return makeTopics(ctx, adm, cfg.Partitions, cfg.Replication, map[string]*string{"retention.ms": &forever}, more...)
 }
 
 func makeTopics(ctx context.Context, adm *kadm.Client, partitions int32, replication int16, configs map[string]*string, topics ...string) error {

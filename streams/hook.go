@@ -12,17 +12,16 @@ type Point string
 
 // The points of the loop, in its order.
 const (
-	PointPolled      Point = "polled"        // inputs taken, nothing decided
-	PointDecided     Point = "decided"       // before the commit
-	PointCommitted   Point = "committed"     // between commit and publish
-	PointPublishing  Point = "publishing"    // half of the batch is with the producer
-	PointPublished   Point = "published"     // all of it is
-	PointEffectAsked Point = "effect-asked"  // an intent is stored, the call not made
-	PointEffectDone  Point = "effect-done"   // the call is made, the outcome not stored
-	PointRevoked     Point = "revoked"       // the group took the lane, it drains
-	PointClaimed     Point = "claimed"       // the epoch is raised, nothing republished
-	PointReclaimed   Point = "cursor-reread" // after a failed or doubtful commit
-	PointTimersDue   Point = "timers-due"    // due timers wait for the inputs before them
+	PointPolled      Point = "polled"       // inputs taken, nothing decided
+	PointDecided     Point = "decided"      // before the commit
+	PointCommitted   Point = "committed"    // between commit and publish
+	PointPublishing  Point = "publishing"   // half of the batch is with the producer
+	PointPublished   Point = "published"    // all of it is
+	PointEffectAsked Point = "effect-asked" // an intent is stored, the call not made
+	PointEffectDone  Point = "effect-done"  // the call is made, the outcome not stored
+	PointRevoked     Point = "revoked"      // the group took the lane, it drains
+	PointClaimed     Point = "claimed"      // the epoch is raised, nothing republished
+	PointTimersDue   Point = "timers-due"   // due timers wait for the inputs before them
 )
 
 // HookPoint is told where the loop is. An error ends the lane's life there, as

@@ -102,17 +102,12 @@ func (r *pipe) prepare(ctx context.Context) ([]string, error) {
 	}
 	defer cl.Close()
 	var in []string
-	all := []string{DeadTopic(r.p.Name)}
-	for _, t := range r.cfg.Topology.Topics() {
-		all = append(all, t.Name)
-	}
 	for _, n := range r.types {
 		if t, ok := r.cfg.Topology.Topic(n); ok && !slices.Contains(in, t.Name) {
 			in = append(in, t.Name)
 		}
 	}
-	forever := "-1"
-	return in, makeTopics(ctx, kadm.NewClient(cl), r.cfg.Partitions, r.cfg.Replication, map[string]*string{"retention.ms": &forever}, all...)
+	return in, makeEventTopics(ctx, kadm.NewClient(cl), r.cfg, DeadTopic(r.p.Name))
 }
 
 func (r *pipe) atLeastOnce(ctx context.Context, opts []kgo.Opt) error {

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Topology is everything declared, checked as a whole before any I/O. Topics,
@@ -225,17 +226,8 @@ func (t *Topology) Topics() []Topic {
 	for _, tp := range set {
 		out = append(out, tp)
 	}
-	slices.SortFunc(out, func(a, b Topic) int { return compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b Topic) int { return strings.Compare(a.Name, b.Name) })
 	return out
-}
-
-func compare(a, b string) int {
-	if a < b {
-		return -1
-	} else if a > b {
-		return 1
-	}
-	return 0
 }
 
 // LaneTopic is the empty topic whose group assignment is the lanes of a unit
