@@ -22,6 +22,7 @@ import (
 	"github.com/weirstream/weir/services/sagas"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/sqlite"
+	"github.com/weirstream/weir/streams/verify"
 )
 
 const partitions = 4
@@ -135,15 +136,15 @@ func quiet(t *testing.T, opts []kgo.Opt) {
 }
 
 // auditData opens what the platform left behind, and audits it.
-func auditData(t *testing.T, v *victim, o *outside, l *load) audit.Report {
+func auditData(t *testing.T, v *victim, o *outside, l *load) *audit.Report {
 	t.Helper()
 	top, err := sagas.Topology()
 	check(t, err)
 	log, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(filepath.Join(v.data, "log")))
 	check(t, err)
 	defer log.Close()
-	in := audit.Input{Topology: top, Partitions: partitions, Stores: map[string]streams.Store{}, Settled: true, Acknowledged: l.acknowledged,
-		Client: []kgo.Opt{kgo.SeedBrokers(log.ListenAddrs()...)}}
+	in := audit.Input{Acknowledged: l.acknowledged, Input: verify.Input{Topology: top, Partitions: partitions, Stores: map[string]streams.Store{}, Settled: true,
+		Client: []kgo.Opt{kgo.SeedBrokers(log.ListenAddrs()...)}}}
 	for _, s := range top.Services {
 		store, err := sqlite.Open(filepath.Join(v.data, s.Name+".db"))
 		check(t, err)

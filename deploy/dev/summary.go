@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/processors/audit"
+	"github.com/weirstream/weir/streams/verify"
 )
 
 // settleTime bounds how long a run that is over waits for what is under way.
@@ -22,7 +23,7 @@ func (p *platform) summary(ctx context.Context) error {
 	if err := p.printCounts(ctx); err != nil {
 		return err
 	}
-	in := audit.Input{Topology: p.topology, Partitions: p.Partitions, Stores: p.stores, Client: p.broker.client(), Settled: settled}
+	in := audit.Input{Input: verify.Input{Topology: p.topology, Partitions: p.Partitions, Stores: p.stores, Client: p.broker.client(), Settled: settled}}
 	if err := p.ledgers(&in); err != nil {
 		return err
 	}

@@ -1,34 +1,21 @@
 // Package audit checks that the books balance: what the services stored, what
 // the log carries, and what the outside world says happened. It trusts none of
-// the three, and names the order, stream or offset of every disagreement.
+// the three, and names the order, stream or offset of every disagreement. What
+// holds in any topology is checked by streams/verify; here is the business.
 package audit
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"maps"
-	"slices"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/services/event"
-	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/verify"
 )
 
 // Input is what there is to compare. What is left zero is not looked at, and
-// the report says so.
+// the report says so. The functions of verify.Input are the audit's own: what is
+// given there is not called.
 type Input struct {
-	Topology   *streams.Topology
-	Partitions int32                    // of the platform
-	Stores     map[string]streams.Store // by service
-	Client     []kgo.Opt                // of the log; nil: no log
-	// Complete says that the log was never trimmed: every stored event has to
-	// be on it. Else a partition is compared from its first record on.
-	Complete bool
-	// Settled says that nothing moves any more: all orders are over and every
-	// event is read. Else only what holds at every moment is checked.
-	Settled      bool
+	verify.Input
 	Acknowledged []event.OrderID // orders whose placing was answered with a yes
 	Provider     *Provider
 	Carrier      *Carrier
@@ -75,57 +62,42 @@ type Tally struct {
 	Copies int `json:"copies"`
 }
 
-// checker is one audit. Its memory is a little per order, SKU and stream, and
-// some dozens of bytes per event; the events themselves are read past.
+// checker is one audit. Its memory is a little per order and SKU, beside that of
+// verify.
 type checker struct {
 	Input
-	report  *Report
+	report  *Report // of the business's invariants alone
 	orders  map[event.OrderID]*orderBook
 	shelves map[event.SKU]*shelfBook
-	lanes   map[streams.Lane]*laneBook
-	log     map[streams.Target]*partBook
-	types   map[string]int32 // numbers of the event types, to keep records small
-	names   []string
 }
 
 // Check compares everything in the input. Its error says that something could
-// not be read; what disagrees is in the report.
-func Check(ctx context.Context, in Input) (Report, error) {
-	if in.Topology == nil || in.Partitions < 1 {
-		return Report{}, errors.New("an audit needs the topology and the platform's partition count")
-	}
+// not be read; what disagrees is in the report, which is never nil.
+func Check(ctx context.Context, in Input) (*Report, error) {
 	if in.MailRepeats == 0 {
 		in.MailRepeats = 0.25
 	}
-	c := &checker{Input: in, report: newReport(), orders: map[event.OrderID]*orderBook{}, shelves: map[event.SKU]*shelfBook{},
-		lanes: map[streams.Lane]*laneBook{}, log: map[streams.Target]*partBook{}, types: map[string]int32{}}
-	// Stores before the log: what is stored later than it was read is known by
-	// its sequence, and excused.
-	for _, step := range []func(context.Context) error{c.readStores, c.readLog, c.readInputs} {
-		if err := step(ctx); err != nil {
-			return *c.report, err
-		}
+	c := &checker{Input: in, report: &Report{}, orders: map[event.OrderID]*orderBook{}, shelves: map[event.SKU]*shelfBook{}}
+	for _, u := range units {
+		c.report.Declare(u[0], u[1])
 	}
-	c.judgeOrders()
-	c.judgeShelves()
-	c.judgeMoney()
-	c.judgeCarrier()
-	c.judgeMail()
-	if !c.Settled {
-		c.report.note("the platform is at work: only what holds at every moment was checked")
+	in.Event, in.Snapshot, in.Timer, in.Posted = c.fold, c.shelfState, c.timer, c.posted
+	kept, err := verify.Check(ctx, in.Input)
+	if err == nil {
+		c.judgeOrders()
+		c.judgeShelves()
+		c.judgeMoney()
+		c.judgeCarrier()
+		c.judgeMail()
 	}
-	return *c.report, nil
+	return merge(c.report, kept), err
 }
 
 // bad notes a violation.
-func (c *checker) bad(name, format string, args ...any) {
-	c.report.of(name).violate(fmt.Sprintf(format, args...))
-}
+func (c *checker) bad(name, format string, args ...any) { c.report.Violate(name, format, args...) }
 
 // looked counts what an invariant was checked on.
-func (c *checker) looked(name string, n int) { c.report.of(name).Looked += n }
-
-func (c *checker) services() []string { return slices.Sorted(maps.Keys(c.Stores)) }
+func (c *checker) looked(name string, n int) { c.report.Looked(name, n) }
 
 func (c *checker) order(id event.OrderID) *orderBook {
 	o := c.orders[id]

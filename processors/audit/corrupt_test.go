@@ -15,6 +15,7 @@ import (
 	"github.com/weirstream/weir/processors/audit"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/verify"
 )
 
 // corruption is one thing that is wrong with a good day's books.
@@ -69,7 +70,7 @@ var corruptions = []corruption{
 	{what: "acknowledged and lost", want: audit.Terminal, says: "does not exist", lie: func(in *audit.Input) { in.Acknowledged = append(in.Acknowledged, "lost") }},
 	{what: "never placed", want: audit.Terminal, says: "never placed", lie: stored("order", without("order.placed"))},
 	{what: "timer left", want: audit.Terminal, says: "still set", lie: stored("order", liar{timers: []streams.Timer{{Stream: streams.StreamID{Decider: "order", Key: "good"}, Name: "close-by"}}})},
-	{what: "parked input", want: audit.Terminal, says: "is parked at", lie: stored("order", liar{parked: []streams.ParkedInput{{Seq: 1, Stream: streams.StreamID{Decider: "order", Key: "good"}, Reason: "broken"}}})},
+	{what: "parked input", want: verify.Settled, says: "is parked at", lie: stored("order", liar{parked: []streams.ParkedInput{{Seq: 1, Stream: streams.StreamID{Decider: "order", Key: "good"}, Reason: "broken"}}})},
 
 	{what: "stock not released", want: audit.Compensation, says: "released 0 times", lie: stored("inventory", without("stock.released"))},
 	{what: "released twice", want: audit.Compensation, says: "released 2 times", lie: stored("inventory", again("stock.released"))},
@@ -77,11 +78,11 @@ var corruptions = []corruption{
 	{what: "undone though fulfilled", want: audit.Compensation, says: "voided 1 and refunded 0", lie: stored("order", rewritten("order.closed", `"cancelled"`, `"fulfilled"`))},
 	{what: "freed twice", want: audit.Compensation, says: "freed 2 times", lie: stored("inventory", again("stock.freed"))},
 
-	{what: "overtaken", want: audit.Order, says: "overtaken", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
+	{what: "overtaken", want: verify.Order, says: "overtaken", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
 		return append([]*kgo.Record{r[1], r[0]}, r[2:]...)
 	})},
-	{what: "hole", want: audit.Order, says: "follows", log: first("order.order", func(r []*kgo.Record) []*kgo.Record { return r[1:] })},
-	{what: "misplaced", want: audit.Order, says: "belongs to partition", log: func(_ streams.Target, recs []*kgo.Record) []*kgo.Record {
+	{what: "hole", want: verify.Order, says: "follows", log: first("order.order", func(r []*kgo.Record) []*kgo.Record { return r[1:] })},
+	{what: "misplaced", want: verify.Order, says: "belongs to partition", log: func(_ streams.Target, recs []*kgo.Record) []*kgo.Record {
 		for _, r := range recs {
 			if string(r.Key) == "good" && r.Topic == "order.order" {
 				r.Partition = 1 - r.Partition
@@ -89,20 +90,20 @@ var corruptions = []corruption{
 		}
 		return recs
 	}},
-	{what: "no event at all", want: audit.Order, says: "is not a CloudEvent", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
+	{what: "no event at all", want: verify.Order, says: "is not a CloudEvent", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
 		return append(r, &kgo.Record{Topic: r[0].Topic, Partition: r[0].Partition, Key: r[0].Key})
 	})},
-	{what: "stored with another predecessor", want: audit.Order, says: "is stored as number", lie: stored("order", without("order.confirmed"))},
+	{what: "stored with another predecessor", want: verify.Order, says: "is stored as number", lie: stored("order", without("order.confirmed"))},
 
-	{what: "changed on the log", want: audit.Published, says: "differs from", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
+	{what: "changed on the log", want: verify.Published, says: "differs from", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
 		r[2].Value = append([]byte(nil), strings.Replace(string(r[2].Value), "order", "ordre", 1)...)
 		return r
 	})},
-	{what: "never published", want: audit.Published, says: "is stored and not on", log: first("order.order", func(r []*kgo.Record) []*kgo.Record { return r[:len(r)-1] })},
-	{what: "published, not stored", want: audit.Published, says: "stored no such event", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
+	{what: "never published", want: verify.Published, says: "is stored and not on", log: first("order.order", func(r []*kgo.Record) []*kgo.Record { return r[:len(r)-1] })},
+	{what: "published, not stored", want: verify.Published, says: "stored no such event", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
 		return append(r, renumbered(r[len(r)-1], 1000))
 	})},
-	{what: "of another store's life", want: audit.Published, says: "does not have", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
+	{what: "of another store's life", want: verify.Published, says: "does not have", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
 		for i, h := range r[0].Headers {
 			if h.Key == "ce_lane" {
 				r[0].Headers[i].Value = append([]byte(nil), "order/0/gone"...)
@@ -111,16 +112,16 @@ var corruptions = []corruption{
 		return r
 	})},
 
-	{what: "decided twice", want: audit.Once, says: "a second time", lie: stored("payment", redecided(func(e []streams.InputEntry) []streams.InputEntry { return append(e, e[0]) }))},
-	{what: "never decided", want: audit.Once, says: "passed over", lie: stored("payment", redecided(func(e []streams.InputEntry) []streams.InputEntry { return e[1:] }))},
-	{what: "command decided twice", want: audit.Once, says: "decided twice about command", lie: stored("order", redecided(func(e []streams.InputEntry) []streams.InputEntry {
+	{what: "decided twice", want: verify.Once, says: "a second time", lie: stored("payment", redecided(func(e []streams.InputEntry) []streams.InputEntry { return append(e, e[0]) }))},
+	{what: "never decided", want: verify.Once, says: "passed over", lie: stored("payment", redecided(func(e []streams.InputEntry) []streams.InputEntry { return e[1:] }))},
+	{what: "command decided twice", want: verify.Once, says: "decided twice about command", lie: stored("order", redecided(func(e []streams.InputEntry) []streams.InputEntry {
 		return append(e, e...)
 	}))},
-	{what: "repeat decided", want: audit.Once, says: "repeats an earlier", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
+	{what: "repeat decided", want: verify.Once, says: "repeats an earlier", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
 		return append([]*kgo.Record{r[0], r[0]}, r[1:]...)
 	})},
-	{what: "the same event emitted twice", want: audit.Once, says: "has the id", lie: stored("shipping", again("shipment.dispatched"))},
-	{what: "input that nobody sent", want: audit.Once, says: "not on the log", lie: stored("payment", redecided(func(e []streams.InputEntry) []streams.InputEntry {
+	{what: "the same event emitted twice", want: verify.Once, says: "has the id", lie: stored("shipping", again("shipment.dispatched"))},
+	{what: "input that nobody sent", want: verify.Once, says: "not on the log", lie: stored("payment", redecided(func(e []streams.InputEntry) []streams.InputEntry {
 		return append(e, streams.InputEntry{Kind: streams.EventInput, Topic: "order.order", Offset: 1 << 40})
 	}))},
 
@@ -135,14 +136,20 @@ var corruptions = []corruption{
 			in.Mailbox.Mails[id] = audit.Tally{Copies: 2}
 		}
 	}},
-	{what: "effect without outcome", want: audit.Effects, says: "has no outcome", lie: stored("payment", liar{pending: []streams.PendingEffect{{Seq: 1, Effect: "void"}}})},
+	{what: "effect without outcome", want: verify.Settled, says: "has no outcome", lie: stored("payment", liar{pending: []streams.PendingEffect{{Seq: 1, Effect: "void"}}})},
 
-	{what: "version skipped", want: audit.Replayable, says: "goes from version", lie: stored("payment", without("payment.asked"))},
-	{what: "snapshot behind", want: audit.Replayable, says: "the snapshot of", lie: stored("payment", liar{snapshot: func(s *streams.Snapshot) bool { s.Version--; return true }})},
-	{what: "snapshot lost", want: audit.Replayable, says: "no snapshot", lie: stored("payment", liar{snapshot: func(*streams.Snapshot) bool { return false }})},
-	{what: "unreadable event", want: audit.Replayable, says: "cannot be read", lie: stored("payment", liar{event: func(e streams.StoredEvent) []streams.StoredEvent {
+	{what: "version skipped", want: verify.Replayable, says: "goes from version", lie: stored("payment", without("payment.asked"))},
+	{what: "snapshot behind", want: verify.Replayable, says: "the snapshot of", lie: stored("payment", liar{snapshot: func(s *streams.Snapshot) bool { s.Version--; return true }})},
+	{what: "snapshot lost", want: verify.Replayable, says: "no snapshot", lie: stored("payment", liar{snapshot: func(*streams.Snapshot) bool { return false }})},
+	{what: "unreadable event", want: verify.Replayable, says: "cannot be read", lie: stored("payment", liar{event: func(e streams.StoredEvent) []streams.StoredEvent {
 		e.Record = e.Record[:5]
 		return []streams.StoredEvent{e}
+	}})},
+
+	{what: "decided otherwise", want: verify.Decided, says: "is stored with the data", lie: stored("payment", rewritten("payment.captured", `"amount"`, `"amoumt"`))},
+	{what: "clock went back", want: verify.Timely, says: "its clock went back", lie: stored("order", liar{inputs: func(r streams.InputRow) []streams.InputRow {
+		r.At = r.At.Add(-time.Duration(r.Rev) * time.Hour)
+		return []streams.InputRow{r}
 	}})},
 }
 
@@ -152,7 +159,7 @@ func TestEachCorruptionIsTold(t *testing.T) {
 		s := open(t, sim.Faults{}, slog.New(slog.DiscardHandler))
 		s.day()
 		caught := map[string]bool{}
-		var report audit.Report
+		var report *audit.Report
 		for _, c := range corruptions {
 			in, done := s.input(), func() {}
 			if c.lie != nil {
@@ -179,7 +186,7 @@ func TestEachCorruptionIsTold(t *testing.T) {
 	})
 }
 
-func tells(r audit.Report, name, says string) bool {
+func tells(r *audit.Report, name, says string) bool {
 	return slices.ContainsFunc(r.Invariants, func(i audit.Invariant) bool {
 		return i.Name == name && slices.ContainsFunc(i.Shown, func(s string) bool { return strings.Contains(s, says) })
 	})
@@ -205,7 +212,7 @@ func TestATrimmedLog(t *testing.T) {
 			in.Complete = complete
 			r, err := audit.Check(t.Context(), in)
 			check(t, err)
-			if r.OK() == complete || complete && !tells(r, audit.Published, "do not begin at offset 0") {
+			if r.OK() == complete || complete && !tells(r, verify.Published, "do not begin at offset 0") {
 				t.Errorf("complete %v:\n%s", complete, r)
 			}
 		}

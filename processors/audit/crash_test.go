@@ -51,7 +51,7 @@ func (c *crashes) stop() (deaths int) {
 
 // badDay is customers, crashes and a bad world, audited at its end. Between two
 // customers, trouble may do more.
-func badDay(t *testing.T, seed uint64, trouble func(*shop, *rand.Rand)) (r audit.Report, deaths int) {
+func badDay(t *testing.T, seed uint64, trouble func(*shop, *rand.Rand)) (r *audit.Report, deaths int) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 1))
 	c := &crashes{random: rand.New(rand.NewPCG(seed, 2)), rate: 0.03, dead: map[streams.Point]int{}}

@@ -44,7 +44,7 @@ func (c *checker) undone(o *orderBook) bool {
 }
 
 // fold takes one event to the books.
-func (c *checker) fold(e streams.Event) {
+func (c *checker) fold(_ string, e streams.Event) {
 	if c.foldOrder(e) || c.foldShelf(e) {
 		return
 	}
@@ -114,10 +114,10 @@ func (c *checker) foldOrder(e streams.Event) bool {
 }
 
 // timer takes note of a timer that is set.
-func (r *laneReader) timer(t streams.Timer) {
-	o := r.orders[event.OrderID(t.Stream.Key)]
-	if t.Stream.Decider == "order" && (o == nil || o.closed > 0 || r.Settled) {
-		r.bad(Terminal, "lane %s: timer %q of order %s is still set, for %s", r.name, t.Name, t.Stream.Key, t.Due.Format("15:04:05"))
+func (c *checker) timer(service string, t streams.Timer) {
+	o := c.orders[event.OrderID(t.Stream.Key)]
+	if t.Stream.Decider == "order" && (o == nil || o.closed > 0 || c.Settled) {
+		c.bad(Terminal, "service %s: timer %q of order %s is still set, for %s", service, t.Name, t.Stream.Key, t.Due.Format("15:04:05"))
 	}
 }
 
@@ -129,7 +129,7 @@ func (c *checker) judgeOrders() {
 	}
 	ended := map[string]int{}
 	defer func() {
-		c.report.note("%d orders were fulfilled and %d cancelled", ended[event.Fulfilled], ended[event.Cancelled])
+		c.report.Note("%d orders were fulfilled and %d cancelled", ended[event.Fulfilled], ended[event.Cancelled])
 	}()
 	for _, id := range slices.Sorted(maps.Keys(c.orders)) {
 		o := c.orders[id]

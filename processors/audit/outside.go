@@ -12,7 +12,7 @@ import (
 // judgeMoney compares the provider's ledger with how the orders ended.
 func (c *checker) judgeMoney() {
 	if c.Provider == nil {
-		c.report.note("no provider's ledger was given: money was not checked")
+		c.report.Note("no provider's ledger was given: money was not checked")
 		return
 	}
 	c.judgeKeys("provider", c.Provider.Keys, "authorise", "capture", "void", "refund")
@@ -80,7 +80,7 @@ func (c *checker) judgeKeys(who string, keys map[string]Effect, steps ...string)
 // judgeCarrier checks that fulfilled orders have one label, and others none.
 func (c *checker) judgeCarrier() {
 	if c.Carrier == nil {
-		c.report.note("no carrier's ledger was given: labels were not checked")
+		c.report.Note("no carrier's ledger was given: labels were not checked")
 		return
 	}
 	c.judgeKeys("carrier", c.Carrier.Keys, "label")
@@ -111,7 +111,7 @@ func messageID(id event.OrderID) string {
 // relay's answer was lost, but that has to stay the exception.
 func (c *checker) judgeMail() {
 	if c.Mailbox == nil {
-		c.report.note("no mailbox was given: mails were not checked")
+		c.report.Note("no mailbox was given: mails were not checked")
 		return
 	}
 	known, mails, repeated := map[string]bool{}, 0, 0
@@ -136,7 +136,7 @@ func (c *checker) judgeMail() {
 		}
 	}
 	if repeated > 0 {
-		c.report.note("%d of %d mails arrived more than once", repeated, mails)
+		c.report.Note("%d of %d mails arrived more than once", repeated, mails)
 	}
 	if float64(repeated) > c.MailRepeats*float64(mails)+1 {
 		c.bad(Effects, "%d of %d mails arrived more than once: lost answers explain %.0f%%", repeated, mails, 100*c.MailRepeats)

@@ -9,18 +9,19 @@ import (
 	"testing"
 
 	"github.com/weirstream/weir/processors/audit"
+	"github.com/weirstream/weir/streams/verify"
 )
 
 // planted are mistakes that a runtime or a service could make, built in by the
 // tag weirbugs, and an invariant that must find each out.
 var planted = []struct{ bug, caught string }{
-	{"no-dedup", audit.Once},
-	{"offsets-first", audit.Once},
-	{"publish-first", audit.Published},
-	{"reordered-publish", audit.Order},
-	{"lost-publish", audit.Published},
+	{"no-dedup", verify.Once},
+	{"offsets-first", verify.Once},
+	{"publish-first", verify.Published},
+	{"reordered-publish", verify.Order},
+	{"lost-publish", verify.Published},
 	{"key-per-attempt", audit.Effects},
-	{"command-again", audit.Once},
+	{"command-again", verify.Once},
 	{"lost-release", audit.Stock},
 	{"lost-void", audit.Money},
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/weirstream/weir/services/sagas"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/streamtest"
+	"github.com/weirstream/weir/streams/verify"
 )
 
 const partitions = 2
@@ -191,7 +192,7 @@ func (s *shop) input() audit.Input {
 			s.stores[svc.Name] = s.c.OpenStore(svc.Name)
 		}
 	}
-	in := audit.Input{Topology: s.c.Topology, Partitions: partitions, Stores: maps.Clone(s.stores), Client: s.c.Client(), Complete: true, Settled: true,
+	in := audit.Input{Input: verify.Input{Topology: s.c.Topology, Partitions: partitions, Stores: maps.Clone(s.stores), Client: s.c.Client(), Complete: true, Settled: true, Decide: true},
 		Acknowledged: s.placed, Provider: &audit.Provider{}, Carrier: &audit.Carrier{}, Mailbox: &audit.Mailbox{}}
 	s.ledger(s.provider, in.Provider)
 	s.ledger(s.carrier, in.Carrier)
@@ -238,4 +239,4 @@ func (s *shop) day() {
 	s.end()
 }
 
-func describe(want string, r audit.Report) string { return fmt.Sprintf("want %s in\n%s", want, r) }
+func describe(want string, r *audit.Report) string { return fmt.Sprintf("want %s in\n%s", want, r) }

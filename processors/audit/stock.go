@@ -90,16 +90,25 @@ func (c *checker) gone(sku event.SKU, id event.OrderID, quantity int64, left boo
 }
 
 // shelfState takes note of what a shelf remembers.
-func (r *laneReader) shelfState(s streams.Snapshot) {
+func (c *checker) shelfState(_ string, s streams.Snapshot) {
 	if s.Stream.Decider != "shelf" {
 		return
 	}
 	var st shelfState
 	if err := json.Unmarshal(s.State, &st); err != nil {
-		r.bad(Stock, "the shelf of %s is kept in a form that cannot be read: %v", s.Stream.Key, err)
+		c.bad(Stock, "the shelf of %s is kept in a form that cannot be read: %v", s.Stream.Key, err)
 		return
 	}
-	r.shelf(event.SKU(s.Stream.Key)).state = &st
+	c.shelf(event.SKU(s.Stream.Key)).state = &st
+}
+
+// posted takes an event from outside: what was delivered has to be on a shelf.
+func (c *checker) posted(e streams.Envelope) {
+	f, ok := c.Topology.Vocabulary.Fact(e.Type)
+	var d event.StockReceived
+	if ok && f.External && e.Type == "stock.received" && json.Unmarshal(e.Data, &d) == nil && d.Quantity > 0 {
+		c.shelf(d.SKU).delivered += d.Quantity
+	}
 }
 
 func (c *checker) judgeShelves() {

@@ -1,4 +1,4 @@
-package audit
+package verify
 
 import (
 	"context"
@@ -49,9 +49,26 @@ type laneBook struct {
 	part      int32
 	published int64 // the mark: at or below it all is acknowledged
 	last      int64 // the highest sequence read
+	lastSent  int64 // the highest of an event that travels
 	sent      map[streams.Target][]sent
 	parked    map[streams.StreamID]bool // was parked once, so inputs may have been decided again
+	end       ending
 }
+
+// ending is a lane's last commit, and what was stored then: all of it for
+// deciding again.
+type ending struct {
+	rev, seq  int64 // of the cursor, before anything else was read
+	steady    bool  // the lane did not commit while it was read
+	snapshots map[streams.StreamID]streams.Snapshot
+	timers    []streams.Timer
+	parked    []streams.ParkedInput
+	pending   []streams.PendingEffect
+	failures  map[attempted][]string // the reasons, as reported, in their order
+}
+
+// attempted is an input that a decider could not decide about.
+type attempted struct{ decider, id string }
 
 // laneReader reads one lane of a store. Versions and ids are of the lane only:
 // the same cause and the same stream are always the same lane's.
@@ -73,7 +90,8 @@ func (c *checker) readStores(ctx context.Context) error {
 		}
 		for part := range c.Partitions {
 			r := &laneReader{checker: c, store: store, name: streams.NewLane(service, part, info.Incarnation), versions: map[streams.StreamID]int64{}, ids: map[uint64]struct{}{},
-				laneBook: &laneBook{service: service, part: part, sent: map[streams.Target][]sent{}, parked: map[streams.StreamID]bool{}}}
+				laneBook: &laneBook{service: service, part: part, sent: map[streams.Target][]sent{}, parked: map[streams.StreamID]bool{},
+					end: ending{snapshots: map[streams.StreamID]streams.Snapshot{}, failures: map[attempted][]string{}}}}
 			c.lanes[r.name] = r.laneBook
 			if err := r.read(ctx); err != nil {
 				return fmt.Errorf("audit of lane %s: %w", r.name, err)
@@ -88,15 +106,19 @@ func (r *laneReader) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.published = cur.Published
+	r.published, r.end.rev, r.end.seq = cur.Published, cur.Rev, cur.LastSeq
 	if err := r.store.Outbox(ctx, r.part, 0, math.MaxInt, r.event); err != nil {
 		return err
 	}
-	for _, rest := range []func(context.Context) error{r.snapshots, r.parkedInputs, r.timers, r.pending} {
+	for _, rest := range []func(context.Context) error{r.readSnapshots, r.readParked, r.readTimers, r.readPending} {
 		if err := rest(ctx); err != nil {
 			return err
 		}
 	}
+	if cur, err = r.store.Cursor(ctx, r.part); err != nil {
+		return err
+	}
+	r.end.steady = cur.Rev == r.end.rev
 	return nil
 }
 
@@ -117,21 +139,22 @@ func (r *laneReader) event(e streams.StoredEvent) error {
 		return nil
 	}
 	r.last = e.Seq
-	if e.Topic != "" { // a private event does not travel
-		r.target(&e, &env, rec)
+	r.target(&e, &env, rec)
+	if e.Stream == (streams.StreamID{}) {
+		r.dead(&e, &env)
+		return nil
 	}
-	if id := maphash.String(seed, env.ID); e.Stream != (streams.StreamID{}) {
-		if _, twice := r.ids[id]; twice {
-			r.bad(Once, "lane %s: event %d (%s of %s %q) has the id %s of an earlier one: input %s was decided twice", r.name, e.Seq, e.Type, e.Stream.Decider, e.Stream.Key, env.ID, env.Causation)
-		}
-		r.ids[id] = struct{}{}
-		if have := r.versions[e.Stream]; e.Version != have+1 {
-			r.bad(Replayable, "lane %s: %s %q goes from version %d to %d at event %d", r.name, e.Stream.Decider, e.Stream.Key, have, e.Version, e.Seq)
-		}
-		r.versions[e.Stream] = e.Version
-		return r.decode(&e, &env)
+	id := maphash.String(seed, env.ID)
+	if _, twice := r.ids[id]; twice {
+		r.bad(Once, "lane %s: event %d (%s of %s %q) has the id %s of an earlier one: input %s was decided twice", r.name, e.Seq, e.Type, e.Stream.Decider, e.Stream.Key, env.ID, env.Causation)
 	}
-	return r.dead(&env)
+	r.ids[id] = struct{}{}
+	if have := r.versions[e.Stream]; e.Version != have+1 {
+		r.bad(Replayable, "lane %s: %s %q goes from version %d to %d at event %d", r.name, e.Stream.Decider, e.Stream.Key, have, e.Version, e.Seq)
+	}
+	r.versions[e.Stream] = e.Version
+	r.decode(&e, &env)
+	return nil
 }
 
 // target files the event as one that a topic has to carry, if one has to.
@@ -152,123 +175,81 @@ func (r *laneReader) target(e *streams.StoredEvent, env *streams.Envelope, rec *
 		r.bad(Order, "lane %s: event %d is stored as number %d of lane %s after %d, and follows %d on %s/%d", r.name, e.Seq, env.Seq, env.Lane, env.Prev, prev, e.Topic, e.Partition)
 	}
 	r.sent[to] = append(r.sent[to], sent{seq: e.Seq, sum: fingerprint(rec)})
+	r.lastSent = e.Seq
 }
 
-// decode reads the event as its Go type and folds it into the business's books.
-func (r *laneReader) decode(e *streams.StoredEvent, env *streams.Envelope) error {
+// decode reads the event as its Go type, for the caller's books.
+func (r *laneReader) decode(e *streams.StoredEvent, env *streams.Envelope) {
 	f, ok := r.Topology.Vocabulary.Fact(env.Type)
 	if !ok {
 		r.bad(Replayable, "lane %s: event %d is of type %s, which is not registered", r.name, e.Seq, env.Type)
-		return nil
+		return
 	}
 	v, err := f.Decode(env.Version, env.Data)
 	if err != nil {
 		r.bad(Replayable, "lane %s: event %d: %v", r.name, e.Seq, err)
-		return nil
+		return
 	}
-	r.fold(v)
-	return nil
+	if r.Event != nil {
+		r.Event(r.service, v)
+	}
 }
 
 // dead takes note of the runtime's own reports, which are of no stream.
-func (r *laneReader) dead(env *streams.Envelope) error {
+func (r *laneReader) dead(e *streams.StoredEvent, env *streams.Envelope) {
 	var d streams.DeadLetter
 	if env.Type != streams.ParkedType || json.Unmarshal(env.Data, &d) != nil {
-		return nil
+		return
 	}
 	r.parked[streams.StreamID{Decider: d.Decider, Key: d.Key}] = true
-	return nil
+	if a := (attempted{d.Decider, d.ID}); e.Seq <= r.end.seq {
+		r.end.failures[a] = append(r.end.failures[a], d.Reason)
+	}
 }
 
 // page bounds what is asked of a store at once.
 const page = 500
 
-func (r *laneReader) snapshots(ctx context.Context) error {
+func (r *laneReader) readSnapshots(ctx context.Context) error {
 	ids := make([]streams.StreamID, 0, page)
-	ask := func() error {
-		have, err := r.store.Load(ctx, r.part, ids)
-		if err != nil {
-			return err
-		}
-		found := map[streams.StreamID]bool{}
-		for _, s := range have {
-			found[s.Stream] = true
-			if last := r.versions[s.Stream]; s.Version != last && (r.Settled || s.Version < last) {
-				r.bad(Replayable, "lane %s: the snapshot of %s %q is of version %d, its last event of %d", r.name, s.Stream.Decider, s.Stream.Key, s.Version, last)
-			}
-			r.shelfState(s)
-		}
-		for _, id := range ids {
-			if !found[id] {
-				r.bad(Replayable, "lane %s: %s %q has events and no snapshot", r.name, id.Decider, id.Key)
-			}
-		}
-		ids = ids[:0]
-		return nil
-	}
 	for id := range r.versions {
 		if ids = append(ids, id); len(ids) == page {
-			if err := ask(); err != nil {
+			if err := r.snapshots(ctx, ids); err != nil {
 				return err
 			}
+			ids = ids[:0]
 		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	return ask()
+	return r.snapshots(ctx, ids)
 }
 
-func (r *laneReader) parkedInputs(ctx context.Context) error {
-	for after := int64(0); ; {
-		rows, err := r.store.Parked(ctx, r.part, streams.StreamID{}, after, page)
-		if err != nil {
-			return err
+func (r *laneReader) snapshots(ctx context.Context, ids []streams.StreamID) error {
+	have, err := r.store.Load(ctx, r.part, ids)
+	if err != nil {
+		return err
+	}
+	found := map[streams.StreamID]bool{}
+	for _, s := range have {
+		found[s.Stream] = true
+		if last := r.versions[s.Stream]; s.Version != last && (r.Settled || s.Version < last) {
+			r.bad(Replayable, "lane %s: the snapshot of %s %q is of version %d, its last event of %d", r.name, s.Stream.Decider, s.Stream.Key, s.Version, last)
 		}
-		for _, p := range rows {
-			after = p.Seq
-			if r.Settled {
-				r.bad(Terminal, "lane %s: %s %q is parked at %s %s (%s): %s", r.name, p.Stream.Decider, p.Stream.Key, p.Kind, p.Name, p.From, orElse(p.Reason, "waits behind another"))
-			}
+		if r.Decide {
+			r.end.snapshots[s.Stream] = s
 		}
-		if len(rows) < page {
-			return nil
+		if r.Snapshot != nil {
+			r.Snapshot(r.service, s)
 		}
 	}
-}
-
-func orElse(s, other string) string {
-	if s != "" {
-		return s
-	}
-	return other
-}
-
-// everything that can be stored falls due before it.
-var farAway = time.Unix(0, math.MaxInt64)
-
-func (r *laneReader) timers(ctx context.Context) error {
-	rows, err := r.store.Timers(ctx, r.part, farAway, math.MaxInt32)
-	for _, t := range rows {
-		r.timer(t)
-	}
-	return err
-}
-
-func (r *laneReader) pending(ctx context.Context) error {
-	for after := int64(0); ; {
-		rows, err := r.store.Effects(ctx, r.part, after, page)
-		if err != nil {
-			return err
-		}
-		for _, p := range rows {
-			after = p.Seq
-			if r.Settled {
-				r.bad(Effects, "lane %s: effect %s of %s %q (key %s) has no outcome", r.name, p.Effect, p.Stream.Decider, p.Stream.Key, p.Key)
-			}
-		}
-		if len(rows) < page {
-			return nil
+	for _, id := range ids {
+		if !found[id] {
+			r.bad(Replayable, "lane %s: %s %q has events and no snapshot", r.name, id.Decider, id.Key)
 		}
 	}
+	return nil
 }
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05.000000") }

@@ -1,10 +1,11 @@
-package audit
+package verify
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"hash/maphash"
 	"slices"
+	"time"
 
 	"github.com/weirstream/weir/streams"
 )
@@ -20,23 +21,16 @@ type inputReader struct {
 	decided  map[string][]bool // by topic, beside the partition's records
 	ids      map[uint64]struct{}
 	position map[string]streams.Position
+	at       time.Time // of the row before
 }
 
 // readInputs reads every lane's rows of inputs.
 func (c *checker) readInputs(ctx context.Context) error {
-	for _, service := range c.services() {
-		reacts, topics := c.reactions(service)
-		for name, l := range c.lanes {
-			if l.service != service {
-				continue
-			}
-			r := &inputReader{checker: c, name: name, book: l, reacts: reacts, last: map[string]int64{}, decided: map[string][]bool{}, ids: map[uint64]struct{}{}}
-			if err := r.read(ctx, topics); err != nil {
-				return fmt.Errorf("audit of the inputs of lane %s: %w", name, err)
-			}
-		}
-	}
-	return nil
+	return c.eachLane(func(name streams.Lane, l *laneBook) error {
+		reacts, topics := c.reactions(l.service)
+		r := &inputReader{checker: c, name: name, book: l, reacts: reacts, last: map[string]int64{}, decided: map[string][]bool{}, ids: map[uint64]struct{}{}}
+		return r.read(ctx, topics)
+	})
 }
 
 // reactions lists the types that a service decides about, and their topics.
@@ -85,13 +79,19 @@ func (r *inputReader) row(row streams.InputRow) error {
 		r.bad(Once, "lane %s: the row of inputs of commit %d (after %d) cannot be read: %v", r.name, row.Rev, r.rev, err)
 		return nil
 	}
-	r.rev = row.Rev
+	if row.At.Before(r.at) {
+		r.bad(Timely, "lane %s: commit %d took its inputs at %s, after an earlier one at %s: its clock went back", r.name, row.Rev, clock(row.At), clock(r.at))
+	}
+	r.rev, r.at = row.Rev, row.At
 	for i := range entries {
 		r.looked(Once, 1)
 		if e := &entries[i]; e.Topic != "" {
 			r.event(e)
 		} else if e.Kind != streams.EventInput { // a retried one
 			r.stored(e)
+		}
+		if entries[i].Kind == streams.TimerInput && !r.Decide { // else those that were set are counted
+			r.looked(Timely, 1)
 		}
 	}
 	return nil
@@ -108,7 +108,7 @@ func (r *inputReader) event(e *streams.InputEntry) {
 	if b == nil || e.Offset < b.start || e.Offset >= b.end && !r.Settled {
 		return
 	}
-	i, ok := slices.BinarySearchFunc(b.records, e.Offset, func(x record, o int64) int { return compareInt(x.offset, o) })
+	i, ok := slices.BinarySearchFunc(b.records, e.Offset, func(x record, o int64) int { return cmp.Compare(x.offset, o) })
 	switch {
 	case !ok:
 		r.bad(Once, "lane %s decided about %s/%d@%d, which is not on the log", r.name, e.Topic, r.book.part, e.Offset)
