@@ -56,6 +56,14 @@ func (s actorLog) evolve(e streams.Event) actorLog {
 	return s
 }
 
+// scribble does what a decision may not: it writes into what it shares with
+// the state that it was given a copy of.
+func (s actorLog) scribble() {
+	for i := range s.Log {
+		s.Log[i] = "scribbled"
+	}
+}
+
 // slow is the actor's outside: it answers when it is let.
 type slow struct {
 	mu   sync.Mutex
@@ -94,7 +102,7 @@ func theater(t testing.TB, o *slow) *streams.Topology {
 	}
 	ask := streams.NewEffect("ask", "phone", time.Minute, key, o.call)
 	unknown := streams.NewEffect("unknown", "phone", time.Minute, key, o.call)
-	do := func(_ actorLog, a act, _ streams.Input) streams.Decision {
+	do := func(s actorLog, a act, _ streams.Input) streams.Decision {
 		switch what, after := streams.Emit(acted{a.Account, a.Do + a.Text}), time.Duration(a.N)*time.Second; a.Do {
 		case "emit undeclared":
 			return streams.Emit(followed{Account: a.Account})
@@ -118,6 +126,12 @@ func theater(t testing.TB, o *slow) *streams.Topology {
 			return streams.Fail(errors.New("I cannot"))
 		case "panic":
 			panic("I shall not")
+		case "scribble and panic":
+			s.scribble()
+			panic("look what I did")
+		case "scribble and reject":
+			s.scribble()
+			return streams.Reject("unwanted", "not me")
 		case "reject":
 			return streams.Reject("unwanted", "not %s", a.Text)
 		case "set":

@@ -32,6 +32,7 @@ type input struct {
 // batch collects inputs and what becomes of them: one transaction.
 type batch struct {
 	l       *lane
+	ctx     context.Context // of the step: a damaged state is read again
 	at      time.Time
 	inputs  []input
 	taken   int // records polled, skipped ones included
@@ -132,15 +133,12 @@ func (b *batch) addRecord(r *kgo.Record) error {
 	if e.ReplayID != "" {
 		return nil
 	}
-	in := input{kind: EventInput, id: e.ID, name: e.Type, ver: e.Version, body: e.Data, key: key, rec: r, at: e.Time,
-		origin: Origin{Correlation: e.Correlation, Causation: e.Causation, Traceparent: e.Traceparent}}
-	if e.Lane == "" {
-		if in.source = e.Source; in.source == "" {
-			in.source = "unknown"
+	in := eventInput(r, &e)
+	if in.source == "" {
+		if skip, err := l.repeated(r, &e); skip || err != nil {
+			b.info.Repeats++
+			return err
 		}
-	} else if skip, err := l.repeated(r, &e); skip || err != nil {
-		b.info.Repeats++
-		return err
 	}
 	if len(l.i.plan.byType[e.Type]) > 0 {
 		b.inputs = append(b.inputs, in)
@@ -148,16 +146,32 @@ func (b *batch) addRecord(r *kgo.Record) error {
 	return nil
 }
 
+// eventInput is a record as an input. What no lane wrote has a source.
+func eventInput(r *kgo.Record, e *Envelope) input {
+	in := input{kind: EventInput, id: e.ID, name: e.Type, ver: e.Version, body: e.Data, key: string(r.Key), rec: r, at: e.Time,
+		origin: Origin{Correlation: e.Correlation, Causation: e.Causation, Traceparent: e.Traceparent}}
+	if e.Lane == "" {
+		if in.source = e.Source; in.source == "" {
+			in.source = "unknown"
+		}
+	}
+	return in
+}
+
 // repeated tells whether a record was taken before, by the highest sequence
 // seen from its lane on its topic; a hole before it halts the lane.
 func (l *lane) repeated(r *kgo.Record, e *Envelope) (bool, error) {
 	src := Source{r.Topic, e.Lane}
+	if planted(bugDedupByLane) {
+		src.Topic = ""
+	}
 	seen, known := l.cur.Seen[src]
 	if e.Seq <= seen && !planted(bugNoDedup) {
 		return true, nil
 	}
 	// A lane that began with the topic's end has not seen what came before.
-	if e.Prev > seen && (known || l.i.plan.starts[r.Topic] == All) {
+	all := l.i.plan.starts[r.Topic] == All && !planted(bugCompensateAgain)
+	if e.Prev > seen && (known || all) && !planted(bugGapIgnored) {
 		return false, l.halt(fmt.Sprintf("%s/%d@%d is number %d of lane %s and follows %d there, but the last one seen is %d: events are missing", r.Topic, r.Partition, r.Offset, e.Seq, e.Lane, e.Prev, seen),
 			"Find out what the broker lost; publish the missing events again from the producer's store, then restart this service.")
 	}
@@ -171,17 +185,13 @@ func (l *lane) step(ctx context.Context, b *batch) error {
 	if err := l.i.hooks.at(PointPolled, l.name); err != nil {
 		return err
 	}
-	b.at = began
-	if b.at.Before(l.cur.Clock) {
-		b.at = l.cur.Clock // never back within a lane
-	}
-	if err := b.prepare(ctx); err != nil {
-		return err
-	}
-	for n := range b.inputs {
-		if err := b.take(&b.inputs[n]); err != nil {
+	if planted(bugNoCAS) {
+		if err := l.adopt(ctx); err != nil {
 			return err
 		}
+	}
+	if err := b.decideAll(ctx, began); err != nil {
+		return err
 	}
 	if b.empty() {
 		l.stale = l.stale || b.taken > 0
@@ -204,20 +214,18 @@ func (l *lane) step(ctx context.Context, b *batch) error {
 	if err := l.i.hooks.at(PointDecided, l.name); err != nil {
 		return err
 	}
-	b.info.Decide = l.i.cfg.Now().Sub(began)
-	if err := l.i.store.Commit(ctx, l.o.part, &b.tx); err != nil {
-		b.end(err)
-		l.i.hooks.laneEvent(LaneEvent{Service: l.i.plan.service, Lane: l.o.part, What: LaneConflict, Err: err})
-		return fmt.Errorf("commit of lane %s: %w", l.name, err)
+	if err := b.commit(ctx, began); err != nil {
+		if planted(bugLateCommit) {
+			return l.stepAgain(ctx, b, err)
+		}
+		return err
 	}
-	l.cur.Rev++
-	l.stale = false
-	b.info.Commit = l.i.cfg.Now().Sub(began) - b.info.Decide
-	b.end(nil)
 	if err := l.i.hooks.at(PointCommitted, l.name); err != nil {
 		return err
 	}
-	l.committed = l.i.cfg.Now()
+	if len(b.records) > 0 { // a commit that publishes nothing says nothing of what is on its way
+		l.committed = l.i.cfg.Now()
+	}
 	b.answer() // the transaction holds the replies; the log need not have the events yet
 	err := l.pub.publish(ctx, b.records, l.cur.LastSeq, func() error { return l.i.hooks.at(PointPublishing, l.name) })
 	if err != nil {
@@ -229,6 +237,39 @@ func (l *lane) step(ctx context.Context, b *batch) error {
 	return b.finish(ctx)
 }
 
+// decideAll decides about the batch's inputs, at one time: that of their admission.
+func (b *batch) decideAll(ctx context.Context, at time.Time) error {
+	b.at = at
+	if b.at.Before(b.l.cur.Clock) && !b.l.planted(bugClockBack) {
+		b.at = b.l.cur.Clock // never back within a lane
+	}
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	for n := range b.inputs {
+		if err := b.take(&b.inputs[n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit stores the batch. After an error it may be stored all the same.
+func (b *batch) commit(ctx context.Context, began time.Time) error {
+	l := b.l
+	b.info.Decide = l.i.cfg.Now().Sub(began)
+	if err := l.i.store.Commit(ctx, l.o.part, leaky(&b.tx)); err != nil {
+		b.end(err)
+		l.i.hooks.laneEvent(LaneEvent{Service: l.i.plan.service, Lane: l.o.part, What: LaneConflict, Err: err})
+		return fmt.Errorf("commit of lane %s: %w", l.name, err)
+	}
+	l.cur.Rev++
+	l.stale = false
+	b.info.Commit = l.i.cfg.Now().Sub(began) - b.info.Decide
+	b.end(nil)
+	return nil
+}
+
 // empty tells whether there is nothing to store but the cursor.
 func (b *batch) empty() bool {
 	return len(b.rows) == 0 && len(b.records) == 0 && len(b.tx.Replies) == 0
@@ -238,7 +279,10 @@ func (b *batch) empty() bool {
 func (b *batch) assemble() error {
 	l := b.l
 	for _, id := range b.changed {
-		e := l.states.get(id)
+		e, err := b.state(id)
+		if err != nil {
+			return err
+		}
 		if e.version == e.stored {
 			continue
 		}

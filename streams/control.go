@@ -156,37 +156,3 @@ func readControl(ctx context.Context, opts []kgo.Opt) (map[string]controlRecord,
 	}
 	return out, nil
 }
-
-// MirrorGroup is the consumer group that shows a service's cursors to foreign
-// lag tools. Nobody consumes with it.
-func MirrorGroup(service string) string { return service + ".cursors" }
-
-// mirror copies the cursors to the mirror group until ctx ends, and once more.
-func (i *Instance) mirror(ctx context.Context) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		cl, err := kgo.NewClient(i.cfg.Client...)
-		if err != nil {
-			i.log.Warn("cursors are not mirrored", "error", err)
-			return
-		}
-		defer cl.Close()
-		adm := kadm.NewClient(cl)
-		for sleep(ctx, 2*time.Second) {
-			offs := kadm.Offsets{}
-			for _, s := range i.Lanes() {
-				for t, o := range s.Offsets {
-					offs.AddOffset(t, s.Lane, o, -1)
-				}
-			}
-			if len(offs) == 0 {
-				continue
-			}
-			if _, err := adm.CommitOffsets(ctx, MirrorGroup(i.plan.service), offs); err != nil && ctx.Err() == nil {
-				i.log.Warn("cursors not mirrored for lag tools", "error", err)
-			}
-		}
-	}()
-	return done
-}

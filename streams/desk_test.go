@@ -227,6 +227,25 @@ func TestEffectSurvivesDeath(t *testing.T) {
 	})
 }
 
+// An outcome that was decided is neither asked for nor decided again.
+func TestOutcomeOnce(t *testing.T) {
+	o := &outsider{reply: yes}
+	inDesk(t, o, func(t *testing.T, c *streamtest.Cluster) {
+		n := c.Start("desks")
+		open(t, c, "acc-1", time.Hour)
+		time.Sleep(5 * time.Second)
+		n.Kill()
+		c.Start("desks")
+		time.Sleep(30 * time.Second)
+		if got := strings.Join(o.seen(), " "); got != "acc-1/1 acc-1/2" {
+			t.Errorf("calls: %s", got)
+		}
+		if got := deskLog(t, c, "acc-1"); got != `{"Open":true,"Log":["answer yes","answer yes"]}` {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
 // An open breaker pauses the work behind it and parks nothing.
 func TestBreakerPauses(t *testing.T) {
 	down := true

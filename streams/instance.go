@@ -104,7 +104,9 @@ func (i *Instance) Run(ctx context.Context) error {
 	if i.info, err = i.store.Info(ctx, i.cfg.Partitions); err != nil {
 		return fmt.Errorf("service %s: event store: %w", i.plan.service, err)
 	}
-	if err = prepareTopics(ctx, &i.cfg, i.plan, i.info); err != nil {
+	if err = prepareTopics(ctx, &i.cfg, i.plan, i.info); err != nil && ctx.Err() != nil {
+		return nil // stopped before it had begun
+	} else if err != nil {
 		return fmt.Errorf("service %s: %w", i.plan.service, err)
 	}
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
@@ -127,14 +129,24 @@ func (i *Instance) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("service %s: %w", i.plan.service, err)
 	}
-	mirrored := i.mirror(ctx)
-	<-ctx.Done()
+	mirror, err := kgo.NewClient(i.cfg.Client...)
+	if err != nil {
+		group.CloseAllowingRebalance()
+		return fmt.Errorf("service %s: %w", i.plan.service, err)
+	}
+	defer mirror.Close()
+	i.mirror(ctx, mirror)
 	stopKill := time.AfterFunc(drainTime, kill)
 	defer stopKill.Stop()
-	i.release(i.owned(), true)
+	drained := i.release(i.owned(), true)
+	// While the lanes are still this instance's: later it would be news of old.
+	last, done := context.WithTimeout(hard, 2*time.Second)
+	defer done()
+	if err := i.mirrorOnce(last, mirror, drained); err != nil {
+		i.log.Warn("cursors not mirrored at the end", "error", err)
+	}
 	group.CloseAllowingRebalance() // leaves the group, so that others take over at once
 	i.release(i.owned(), true)     // what was assigned meanwhile
-	<-mirrored
 	return nil
 }
 
@@ -171,7 +183,7 @@ func (i *Instance) assigned(hard context.Context, ps []int32) {
 
 // release stops lanes and waits for them; drain lets a lane finish its batch
 // and its acknowledgements first.
-func (i *Instance) release(ps []int32, drain bool) {
+func (i *Instance) release(ps []int32, drain bool) (last []LaneStatus) {
 	var stopping []*owner
 	i.mu.Lock()
 	for _, p := range ps {
@@ -190,16 +202,19 @@ func (i *Instance) release(ps []int32, drain bool) {
 	}
 	for _, o := range stopping {
 		<-o.done
+		last = append(last, o.status())
 	}
+	return last
 }
 
 // LaneStatus tells how a lane of this instance is.
 type LaneStatus struct {
 	Service string
 	Lane    int32
-	State   LaneChange // running, or what else it is; empty while it is being claimed
-	Err     error      // why it is halted, or what it waits for
-	Offsets map[string]int64
+	State   LaneChange       // running, or what else it is; empty while it is being claimed
+	Err     error            // why it is halted, or what it waits for
+	Offsets map[string]int64 // by topic, of the next record to read: as stored
+	LastSeq int64            // the last sequence handed out: as stored
 }
 
 // Lanes tells how the lanes are that this instance owns now.

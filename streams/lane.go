@@ -44,6 +44,9 @@ func (o *owner) life(cur *Cursor) error {
 	l := &lane{o: o, i: o.i, cur: cur, name: NewLane(o.i.plan.service, o.part, cur.Incarnation), parked: map[StreamID]int{},
 		states: newStateCache(o.i.cfg.StateCache), fetched: make(chan kgo.Fetches), high: map[string]int64{}}
 	defer l.close(cancel)
+	if planted(bugCompensateAgain) {
+		cur.Seen = map[Source]int64{}
+	}
 	if err := l.i.hooks.at(PointClaimed, l.name); err != nil {
 		return err
 	}
@@ -56,6 +59,9 @@ func (o *owner) life(cur *Cursor) error {
 
 func (l *lane) close(cancel context.CancelFunc) {
 	cancel()
+	if planted(bugStateKept) {
+		l.o.kept = l.states
+	}
 	if l.queue != nil {
 		l.i.cfg.Commands.close(l.i.plan.service, l.o.part, l.queue)
 	}
@@ -72,6 +78,9 @@ func (l *lane) restore(ctx context.Context) error {
 	if l.client, err = kgo.NewClient(l.clientOpts()...); err != nil {
 		return fmt.Errorf("lane %s: %w", l.name, err)
 	}
+	if err = l.checkMirror(ctx); err != nil {
+		return err
+	}
 	if err = l.position(ctx); err != nil {
 		return err
 	}
@@ -86,12 +95,17 @@ func (l *lane) restore(ctx context.Context) error {
 	if err = l.effects.load(ctx); err != nil {
 		return err
 	}
+	if planted(bugTimerLost) {
+		if err = l.forgetTimers(ctx); err != nil {
+			return err
+		}
+	}
 	if err = l.timers.load(ctx, l); err != nil {
 		return err
 	}
 	l.consume(ctx)
 	l.queue = l.i.cfg.Commands.open(l.i.plan.service, l.o.part)
-	l.o.setOffsets(l.cur.Inputs)
+	l.o.stored(l.cur)
 	return nil
 }
 
@@ -172,33 +186,12 @@ func (l *lane) position(ctx context.Context) error {
 		fresh = true
 	}
 	if !fresh {
-		return l.checkMirror(ctx, adm)
+		return nil
 	}
 	if err := l.i.store.Commit(ctx, l.o.part, &Tx{Cursor: l.cur}); err != nil {
 		return fmt.Errorf("first cursor of lane %s: %w", l.name, err)
 	}
 	l.cur.Rev++
-	return nil
-}
-
-// checkMirror compares the cursor with what was mirrored from it before. A store
-// that is behind its mirror is an old copy: it would hand out sequences again
-// that consumers have seen, and they would skip the events for ever.
-func (l *lane) checkMirror(ctx context.Context, adm *kadm.Client) error {
-	if l.o.mirrorChecked {
-		return nil
-	}
-	offs, err := adm.FetchOffsets(ctx, MirrorGroup(l.i.plan.service))
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // a service that died before its first mirroring has no group
-		return fmt.Errorf("mirrored cursors of lane %s: %w", l.name, err)
-	}
-	for t, pos := range l.cur.Inputs {
-		if o, ok := offs.Lookup(t, l.o.part); ok && o.Err == nil && o.At > pos.Offset {
-			return l.halt(fmt.Sprintf("its store has read %s/%d up to %d, but it had already read up to %d: the store is an old copy", t, l.o.part, pos.Offset, o.At),
-				"Restore the newest copy of the store, or give the copy a new incarnation and delete the group "+MirrorGroup(l.i.plan.service)+".")
-		}
-	}
-	l.o.mirrorChecked = true
 	return nil
 }
 
@@ -224,35 +217,6 @@ func (l *lane) begin(ctx context.Context, adm *kadm.Client, topic string, id kad
 }
 
 func (l *lane) halt(what, cure string) error { return &HaltError{l.name, what, cure} }
-
-// republish sends the outbox above the mark again; consumers skip what they have.
-func (l *lane) republish(ctx context.Context) error {
-	const page = 1000
-	for after := l.cur.Published; ; {
-		var recs []*kgo.Record
-		from := after
-		err := l.i.store.Outbox(ctx, l.o.part, after, page, func(e StoredEvent) error {
-			if after = e.Seq; e.Topic == "" {
-				return nil // private: it never travels
-			}
-			r, err := e.KafkaRecord()
-			if err != nil {
-				return l.halt(err.Error(), "Restore the store from a copy.")
-			}
-			recs = append(recs, r)
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("outbox of lane %s: %w", l.name, err)
-		}
-		if after == from {
-			return nil
-		}
-		if err := l.pub.publish(ctx, recs, after, func() error { return nil }); err != nil {
-			return err
-		}
-	}
-}
 
 // errStopped ends a loop between two batches, with nothing under way.
 var errStopped = errors.New("the lane is asked to stop")
@@ -333,7 +297,7 @@ func (l *lane) wait(ctx context.Context, tick <-chan time.Time) (*batch, error) 
 }
 
 // measure tells the hooks how the lane is, and commits a cursor that moved
-// over records that nobody decided about.
+// over records that nobody decided about, or the mark of a lane that went idle.
 func (l *lane) measure(ctx context.Context) error {
 	lag := make(map[string]int64, len(l.high))
 	for t, end := range l.high {
@@ -349,13 +313,22 @@ func (l *lane) measure(ctx context.Context) error {
 		e.Unpublished = l.i.cfg.Now().Sub(l.committed)
 	}
 	l.i.hooks.laneEvent(e)
-	if l.stale {
+	l.settleMark()
+	if l.stale || l.pub.mark.Load() != l.cur.Published {
 		if err := l.commitCursor(ctx); err != nil {
 			return err
 		}
 	}
-	l.o.setOffsets(l.cur.Inputs) // what is stored, and no more: a mirror ahead of its store is an alarm
+	l.o.stored(l.cur)
 	return nil
+}
+
+// settleMark moves the mark of an idle lane over the sequences that no record
+// has: private events, and rows that are not events.
+func (l *lane) settleMark() {
+	if l.pub.idle() {
+		l.pub.mark.Store(l.cur.LastSeq)
+	}
 }
 
 func (l *lane) commitCursor(ctx context.Context) error {
@@ -377,11 +350,12 @@ func (l *lane) drain() error {
 	if err := l.pub.wait(l.o.hard); err != nil {
 		return err
 	}
+	l.settleMark()
 	if l.stale || l.pub.mark.Load() != l.cur.Published {
 		if err := l.commitCursor(l.o.hard); err != nil {
 			return err
 		}
 	}
-	l.o.setOffsets(l.cur.Inputs)
+	l.o.stored(l.cur)
 	return nil
 }

@@ -36,6 +36,8 @@ type owner struct {
 
 	mirrorChecked bool // by the first life: the store is no old copy
 
+	kept *stateCache // of the life before, for bugStateKept only
+
 	mu    sync.Mutex
 	state LaneStatus
 }
@@ -63,13 +65,15 @@ func (o *owner) report(what LaneChange, err error) {
 	o.i.hooks.laneEvent(LaneEvent{Service: o.i.plan.service, Lane: o.part, What: what, Err: err})
 }
 
-func (o *owner) setOffsets(in map[string]Position) {
-	m := make(map[string]int64, len(in))
-	for t, p := range in {
+// stored notes how far the store is: no more, as a mirror ahead of its store is
+// an alarm.
+func (o *owner) stored(c *Cursor) {
+	m := make(map[string]int64, len(c.Inputs))
+	for t, p := range c.Inputs {
 		m[t] = p.Offset
 	}
 	o.mu.Lock()
-	o.state.Offsets = m
+	o.state.Offsets, o.state.LastSeq = m, c.LastSeq
 	o.mu.Unlock()
 }
 

@@ -150,12 +150,12 @@ func (b *batch) addParked(ctx context.Context, u *unpark) error {
 	b.unpark = u
 	for i := range rows {
 		r := &rows[i]
-		b.inputs = append(b.inputs, input{kind: r.Kind, id: r.ID, name: r.Name, ver: r.TypeVer, body: r.Body, origin: r.Origin, at: r.At, stream: r.Stream, parked: r})
+		b.inputs = append(b.inputs, r.input())
 	}
 	if u.drop {
 		l.i.log.Warn("parked input dropped", "decider", u.stream.Decider, "key", u.stream.Key, "input", rows[0].Name, "id", rows[0].ID)
 		b.tx.Unparked = append(b.tx.Unparked, rows[0].Seq)
-		b.rows = append(b.rows, InputEntry{Kind: rows[0].Kind, Stream: u.stream, Name: "dropped:" + rows[0].Name, ID: rows[0].ID, Body: []byte("null")})
+		b.rows = append(b.rows, InputEntry{Kind: rows[0].Kind, Stream: u.stream, Name: droppedName + rows[0].Name, ID: rows[0].ID, Body: []byte("null")})
 		l.unparkOne(u.stream)
 		b.inputs = b.inputs[1:]
 	}

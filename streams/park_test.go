@@ -2,11 +2,14 @@ package streams_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/streamtest"
@@ -106,6 +109,72 @@ func TestPoison(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		if got := logOf(t, c, "stage", "actor", k[1]); got != "a, b, c, d" {
 			t.Errorf("after a restart: %s", got)
+		}
+	})
+}
+
+// A decision that writes into its state and then fails or refuses leaves
+// nothing behind, whether the state was changed earlier in the batch or not.
+func TestFailedDecisionLeavesTheStateAlone(t *testing.T) {
+	inTheater(t, func(t *testing.T, c *streamtest.Cluster, _ *slow) {
+		ctx := t.Context()
+		k := neighbours(2, 2)
+		if err := streams.MakeTopics(ctx, streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions}); err != nil {
+			t.Fatal(err)
+		}
+		say := func(key account, what ...string) {
+			for _, do := range what {
+				tell(t, c, act{Account: key, Do: do})
+			}
+		}
+		say(k[0], "a", "scribble and reject", "b", "scribble and panic", "c") // one batch: they are there first
+		n := c.Start("stage")
+		time.Sleep(10 * time.Second)
+		for _, what := range []string{"a", "scribble and reject", "b", "scribble and panic", "c"} {
+			say(k[1], what)
+			time.Sleep(3 * time.Second)
+		}
+		for _, key := range k {
+			if left, err := n.DropParked(ctx, streams.StreamID{Decider: "actor", Key: string(key)}); err != nil || left != 0 {
+				t.Errorf("drop: %d left, %v", left, err)
+			}
+			if got := logOf(t, c, "stage", "actor", key); got != "a, b, c" {
+				t.Errorf("%s: %s, want a, b, c", key, got)
+			}
+		}
+		say(k[0], "scribble and reject")
+		time.Sleep(3 * time.Second)
+		say(k[0], "scribble and reject", "d")
+		time.Sleep(3 * time.Second)
+		if got := logOf(t, c, "stage", "actor", k[0]); got != "a, b, c, d" {
+			t.Errorf("at the end: %s", got)
+		}
+	})
+}
+
+// Rule 4: a record whose data is about another key than the record's own is
+// nobody's: not decided, and neither key waits.
+func TestDataOfAnotherKeyIsMisplaced(t *testing.T) {
+	inTheater(t, func(t *testing.T, c *streamtest.Cluster, _ *slow) {
+		c.Start("stage")
+		k := neighbours(2, 2)
+		data, err := json.Marshal(act{Account: k[1], Do: "wrong"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		e := streams.Envelope{ID: "wrong", Type: "act", Source: "test", Time: time.Now(), Key: string(k[0]), Data: data}
+		produce(t, c, e.Record("external.account", 2))
+		tell(t, c, act{Account: k[0], Do: "a"}, act{Account: k[1], Do: "a"})
+		time.Sleep(5 * time.Second)
+		for _, key := range k {
+			if got := logOf(t, c, "stage", "actor", key) + "; " + logOf(t, c, "stage", "shadow", key); got != "a; a" || len(parkedOf(t, c, "actor", key)) > 0 {
+				t.Errorf("%s: %s", key, got)
+			}
+		}
+		dead := readAll(t, c, kgo.ReadCommitted(), streams.DeadTopic("stage"))
+		if len(dead) != 1 || !strings.Contains(string(dead[0].Value), string(k[1])) {
+			t.Errorf("%d dead letters: %v", len(dead), dead)
 		}
 	})
 }

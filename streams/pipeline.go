@@ -65,11 +65,13 @@ type pipe struct {
 	cfg   *Config
 	p     Pipeline
 	types []string
+	opts  []kgo.Opt // of its membership in the group
 	log   *slog.Logger
 }
 
 // RunPipeline runs one instance of a pipeline until ctx ends. Any number of
-// them share its input through a consumer group named after it.
+// them share its input through a consumer group named after it. It returns an
+// error if it cannot start, and if it meets what only a person can mend.
 func RunPipeline(ctx context.Context, cfg Config, name string) error {
 	cfg.defaults()
 	n := slices.IndexFunc(cfg.Topology.Pipelines, func(p Pipeline) bool { return p.Name == name })
@@ -82,16 +84,18 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 	if err != nil {
 		return fmt.Errorf("pipeline %s: %w", name, err)
 	}
-	opts := slices.Concat(cfg.Client, []kgo.Opt{
+	r.opts = slices.Concat(cfg.Client, []kgo.Opt{
 		kgo.ClientID(name), kgo.ConsumerGroup(name), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.SessionTimeout(9 * time.Second), kgo.HeartbeatInterval(2 * time.Second), kgo.RebalanceTimeout(15 * time.Second),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1),
 	})
 	if r.p.Transactional {
-		return r.transactional(ctx, opts)
+		// One id for all of its memberships: the next ends what the one before
+		// left open, which would hold up readers. Fencing is by group generation.
+		r.opts = append(r.opts, kgo.TransactionalID(fmt.Sprintf("%s-%d", name, cfg.Now().UnixNano())), kgo.TransactionTimeout(30*time.Second))
 	}
-	return r.atLeastOnce(ctx, opts)
+	return r.run(ctx)
 }
 
 // prepare makes the topics and lists those to read.
@@ -108,69 +112,6 @@ func (r *pipe) prepare(ctx context.Context) ([]string, error) {
 		}
 	}
 	return in, makeEventTopics(ctx, kadm.NewClient(cl), r.cfg, DeadTopic(r.p.Name))
-}
-
-func (r *pipe) atLeastOnce(ctx context.Context, opts []kgo.Opt) error {
-	cl, err := kgo.NewClient(opts...)
-	if err != nil {
-		return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
-	}
-	defer cl.CloseAllowingRebalance()
-	for {
-		f := cl.PollRecords(ctx, r.cfg.MaxBatch)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err := f.Err(); err != nil {
-			return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
-		}
-		out, err := r.outputs(f)
-		if err != nil {
-			return err
-		}
-		// Not ctx: a record given up half-way would be overtaken by the next.
-		if err := cl.ProduceSync(context.WithoutCancel(ctx), out...).FirstErr(); err != nil {
-			return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
-		}
-		if err := cl.CommitRecords(context.WithoutCancel(ctx), f.Records()...); err != nil {
-			return fmt.Errorf("pipeline %s: offsets: %w", r.p.Name, err)
-		}
-		cl.AllowRebalance()
-	}
-}
-
-func (r *pipe) transactional(ctx context.Context, opts []kgo.Opt) error {
-	id := fmt.Sprintf("%s-%d", r.p.Name, r.cfg.Now().UnixNano()) // fencing is by group generation
-	s, err := kgo.NewGroupTransactSession(append(opts, kgo.TransactionalID(id), kgo.TransactionTimeout(30*time.Second))...)
-	if err != nil {
-		return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
-	}
-	defer s.CloseAllowingRebalance()
-	for {
-		f := s.PollRecords(ctx, r.cfg.MaxBatch)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err := f.Err(); err != nil {
-			return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
-		}
-		out, err := r.outputs(f)
-		if err != nil {
-			return err
-		}
-		if err := s.Begin(); err != nil {
-			return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
-		}
-		err = s.ProduceSync(context.WithoutCancel(ctx), out...).FirstErr()
-		committed, endErr := s.End(context.WithoutCancel(ctx), kgo.TransactionEndTry(err == nil))
-		if endErr != nil {
-			return fmt.Errorf("pipeline %s: transaction: %w", r.p.Name, endErr)
-		}
-		if !committed { // aborted, and polled again from the old offsets
-			r.log.Warn("transaction aborted, its input is read again", "error", err)
-		}
-		s.AllowRebalance()
-	}
 }
 
 // outputs turns polled records into records to produce, in order.
@@ -197,9 +138,12 @@ func (r *pipe) output(rec *kgo.Record) ([]*kgo.Record, error) {
 	}
 	f, _ := r.cfg.Topology.Vocabulary.Fact(in.Type)
 	e, err := f.Decode(in.Version, in.Data)
+	if err == nil {
+		err = sameKey(e, in.Key)
+	}
 	if err != nil {
 		if _, newer := err.(*NewerVersionError); newer {
-			return nil, fmt.Errorf("pipeline %s: %w", r.p.Name, err)
+			return nil, err
 		}
 		return r.dead(rec, in, err), nil
 	}

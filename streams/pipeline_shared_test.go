@@ -9,11 +9,15 @@ package streams_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
@@ -30,13 +34,13 @@ func TestPipelineIsShared(t *testing.T) {
 				b := runPipe(c)
 				book(ctx, t, c, 50, 100)
 				time.Sleep(5 * time.Second)
-				a.end()
+				a.end(t)
 				book(ctx, t, c, 100, 150)
 				d := runPipe(c)
 				book(ctx, t, c, 150, 200)
 				wantWatched(t, c, 200)
-				b.end()
-				d.end()
+				b.end(t)
+				d.end(t)
 				deadLetters(t, c)
 				caughtUp(t, c, n)
 				if transactional {
@@ -45,4 +49,100 @@ func TestPipelineIsShared(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A pipeline that the group throws out, and does not let in again for a minute,
+// asks again in peace, and goes on where it was.
+func TestPipelineLosesItsSession(t *testing.T) {
+	for _, transactional := range []bool{false, true} {
+		t.Run(fmt.Sprint("transactional ", transactional), func(t *testing.T) {
+			inWatch(t, transactional, func(t *testing.T, c *streamtest.Cluster, _ *laneWatch) {
+				ctx := context.Background()
+				c.Start("front")
+				c.Start("watchers")
+				p := runPipe(c)
+				book(ctx, t, c, 0, 50)
+				var out atomic.Bool
+				var joins atomic.Int64
+				out.Store(true)
+				c.Broker.ControlKey(int16(kmsg.Heartbeat), func(r kmsg.Request) (kmsg.Response, error, bool) {
+					c.Broker.KeepControl()
+					q := r.(*kmsg.HeartbeatRequest)
+					resp := q.ResponseKind().(*kmsg.HeartbeatResponse)
+					resp.ErrorCode = kerr.UnknownMemberID.Code
+					return resp, nil, q.Group == "watch" && out.Load()
+				})
+				c.Broker.ControlKey(int16(kmsg.JoinGroup), func(r kmsg.Request) (kmsg.Response, error, bool) {
+					c.Broker.KeepControl()
+					q := r.(*kmsg.JoinGroupRequest)
+					resp := q.ResponseKind().(*kmsg.JoinGroupResponse)
+					resp.ErrorCode = kerr.GroupAuthorizationFailed.Code
+					shut := q.Group == "watch" && out.Load()
+					if shut {
+						joins.Add(1)
+					}
+					return resp, nil, shut
+				})
+				time.Sleep(time.Minute)
+				if n := joins.Load(); n < 5 || n > 100 {
+					t.Errorf("it asked %d times in a minute to be let in", n)
+				}
+				book(ctx, t, c, 50, 100)
+				out.Store(false)
+				wantWatched(t, c, 100)
+				p.end(t)
+			})
+		})
+	}
+}
+
+// Transactions that are aborted are tried again, but not as fast as it goes.
+func TestAbortedTransactionsBackOff(t *testing.T) {
+	inWatch(t, true, func(t *testing.T, c *streamtest.Cluster, _ *laneWatch) {
+		ctx := context.Background()
+		c.Start("front")
+		n := c.Start("watchers")
+		p := runPipe(c)
+		book(ctx, t, c, 0, 50)
+		var out atomic.Bool
+		var refused atomic.Int64
+		out.Store(true)
+		c.Broker.ControlKey(int16(kmsg.TxnOffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			c.Broker.KeepControl()
+			if !out.Load() || refused.Load() > 10_000 { // or else time would stand still
+				return nil, nil, false
+			}
+			refused.Add(1)
+			return refuseTxnCommit(r.(*kmsg.TxnOffsetCommitRequest), kerr.IllegalGeneration), nil, true
+		})
+		book(ctx, t, c, 50, 100)
+		time.Sleep(time.Minute)
+		if n := refused.Load(); n < 5 || n > 200 {
+			t.Errorf("%d transactions in a minute", n)
+		}
+		out.Store(false)
+		wantWatched(t, c, 100)
+		p.end(t)
+		caughtUp(t, c, n)
+	})
+}
+
+// Rule 4 holds for pipelines too.
+func TestPipelineRefusesDataOfAnotherKey(t *testing.T) {
+	inWatch(t, false, func(t *testing.T, c *streamtest.Cluster, _ *laneWatch) {
+		c.Start("front")
+		p := runPipe(c)
+		book(context.Background(), t, c, 0, 7)
+		e := envelope("front/9/another", 1, 0, deposited{"acc-1", 50, 50, 1, ""})
+		e.Key = "acc-2"
+		produce(t, c, e.Record("teller.account", streams.Partition("acc-2", c.Partitions)))
+		time.Sleep(5 * time.Second)
+		if n := count(t, c, streams.DeadTopic("watch")); n != 1 {
+			t.Errorf("%d dead letters, want 1", n)
+		}
+		if n := count(t, c, "watch.account"); n != 0 {
+			t.Errorf("%d outputs, want none", n)
+		}
+		p.end(t)
+	})
 }

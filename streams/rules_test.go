@@ -127,14 +127,16 @@ func TestFailedProduce(t *testing.T) {
 }
 
 // refuse answers a produce request with an error that franz-go does not retry.
-func refuse(r *kmsg.ProduceRequest) kmsg.Response {
+func refuse(r *kmsg.ProduceRequest) kmsg.Response { return refuseWith(r, kerr.InvalidRecord) }
+
+func refuseWith(r *kmsg.ProduceRequest, why *kerr.Error) kmsg.Response {
 	resp := r.ResponseKind().(*kmsg.ProduceResponse)
 	for _, t := range r.Topics {
 		rt := kmsg.NewProduceResponseTopic()
 		rt.Topic, rt.TopicID = t.Topic, t.TopicID
 		for _, p := range t.Partitions {
 			rp := kmsg.NewProduceResponseTopicPartition()
-			rp.Partition, rp.ErrorCode = p.Partition, kerr.InvalidRecord.Code
+			rp.Partition, rp.ErrorCode = p.Partition, why.Code
 			rt.Partitions = append(rt.Partitions, rp)
 		}
 		resp.Topics = append(resp.Topics, rt)

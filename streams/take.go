@@ -10,6 +10,7 @@ import (
 // stored replies, and which events from outside were taken before.
 func (b *batch) prepare(ctx context.Context) error {
 	l := b.l
+	b.ctx = ctx
 	var commands []string
 	var externals []ExternalID
 	var streams []StreamID
@@ -46,61 +47,6 @@ func (b *batch) prepare(ctx context.Context) error {
 	return b.markRepeated(ctx, externals)
 }
 
-func (b *batch) loadStates(ctx context.Context, ids []StreamID) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	l := b.l
-	snaps, err := l.i.store.Load(ctx, l.o.part, ids)
-	if err != nil {
-		return fmt.Errorf("states of lane %s: %w", l.name, err)
-	}
-	for _, s := range snaps {
-		d, e := l.i.plan.deciders[s.Stream.Decider], l.states.get(s.Stream)
-		e.version, e.stored = s.Version, s.Version
-		if s.StateVersion == d.StateVersion {
-			if e.value, err = d.decode(s.State); err == nil {
-				continue
-			}
-		}
-		if e.value, err = l.fold(ctx, d, s.Stream, s.Version); err != nil {
-			return err
-		}
-	}
-	for _, id := range ids {
-		if e := l.states.get(id); e.value == nil {
-			e.value = l.i.plan.deciders[id.Decider].newState()
-		}
-	}
-	return nil
-}
-
-// fold makes a state from its events: its snapshot is of another version.
-func (l *lane) fold(ctx context.Context, d *Decider, id StreamID, version int64) (any, error) {
-	state, last := d.newState(), int64(0)
-	err := l.i.store.Events(ctx, l.o.part, id, 0, func(se StoredEvent) error {
-		env, err := se.Envelope()
-		if err != nil {
-			return err
-		}
-		f, ok := l.i.cfg.Topology.Vocabulary.Fact(se.Type)
-		if !ok {
-			return fmt.Errorf("event type %s is no longer registered", se.Type)
-		}
-		e, err := f.Decode(env.Version, env.Data)
-		if err != nil {
-			return err
-		}
-		last = se.Version
-		return evolveAll(d, &entry{value: state}, []Event{e})
-	})
-	if err != nil || last != version {
-		return nil, l.halt(fmt.Sprintf("the state of %s %q cannot be folded from its events (version %d of %d): %v", id.Decider, id.Key, last, version, err),
-			"Register the missing types or upcasters, or restore the store.")
-	}
-	return state, nil
-}
-
 // answerRepeated answers commands that were decided before, in the store or
 // earlier in the batch.
 func (b *batch) answerRepeated(ctx context.Context, ids []string) error {
@@ -135,7 +81,7 @@ func (b *batch) markRepeated(ctx context.Context, ids []ExternalID) error {
 			continue
 		}
 		id := ExternalID{Source: in.source, ID: in.id}
-		in.repeats = seen[id]
+		in.repeats = seen[id] && !planted(bugNoExternalDedup)
 		seen[id] = true
 	}
 	return nil
@@ -174,6 +120,9 @@ func (b *batch) take(in *input) error {
 	if in.kind == EventInput {
 		f, _ := b.l.i.cfg.Topology.Vocabulary.Fact(in.name)
 		v, err := f.Decode(in.ver, in.body)
+		if err == nil {
+			err = sameKey(v, in.stream.Key)
+		}
 		if err != nil {
 			return b.park(in, in.stream, err.Error(), "")
 		}
@@ -187,7 +136,6 @@ func (b *batch) take(in *input) error {
 }
 
 func (b *batch) takeEvent(in *input) error {
-	b.rows = append(b.rows, InputEntry{Kind: EventInput, Topic: in.rec.Topic, Offset: in.rec.Offset})
 	if in.source != "" {
 		b.tx.Externals = append(b.tx.Externals, ExternalID{in.source, in.id, b.at})
 	}
@@ -197,6 +145,14 @@ func (b *batch) takeEvent(in *input) error {
 	if errors.As(err, &newer) {
 		return b.l.halt(err.Error(), "Deploy the newer version of this service.")
 	}
+	if err == nil {
+		// By its record's key it would be decided as somebody else's, and parking
+		// it would hold up a key that has nothing to do with it.
+		if wrong := sameKey(v, in.key); wrong != nil {
+			return b.misplaced(in.rec, wrong.Error())
+		}
+	}
+	b.rows = append(b.rows, InputEntry{Kind: EventInput, Topic: in.rec.Topic, Offset: in.rec.Offset})
 	for _, t := range b.l.i.plan.byType[in.name] {
 		stream := StreamID{t.decider.Name, in.key}
 		if err != nil {
@@ -212,8 +168,21 @@ func (b *batch) takeEvent(in *input) error {
 	return nil
 }
 
+// sameKey reports why data cannot be about the key that it came under.
+func sameKey(e Event, key string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the key in the data of %T cannot be read: panic: %v", e, p)
+		}
+	}()
+	if k := e.Key().String(); k != key {
+		return fmt.Errorf("the data of %T is about %q, but it came under the key %q", e, k, key)
+	}
+	return nil
+}
+
 func (b *batch) takeCommand(in *input) error {
-	if r, ok := b.known[in.id]; ok && !planted(bugCommandAgain) {
+	if r, ok := b.known[in.id]; ok && !b.l.planted(bugCommandAgain) {
 		a := CommandReply{r.Status, r.Body, r.Token}
 		if r.Digest != in.cmd.digest() {
 			a = CommandReply{Status: ReplyConflict, Body: rejection("id-reused", "the id %q was used for another command", in.id)}
@@ -235,8 +204,8 @@ func (b *batch) takeCommand(in *input) error {
 		b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection("malformed", "the command cannot be read: %v", err)})
 		return nil
 	}
-	if v.(Event).Key().String() != in.cmd.Key {
-		b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection("malformed", "the command's key is not %q", in.cmd.Key)})
+	if err := sameKey(v.(Event), in.cmd.Key); err != nil {
+		b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection("malformed", "%v", err)})
 		return nil
 	}
 	b.rows = append(b.rows, InputEntry{Kind: CommandInput, Stream: in.stream, Name: in.name, ID: in.id, Body: in.body, Origin: in.origin})
@@ -271,11 +240,15 @@ func (p *poisoned) Error() string { return p.reason }
 // decide runs one decision and adds what follows from it to the batch.
 func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 	l := b.l
-	if l.parked[stream] > 0 && in.parked == nil {
+	if l.parked[stream] > 0 && in.parked == nil && !b.l.planted(bugParkedOvertaken) {
 		return b.park(in, stream, "", "")
 	}
 	if reason, ok := l.o.poison[in.id+" "+t.decider.Name]; ok {
 		return b.park(in, stream, reason, "")
+	}
+	e, err := b.state(stream)
+	if err != nil {
+		return err
 	}
 	origin := in.origin
 	var done func(error)
@@ -287,10 +260,12 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 		}
 		origin.Traceparent, done = h.OnDecide(hop)
 	}
-	e := l.states.get(stream)
 	x, err := t.decider.decide(t.reaction, e.value, v, Input{ID: in.id, Key: stream.Key, At: b.at, Correlation: in.origin.Correlation})
 	if err == nil {
 		err = b.apply(in, t.decider, stream, e, forget(x), origin)
+	}
+	if err != nil || x.reject != nil {
+		l.states.drop(stream) // nothing of the decision is kept, also not what it wrote there
 	}
 	b.ended(done, err, x.reject)
 	if h := l.i.hooks.decide; h != nil && err != nil && done == nil {

@@ -1,0 +1,127 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// member is a pipeline's membership in its group: a client, or a session of
+// transactions.
+type member interface {
+	PollRecords(ctx context.Context, most int) kgo.Fetches
+	AllowRebalance()
+	CloseAllowingRebalance()
+	// pass produces what the polled records became and moves the offsets over
+	// them. Not done, they are polled again. After an error the membership is
+	// of no more use.
+	pass(ctx context.Context, polled kgo.Fetches, out []*kgo.Record) (done bool, err error)
+}
+
+// run is a member of the group again and again, with backoff: brokers and
+// sessions come and go, and nobody would start the pipeline again.
+func (r *pipe) run(ctx context.Context) error {
+	for failures := 0; ; failures++ {
+		began := r.cfg.Now()
+		err := r.membership(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if hopeless(err) {
+			return fmt.Errorf("pipeline %s: %w", r.p.Name, err)
+		}
+		if r.cfg.Now().Sub(began) > time.Minute {
+			failures = 0
+		}
+		r.log.Warn("pipeline joins its group again", "error", err)
+		sleep(ctx, backoff(failures, 100*time.Millisecond, 5*time.Second))
+	}
+}
+
+// hopeless tells what stays as it is until a person has done something: a newer
+// version of a type, and offsets that the log no longer has.
+func hopeless(err error) bool {
+	var newer *NewerVersionError
+	var loss *kgo.ErrDataLoss
+	return errors.As(err, &newer) || errors.As(err, &loss) || errors.Is(err, kerr.OffsetOutOfRange)
+}
+
+// membership works until something ends it. What was polled and not passed is
+// polled by the next.
+func (r *pipe) membership(ctx context.Context) error {
+	m, err := r.join()
+	if err != nil {
+		return err
+	}
+	defer m.CloseAllowingRebalance()
+	// What was begun when ctx ends has a while to end well.
+	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, kill) })()
+	for aborted := 0; ; {
+		f := m.PollRecords(ctx, r.cfg.MaxBatch)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		out, err := r.outputs(f)
+		if err != nil {
+			return err
+		}
+		done, err := m.pass(hard, f, out)
+		if err != nil {
+			return err
+		}
+		m.AllowRebalance()
+		if done {
+			aborted = 0
+			continue
+		}
+		r.log.Warn("transaction aborted, its input is read again")
+		sleep(ctx, backoff(aborted, 50*time.Millisecond, 5*time.Second))
+		aborted++
+	}
+}
+
+func (r *pipe) join() (member, error) {
+	if r.p.Transactional {
+		s, err := kgo.NewGroupTransactSession(r.opts...)
+		return transacting{s}, err
+	}
+	cl, err := kgo.NewClient(r.opts...)
+	return repeating{cl}, err
+}
+
+// repeating produces at least once.
+type repeating struct{ *kgo.Client }
+
+func (m repeating) pass(ctx context.Context, polled kgo.Fetches, out []*kgo.Record) (bool, error) {
+	if err := m.ProduceSync(ctx, out...).FirstErr(); err != nil {
+		return false, err
+	}
+	if err := m.CommitRecords(ctx, polled.Records()...); err != nil {
+		return false, fmt.Errorf("offsets: %w", err)
+	}
+	return true, nil
+}
+
+// transacting produces and moves the offsets in one transaction.
+type transacting struct{ *kgo.GroupTransactSession }
+
+func (m transacting) pass(ctx context.Context, _ kgo.Fetches, out []*kgo.Record) (bool, error) {
+	if err := m.Begin(); err != nil {
+		return false, err
+	}
+	produced := m.ProduceSync(ctx, out...).FirstErr()
+	committed, err := m.End(ctx, kgo.TransactionEndTry(produced == nil))
+	if err != nil {
+		return false, fmt.Errorf("transaction: %w", errors.Join(produced, err))
+	}
+	return committed, nil
+}
