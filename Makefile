@@ -1,3 +1,5 @@
+# The Kafka client's locks hold virtual time up without it.
+TAGS = -tags synctests
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help
@@ -6,15 +8,22 @@ help: ## Show this help
 
 .PHONY: build
 build: ## Build bin/weir
-	go build -o bin/weir .
+	go build $(TAGS) -o bin/weir .
 
 .PHONY: dev
 dev: build ## Run the whole business in one process, http://127.0.0.1:8080
 	bin/weir dev $(ARGS)
 
 .PHONY: test
-test: ## Run every test (about five minutes on two cores)
-	go test -tags synctests ./...
+test: ## Run every test, bad days with new seeds included (about five minutes on two cores)
+	go test -count=1 $(TAGS) ./...
+
+SEEDS ?= 2000
+.PHONY: simulate
+simulate: ## Live through SEEDS bad days of a small business, and a tenth as many of the whole one (also FROM=seed, COLLECT=1)
+	go test -c $(TAGS) -o bin/ ./streams/streamtest ./deploy/simulate
+	cd streams/streamtest && WEIR_SEEDS=$(SEEDS) WEIR_FROM=$(FROM) WEIR_COLLECT=$(COLLECT) ../../bin/streamtest.test -test.run TestBadDaysAtTheBank
+	cd deploy/simulate && WEIR_SEEDS=$$(($(SEEDS) / 10)) WEIR_FROM=$(FROM) WEIR_COLLECT=$(COLLECT) ../../bin/simulate.test -test.run TestBadDays
 
 .PHONY: check
 check: ## What to run before a commit: format, vet, lint, tests with -race
@@ -22,12 +31,18 @@ check: ## What to run before a commit: format, vet, lint, tests with -race
 	go vet ./...
 	go vet -tags weirbugs ./...
 	go run $(STATICCHECK) ./...
-	go test -race -short -tags synctests ./...
+	go test -race -short $(TAGS) ./...
 
 .PHONY: bench
 bench: ## Measure: decisions/s, latency, telemetry's cost, beside the machine's own limits
-	go test ./bench -run '^$$' -bench . -benchmem -count 5 -timeout 30m
+	@# Five rounds, so that what is compared runs side by side in each.
+	go test -c $(TAGS) -o bin/bench.test ./bench
+	cd bench && for round in 1 2 3 4 5; do \
+		../bin/bench.test -test.run '^$$' -test.bench 'Append|Lanes' -test.benchmem || exit 1; \
+		../bin/bench.test -test.run '^$$' -test.bench 'Place|Fsync' -test.benchtime 2000x || exit 1; \
+		../bin/bench.test -test.run '^$$' -test.bench 'Warm' -test.benchtime 5x || exit 1; \
+	done
 
 .PHONY: golden
 golden: ## Write again what the README shows of the code
-	go test ./deploy/cli -run TestGolden -update
+	go test $(TAGS) ./deploy/cli -run TestGolden -update

@@ -24,8 +24,8 @@ const (
 	placeHops = 7   // commits in a row from the request to order.confirmed
 )
 
-// up runs weir dev in this process until the bench ends.
-func up(b *testing.B, o dev.Options) (httpAddr, kafka string) {
+// up runs weir dev in this process until down is called, or the bench ends.
+func up(b *testing.B, o dev.Options) (httpAddr, kafka string, down func()) {
 	b.Helper()
 	dev.Tune()
 	o.HTTP, o.Kafka = "127.0.0.1:0", "127.0.0.1:0"
@@ -34,18 +34,19 @@ func up(b *testing.B, o dev.Options) (httpAddr, kafka string) {
 	o.Ready = func(h, k string) { ready <- addrs{h, k} }
 	ctx, stop := context.WithCancel(context.Background())
 	go func() { ended <- dev.Run(ctx, o) }()
-	b.Cleanup(func() {
+	down = sync.OnceFunc(func() {
 		stop()
 		if err := <-ended; err != nil {
 			b.Error(err)
 		}
 	})
+	b.Cleanup(down)
 	select {
 	case a := <-ready:
-		return a.http, a.kafka
+		return a.http, a.kafka, down
 	case err := <-ended:
 		b.Fatal(err)
-		return "", ""
+		return "", "", nil
 	}
 }
 
@@ -87,7 +88,7 @@ func confirmations(ctx context.Context, b *testing.B, kafka string, at func(orde
 // to be sent until its confirmation reaches a consumer: over HTTP, through all
 // services, on disk at every hop. Open loop: a late answer delays nobody else.
 func BenchmarkPlaceToConfirmed(b *testing.B) {
-	addr, kafka := up(b, dev.Options{Data: b.TempDir()})
+	addr, kafka, _ := up(b, dev.Options{Data: b.TempDir()})
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	var mu sync.Mutex
@@ -149,6 +150,47 @@ func place(b *testing.B, client *http.Client, addr, id string, n int) {
 	defer res.Body.Close()
 	if answer, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusCreated {
 		b.Errorf("order %s: %d %s %v", id, res.StatusCode, answer, err)
+	}
+}
+
+// BenchmarkWarmStart is the time from the start of weir dev on the data of an
+// earlier run until the first new order is confirmed.
+func BenchmarkWarmStart(b *testing.B) {
+	data := b.TempDir()
+	var took []time.Duration
+	for n := range b.N + 1 {
+		began := time.Now()
+		addr, kafka, down := up(b, dev.Options{Data: data})
+		at := confirmOne(b, addr, kafka, n)
+		if n > 0 { // the first starts cold, and leaves what the others find
+			took = append(took, at.Sub(began))
+		}
+		down()
+	}
+	report(b, took)
+}
+
+// confirmOne places orders until one is confirmed, and returns when that was:
+// the consumer may begin after the confirmation of the first.
+func confirmOne(b *testing.B, addr, kafka string, run int) time.Time {
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	came := make(chan time.Time, 1)
+	go confirmations(ctx, b, kafka, func(_ string, t time.Time) {
+		select {
+		case came <- t:
+		default:
+		}
+	})
+	for n := run * 1000; ; n++ {
+		place(b, http.DefaultClient, addr, fmt.Sprintf("warm-%d", n), n)
+		select {
+		case t := <-came:
+			return t
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			b.Fatal("no order was confirmed within a minute")
+		}
 	}
 }
 

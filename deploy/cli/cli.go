@@ -37,7 +37,7 @@ Begin with "weir dev": everything in this process, nothing to install.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w. See %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dlqCommand(), sagaCommand(), loadCommand(), versionCommand())
+	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dlqCommand(), sagaCommand(), loadCommand(), simulateCommand(), versionCommand())
 	checkUsage(root)
 	err := root.ExecuteContext(ctx)
 	var usage usageError

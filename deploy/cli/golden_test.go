@@ -23,13 +23,9 @@ func TestGoldenReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := os.ReadFile(filepath.Join("..", "..", "streams", "streamtest", "wishlist_test.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, code, _ := strings.Cut(string(service), ")\n\n") // after the imports
 	want := replaceBlock(t, string(b), "topology", "```mermaid\n"+top.Mermaid()+"```")
-	want = replaceBlock(t, want, "service", "```go\n"+code+"```")
+	want = replaceBlock(t, want, "service", "```go\n"+codeOf(t, "wishlist_test.go")+"```")
+	want = replaceBlock(t, want, "simulation", "```go\n"+codeOf(t, "wishdays_test.go")+"```")
 	if want == string(b) {
 		return
 	}
@@ -39,6 +35,17 @@ func TestGoldenReadme(t *testing.T) {
 	if err := os.WriteFile(readme, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// codeOf is an example of streamtest without its imports.
+func codeOf(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", "streams", "streamtest", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _ := strings.Cut(string(b), ")\n\n")
+	return code
 }
 
 // replaceBlock puts text between the markers of a name.

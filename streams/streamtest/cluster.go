@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -34,15 +35,18 @@ type Cluster struct {
 
 	t     testing.TB
 	net   kfake.VirtualNetwork
-	nodes []*Node
+	mu    sync.Mutex
+	nodes []*Node         // that were not killed or stopped
+	away  map[string]bool // brokers that instances cannot reach, by port
 }
 
-// NewCluster starts a broker. The test's end stops all that was started.
-func NewCluster(t testing.TB, topology *streams.Topology, partitions int32) *Cluster {
+// NewCluster starts a broker, or several if an option says so. The test's end
+// stops all that was started.
+func NewCluster(t testing.TB, topology *streams.Topology, partitions int32, broker ...kfake.Opt) *Cluster {
 	t.Helper()
-	c := &Cluster{Topology: topology, Partitions: partitions, Commands: streams.NewCommands(), Log: slog.New(slog.DiscardHandler), Dir: t.TempDir(), t: t}
+	c := &Cluster{Topology: topology, Partitions: partitions, Commands: streams.NewCommands(), Log: slog.New(slog.DiscardHandler), Dir: t.TempDir(), t: t, away: map[string]bool{}}
 	var err error
-	if c.Broker, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(c.net.Listen)); err != nil {
+	if c.Broker, err = kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.ListenFn(c.net.Listen)}, broker...)...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
@@ -51,10 +55,16 @@ func NewCluster(t testing.TB, topology *streams.Topology, partitions int32) *Clu
 
 // Close stops every instance, then the broker. It may be called twice.
 func (c *Cluster) Close() {
-	for _, n := range c.nodes {
+	for _, n := range c.running() {
 		n.Stop()
 	}
 	c.Broker.Close()
+}
+
+func (c *Cluster) running() []*Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.nodes)
 }
 
 // Client returns options for a client of the cluster's broker.
@@ -99,7 +109,7 @@ func (c *Cluster) Send(ctx context.Context, cmd streams.Command) (streams.Comman
 
 // Lanes tells how the lanes of all instances are.
 func (c *Cluster) Lanes() (out []streams.LaneStatus) {
-	for _, n := range c.nodes {
+	for _, n := range c.running() {
 		out = append(out, n.Lanes()...)
 	}
 	return out
@@ -110,6 +120,7 @@ type Node struct {
 	*streams.Instance
 	Service string
 
+	c    *Cluster
 	gate *gate
 	stop context.CancelFunc
 	done chan struct{}
@@ -132,10 +143,10 @@ func (c *Cluster) StartOn(service string, store streams.Store, change ...func(*s
 
 func (c *Cluster) start(service string, store streams.Store, closeStore func() error, change []func(*streams.Config)) *Node {
 	c.t.Helper()
-	n := &Node{Service: service, gate: newGate(), done: make(chan struct{})}
+	n := &Node{Service: service, c: c, gate: newGate(), done: make(chan struct{})}
 	cfg := streams.Config{Topology: c.Topology, Partitions: c.Partitions, Commands: c.Commands, Transports: c.Transports, Log: c.Log,
 		Hooks:  append(append([]streams.Hook{}, c.Hooks...), n.gate),
-		Client: []kgo.Opt{kgo.SeedBrokers(c.Broker.ListenAddrs()...), kgo.Dialer(n.gate.dialer(c.net.DialContext))}}
+		Client: []kgo.Opt{kgo.SeedBrokers(c.Broker.ListenAddrs()...), kgo.Dialer(n.gate.dialer(c.dialBroker))}}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -149,8 +160,17 @@ func (c *Cluster) start(service string, store streams.Store, closeStore func() e
 		defer close(n.done)
 		n.err = errors.Join(n.Run(ctx), closeStore())
 	}()
+	c.mu.Lock()
 	c.nodes = append(c.nodes, n)
+	c.mu.Unlock()
 	return n
+}
+
+// gone takes the instance off the cluster's list.
+func (n *Node) gone() {
+	n.c.mu.Lock()
+	n.c.nodes = slices.DeleteFunc(n.c.nodes, func(o *Node) bool { return o == n })
+	n.c.mu.Unlock()
 }
 
 // Done is closed when the instance has ended.
@@ -158,6 +178,7 @@ func (n *Node) Done() <-chan struct{} { return n.done }
 
 // Stop drains the instance and waits for its end.
 func (n *Node) Stop() error {
+	n.gone()
 	n.gate.thaw()
 	n.stop()
 	<-n.done
@@ -167,6 +188,7 @@ func (n *Node) Stop() error {
 // Kill ends the instance as SIGKILL would: its connections break, and nothing
 // more reaches its store.
 func (n *Node) Kill() {
+	n.gone()
 	n.gate.kill()
 	n.stop()
 	<-n.done
@@ -179,146 +201,3 @@ func (n *Node) Freeze() { n.gate.freeze() }
 
 // Thaw ends a freeze.
 func (n *Node) Thaw() { n.gate.thaw() }
-
-var errKilled = errors.New("this instance was killed")
-
-// gate stands between an instance and the world.
-type gate struct {
-	mu    sync.Mutex
-	open  chan struct{} // closed while the gate is open
-	dead  bool
-	conns map[net.Conn]bool
-}
-
-func newGate() *gate {
-	g := &gate{open: make(chan struct{}), conns: map[net.Conn]bool{}}
-	close(g.open)
-	return g
-}
-
-func (g *gate) freeze() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	select {
-	case <-g.open:
-		g.open = make(chan struct{})
-	default:
-	}
-}
-
-func (g *gate) thaw() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	select {
-	case <-g.open:
-	default:
-		close(g.open)
-	}
-}
-
-func (g *gate) kill() {
-	g.mu.Lock()
-	g.dead = true
-	conns := g.conns
-	g.conns = map[net.Conn]bool{}
-	g.mu.Unlock()
-	g.thaw()
-	for c := range conns {
-		_ = c.Close() // the peer sees the connection break, which is the point
-	}
-}
-
-// pass waits while the gate is frozen, and fails once the instance is dead.
-func (g *gate) pass() error {
-	g.mu.Lock()
-	open := g.open
-	g.mu.Unlock()
-	<-open
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.dead {
-		return errKilled
-	}
-	return nil
-}
-
-// OnPoint makes the gate a hook at the points of the loop.
-func (g *gate) OnPoint(streams.Point, streams.Lane) error { return g.pass() }
-
-type dialFunc = func(context.Context, string, string) (net.Conn, error)
-
-func (g *gate) dialer(dial dialFunc) dialFunc {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if err := g.pass(); err != nil {
-			// franz-go asks for a producer's id again at once after an error that
-			// it does not know: virtual time would stand still.
-			select {
-			case <-ctx.Done():
-			case <-time.After(100 * time.Millisecond):
-			}
-			return nil, err
-		}
-		c, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		g.mu.Lock()
-		g.conns[c] = true
-		g.mu.Unlock()
-		return &gatedConn{c, g}, nil
-	}
-}
-
-type gatedConn struct {
-	net.Conn
-	g *gate
-}
-
-func (c *gatedConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if e := c.g.pass(); e != nil {
-		return 0, e
-	}
-	return n, err
-}
-
-func (c *gatedConn) Write(b []byte) (int, error) {
-	if err := c.g.pass(); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(b)
-}
-
-func (c *gatedConn) Close() error {
-	c.g.mu.Lock()
-	delete(c.g.conns, c.Conn)
-	c.g.mu.Unlock()
-	return c.Conn.Close()
-}
-
-// gatedStore lets an instance's commits through the gate.
-type gatedStore struct {
-	streams.Store
-	g *gate
-}
-
-func (s *gatedStore) Claim(ctx context.Context, lane int32) (*streams.Cursor, error) {
-	if err := s.g.pass(); err != nil {
-		return nil, err
-	}
-	return s.Store.Claim(ctx, lane)
-}
-
-func (s *gatedStore) Cursor(ctx context.Context, lane int32) (*streams.Cursor, error) {
-	if err := s.g.pass(); err != nil {
-		return nil, err
-	}
-	return s.Store.Cursor(ctx, lane)
-}
-
-func (s *gatedStore) Commit(ctx context.Context, lane int32, tx *streams.Tx) error {
-	if err := s.g.pass(); err != nil {
-		return err
-	}
-	return s.Store.Commit(ctx, lane, tx)
-}

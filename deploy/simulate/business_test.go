@@ -1,0 +1,20 @@
+package simulate_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/weirstream/weir/deploy/simulate"
+	"github.com/weirstream/weir/streams/streamtest"
+)
+
+// TestBadDays lives through new bad days of the whole business at every run of
+// the tests.
+func TestBadDays(t *testing.T) {
+	s, err := simulate.Business()
+	if err != nil {
+		t.Fatal(err)
+	}
+	streamtest.Simulate(t, s, streamtest.Campaign{For: 40 * time.Second, Kept: "testdata", Progress: os.Stderr})
+}

@@ -1,0 +1,110 @@
+package streamtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/sqlite"
+)
+
+// restoreOld stops a service, lets it work on from a copy of its store, and
+// then starts it on the copy as if that were the truth. The lanes have handed out
+// sequences since: they have to notice, and halt. Then the true store is put back.
+func (w *World) restoreOld(service string) {
+	w.stopAll(service)
+	old := w.swapStore(service, "")
+	w.startOne(service)
+	time.Sleep(20 * time.Second)
+	w.stopAll(service)
+	newest := w.swapStore(service, old)
+	if w.allBehind(service, newest) {
+		n := w.startOne(service)
+		time.Sleep(15 * time.Second)
+		for _, l := range n.Lanes() {
+			if l.State == streams.LaneRunning {
+				w.Violate("%s/%d works on an old copy of its store and has not noticed", service, l.Lane)
+			}
+		}
+		w.stopAll(service)
+	} else {
+		w.Note("nothing much has happened since: that old copy would do no harm everywhere")
+	}
+	w.swapStore(service, newest)
+	w.mu.Lock()
+	delete(w.reserved, service)
+	w.mu.Unlock()
+	w.startOne(service)
+}
+
+// stopAll drains a service's instances and lets nobody start one.
+func (w *World) stopAll(service string) {
+	w.mu.Lock()
+	w.reserved[service] = true
+	w.mu.Unlock()
+	for _, n := range w.living(service) {
+		w.leave(n)
+	}
+}
+
+// swapStore keeps a copy of a stopped service's store and returns its path; if
+// other is given, that copy becomes the store.
+func (w *World) swapStore(service, other string) string {
+	w.mu.Lock()
+	look := w.looks[service]
+	delete(w.looks, service)
+	w.copies++
+	number := w.copies
+	w.mu.Unlock()
+	if err := look.Close(); err != nil { // the last to close: the file is whole
+		w.Violate("the store of %s did not close: %v", service, err)
+	}
+	path := filepath.Join(w.Dir, service+".db")
+	kept := fmt.Sprintf("%s.copy-%d", path, number)
+	w.copyFile(path, kept)
+	if other != "" {
+		w.copyFile(other, path)
+	}
+	w.mu.Lock()
+	w.looks[service] = w.OpenStore(service)
+	w.mu.Unlock()
+	return kept
+}
+
+func (w *World) copyFile(from, to string) {
+	b, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, b, 0o600)
+	}
+	if err != nil {
+		w.Violate("a store could not be copied: %v", err)
+	}
+}
+
+// allBehind tells whether each lane of the store, as it is now, has handed out
+// fewer sequences than in a newer copy. One that has not may go on from either,
+// and so must not from both.
+func (w *World) allBehind(service, newest string) bool {
+	s, err := sqlite.Open(newest, sqlite.WithoutSync())
+	if err != nil {
+		w.Violate("a copy of the store of %s did not open: %v", service, err)
+		return false
+	}
+	defer s.Close()
+	for lane := range w.Partitions {
+		now, err := w.look(service).Cursor(context.Background(), lane)
+		later, err2 := s.Cursor(context.Background(), lane)
+		if err := errors.Join(err, err2); err != nil {
+			w.Violate("cursor of %s/%d: %v", service, lane, err)
+			return false
+		}
+		if later.LastSeq <= now.LastSeq {
+			return false
+		}
+	}
+	return true
+}
