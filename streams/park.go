@@ -118,6 +118,14 @@ func (l *lane) unparkOne(stream StreamID) {
 	}
 }
 
+// drop takes a parked input away undecided, and leaves word of it in the row of
+// inputs.
+func (b *batch) drop(p *ParkedInput) {
+	b.tx.Unparked = append(b.tx.Unparked, p.Seq)
+	b.rows = append(b.rows, InputEntry{Kind: p.Kind, Stream: p.Stream, Name: droppedName + p.Name, ID: p.ID, Body: []byte("null")})
+	b.l.unparkOne(p.Stream)
+}
+
 func (l *lane) loadParked(ctx context.Context) error {
 	const page = 1000
 	for after := int64(0); ; {
@@ -154,9 +162,7 @@ func (b *batch) addParked(ctx context.Context, u *unpark) error {
 	}
 	if u.drop {
 		l.i.log.Warn("parked input dropped", "decider", u.stream.Decider, "key", u.stream.Key, "input", rows[0].Name, "id", rows[0].ID)
-		b.tx.Unparked = append(b.tx.Unparked, rows[0].Seq)
-		b.rows = append(b.rows, InputEntry{Kind: rows[0].Kind, Stream: u.stream, Name: droppedName + rows[0].Name, ID: rows[0].ID, Body: []byte("null")})
-		l.unparkOne(u.stream)
+		b.drop(&rows[0])
 		b.inputs = b.inputs[1:]
 	}
 	// A retry is a person's word that the cause is gone, poison included.

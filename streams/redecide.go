@@ -188,14 +188,19 @@ func (d *Redecided) contradiction(reason string) error {
 }
 
 // head is the row that a key is parked behind, if it is this input's. A retry
-// and a drop begin with it; a fresh input never has its id.
+// begins with it; a fresh input never has its id. Dropped may be a later one: a
+// timer that was cancelled while it waited.
 func (h *history) head(e *InputEntry, name string) *ParkedInput {
 	rows := h.parked[e.Stream]
-	if e.Topic != "" || len(rows) == 0 || rows[0].Kind != e.Kind || rows[0].Name != name || rows[0].ID != e.ID {
-		return nil
+	if name == e.Name && len(rows) > 1 {
+		rows = rows[:1]
 	}
-	row := rows[0]
-	return &row
+	for _, row := range rows {
+		if e.Topic == "" && row.Kind == e.Kind && row.Name == name && row.ID == e.ID {
+			return &row
+		}
+	}
+	return nil
 }
 
 // input makes of the entry what the lane took.
@@ -294,9 +299,10 @@ func (h *history) keep(d *Redecided) {
 	for _, s := range d.Tx.Snapshots {
 		h.snapshots[s.Stream] = s
 	}
-	if len(d.Tx.Unparked) > 0 { // it was the head
+	if len(d.Tx.Unparked) > 0 {
 		id := d.Parked.Stream
-		if h.parked[id] = h.parked[id][1:]; len(h.parked[id]) == 0 {
+		h.parked[id] = slices.DeleteFunc(h.parked[id], func(p ParkedInput) bool { return p.Seq == d.Parked.Seq })
+		if len(h.parked[id]) == 0 {
 			delete(h.parked, id)
 		}
 	}

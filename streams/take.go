@@ -93,6 +93,9 @@ func (b *batch) take(in *input) error {
 	case in.repeats:
 		b.info.Repeats++
 		return nil
+	case in.parked != nil && in.kind == TimerInput && b.touched(in):
+		b.drop(in.parked) // cancelled or set again by what waited before it
+		return nil
 	case in.parked != nil && b.again:
 		return nil // the one before it failed again
 	case in.cmd != nil:
@@ -100,11 +103,10 @@ func (b *batch) take(in *input) error {
 	case in.rec != nil:
 		return b.takeEvent(in)
 	case in.kind == TimerInput && in.parked == nil:
-		k := TimerKey{in.stream, in.name}
-		if _, touched := b.timers[k]; touched {
+		if b.touched(in) {
 			return nil // cancelled or set again by an earlier decision of this batch
 		}
-		b.setTimer(k, nil)
+		b.setTimer(TimerKey{in.stream, in.name}, nil)
 	case in.kind == OutcomeInput && in.parked == nil:
 		b.tx.Done = append(b.tx.Done, in.effect)
 	}
@@ -133,6 +135,12 @@ func (b *batch) take(in *input) error {
 		return b.park(in, in.stream, fmt.Sprintf("the %s %s cannot be read: %v", in.kind, in.name, err), "")
 	}
 	return b.decide(in, t, in.stream, v)
+}
+
+// touched tells whether a decision of this batch cancelled or set a timer.
+func (b *batch) touched(timer *input) bool {
+	_, ok := b.timers[TimerKey{timer.stream, timer.name}]
+	return ok
 }
 
 func (b *batch) takeEvent(in *input) error {

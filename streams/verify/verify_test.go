@@ -133,3 +133,35 @@ func (o *office) unpark(key string, drop, all bool) {
 		o.t.Errorf("%s: %d left, %v", key, left, err)
 	}
 }
+
+// A timer that waits behind a failed input does not act if what waits before it
+// cancels it, also when another failure lies between the two.
+func TestParkedTimerIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := open(t)
+		o.tell("k", "set", "20s")
+		o.tell("k", "fail")
+		o.tell("k", "cancel")
+		o.tell("again", "set", "20s")
+		o.tell("again", "fail")
+		o.tell("again", "cancel")
+		o.tell("again", "panic")
+		time.Sleep(40 * time.Second) // both bells fell due, and wait
+		mended.Store(true)
+		o.unpark("k", false, true)
+		o.unpark("again", false, false)
+		o.unpark("again", true, true)
+		time.Sleep(10 * time.Second)
+		in := o.input()
+		in.Event = func(_ string, e streams.Event) {
+			if n, ok := e.(noted); ok && strings.HasPrefix(n.What, "heard") {
+				t.Errorf("a cancelled timer acted: %+v", n)
+			}
+		}
+		o.stop()
+		if r := o.verify(in); !r.OK() {
+			t.Errorf("%s", r)
+		}
+		o.shut()
+	})
+}
