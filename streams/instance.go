@@ -100,13 +100,10 @@ const drainTime = 8 * time.Second
 // Run joins the service's group and works on the lanes that it is given, until
 // ctx ends; then it drains and leaves. It returns an error if it cannot start.
 func (i *Instance) Run(ctx context.Context) error {
-	var err error
-	if i.info, err = i.store.Info(ctx, i.cfg.Partitions); err != nil {
-		return fmt.Errorf("service %s: event store: %w", i.plan.service, err)
-	}
-	if err = prepareTopics(ctx, &i.cfg, i.plan, i.info); err != nil && ctx.Err() != nil {
-		return nil // stopped before it had begun
-	} else if err != nil {
+	if err := i.prepare(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before it had begun
+		}
 		return fmt.Errorf("service %s: %w", i.plan.service, err)
 	}
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
@@ -148,6 +145,13 @@ func (i *Instance) Run(ctx context.Context) error {
 	group.CloseAllowingRebalance() // leaves the group, so that others take over at once
 	i.release(i.owned(), true)     // what was assigned meanwhile
 	return nil
+}
+
+func (i *Instance) prepare(ctx context.Context) (err error) {
+	if i.info, err = i.store.Info(ctx, i.cfg.Partitions); err != nil {
+		return fmt.Errorf("event store: %w", err)
+	}
+	return prepareTopics(ctx, &i.cfg, i.plan, i.info)
 }
 
 func parts(m map[string][]int32) (out []int32) {

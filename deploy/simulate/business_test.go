@@ -16,5 +16,9 @@ func TestBadDays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	streamtest.Simulate(t, s, streamtest.Campaign{For: 40 * time.Second, Kept: "testdata", Progress: os.Stderr})
+	long := 40 * time.Second
+	if testing.Short() {
+		long = 10 * time.Second
+	}
+	streamtest.Simulate(t, s, streamtest.Campaign{For: long, Kept: "testdata", Progress: os.Stderr})
 }

@@ -19,7 +19,7 @@ type Campaign struct {
 	Seeds    int           // how many; 0: as many as For allows, or 20
 	For      time.Duration // when to begin no more; 0: never
 	From     uint64        // the first seed; 0: one that the clock gives, so that every test run has new ones
-	Kept     string        // a directory with schedules (*.json) that failed once: they are run first
+	Kept     string        // a directory with schedules (*.json) that failed once and are run first
 	Workers  int           // runs at a time; default GOMAXPROCS
 	Collect  bool          // go on after a failure, and count
 	Progress io.Writer     // told twice a minute how far it is, and the end; nil: nobody

@@ -10,5 +10,9 @@ import (
 
 // TestBadDaysAtTheBank lives through new bad days at every run of the tests.
 func TestBadDaysAtTheBank(t *testing.T) {
-	streamtest.Simulate(t, bankDay(t), streamtest.Campaign{For: 40 * time.Second, Kept: "testdata/bank", Progress: os.Stderr})
+	long := 40 * time.Second
+	if testing.Short() {
+		long = 10 * time.Second
+	}
+	streamtest.Simulate(t, bankDay(t), streamtest.Campaign{For: long, Kept: "testdata/bank", Progress: os.Stderr})
 }
