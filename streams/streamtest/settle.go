@@ -81,6 +81,7 @@ func sleepFor(ctx context.Context, d time.Duration) bool {
 // settle waits until nothing moves any more; for as long as the simulation's
 // patience after the last trouble, or after the last timer that fell due.
 func (w *World) settle(parkedToo bool) {
+	time.Sleep(3 * time.Second) // a zombie that just thawed has something to say yet
 	end := time.Now().Add(w.sim.Patience)
 	for {
 		why, due := w.unsettled(parkedToo)
