@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // InputEntry is one input of a batch's row: where the record lies, or, for
@@ -19,6 +20,13 @@ type InputEntry struct {
 	Body    []byte
 	Origin  Origin
 }
+
+// droppedName begins the name of an entry that tells of a dropped input.
+const droppedName = "dropped:"
+
+// Dropped tells whether the entry says that a parked input was given up, and
+// what that was called.
+func (e *InputEntry) Dropped() (name string, ok bool) { return strings.CutPrefix(e.Name, droppedName) }
 
 var kindCodes = []InputKind{EventInput, CommandInput, TimerInput, OutcomeInput}
 

@@ -83,10 +83,12 @@ func (l *lane) mirrored(ctx context.Context) (int64, error) {
 		err := kerr.ErrorForCode(g.ErrorCode)
 		if errors.Is(err, kerr.GroupIDNotFound) { // it died before its first mirroring
 			return 0, nil
+		} else if err != nil {
+			return 0, err
 		}
 		for _, t := range g.Topics {
 			for _, p := range t.Partitions {
-				if err := errors.Join(err, kerr.ErrorForCode(p.ErrorCode)); err != nil {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
 					return 0, err
 				}
 				if p.Metadata != nil && *p.Metadata == l.cur.Incarnation {
@@ -94,9 +96,6 @@ func (l *lane) mirrored(ctx context.Context) (int64, error) {
 				}
 				return 0, nil
 			}
-		}
-		if err != nil {
-			return 0, err
 		}
 	}
 	return 0, errorOr(kerr.ErrorForCode(r.ErrorCode), errors.New("the broker's answer lacks the lane"))

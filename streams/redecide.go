@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -69,9 +68,6 @@ func (e *InputEntry) String() string {
 	}
 	return fmt.Sprintf("%s %s (%s) of %s %q", e.Kind, e.Name, e.ID, e.Stream.Decider, e.Stream.Key)
 }
-
-// droppedName begins the name of a row's entry that tells of a dropped input.
-const droppedName = "dropped:"
 
 // Redecide decides a lane's stored inputs again, from the first and from empty
 // states, with the runtime's own code, and hands what follows to each, in the
@@ -159,8 +155,8 @@ func (h *history) Externals(context.Context, int32, []ExternalID) ([]ExternalID,
 
 // take decides about one stored input.
 func (h *history) take(ctx context.Context, d *Redecided) error {
-	name, dropped := strings.CutPrefix(d.Input.Name, droppedName)
-	d.Parked = h.head(&d.Input, name)
+	name, dropped := d.Input.Dropped()
+	d.Parked = h.head(&d.Input, name, dropped)
 	if d.Parked == nil && (dropped || d.Input.Topic == "" && d.Input.Kind == EventInput) {
 		return d.contradiction("its key is not parked behind it")
 	}
@@ -190,9 +186,9 @@ func (d *Redecided) contradiction(reason string) error {
 // head is the row that a key is parked behind, if it is this input's. A retry
 // begins with it; a fresh input never has its id. Dropped may be a later one: a
 // timer that was cancelled while it waited.
-func (h *history) head(e *InputEntry, name string) *ParkedInput {
+func (h *history) head(e *InputEntry, name string, dropped bool) *ParkedInput {
 	rows := h.parked[e.Stream]
-	if name == e.Name && len(rows) > 1 {
+	if !dropped && len(rows) > 1 {
 		rows = rows[:1]
 	}
 	for _, row := range rows {

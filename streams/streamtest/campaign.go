@@ -187,7 +187,7 @@ func (c *campaign) explain(t *testing.T, o *Outcome) string {
 	if c.Collect {
 		return o.Explain()
 	}
-	fails, _ := c.s.Rerun(t, o.Schedule, again)
+	fails := c.s.Rerun(t, o.Schedule, again)
 	sch := c.s.Shrink(t, o.Schedule, fails+1, again+1, func(s string) { t.Log(s) })
 	less, err := json.Marshal(sch)
 	if err != nil {

@@ -81,10 +81,12 @@ func (c *Cluster) Dial(ctx context.Context, network, address string) (net.Conn, 
 	return c.net.DialContext(ctx, network, address)
 }
 
+func (c *Cluster) storePath(service string) string { return filepath.Join(c.Dir, service+".db") }
+
 // OpenStore opens a service's store once more, for a look into it.
 func (c *Cluster) OpenStore(service string) streams.Store {
 	c.t.Helper()
-	s, err := sqlite.Open(filepath.Join(c.Dir, service+".db"), sqlite.WithoutSync())
+	s, err := sqlite.Open(c.storePath(service), sqlite.WithoutSync())
 	if err != nil {
 		c.t.Fatal(err)
 	}

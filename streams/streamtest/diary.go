@@ -32,19 +32,8 @@ func (d *Diary) note(text string) {
 	d.lines = append(d.lines, entry{time.Now(), text})
 }
 
-// Enabled, Handle, WithAttrs and WithGroup make the diary a log handler.
-func (d *Diary) Enabled(context.Context, slog.Level) bool { return true }
-
-// Handle writes a record down.
-func (d *Diary) Handle(ctx context.Context, r slog.Record) error { return (&page{d: d}).Handle(ctx, r) }
-
-// WithAttrs returns a handler whose lines begin with the attributes.
-func (d *Diary) WithAttrs(attrs []slog.Attr) slog.Handler { return (&page{d: d}).WithAttrs(attrs) }
-
-// WithGroup keeps no groups: the lines are for reading.
-func (d *Diary) WithGroup(string) slog.Handler { return &page{d: d} }
-
-// page is a diary whose lines have attributes in common.
+// page is a log handler that writes into a diary, each line with the attributes
+// that its logger has. It keeps no groups: the lines are for reading.
 type page struct {
 	d     *Diary
 	attrs string

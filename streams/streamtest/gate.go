@@ -143,12 +143,12 @@ func (g *gate) dialer(dial dialFunc) dialFunc {
 			err = errCutOff
 		}
 		if err != nil {
-			g.pause(ctx)
+			pause(ctx)
 			return nil, err
 		}
 		c, err := dial(ctx, network, addr)
 		if err != nil {
-			g.pause(ctx)
+			pause(ctx)
 			return nil, err
 		}
 		g.mu.Lock()
@@ -161,12 +161,7 @@ func (g *gate) dialer(dial dialFunc) dialFunc {
 // pause takes the time that a failed dial takes. franz-go asks for a producer's
 // id again at once after an error that it does not know: virtual time would
 // stand still.
-func (g *gate) pause(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(100 * time.Millisecond):
-	}
-}
+func pause(ctx context.Context) { sleepFor(ctx, 100*time.Millisecond) }
 
 func (g *gate) isCutOff() bool {
 	g.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/weirstream/weir/streams"
@@ -61,7 +60,7 @@ func (w *World) swapStore(service, other string) string {
 	if err := look.Close(); err != nil { // the last to close: the file is whole
 		w.Violate("the store of %s did not close: %v", service, err)
 	}
-	path := filepath.Join(w.Dir, service+".db")
+	path := w.storePath(service)
 	kept := fmt.Sprintf("%s.copy-%d", path, number)
 	w.copyFile(path, kept)
 	if other != "" {

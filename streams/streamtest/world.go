@@ -52,7 +52,7 @@ func newWorld(t *testing.T, s *Simulation, sch Schedule, d *Diary) *World {
 		alive: map[string][]*Node{}, reserved: map[string]bool{}, seen: map[string]time.Time{}}
 	w.Cluster = NewCluster(t, s.Topology, s.Partitions, kfake.NumBrokers(brokers), kfake.Ports(9092, 9093))
 	w.StampRecords()
-	w.Log = slog.New(d)
+	w.Log = slog.New(&page{d: d})
 	d.began = w.began
 	var err error
 	if w.client, err = kgo.NewClient(append(w.Client(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.UnknownTopicRetries(-1))...); err != nil {

@@ -100,7 +100,7 @@ func (r *redecider) load(ctx context.Context) error {
 			return nil // told by Redecide
 		}
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name, "dropped:") {
+			if _, dropped := e.Dropped(); dropped {
 				r.gone[attempted{e.Stream.Decider, e.ID}] = true
 			}
 		}
