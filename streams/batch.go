@@ -22,7 +22,7 @@ type input struct {
 	stream  StreamID        // of all but fresh events
 	key     string          // of a fresh event
 	rec     *kgo.Record     // of a fresh event
-	cmd     *pendingCommand // who waits for the answer
+	cmd     *CommandRequest // who waits for the answer
 	effect  int64           // sequence of the effect whose outcome it is
 	parked  *ParkedInput    // the row that is decided again
 	source  string          // of an event from outside, "" for a lane's
@@ -51,7 +51,7 @@ type batch struct {
 }
 
 type answer struct {
-	cmd *pendingCommand
+	cmd *CommandRequest
 	CommandReply
 }
 
@@ -59,7 +59,7 @@ func (l *lane) newBatch() *batch {
 	return &batch{l: l, timers: map[TimerKey]*Timer{}, known: map[string]Reply{}}
 }
 
-func (b *batch) addCommand(c *pendingCommand) {
+func (b *batch) addCommand(c *CommandRequest) {
 	in := input{kind: CommandInput, id: c.ID, name: c.Name, body: c.Body, key: c.Key, cmd: c, at: b.l.i.cfg.Now(),
 		origin: Origin{Correlation: c.Correlation, Traceparent: c.Traceparent}}
 	if in.origin.Correlation == "" {
@@ -317,7 +317,7 @@ func (b *batch) end(err error) {
 
 func (b *batch) answer() {
 	for _, a := range b.replies {
-		a.cmd.reply <- a.CommandReply
+		a.cmd.Reply(a.CommandReply)
 	}
 	b.replies = nil
 }

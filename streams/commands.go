@@ -58,11 +58,35 @@ var ErrBusy = errors.New("the lane has no room for another command: try again la
 // ErrNoLane says that nobody owns the lane of a command now.
 var ErrNoLane = errors.New("no instance owns the command's lane now: try again later")
 
-// Commands carries commands to lanes within a process. A queue belongs to a
-// claimed lane: it appears with the claim and goes with it.
-type Commands struct {
+// Commands carries commands to the lanes that own their keys, and their replies
+// back. streams/commandtest holds the suite that every implementation passes.
+type Commands interface {
+	// Send hands a command to a service's lane and waits for the reply. An error
+	// means that nothing is known: send the same id again to learn more.
+	Send(ctx context.Context, service string, lane int32, cmd Command) (CommandReply, error)
+	// Serve takes a lane's commands for the owner who has claimed it with this
+	// epoch, until the queue is closed. It returns at once; trouble with a
+	// broker is the implementation's to wait out.
+	Serve(service string, lane int32, epoch int64) *CommandQueue
+}
+
+// CommandQueue is a claimed lane's end of the port: it appears with the claim
+// and goes with it.
+type CommandQueue struct {
+	In    <-chan *CommandRequest
+	Close func() // no more replies will come; those given are still delivered
+}
+
+// CommandRequest is a command that waits for its lane.
+type CommandRequest struct {
+	Command
+	Reply func(CommandReply) // at most once; never blocks
+}
+
+// inProcess carries commands within a process.
+type inProcess struct {
 	mu     sync.Mutex
-	queues map[queueName]*commandQueue
+	queues map[queueName]*localQueue
 }
 
 type queueName struct {
@@ -70,62 +94,54 @@ type queueName struct {
 	lane    int32
 }
 
-type commandQueue struct {
-	in     chan *pendingCommand
+type localQueue struct {
+	in     chan *CommandRequest
 	closed chan struct{} // no more replies will come
 }
 
-type pendingCommand struct {
-	Command
-	ctx   context.Context
-	reply chan CommandReply // buffered: a lane never waits for who asked
-}
+// NewCommands makes a port that reaches the lanes of this process.
+func NewCommands() Commands { return &inProcess{queues: map[queueName]*localQueue{}} }
 
-// NewCommands makes an in-process command port.
-func NewCommands() *Commands { return &Commands{queues: map[queueName]*commandQueue{}} }
+// QueueDepth bounds the commands that wait for a lane.
+const QueueDepth = 256
 
-// queueDepth bounds the commands that wait for a lane.
-const queueDepth = 256
-
-func (c *Commands) open(service string, lane int32) *commandQueue {
-	q := &commandQueue{in: make(chan *pendingCommand, queueDepth), closed: make(chan struct{})}
+func (c *inProcess) Serve(service string, lane int32, _ int64) *CommandQueue {
+	name := queueName{service, lane}
+	q := &localQueue{in: make(chan *CommandRequest, QueueDepth), closed: make(chan struct{})}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.queues[queueName{service, lane}] = q
-	return q
+	c.queues[name] = q
+	return &CommandQueue{In: q.in, Close: func() { c.close(name, q) }}
 }
 
-func (c *Commands) close(service string, lane int32, q *commandQueue) {
+func (c *inProcess) close(name queueName, q *localQueue) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.queues[queueName{service, lane}] == q {
-		delete(c.queues, queueName{service, lane})
+	if c.queues[name] == q {
+		delete(c.queues, name)
 	}
 	close(q.closed)
 }
 
-// Send hands a command to the lane that owns its key and waits for the reply.
-// An error means that nothing is known: send the same id again to learn more.
-func (c *Commands) Send(ctx context.Context, service string, partitions int32, cmd Command) (CommandReply, error) {
-	lane := Partition(cmd.Key, partitions)
+func (c *inProcess) Send(ctx context.Context, service string, lane int32, cmd Command) (CommandReply, error) {
 	c.mu.Lock()
 	q := c.queues[queueName{service, lane}]
 	c.mu.Unlock()
 	if q == nil {
 		return CommandReply{}, fmt.Errorf("%s/%d: %w", service, lane, ErrNoLane)
 	}
-	p := &pendingCommand{Command: cmd, ctx: ctx, reply: make(chan CommandReply, 1)}
+	reply := make(chan CommandReply, 1) // a lane never waits for who asked
 	select {
-	case q.in <- p:
+	case q.in <- &CommandRequest{Command: cmd, Reply: func(r CommandReply) { reply <- r }}:
 	default:
 		return CommandReply{}, fmt.Errorf("%s/%d: %w", service, lane, ErrBusy)
 	}
 	select {
-	case r := <-p.reply:
+	case r := <-reply:
 		return r, nil
 	case <-q.closed:
 		select {
-		case r := <-p.reply:
+		case r := <-reply:
 			return r, nil
 		default:
 			return CommandReply{}, fmt.Errorf("%s/%d was given up before it answered: %w", service, lane, ErrNoLane)

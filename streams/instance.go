@@ -19,7 +19,7 @@ type Config struct {
 	Client      []kgo.Opt // seed brokers; dialer, SASL, TLS
 	Partitions  int32     // of every topic of the platform, for good
 	Replication int16     // of topics made at start; default 1
-	Commands    *Commands // nil: the service takes no commands
+	Commands    Commands  // nil: the service takes no commands
 	Transports  Transports
 	Hooks       []Hook
 	Log         *slog.Logger     // default: discards

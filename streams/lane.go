@@ -23,7 +23,7 @@ type lane struct {
 	cur     *Cursor
 	client  *kgo.Client // consumes the lane's inputs and produces its events
 	pub     *publisher
-	queue   *commandQueue
+	queue   *CommandQueue
 	fetched chan kgo.Fetches
 	states  *stateCache
 	parked  map[StreamID]int
@@ -63,7 +63,7 @@ func (l *lane) close(cancel context.CancelFunc) {
 		l.o.kept = l.states
 	}
 	if l.queue != nil {
-		l.i.cfg.Commands.close(l.i.plan.service, l.o.part, l.queue)
+		l.queue.Close()
 	}
 	if l.client != nil {
 		l.client.Close()
@@ -104,7 +104,7 @@ func (l *lane) restore(ctx context.Context) error {
 		return err
 	}
 	l.consume(ctx)
-	l.queue = l.i.cfg.Commands.open(l.i.plan.service, l.o.part)
+	l.queue = l.i.cfg.Commands.Serve(l.i.plan.service, l.o.part, l.cur.Epoch)
 	l.o.stored(l.cur)
 	return nil
 }
@@ -248,7 +248,7 @@ func (l *lane) loop(ctx context.Context) error {
 func (l *lane) wait(ctx context.Context, tick <-chan time.Time) (*batch, error) {
 	due, stopTimer := l.timers.channel(l.i.cfg.Now())
 	defer stopTimer()
-	fetched, commands := l.fetched, l.queue.in
+	fetched, commands := l.fetched, l.queue.In
 	if l.nParked >= l.i.cfg.MaxParked || l.effects.pending() >= l.i.cfg.MaxEffects {
 		fetched, commands = nil, nil // bounded: what waits is finished first
 	}

@@ -76,7 +76,7 @@ type platform struct {
 	topology  *streams.Topology
 	sagas     []streams.Saga
 	broker    *broker
-	commands  *streams.Commands
+	commands  streams.Commands
 	outside   *outside
 	stores    map[string]streams.Store
 	instances map[string]*streams.Instance

@@ -128,7 +128,7 @@ func (g *gateway) send(w http.ResponseWriter, r *http.Request, id, name string, 
 	cmd.Traceparent = edge.Traceparent(r)
 	ctx, cancel := context.WithTimeout(r.Context(), g.Timeout)
 	defer cancel()
-	reply, err := g.Commands.Send(ctx, g.service[name], g.Partitions, cmd)
+	reply, err := g.Commands.Send(ctx, g.service[name], streams.Partition(cmd.Key, g.Partitions), cmd)
 	if err != nil {
 		unknown(err).Write(w)
 		return

@@ -21,7 +21,7 @@ var openapi []byte
 
 // Config is what the gateway needs.
 type Config struct {
-	Commands   *streams.Commands
+	Commands   streams.Commands
 	Topology   *streams.Topology // says who takes which command
 	Partitions int32
 	Reads      *projection.Store

@@ -27,7 +27,7 @@ type Cluster struct {
 	Topology   *streams.Topology
 	Partitions int32
 	Broker     *kfake.Cluster
-	Commands   *streams.Commands
+	Commands   streams.Commands
 	Transports streams.Transports
 	Hooks      []streams.Hook
 	Log        *slog.Logger // default: discards
@@ -101,7 +101,7 @@ func (c *Cluster) Send(ctx context.Context, cmd streams.Command) (streams.Comman
 		return streams.CommandReply{}, fmt.Errorf("nobody takes command %q", cmd.Name)
 	}
 	for {
-		r, err := c.Commands.Send(ctx, service, c.Partitions, cmd)
+		r, err := c.Commands.Send(ctx, service, streams.Partition(cmd.Key, c.Partitions), cmd)
 		if err == nil || ctx.Err() != nil {
 			return r, err
 		}
