@@ -1,0 +1,177 @@
+// Package rabbitmq carries commands over RabbitMQ: a quorum queue per lane, from
+// which only the lane's owner consumes, and direct reply-to for the answers.
+//
+// The client library's own recovery is experimental and knows nothing of
+// claims; here every connection, and everything on it, is made anew by who
+// needs it.
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/weirstream/weir/streams"
+)
+
+// Options change how commands are carried. The zero value of each is usable.
+type Options struct {
+	Prefix string       // of the names of queues and exchanges; default "weir"
+	Log    *slog.Logger // default: discards
+}
+
+const (
+	heartbeat     = 5 * time.Second // a dead peer is noticed after two of them
+	dialTimeout   = 5 * time.Second
+	defaultTTL    = 30 * time.Second // of a command whose sender set no deadline
+	maxReady      = 1000             // commands that wait in a lane's queue; more are refused
+	deliveryLimit = 20               // a command that killed so many owners goes to the dead ones
+	maxDead       = 10_000           // dead commands kept, for
+	deadTTL       = 7 * 24 * time.Hour
+)
+
+// Commands is a streams.Commands over RabbitMQ.
+type Commands struct {
+	prefix string
+	log    *slog.Logger
+	// Two connections: RabbitMQ blocks a connection that publishes too much,
+	// and acknowledgements with it.
+	sends, serves *link
+	calls         chan *call
+	wg            sync.WaitGroup
+	ctx           context.Context
+	stop          context.CancelFunc
+}
+
+var _ streams.Commands = (*Commands)(nil)
+
+// Open prepares the port for a broker at a URL, amqp:// or amqps://. It does not
+// wait for the broker: a broker that is away is tried again until Close.
+func Open(address string, o Options) (*Commands, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "amqp" && u.Scheme != "amqps" || u.Host == "" {
+		return nil, errors.New("the address of RabbitMQ is not of the form amqp://user:password@host:port/vhost") // without it: it holds a password
+	}
+	if o.Prefix == "" {
+		o.Prefix = "weir"
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Commands{prefix: o.Prefix, log: o.Log.With("broker", u.Host), sends: newLink(address, o.Prefix+" sender"), serves: newLink(address, o.Prefix+" lanes"),
+		calls: make(chan *call, streams.QueueDepth)}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.wg.Go(c.send)
+	return c, nil
+}
+
+// Close ends all that is under way. Queues that are served should be closed
+// before: their last answers are still delivered then.
+func (c *Commands) Close() error {
+	c.stop()
+	c.wg.Wait()
+	return errors.Join(c.sends.close(), c.serves.close())
+}
+
+func (c *Commands) queueName(service string, lane int32) string {
+	return c.prefix + ".commands." + service + "." + strconv.Itoa(int(lane))
+}
+
+// declare makes a lane's queue, and where the commands go that nobody can take.
+func (c *Commands) declare(ch *amqp.Channel, queue string) error {
+	dead := c.prefix + ".commands.dead"
+	if err := ch.ExchangeDeclare(dead, amqp.ExchangeFanout, true, false, false, false, nil); err != nil {
+		return fmt.Errorf("declaring exchange %s: %w", dead, err)
+	}
+	_, err := ch.QueueDeclare(dead, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum,
+		amqp.QueueMaxLenArg: maxDead, amqp.QueueMessageTTLArg: deadTTL.Milliseconds()})
+	if err != nil {
+		return fmt.Errorf("declaring queue %s: %w", dead, err)
+	}
+	if err := ch.QueueBind(dead, "", dead, false, nil); err != nil {
+		return fmt.Errorf("binding queue %s: %w", dead, err)
+	}
+	_, err = ch.QueueDeclare(queue, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum,
+		amqp.QueueMaxLenArg: maxReady, amqp.QueueOverflowArg: amqp.QueueOverflowRejectPublish,
+		"x-dead-letter-exchange": dead, "x-delivery-limit": deliveryLimit})
+	if err != nil {
+		return fmt.Errorf("declaring queue %s: %w", queue, err)
+	}
+	return nil
+}
+
+// link is one connection, dialled when it is needed and not there.
+type link struct {
+	address, name string
+	turn          chan struct{} // one dials or looks at a time
+	conn          *amqp.Connection
+}
+
+func newLink(address, name string) *link {
+	return &link{address: address, name: name, turn: make(chan struct{}, 1)}
+}
+
+// channel opens a channel on the connection, and the connection before if it
+// is not there.
+func (l *link) channel(ctx context.Context) (*amqp.Channel, error) {
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if l.conn == nil || l.conn.IsClosed() {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx) // who closed the link does not find it open again
+		}
+		p := amqp.NewConnectionProperties()
+		p.SetClientConnectionName(l.name)
+		conn, err := amqp.DialConfig(l.address, amqp.Config{Heartbeat: heartbeat, Locale: "en_US", Properties: p, Dial: amqp.DefaultDial(dialTimeout)})
+		if err != nil {
+			return nil, fmt.Errorf("RabbitMQ does not answer: %w", redact(err))
+		}
+		l.conn = conn
+	}
+	ch, err := l.conn.Channel()
+	if err != nil {
+		return nil, fmt.Errorf("RabbitMQ opens no channel: %w", err)
+	}
+	return ch, nil
+}
+
+// redact keeps an error of the network, whose text may repeat the address, from
+// telling more than where it failed.
+func redact(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op
+	}
+	return err
+}
+
+func (l *link) close() error {
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	if l.conn == nil || l.conn.IsClosed() {
+		return nil
+	}
+	return l.conn.CloseDeadline(time.Now().Add(dialTimeout))
+}
+
+// pause waits before the broker is tried again.
+func pause(ctx context.Context, failures int) {
+	t := time.NewTimer(min(50*time.Millisecond<<min(failures, 6), 2*time.Second))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
