@@ -1,0 +1,149 @@
+//go:build real
+
+package postgres
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/weirstream/weir/streams"
+)
+
+const (
+	batchSize  = 500
+	recordSize = 390 + 400 // value and packed headers
+	stateSize  = 82
+)
+
+// BenchmarkCommit commits batches of 500 events and 500 snapshots. An op is an
+// event. "fresh" streams are written once, the others again and again.
+func BenchmarkCommit(b *testing.B) {
+	for _, lanes := range []int{1, 4} {
+		for _, keys := range []int{0, 20_000} {
+			b.Run(fmt.Sprintf("lanes=%d/%s", lanes, streamsName(keys)), func(b *testing.B) { commitLanes(b, open(b, fresh(b)), lanes, keys, true) })
+		}
+	}
+}
+
+func streamsName(keys int) string {
+	if keys == 0 {
+		return "streams=fresh"
+	}
+	return fmt.Sprint("streams=", keys)
+}
+
+// BenchmarkStreamIndex is what it costs to find a stream's events, and to guard
+// its versions: snapshots in every commit against a unique index without them.
+func BenchmarkStreamIndex(b *testing.B) {
+	for _, v := range []struct {
+		name      string
+		index     string
+		snapshots bool
+	}{
+		{"snapshots/index=none", "", true},
+		{"snapshots/index=stream", "CREATE INDEX ON %s (lane,decider,stream,version) WHERE version>0", true},
+		{"snapshots/index=crc", "CREATE INDEX ON %s (hashtextextended(decider||encode(stream,'escape'),lane),version)", true},
+		{"snapshots/index=hash", "CREATE INDEX ON %s USING hash (stream)", true},
+		{"none/index=unique", "CREATE UNIQUE INDEX ON %s (lane,decider,stream,version) WHERE version>0", false},
+	} {
+		b.Run(v.name, func(b *testing.B) {
+			service := fresh(b)
+			s := open(b, service)
+			sql(b, fmt.Sprintf("DROP INDEX weir_%s.events_stream", service))
+			if v.index != "" {
+				sql(b, fmt.Sprintf(v.index, "weir_"+service+".events"))
+			}
+			commitLanes(b, s, 1, 20_000, v.snapshots)
+		})
+	}
+}
+
+func commitLanes(b *testing.B, s *Store, lanes, keys int, snapshots bool) {
+	var wg sync.WaitGroup
+	batches := b.N/lanes/batchSize + 1
+	b.ResetTimer()
+	for lane := range lanes {
+		wg.Go(func() { writeLane(b, s, int32(lane), keys, batches, snapshots) })
+	}
+	wg.Wait()
+	b.ReportMetric(float64(batches*lanes*batchSize)/b.Elapsed().Seconds(), "events/s")
+}
+
+func writeLane(b *testing.B, s *Store, lane int32, keys, batches int, snapshots bool) {
+	c, err := s.Claim(ctx, lane)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	g := generator{lane: lane, keys: keys, versions: map[int]int64{}}
+	for range batches {
+		tx := g.next(c)
+		if !snapshots {
+			tx.Snapshots = nil
+		}
+		if err := s.Commit(ctx, lane, tx); err != nil {
+			b.Error(err)
+			return
+		}
+		c.Rev++
+	}
+}
+
+// generator makes batches as a lane does: every stream once in a batch.
+type generator struct {
+	lane     int32
+	keys     int // 0: a new one each time
+	n        int
+	versions map[int]int64
+}
+
+func (g *generator) next(c *streams.Cursor) *streams.Tx {
+	tx := &streams.Tx{Cursor: c, Events: make([]streams.StoredEvent, batchSize), Snapshots: make([]streams.Snapshot, batchSize)}
+	record, state := make([]byte, recordSize), make([]byte, stateSize)
+	for i := range batchSize {
+		n := g.n
+		if g.n++; g.keys > 0 {
+			n = n * 7919 % g.keys
+		}
+		v := g.versions[n]
+		if g.keys > 0 {
+			g.versions[n] = v + 1
+		}
+		c.LastSeq++
+		id := streams.StreamID{Decider: "order", Key: fmt.Sprintf("o-%x-%d-%d", uint32(n)*2654435761, g.lane, n)}
+		tx.Events[i] = streams.StoredEvent{Seq: c.LastSeq, Stream: id, Version: v + 1, Type: "order.placed", TypeVer: 1,
+			Topic: "orders", Partition: g.lane, Key: id.Key, Record: record}
+		tx.Snapshots[i] = streams.Snapshot{Stream: id, Version: v + 1, Prev: v, StateVersion: 1, State: state}
+	}
+	return tx
+}
+
+// BenchmarkLoad reads the snapshots of 500 of 20,000 streams. An op is a
+// snapshot.
+func BenchmarkLoad(b *testing.B) {
+	s := open(b, fresh(b))
+	writeLane(b, s, 0, 20_000, 40, true)
+	ids := []streams.StreamID{}
+	for _, sn := range (&generator{keys: 20_000, versions: map[int]int64{}}).next(&streams.Cursor{}).Snapshots {
+		ids = append(ids, sn.Stream)
+	}
+	b.ResetTimer()
+	for n := 0; n < b.N; n += batchSize {
+		if got, err := s.Load(ctx, 0, ids); err != nil || len(got) != batchSize {
+			b.Fatal(len(got), err)
+		}
+	}
+}
+
+// BenchmarkOutbox reads 20,000 events in batches of 500. An op is an event.
+func BenchmarkOutbox(b *testing.B) {
+	s := open(b, fresh(b))
+	writeLane(b, s, 0, 0, 40, true)
+	b.ResetTimer()
+	for n := 0; n < b.N; n += batchSize {
+		if err := s.Outbox(ctx, 0, int64(n%(39*batchSize)), batchSize, func(streams.StoredEvent) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// statement is one that is prepared once per connection, under its name.
+type statement struct{ name, sql string }
+
+// pipeline collects the messages of one transaction: statements and COPYs, one
+// after the other, with one Sync at the end. All of it is written before any
+// answer is read. The server then runs it as one implicit transaction: the first
+// error skips the rest up to the Sync, COPY data included, and rolls back. pgx's
+// own pipelines cannot COPY, and its CopyFrom is a round trip of its own.
+//
+// The server's answers to a fixed number of statements are short, so it never
+// waits for them to be read while we write.
+type pipeline struct {
+	ctx   context.Context
+	conn  *pgx.Conn
+	buf   []byte
+	sent  []statement
+	frame int // where the CopyData message begins that is being filled
+	err   error
+}
+
+// copyFrame is how long a CopyData message gets: the server keeps one in memory.
+const copyFrame = 64 << 10
+
+// run adds a statement with its parameters in their binary formats.
+func (p *pipeline) run(st statement, params ...[]byte) {
+	if p.err == nil {
+		// Asks the server only if this connection has not prepared it before.
+		_, p.err = p.conn.Prepare(p.ctx, st.name, st.sql)
+	}
+	bind := pgproto3.Bind{PreparedStatement: st.name, ParameterFormatCodes: []int16{1}, Parameters: params}
+	p.add(&bind)
+	p.add(&pgproto3.Execute{})
+	p.sent = append(p.sent, st)
+}
+
+func (p *pipeline) add(m pgproto3.FrontendMessage) {
+	if p.err == nil {
+		p.buf, p.err = m.Encode(p.buf)
+	}
+}
+
+// copy adds a COPY of n rows in the binary format; row adds one's fields.
+func (p *pipeline) copy(st statement, columns, n int, row func(i int)) {
+	if n == 0 {
+		return
+	}
+	p.run(st)
+	p.begin()
+	p.buf = append(p.buf, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
+	for i := range n {
+		p.buf = binary.BigEndian.AppendUint16(p.buf, uint16(columns))
+		row(i)
+		if len(p.buf)-p.frame > copyFrame {
+			p.end()
+			p.begin()
+		}
+	}
+	p.buf = append(p.buf, 0xff, 0xff)
+	p.end()
+	p.add(&pgproto3.CopyDone{})
+}
+
+func (p *pipeline) begin() {
+	p.frame = len(p.buf)
+	p.buf = append(p.buf, 'd', 0, 0, 0, 0)
+}
+
+func (p *pipeline) end() {
+	binary.BigEndian.PutUint32(p.buf[p.frame+1:], uint32(len(p.buf)-p.frame-1))
+}
+
+func (p *pipeline) int32(n int32)  { p.buf = appendInt32(p.buf, n) }
+func (p *pipeline) int64(n int64)  { p.buf = appendInt64(p.buf, n) }
+func (p *pipeline) text(s string)  { p.buf = appendBytes(p.buf, s) }
+func (p *pipeline) bytes(b []byte) { p.buf = appendBytes(p.buf, b) }
+func (p *pipeline) at(t time.Time) { p.int64(nanos(t)) }
+
+// failure is an error that the server answered with, and the statement that it
+// refused. Nothing of the transaction is kept.
+type failure struct {
+	st statement
+	error
+}
+
+func (e failure) Unwrap() error { return e.error }
+
+// send writes the messages and reads the answers. An error that is no failure
+// leaves the outcome unknown, and the connection of no use.
+func (p *pipeline) send() error {
+	if p.add(&pgproto3.Sync{}); p.err != nil {
+		return unconnected{p.err} // nothing of the transaction was sent
+	}
+	pg := p.conn.PgConn()
+	nc := pg.Conn()
+	stop := context.AfterFunc(p.ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) }) // fails where nc is closed already
+	_, err := nc.Write(p.buf)
+	var refusal error
+	if err == nil {
+		refusal, err = p.answers(pg.Frontend())
+	}
+	if ended := !stop(); ended || err != nil {
+		closing, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = pg.Close(closing) // what failed is reported, and it is of no use
+	}
+	if err != nil {
+		return fmt.Errorf("the connection broke, the transaction may be done or not: %w", err)
+	}
+	return refusal
+}
+
+// answers reads up to the end of the transaction.
+func (p *pipeline) answers(f *pgproto3.Frontend) (refusal, err error) {
+	done := 0
+	for {
+		m, err := f.Receive()
+		if err != nil {
+			return nil, err
+		}
+		switch m := m.(type) {
+		case *pgproto3.CommandComplete:
+			done++
+		case *pgproto3.ErrorResponse:
+			e := pgconn.ErrorResponseToPgError(m)
+			if spoils(e) {
+				return nil, e
+			}
+			refusal = failure{p.sent[min(done, len(p.sent)-1)], e}
+		case *pgproto3.ReadyForQuery:
+			return refusal, nil
+		}
+	}
+}
+
+func appendInt32(b []byte, n int32) []byte {
+	return binary.BigEndian.AppendUint32(append(b, 0, 0, 0, 4), uint32(n))
+}
+
+func appendInt64(b []byte, n int64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), uint64(n))
+}
+
+func appendBytes[T string | []byte](b []byte, v T) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...)
+}
+
+// Object ids of element types, from the server's pg_type.
+const (
+	oidBytea = 17
+	oidInt8  = 20
+	oidInt4  = 23
+	oidText  = 25
+)
+
+// array is n elements as a parameter: unnest makes rows of several of them.
+func array(oid uint32, n int, element func(b []byte, i int) []byte) []byte {
+	b := make([]byte, 0, 20+n*24)
+	b = binary.BigEndian.AppendUint32(b, 1) // dimensions
+	b = binary.BigEndian.AppendUint32(b, 0) // no NULLs
+	b = binary.BigEndian.AppendUint32(b, oid)
+	b = binary.BigEndian.AppendUint32(b, uint32(n))
+	b = binary.BigEndian.AppendUint32(b, 1) // the first index
+	for i := range n {
+		b = element(b, i)
+	}
+	return b
+}
