@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -336,11 +337,37 @@ func (b *batch) finish(ctx context.Context) error {
 		}
 	}
 	l.states.trim()
+	b.logInputs(ctx)
 	b.reportBatch()
 	if b.unpark != nil {
 		b.unpark.reply <- unparked{left: l.parked[b.unpark.stream], again: b.again}
 	}
 	return nil
+}
+
+// logInputs writes a line for what was decided, once it is stored: events, the
+// most, only for who wants to see everything.
+func (b *batch) logInputs(ctx context.Context) {
+	log := b.l.i.log
+	if !log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	for i := range b.info.Inputs {
+		in := &b.info.Inputs[i]
+		level := slog.LevelInfo
+		switch {
+		case in.Result == "parked":
+			continue // logged with its reason
+		case in.Result == "decided" && in.Kind == EventInput:
+			level = slog.LevelDebug
+		}
+		attrs := []slog.Attr{slog.Int("lane", int(b.l.o.part)), slog.String("decider", in.Decider), slog.String("key", in.Key), slog.String("kind", string(in.Kind)),
+			slog.String("input", in.Name), slog.String("correlation", in.Origin.Correlation), slog.String("trace", in.Origin.Traceparent)}
+		if in.Rejected != "" {
+			attrs = append(attrs, slog.String("code", in.Rejected))
+		}
+		log.LogAttrs(ctx, level, "input "+in.Result, attrs...)
+	}
 }
 
 func (b *batch) reportBatch() {

@@ -73,6 +73,8 @@ type InputInfo struct {
 	Age      time.Duration // from the event's time to the commit
 	Result   string        // "decided", "rejected", "parked"
 	Rejected string        // its code
+	Key      string        // of the decider
+	Origin   Origin        // with the decision's own traceparent
 }
 
 // HookEffect is told of every attempt at an outside call.

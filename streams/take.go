@@ -286,7 +286,7 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 		l.o.poison[in.id+" "+t.decider.Name] = bad.reason
 		return err
 	}
-	result := InputInfo{Decider: t.decider.Name, Kind: in.kind, Name: in.name, Age: b.at.Sub(in.at), Result: "decided"}
+	result := InputInfo{Decider: t.decider.Name, Kind: in.kind, Name: in.name, Age: b.at.Sub(in.at), Result: "decided", Key: stream.Key, Origin: origin}
 	var failed *DecisionError
 	switch {
 	case errors.As(err, &failed):
@@ -298,7 +298,6 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 		return err
 	case x.reject != nil:
 		result.Result, result.Rejected = "rejected", x.reject.Code
-		l.i.log.Info("input rejected", "decider", t.decider.Name, "input", in.name, "code", x.reject.Code, "correlation", in.origin.Correlation, "trace", in.origin.Traceparent)
 	}
 	b.info.Inputs = append(b.info.Inputs, result)
 	return nil

@@ -39,7 +39,7 @@ type page struct {
 	attrs string
 }
 
-func (p *page) Enabled(context.Context, slog.Level) bool { return true }
+func (p *page) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
 
 func (p *page) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder

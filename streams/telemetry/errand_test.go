@@ -1,9 +1,11 @@
 package telemetry_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -68,6 +70,7 @@ type errands struct {
 	tel       *telemetry.Telemetry
 	reg       *prometheus.Registry
 	recent    *telemetry.Recent
+	lines     bytes.Buffer // of the log
 	floor     *streamtest.Node
 	jammed    atomic.Bool  // the floor fails
 	noAnswers atomic.Int64 // so many calls get none
@@ -83,6 +86,7 @@ func inErrands(t *testing.T, spansPerSecond int, f func(e *errands)) {
 		}
 		e.c = streamtest.NewCluster(t, e.topology(), 4)
 		e.c.Hooks = []streams.Hook{e.tel}
+		e.c.Log = slog.New(slog.NewTextHandler(&e.lines, nil))
 		e.c.Start("desk")
 		e.floor = e.c.Start("floor")
 		f(e)
