@@ -59,3 +59,35 @@ maven() {
   } >pom.xml
   mvn -q -B dependency:copy-dependencies -DoutputDirectory=.
 }
+
+# gotool MODULE VERSION PACKAGE builds a command of a public Go module, in a
+# scratch module. That one starts from the module's own go.sum: a few sums are
+# missing from the public database. The build is long and lets others go first.
+gotool() {
+  need go golang
+  local source
+  export GOFLAGS=-mod=mod
+  mkdir src bin && cd src &&
+    go mod init local &&
+    source=$(go mod download -json "$1@$2" | sed -n 's/.*"Dir": "\(.*\)",*/\1/p') &&
+    install -m 644 "$source/go.sum" go.sum &&
+    go get -tool "$3@$2" &&
+    nice -n 19 go build -trimpath -ldflags='-s -w' -o ../bin/ "$3" &&
+    cd .. && rm -rf src
+}
+
+# gobuild DIRECTORY PACKAGE builds a command of ours; Go knows what is up to date.
+gobuild() {
+  need go golang
+  mkdir -p "$cache/bin"
+  (cd "$1" && nice go build -o "$cache/bin/" "$2") >"$dir/build.log" 2>&1 || {
+    cat "$dir/build.log" >&2
+    die "$name cannot be built: why is above; leave it out with SKIP=$name"
+  }
+}
+
+# npm_package NAME@VERSION unpacks a package of npm into package/.
+npm_package() {
+  need npm npm
+  npm pack --silent "$1" && tar -xzf ./*.tgz && rm -f ./*.tgz
+}
