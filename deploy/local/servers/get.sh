@@ -70,7 +70,7 @@ gotool() {
   mkdir src bin && cd src &&
     go mod init local &&
     source=$(go mod download -json "$1@$2" | sed -n 's/.*"Dir": "\(.*\)",*/\1/p') &&
-    install -m 644 "$source/go.sum" go.sum &&
+    cp "$source/go.sum" . && chmod u+w go.sum &&
     go get -tool "$3@$2" &&
     nice -n 19 go build -trimpath -ldflags='-s -w' -o ../bin/ "$3" &&
     cd .. && rm -rf src
