@@ -19,7 +19,8 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // keptBuffer is the size of a buffer that is not kept: few commits are larger.
 const keptBuffer = 4 << 20
 
-// Commit applies tx whole or not at all, in one round trip. A commit that
+// Commit applies tx whole or not at all, in one round trip, or two if streams go
+// on that were begun before. A commit that
 // certainly was not done for a reason that passes (a deadlock, no connection) is
 // tried again; after any other error it may have been done, and the caller asks
 // Cursor.
@@ -30,8 +31,7 @@ func (s *Store) Commit(ctx context.Context, lane int32, tx *streams.Tx) error {
 	err := s.do(ctx, refused, func(ctx context.Context, c *pgxpool.Conn) error {
 		buf := buffers.Get().(*[]byte)
 		p := &pipeline{ctx: ctx, conn: c.Conn(), buf: (*buf)[:0]}
-		apply(p, lane, tx)
-		err := p.send()
+		err := apply(p, lane, tx)
 		if cap(p.buf) < keptBuffer {
 			*buf = p.buf
 		}
@@ -56,14 +56,17 @@ func judge(err error, lane int32, tx *streams.Tx) error {
 	return fmt.Errorf("lane %d: %w", lane, err)
 }
 
-// apply adds the statements of a transaction. What can refuse it comes first: the
-// cursor, then the snapshots' versions. The cursor's row is also the lock under
-// which all of a lane's rows are changed.
-func apply(p *pipeline, lane int32, tx *streams.Tx) {
+// apply writes a transaction. What can refuse it comes first: the cursor, then the
+// snapshots' versions. The cursor's row is also the lock under which all of a
+// lane's rows are changed.
+func apply(p *pipeline, lane int32, tx *streams.Tx) error {
 	c := tx.Cursor
 	p.run(moveCursor, int4(lane), int8(c.Epoch), int8(c.Rev), int8(c.LastSeq), int8(c.Published), c.MarshalMaps())
-	putSnapshots(p, lane, tx.Snapshots)
-	copyEvents(p, lane, tx.Events)
+	h := newHeads(tx)
+	if err := putSnapshots(p, lane, tx.Snapshots, h); err != nil {
+		return err
+	}
+	copyEvents(p, lane, tx.Events, h)
 	changeTimers(p, lane, tx)
 	changeEffects(p, lane, tx)
 	changeParked(p, lane, tx)
@@ -72,63 +75,114 @@ func apply(p *pipeline, lane int32, tx *streams.Tx) {
 	if r := tx.Inputs; r != nil {
 		p.copy(copyInputs, 4, 1, func(int) { p.int32(lane); p.int64(r.Rev); p.at(r.At); p.bytes(r.Entries) })
 	}
+	return p.commit()
+}
+
+// heads are the sequences of the streams' last events, by the streams' places
+// among the transaction's snapshots. Streams without a snapshot have none.
+type heads struct {
+	places map[streams.StreamID]int
+	before []int64 // what is stored; then, as events are written, the last of these
+	after  []int64 // what this transaction leaves; 0 where it has no event
+}
+
+func newHeads(tx *streams.Tx) *heads {
+	n := len(tx.Snapshots)
+	h := &heads{places: make(map[streams.StreamID]int, n), before: make([]int64, n), after: make([]int64, n)}
+	for i := range tx.Snapshots {
+		h.places[tx.Snapshots[i].Stream] = i
+	}
+	for i := range tx.Events {
+		if place, ok := h.places[tx.Events[i].Stream]; ok {
+			h.after[place] = tx.Events[i].Seq
+		}
+	}
+	return h
+}
+
+// link is the sequence of the stream's event before this one.
+func (h *heads) link(e *streams.StoredEvent) int64 {
+	place, ok := h.places[e.Stream]
+	if !ok {
+		return 0
+	}
+	before := h.before[place]
+	h.before[place] = e.Seq
+	return before
 }
 
 // An UPDATE that finds no row is no error, and would not stop what follows it:
 // dividing by the number of rows is one.
-var moveCursor = statement{"weir_cursor", `WITH moved AS (
+var moveCursor = prepared("weir_cursor", `WITH moved AS (
 	UPDATE cursors SET rev=rev+1, last_seq=$4, published=$5, maps=$6 WHERE lane=$1 AND epoch=$2 AND rev=$3 RETURNING 1)
-	SELECT 1/count(*) FROM moved`}
+	SELECT 1/count(*) FROM moved`)
 
-var swapSnapshots = statement{"weir_swap", `WITH swapped AS (
-	UPDATE snapshots s SET version=w.version, state_version=w.state_version, state=w.state
-	FROM unnest($2::text[],$3::bytea[],$4::bigint[],$5::bigint[],$6::int[],$7::bytea[]) AS w(decider,key,prev,version,state_version,state)
-	WHERE s.lane=$1 AND s.decider=w.decider AND s.key=w.key AND s.version=w.prev RETURNING 1)
-	SELECT 1/(count(*)=cardinality($4))::int FROM swapped`}
+var swapSnapshots = prepared("weir_swap", `WITH swapped AS (
+	UPDATE snapshots s SET version=w.version, state_version=w.state_version, state=w.state,
+		head=CASE w.head WHEN 0 THEN s.head ELSE w.head END, head_before=s.head
+	FROM unnest($2::text[],$3::bytea[],$4::bigint[],$5::bigint[],$6::int[],$7::bytea[],$8::bigint[])
+		WITH ORDINALITY AS w(decider,key,prev,version,state_version,state,head,i)
+	WHERE s.lane=$1 AND s.decider=w.decider AND s.key=w.key AND s.version=w.prev RETURNING w.i,s.head_before)
+	SELECT array_agg(head_before ORDER BY i), 1/(count(*)=cardinality($4))::int FROM swapped`)
 
-var addSnapshots = statement{"weir_begin", "COPY snapshots FROM STDIN (FORMAT binary)"}
+var addSnapshots = prepared("weir_begin", "COPY snapshots FROM STDIN (FORMAT binary)")
 
 // putSnapshots compares every snapshot's Prev with what is stored. A stream without
 // a row is at version 0.
-func putSnapshots(p *pipeline, lane int32, ss []streams.Snapshot) {
-	var fresh, old []*streams.Snapshot
+func putSnapshots(p *pipeline, lane int32, ss []streams.Snapshot, h *heads) error {
+	var fresh, old []int
 	for i := range ss {
 		if ss[i].Prev == 0 {
-			fresh = append(fresh, &ss[i])
+			fresh = append(fresh, i)
 		} else {
-			old = append(old, &ss[i])
+			old = append(old, i)
 		}
 	}
-	p.copy(addSnapshots, 6, len(fresh), func(i int) {
-		sn := fresh[i]
+	p.copy(addSnapshots, 8, len(fresh), func(i int) {
+		sn := &ss[fresh[i]]
 		p.int32(lane)
 		p.text(sn.Stream.Decider)
 		p.text(sn.Stream.Key)
 		p.int64(sn.Version)
+		p.int64(h.after[fresh[i]])
+		p.int64(0)
 		p.int32(int32(sn.StateVersion))
 		p.bytes(sn.State)
 	})
-	if n := len(old); n > 0 {
-		p.run(swapSnapshots, int4(lane),
-			array(oidText, n, func(b []byte, i int) []byte { return appendBytes(b, old[i].Stream.Decider) }),
-			array(oidBytea, n, func(b []byte, i int) []byte { return appendBytes(b, old[i].Stream.Key) }),
-			array(oidInt8, n, func(b []byte, i int) []byte { return appendInt64(b, old[i].Prev) }),
-			array(oidInt8, n, func(b []byte, i int) []byte { return appendInt64(b, old[i].Version) }),
-			array(oidInt4, n, func(b []byte, i int) []byte { return appendInt32(b, int32(old[i].StateVersion)) }),
-			array(oidBytea, n, func(b []byte, i int) []byte { return appendBytes(b, old[i].State) }))
+	if len(old) == 0 {
+		return nil
 	}
+	column := func(oid uint32, element func(b []byte, i int) []byte) []byte {
+		return array(oid, len(old), func(b []byte, i int) []byte { return element(b, old[i]) })
+	}
+	p.run(swapSnapshots, int4(lane),
+		column(oidText, func(b []byte, i int) []byte { return appendBytes(b, ss[i].Stream.Decider) }),
+		column(oidBytea, func(b []byte, i int) []byte { return appendBytes(b, ss[i].Stream.Key) }),
+		column(oidInt8, func(b []byte, i int) []byte { return appendInt64(b, ss[i].Prev) }),
+		column(oidInt8, func(b []byte, i int) []byte { return appendInt64(b, ss[i].Version) }),
+		column(oidInt4, func(b []byte, i int) []byte { return appendInt32(b, int32(ss[i].StateVersion)) }),
+		column(oidBytea, func(b []byte, i int) []byte { return appendBytes(b, ss[i].State) }),
+		column(oidInt8, func(b []byte, i int) []byte { return appendInt64(b, h.after[i]) }))
+	if err := p.ask(); err != nil {
+		return err
+	}
+	for i, seq := range int8s(p.row) {
+		h.before[old[i]] = seq
+	}
+	return nil
 }
 
-var addEvents = statement{"weir_events", "COPY events FROM STDIN (FORMAT binary)"}
+var addEvents = prepared("weir_events", "COPY events FROM STDIN (FORMAT binary)")
 
-func copyEvents(p *pipeline, lane int32, es []streams.StoredEvent) {
-	p.copy(addEvents, 11, len(es), func(i int) {
+func copyEvents(p *pipeline, lane int32, es []streams.StoredEvent, h *heads) {
+	p.copy(addEvents, 12, len(es), func(i int) {
 		e := &es[i]
 		p.int32(lane)
 		p.int64(e.Seq)
 		p.text(e.Stream.Decider)
 		p.text(e.Stream.Key)
 		p.int64(e.Version)
+		p.int64(h.link(e))
 		p.text(e.Type)
 		p.int32(int32(e.TypeVer))
 		p.text(e.Topic)
@@ -139,9 +193,9 @@ func copyEvents(p *pipeline, lane int32, es []streams.StoredEvent) {
 }
 
 var (
-	cancelTimers = statement{"weir_cancel", `DELETE FROM timers t USING unnest($2::text[],$3::bytea[],$4::bytea[]) AS w(decider,key,name)
-		WHERE t.lane=$1 AND t.decider=w.decider AND t.key=w.key AND t.name=w.name`}
-	addTimers = statement{"weir_timers", "COPY timers FROM STDIN (FORMAT binary)"}
+	cancelTimers = prepared("weir_cancel", `DELETE FROM timers t USING unnest($2::text[],$3::bytea[],$4::bytea[]) AS w(decider,key,name)
+		WHERE t.lane=$1 AND t.decider=w.decider AND t.key=w.key AND t.name=w.name`)
+	addTimers = prepared("weir_timers", "COPY timers FROM STDIN (FORMAT binary)")
 )
 
 func changeTimers(p *pipeline, lane int32, tx *streams.Tx) {
@@ -175,10 +229,10 @@ func (p *pipeline) origin(o streams.Origin) {
 }
 
 var (
-	addEffects    = statement{"weir_effects", "COPY effects FROM STDIN (FORMAT binary)"}
-	removeEffects = statement{"weir_done", "DELETE FROM effects WHERE lane=$1 AND seq=ANY($2)"}
-	addParked     = statement{"weir_parked", "COPY parked FROM STDIN (FORMAT binary)"}
-	removeParked  = statement{"weir_unparked", "DELETE FROM parked WHERE lane=$1 AND seq=ANY($2)"}
+	addEffects    = prepared("weir_effects", "COPY effects FROM STDIN (FORMAT binary)")
+	removeEffects = prepared("weir_done", "DELETE FROM effects WHERE lane=$1 AND seq=ANY($2)")
+	addParked     = prepared("weir_parked", "COPY parked FROM STDIN (FORMAT binary)")
+	removeParked  = prepared("weir_unparked", "DELETE FROM parked WHERE lane=$1 AND seq=ANY($2)")
 )
 
 func (p *pipeline) remove(st statement, lane int32, seqs []int64) {
@@ -225,12 +279,12 @@ func changeParked(p *pipeline, lane int32, tx *streams.Tx) {
 }
 
 var (
-	removeReplies   = statement{"weir_reply", "DELETE FROM replies WHERE lane=$1 AND id=ANY($2)"}
-	addReplies      = statement{"weir_replies", "COPY replies FROM STDIN (FORMAT binary)"}
-	removeExternals = statement{"weir_external", `DELETE FROM externals x USING unnest($2::bytea[],$3::bytea[]) AS w(source,id)
-		WHERE x.lane=$1 AND x.source=w.source AND x.id=w.id`}
-	addExternals = statement{"weir_externals", "COPY externals FROM STDIN (FORMAT binary)"}
-	copyInputs   = statement{"weir_inputs", "COPY inputs FROM STDIN (FORMAT binary)"}
+	removeReplies   = prepared("weir_reply", "DELETE FROM replies WHERE lane=$1 AND id=ANY($2)")
+	addReplies      = prepared("weir_replies", "COPY replies FROM STDIN (FORMAT binary)")
+	removeExternals = prepared("weir_external", `DELETE FROM externals x USING unnest($2::bytea[],$3::bytea[]) AS w(source,id)
+		WHERE x.lane=$1 AND x.source=w.source AND x.id=w.id`)
+	addExternals = prepared("weir_externals", "COPY externals FROM STDIN (FORMAT binary)")
+	copyInputs   = prepared("weir_inputs", "COPY inputs FROM STDIN (FORMAT binary)")
 )
 
 // putReplies replaces those that are there.

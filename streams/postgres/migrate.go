@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Migrations only go forward: a file per schema version, numbered from 1, and
@@ -20,24 +19,28 @@ var migrations embed.FS
 // ("Weir"); the object is the schema.
 const migrationLock = 0x57656972
 
-// migrate brings the schema up to date. Two programs that do so at once take
-// turns, and the second finds nothing to do.
-func (s *Store) migrate(ctx context.Context, schema string) error {
-	// Not with do: a migration may take longer than a call.
-	return s.once(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
-		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout=0"); err != nil {
-				return err
-			}
-			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1,hashtext($2))", int32(migrationLock), schema); err != nil {
-				return err
-			}
-			version, err := schemaVersion(ctx, tx, schema)
-			if err != nil {
-				return err
-			}
-			return upgrade(ctx, tx, version)
-		})
+// migrate brings the schema up to date, on a connection of its own: the pool's
+// need the tables. Two programs that do so at once take turns, and the second
+// finds nothing to do.
+func migrate(ctx context.Context, cfg *pgx.ConnConfig, schema string) error {
+	c, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close(ctx) // what it did is committed by then
+	return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+		// A migration, and so waiting for another's, may take longer than a call.
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout=0; SET LOCAL lock_timeout=0"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1,hashtext($2))", int32(migrationLock), schema); err != nil {
+			return err
+		}
+		version, err := schemaVersion(ctx, tx, schema)
+		if err != nil {
+			return err
+		}
+		return upgrade(ctx, tx, version)
 	})
 }
 

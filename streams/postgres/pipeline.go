@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,23 +13,48 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// statement is one that is prepared once per connection, under its name.
+// statement is one that every connection prepares, under its name.
 type statement struct{ name, sql string }
 
+var statements []statement
+
+func prepared(name, sql string) statement {
+	statements = append(statements, statement{name, sql})
+	return statement{name, sql}
+}
+
+// prepare prepares all statements in one round trip. Not when they are needed: that
+// would end the transaction in whose middle it is.
+func prepare(ctx context.Context, c *pgx.Conn) error {
+	p := c.PgConn().StartPipeline(ctx)
+	for _, st := range statements {
+		p.SendPrepare(st.name, st.sql, nil)
+	}
+	err := p.Sync()
+	for range statements {
+		if err == nil {
+			_, err = p.GetResults()
+		}
+	}
+	return errors.Join(err, p.Close())
+}
+
 // pipeline collects the messages of one transaction: statements and COPYs, one
-// after the other, with one Sync at the end. All of it is written before any
-// answer is read. The server then runs it as one implicit transaction: the first
-// error skips the rest up to the Sync, COPY data included, and rolls back. pgx's
-// own pipelines cannot COPY, and its CopyFrom is a round trip of its own.
+// after the other. They are written before any answer is read. The server runs
+// all up to the Sync as one implicit transaction: the first error skips the rest,
+// COPY data included, and rolls back. pgx's own pipelines cannot COPY, and its
+// CopyFrom is a round trip of its own.
 //
-// The server's answers to a fixed number of statements are short, so it never
-// waits for them to be read while we write.
+// The server's answers are short against the sockets' buffers, so it never waits
+// for them to be read while we write.
 type pipeline struct {
 	ctx   context.Context
 	conn  *pgx.Conn
 	buf   []byte
 	sent  []statement
-	frame int // where the CopyData message begins that is being filled
+	done  int    // statements that are answered
+	row   []byte // the first column of the last row of an answer
+	frame int    // where the CopyData message begins that is being filled
 	err   error
 }
 
@@ -36,12 +63,7 @@ const copyFrame = 64 << 10
 
 // run adds a statement with its parameters in their binary formats.
 func (p *pipeline) run(st statement, params ...[]byte) {
-	if p.err == nil {
-		// Asks the server only if this connection has not prepared it before.
-		_, p.err = p.conn.Prepare(p.ctx, st.name, st.sql)
-	}
-	bind := pgproto3.Bind{PreparedStatement: st.name, ParameterFormatCodes: []int16{1}, Parameters: params}
-	p.add(&bind)
+	p.add(&pgproto3.Bind{PreparedStatement: st.name, ParameterFormatCodes: []int16{1}, Parameters: params, ResultFormatCodes: []int16{1}})
 	p.add(&pgproto3.Execute{})
 	p.sent = append(p.sent, st)
 }
@@ -97,19 +119,43 @@ type failure struct {
 
 func (e failure) Unwrap() error { return e.error }
 
-// send writes the messages and reads the answers. An error that is no failure
-// leaves the outcome unknown, and the connection of no use.
-func (p *pipeline) send() error {
-	if p.add(&pgproto3.Sync{}); p.err != nil {
-		return unconnected{p.err} // nothing of the transaction was sent
+// ask writes what is collected, and reads the answers; the transaction goes on. A
+// refusal ends it.
+func (p *pipeline) ask() error {
+	refusal, err := p.exchange(&pgproto3.Flush{})
+	if refusal == nil || err != nil {
+		return err
 	}
+	if _, err = p.exchange(&pgproto3.Sync{}); err != nil {
+		return err
+	}
+	return refusal
+}
+
+// commit writes what is collected, ends the transaction and reads the answers. An
+// error that is no failure leaves the outcome unknown, and the connection of no
+// use.
+func (p *pipeline) commit() error {
+	refusal, err := p.exchange(&pgproto3.Sync{})
+	if err != nil {
+		return err
+	}
+	return refusal
+}
+
+// exchange ends the messages with one that makes the server answer.
+func (p *pipeline) exchange(last pgproto3.FrontendMessage) (refusal, err error) {
+	p.add(last)
 	pg := p.conn.PgConn()
 	nc := pg.Conn()
 	stop := context.AfterFunc(p.ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) }) // fails where nc is closed already
-	_, err := nc.Write(p.buf)
-	var refusal error
+	if err = p.err; err == nil {
+		_, err = nc.Write(p.buf)
+	}
+	p.buf = p.buf[:0]
 	if err == nil {
-		refusal, err = p.answers(pg.Frontend())
+		_, ends := last.(*pgproto3.Sync)
+		refusal, err = p.answers(pg.Frontend(), ends)
 	}
 	if ended := !stop(); ended || err != nil {
 		closing, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -117,32 +163,37 @@ func (p *pipeline) send() error {
 		_ = pg.Close(closing) // what failed is reported, and it is of no use
 	}
 	if err != nil {
-		return fmt.Errorf("the connection broke, the transaction may be done or not: %w", err)
+		err = fmt.Errorf("the connection broke, the transaction may be done or not: %w", err)
 	}
-	return refusal
+	return refusal, err
 }
 
-// answers reads up to the end of the transaction.
-func (p *pipeline) answers(f *pgproto3.Frontend) (refusal, err error) {
-	done := 0
-	for {
+// answers reads up to the last statement's, or to the end of the transaction.
+func (p *pipeline) answers(f *pgproto3.Frontend, ends bool) (refusal, err error) {
+	for ends || p.done < len(p.sent) {
 		m, err := f.Receive()
 		if err != nil {
 			return nil, err
 		}
 		switch m := m.(type) {
+		case *pgproto3.DataRow:
+			p.row = bytes.Clone(m.Values[0])
 		case *pgproto3.CommandComplete:
-			done++
+			p.done++
 		case *pgproto3.ErrorResponse:
 			e := pgconn.ErrorResponseToPgError(m)
 			if spoils(e) {
 				return nil, e
 			}
-			refusal = failure{p.sent[min(done, len(p.sent)-1)], e}
+			refusal = failure{p.sent[min(p.done, len(p.sent)-1)], e}
+			if !ends {
+				return refusal, nil
+			}
 		case *pgproto3.ReadyForQuery:
 			return refusal, nil
 		}
 	}
+	return nil, nil
 }
 
 func appendInt32(b []byte, n int32) []byte {
@@ -177,4 +228,16 @@ func array(oid uint32, n int, element func(b []byte, i int) []byte) []byte {
 		b = element(b, i)
 	}
 	return b
+}
+
+// int8s are the elements of a bigint[] in its binary format, without NULLs.
+func int8s(b []byte) []int64 {
+	if len(b) < 20 {
+		return nil
+	}
+	ns := make([]int64, 0, len(b)/12)
+	for b = b[20:]; len(b) >= 12; b = b[12:] {
+		ns = append(ns, num(b[4:12]))
+	}
+	return ns
 }

@@ -28,6 +28,8 @@ func event(r row) streams.StoredEvent {
 		Topic: text(r[6]), Partition: int32(num(r[7])), Key: text(r[8]), Record: blob(r[9])}
 }
 
+func sequence(e *streams.StoredEvent) int64 { return e.Seq }
+
 // scan calls f for the rows above a place, at most limit. sql takes the lane, the
 // place, the rows and bytes of a page, then args; place says where a row is.
 func scan[T any](ctx context.Context, s *Store, what, sql string, lane int32, after int64, limit int, args []any,
@@ -58,15 +60,59 @@ var selectOutbox = page(eventColumns, "record", "events WHERE lane=$1 AND seq>$2
 
 // Outbox calls f for a lane's events above a sequence, in order, at most limit.
 func (s *Store) Outbox(ctx context.Context, lane int32, after int64, limit int, f func(streams.StoredEvent) error) error {
-	return scan(ctx, s, "read the outbox", selectOutbox, lane, after, limit, nil, event, func(e *streams.StoredEvent) int64 { return e.Seq }, f)
+	return scan(ctx, s, "read the outbox", selectOutbox, lane, after, limit, nil, event, sequence, f)
 }
 
-var selectEvents = page(eventColumns, "record", "events WHERE lane=$1 AND version>greatest($2,0) AND decider=$5 AND stream=$6", "version")
-
-// Events calls f for a stream's events above a version, in order.
+// Events calls f for a stream's events above a version, in order. It follows the
+// links from the snapshot's head, and so reads only that stream's rows. A stream
+// that was written without its snapshots has no whole chain: then it reads the
+// whole lane.
 func (s *Store) Events(ctx context.Context, lane int32, id streams.StreamID, after int64, f func(streams.StoredEvent) error) error {
-	return scan(ctx, s, "read a stream", selectEvents, lane, after, unlimited, []any{id.Decider, []byte(id.Key)}, event,
-		func(e *streams.StoredEvent) int64 { return e.Version }, f)
+	seqs, whole, err := s.chain(ctx, lane, id, max(after, 0))
+	if err == nil && !whole {
+		seqs, err = s.search(ctx, lane, id, max(after, 0))
+	}
+	for err == nil && len(seqs) > 0 {
+		n := min(len(seqs), pageRows)
+		err = scan(ctx, s, "read events", selectListed, lane, seqs[0]-1, n, []any{seqs[:n]}, event, sequence, f)
+		seqs = seqs[n:]
+	}
+	return err
+}
+
+var selectListed = page(eventColumns, "record", "events WHERE lane=$1 AND seq>$2 AND seq=ANY($5)", "seq")
+
+const followLinks = `WITH RECURSIVE chain AS (
+		SELECT s.version, s.head AS seq FROM snapshots s WHERE s.lane=$1 AND s.decider=$2 AND s.key=$3 AND s.version>$4
+		UNION ALL
+		SELECT e.version-1, e.link FROM chain c JOIN events e ON e.lane=$1 AND e.seq=c.seq AND e.version=c.version WHERE c.version>$4)
+	SELECT s.version, c.version, c.seq FROM snapshots s LEFT JOIN chain c ON true
+		WHERE s.lane=$1 AND s.decider=$2 AND s.key=$3 ORDER BY c.version`
+
+// chain lists the sequences of a stream's events above a version, oldest first. It
+// is whole if the versions go down one by one from the snapshot's: its last step
+// leads to the version itself.
+func (s *Store) chain(ctx context.Context, lane int32, id streams.StreamID, after int64) (seqs []int64, whole bool, err error) {
+	err = s.query(ctx, "follow a stream", followLinks, []any{lane, id.Decider, []byte(id.Key), after}, func(r row) error {
+		switch version := num(r[1]); {
+		case num(r[0]) <= after || version == after:
+			whole = true
+		case version > after:
+			seqs = append(seqs, num(r[2]))
+		}
+		return nil
+	})
+	return seqs, whole, err
+}
+
+// search finds a stream's events by looking at all of its lane's.
+func (s *Store) search(ctx context.Context, lane int32, id streams.StreamID, after int64) (seqs []int64, err error) {
+	err = s.query(ctx, "search a lane", "SELECT seq FROM events WHERE lane=$1 AND version>$2 AND decider=$3 AND stream=$4 ORDER BY version",
+		[]any{lane, after, id.Decider, []byte(id.Key)}, func(r row) error {
+			seqs = append(seqs, num(r[0]))
+			return nil
+		})
+	return seqs, err
 }
 
 var selectInputs = page("rev,at,entries", "entries", "inputs WHERE lane=$1 AND rev>$2", "rev")

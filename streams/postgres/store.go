@@ -81,11 +81,10 @@ func Open(ctx context.Context, url, service string, opts ...Option) (*Store, err
 	}
 	c := cfg.ConnConfig
 	s := &Store{opts: o, where: fmt.Sprintf("%s in %s:%d/%s", schema, c.Host, c.Port, c.Database)}
-	if s.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+	if err := migrate(ctx, c, schema); err != nil {
 		return nil, s.explain(ctx, "open", err)
 	}
-	if err := s.migrate(ctx, schema); err != nil {
-		s.pool.Close()
+	if s.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, s.explain(ctx, "open", err)
 	}
 	return s, nil
@@ -108,7 +107,7 @@ func poolConfig(url, schema, service string, o options) (*pgxpool.Config, error)
 	}
 	cfg.MaxConns = max(o.conns, 1)
 	cfg.PingTimeout = o.connect
-	cfg.AfterConnect = keepDurable
+	cfg.AfterConnect = connected
 	c := cfg.ConnConfig
 	c.ConnectTimeout = o.connect
 	c.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool { return !spoils(err) }
@@ -131,11 +130,13 @@ func poolConfig(url, schema, service string, o options) (*pgxpool.Config, error)
 	return cfg, nil
 }
 
-// keepDurable turns synchronous_commit on where it is off, and leaves stronger
-// settings alone.
-func keepDurable(ctx context.Context, c *pgx.Conn) error {
-	_, err := c.Exec(ctx, "SELECT set_config('synchronous_commit','on',false) WHERE current_setting('synchronous_commit')='off'")
-	return err
+// connected makes a connection ready. It turns synchronous_commit on where it is
+// off, and leaves stronger settings alone.
+func connected(ctx context.Context, c *pgx.Conn) error {
+	if _, err := c.Exec(ctx, "SELECT set_config('synchronous_commit','on',false) WHERE current_setting('synchronous_commit')='off'"); err != nil {
+		return err
+	}
+	return prepare(ctx, c)
 }
 
 // Close waits for the calls that are under way, then refuses everything.

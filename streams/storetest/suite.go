@@ -32,7 +32,7 @@ type testCase struct {
 	run  func(*place)
 }
 
-var cases = slices.Concat(identityCases, cursorCases, traceCases, snapshotCases, eventCases, timerCases, waitingCases, housekeepingCases)
+var cases = slices.Concat(identityCases, cursorCases, traceCases, snapshotCases, eventCases, timerCases, waitingCases, outsideCases, housekeepingCases)
 
 // place is where one test's store lives.
 type place struct {

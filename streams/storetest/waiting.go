@@ -83,6 +83,41 @@ var waitingCases = []testCase{
 	}},
 }
 
+// outsideCases keep what comes from outside of the platform: record headers,
+// commands' ids and panics hold any bytes. A store that cannot keep them fails the
+// same batch for ever.
+var outsideCases = []testCase{
+	{"TextsFromOutsideAreBytes", func(p *place) {
+		l := p.fresh()
+		odd := string(binary)
+		o := streams.Origin{Correlation: odd, Causation: odd + "2", Traceparent: odd + "3"}
+		timer := streams.Timer{Stream: cart, Name: odd, ID: odd, Due: noon, Origin: o}
+		effect := streams.PendingEffect{Seq: 1, Stream: cart, ID: odd, Effect: "charge", Key: odd, Origin: o}
+		row := streams.ParkedInput{Seq: 1, Stream: cart, Kind: streams.CommandInput, ID: odd, Name: odd, Origin: o, From: odd, At: noon, Reason: odd, Stack: odd}
+		reply := streams.Reply{ID: odd, Digest: odd, Status: streams.ReplyDone, Token: odd, At: noon}
+		external := streams.ExternalID{Source: odd, ID: odd + "2", At: noon}
+		l.commit(streams.Tx{Timers: []streams.Timer{timer}, Effects: []streams.PendingEffect{effect}, Parked: []streams.ParkedInput{row},
+			Replies: []streams.Reply{reply}, Externals: []streams.ExternalID{external}})
+		timers, err := l.s.Timers(ctx, 3, noon, 10)
+		check(p, "timers", err, fmt.Sprintf("%q", timers), fmt.Sprintf("%q", []streams.Timer{timer}))
+		effects, err := l.s.Effects(ctx, 3, 0, 10)
+		check(p, "effects", err, fmt.Sprintf("%q", effects), fmt.Sprintf("%q", []streams.PendingEffect{effect}))
+		check(p, "parked inputs", nil, fmt.Sprintf("%q", l.parked(cart, 0, 10)), fmt.Sprintf("%q", []streams.ParkedInput{row}))
+		replies, err := l.s.Replies(ctx, 3, []string{odd})
+		check(p, "replies", err, fmt.Sprintf("%q", replies), fmt.Sprintf("%q", []streams.Reply{reply}))
+		externals, err := l.s.Externals(ctx, 3, []streams.ExternalID{external, {Source: odd, ID: odd}})
+		check(p, "externals", err, fmt.Sprintf("%q", externals), fmt.Sprintf("%q", []streams.ExternalID{external}))
+		l.commit(streams.Tx{Cancel: []streams.TimerKey{{Stream: cart, Name: odd}}})
+		check(p, "timers after one is cancelled", nil, l.timers(noon, 10), "")
+	}},
+	{"AStrangeKeyIsNobodys", func(p *place) {
+		l := p.fresh()
+		l.commit(step(cart, 1, 1))
+		got, err := l.s.Load(ctx, 3, []streams.StreamID{{Decider: "cart", Key: string(binary)}, cart}) // a command's key is loaded before it is checked
+		check(p, "load", err, len(got), 1)
+	}},
+}
+
 func (l *lane) parked(id streams.StreamID, after int64, limit int) []streams.ParkedInput {
 	l.Helper()
 	got, err := l.s.Parked(ctx, l.n, id, after, limit)

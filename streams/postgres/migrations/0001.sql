@@ -25,6 +25,7 @@ CREATE TABLE events (
 	decider      text   NOT NULL COLLATE "C",
 	stream       bytea  NOT NULL,
 	version      bigint NOT NULL,
+	link         bigint NOT NULL,
 	type         text   NOT NULL COLLATE "C",
 	type_version int    NOT NULL,
 	topic        text   NOT NULL COLLATE "C",
@@ -34,13 +35,13 @@ CREATE TABLE events (
 	PRIMARY KEY (lane, seq)
 );
 
-CREATE INDEX events_stream ON events (lane, decider, stream, version) WHERE version > 0;
-
 CREATE TABLE snapshots (
 	lane          int    NOT NULL,
 	decider       text   NOT NULL COLLATE "C",
 	key           bytea  NOT NULL,
 	version       bigint NOT NULL,
+	head          bigint NOT NULL,
+	head_before   bigint NOT NULL,
 	state_version int    NOT NULL,
 	state         bytea  NOT NULL,
 	PRIMARY KEY (lane, decider, key)
