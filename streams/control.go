@@ -3,12 +3,10 @@ package streams
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -20,70 +18,6 @@ type controlRecord struct {
 
 // platformUnit is the control record of the platform as a whole.
 const platformUnit = "platform"
-
-// MakeTopics makes every topic of a topology that is missing, and checks those
-// that are there. Instances do it too, for their own; who only reads may come
-// before them.
-func MakeTopics(ctx context.Context, cfg Config) error {
-	cfg.defaults()
-	cl, err := kgo.NewClient(cfg.Client...)
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	return makeEventTopics(ctx, kadm.NewClient(cl), &cfg)
-}
-
-// prepareTopics makes the topics that are missing, checks those that are
-// there, and compares the control topic with the store.
-func prepareTopics(ctx context.Context, cfg *Config, p *plan, info StoreInfo) error {
-	cl, err := kgo.NewClient(cfg.Client...)
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	adm := kadm.NewClient(cl)
-	if err := makeEventTopics(ctx, adm, cfg, LaneTopic(p.service), DeadTopic(p.service)); err != nil {
-		return err
-	}
-	compact := "compact"
-	if err := makeTopics(ctx, adm, 1, cfg.Replication, map[string]*string{"cleanup.policy": &compact}, ControlTopic); err != nil {
-		return err
-	}
-	return checkControl(ctx, cfg, p.service, info)
-}
-
-// makeEventTopics makes the topology's topics and more of their kind: kept for
-// ever, as whoever is new may want all.
-func makeEventTopics(ctx context.Context, adm *kadm.Client, cfg *Config, more ...string) error {
-	for _, t := range cfg.Topology.Topics() {
-		more = append(more, t.Name)
-	}
-	forever := "-1"
-	return makeTopics(ctx, adm, cfg.Partitions, cfg.Replication, map[string]*string{"retention.ms": &forever}, more...)
-}
-
-func makeTopics(ctx context.Context, adm *kadm.Client, partitions int32, replication int16, configs map[string]*string, topics ...string) error {
-	rs, err := adm.CreateTopics(ctx, partitions, replication, configs, topics...)
-	if err != nil {
-		return fmt.Errorf("making topics: %w", err)
-	}
-	for _, r := range rs {
-		if r.Err != nil && !errors.Is(r.Err, kerr.TopicAlreadyExists) {
-			return fmt.Errorf("making topic %s: %w", r.Topic, r.Err)
-		}
-	}
-	details, err := adm.ListTopics(ctx, topics...)
-	if err != nil {
-		return fmt.Errorf("looking at topics: %w", err)
-	}
-	for _, t := range topics {
-		if n := len(details[t].Partitions); details[t].Err == nil && n != int(partitions) {
-			return fmt.Errorf("topic %s has %d partitions, the platform %d: keys would move to other lanes. Growth is a drained migration; set the partition count back", t, n, partitions)
-		}
-	}
-	return nil
-}
 
 // checkControl stops a start on a store that the platform does not know, or
 // with another partition count than the one it was made with.

@@ -19,11 +19,15 @@ type Config struct {
 	Client      []kgo.Opt // seed brokers; dialer, SASL, TLS
 	Partitions  int32     // of every topic of the platform, for good
 	Replication int16     // of topics made at start; default 1
-	Commands    Commands  // nil: the service takes no commands
-	Transports  Transports
-	Hooks       []Hook
-	Log         *slog.Logger     // default: discards
-	Now         func() time.Time // default: time.Now
+	MinInSync   int       // of event topics: replicas that must have a record; default: the broker's
+	// ServerGroups uses Kafka's consumer protocol (KIP-848) for the groups: the
+	// broker assigns the lanes. Needs Kafka 4.3.
+	ServerGroups bool
+	Commands     Commands // nil: the service takes no commands
+	Transports   Transports
+	Hooks        []Hook
+	Log          *slog.Logger     // default: discards
+	Now          func() time.Time // default: time.Now
 
 	MaxBatch      int // inputs decided in one transaction; default 1,000
 	MaxEventBytes int // of a record, headers and key included; default 900,000
@@ -108,17 +112,14 @@ func (i *Instance) Run(ctx context.Context) error {
 	}
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	group, err := kgo.NewClient(slices.Concat(i.cfg.Client, []kgo.Opt{
+	group, err := kgo.NewClient(slices.Concat(i.cfg.Client, i.cfg.groupProtocol(), []kgo.Opt{
 		kgo.ClientID(i.plan.service + "-lanes"),
 		kgo.ConsumerGroup(i.plan.service),
 		kgo.ConsumeTopics(LaneTopic(i.plan.service)),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.DisableAutoCommit(),
 		// The lane topic is empty; its records, were there any, mean nothing.
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
 		kgo.FetchMaxWait(5 * time.Second),
-		// franz-go's 45 s would block a dead member's lanes for as long.
-		kgo.SessionTimeout(9 * time.Second), kgo.HeartbeatInterval(2 * time.Second), kgo.RebalanceTimeout(15 * time.Second),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.assigned(hard, parts(m)) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.release(parts(m), true) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.release(parts(m), false) }),
@@ -151,7 +152,10 @@ func (i *Instance) prepare(ctx context.Context) (err error) {
 	if i.info, err = i.store.Info(ctx, i.cfg.Partitions); err != nil {
 		return fmt.Errorf("event store: %w", err)
 	}
-	return prepareTopics(ctx, &i.cfg, i.plan, i.info)
+	if err := prepareTopics(ctx, &i.cfg, i.plan, i.info); err != nil || !i.cfg.ServerGroups {
+		return err
+	}
+	return shortenSessions(ctx, i.cfg.Client, i.plan.service)
 }
 
 func parts(m map[string][]int32) (out []int32) {

@@ -81,13 +81,15 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name)}
 	r.types, _ = r.p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
 	topics, err := r.prepare(ctx)
+	if err == nil && cfg.ServerGroups {
+		err = shortenSessions(ctx, cfg.Client, name)
+	}
 	if err != nil {
 		return fmt.Errorf("pipeline %s: %w", name, err)
 	}
-	r.opts = slices.Concat(cfg.Client, []kgo.Opt{
+	r.opts = slices.Concat(cfg.Client, cfg.groupProtocol(), []kgo.Opt{
 		kgo.ClientID(name), kgo.ConsumerGroup(name), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
-		kgo.SessionTimeout(9 * time.Second), kgo.HeartbeatInterval(2 * time.Second), kgo.RebalanceTimeout(15 * time.Second),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1),
 	})
 	if r.p.Transactional {
@@ -100,18 +102,9 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 
 // prepare makes the topics and lists those to read.
 func (r *pipe) prepare(ctx context.Context) ([]string, error) {
-	cl, err := kgo.NewClient(r.cfg.Client...)
-	if err != nil {
-		return nil, err
-	}
-	defer cl.Close()
-	var in []string
-	for _, n := range r.types {
-		if t, ok := r.cfg.Topology.Topic(n); ok && !slices.Contains(in, t.Name) {
-			in = append(in, t.Name)
-		}
-	}
-	return in, makeEventTopics(ctx, kadm.NewClient(cl), r.cfg, DeadTopic(r.p.Name))
+	return r.cfg.Topology.topicsOf(r.types), withAdmin(r.cfg.Client, func(adm *kadm.Client) error {
+		return makeTopics(ctx, adm, append(eventTopics(r.cfg), eventTopic(r.cfg, DeadTopic(r.p.Name)))...)
+	})
 }
 
 // outputs turns polled records into records to produce, in order.

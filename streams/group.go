@@ -1,0 +1,63 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// A group's session: franz-go's 45 s, or the broker's under KIP-848, would
+// block a dead member's lanes for as long.
+const (
+	sessionTime   = 9 * time.Second
+	heartbeatTime = 2 * time.Second
+	rebalanceTime = 15 * time.Second
+)
+
+// groupProtocol are the options of a group whose members are given lanes.
+func (c *Config) groupProtocol() []kgo.Opt {
+	opts := []kgo.Opt{kgo.SessionTimeout(sessionTime), kgo.HeartbeatInterval(heartbeatTime), kgo.RebalanceTimeout(rebalanceTime)}
+	if c.ServerGroups {
+		return append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
+	}
+	return append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer()))
+}
+
+// shortenSessions sets a group's session time at the broker, where it is under
+// KIP-848.
+func shortenSessions(ctx context.Context, client []kgo.Opt, group string) error {
+	cl, err := kgo.NewClient(client...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	r := kmsg.NewIncrementalAlterConfigsRequestResource()
+	r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeGroupConfig, group
+	for name, d := range map[string]time.Duration{"consumer.session.timeout.ms": sessionTime, "consumer.heartbeat.interval.ms": heartbeatTime} {
+		c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		c.Name, c.Op, c.Value = name, kmsg.IncrementalAlterConfigOpSet, kmsg.StringPtr(strconv.FormatInt(d.Milliseconds(), 10))
+		r.Configs = append(r.Configs, c)
+	}
+	q := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	q.Resources = append(q.Resources, r)
+	rs, err := q.RequestWith(ctx, cl)
+	if err != nil {
+		return fmt.Errorf("setting the session time of group %s: %w", group, err)
+	}
+	for _, x := range rs.Resources {
+		if err := kerr.ErrorForCode(x.ErrorCode); err != nil {
+			why := ""
+			if x.ErrorMessage != nil {
+				why = *x.ErrorMessage
+			}
+			return fmt.Errorf("the broker takes no session of %v for group %s, and a dead member would keep its lanes for 45 s: set group.consumer.min.session.timeout.ms=6000 and group.consumer.min.heartbeat.interval.ms=1000 there, or use the classic protocol: %w %s",
+				sessionTime, group, err, why)
+		}
+	}
+	return nil
+}

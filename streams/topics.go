@@ -1,0 +1,177 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// TopicSpec is a topic as the platform wants it. It is made if it is missing;
+// one that is there is checked, and never changed.
+type TopicSpec struct {
+	Name        string            `json:"name"`
+	Partitions  int32             `json:"partitions"`
+	Replication int16             `json:"replication"`
+	Configs     map[string]string `json:"configs"` // in Kafka's own names
+}
+
+// TopicSpecs renders every topic of a topology, for a configuration's
+// partitions, replication and in-sync replicas.
+func (t *Topology) TopicSpecs(cfg Config) []TopicSpec {
+	cfg.defaults()
+	cfg.Topology = t
+	out := eventTopics(&cfg)
+	for _, s := range t.Services {
+		out = append(out, eventTopic(&cfg, LaneTopic(s.Name)), eventTopic(&cfg, DeadTopic(s.Name)))
+	}
+	for _, p := range t.Pipelines {
+		out = append(out, eventTopic(&cfg, DeadTopic(p.Name)))
+	}
+	return append(out, controlTopic(&cfg))
+}
+
+func eventTopics(cfg *Config) (out []TopicSpec) {
+	for _, t := range cfg.Topology.Topics() {
+		out = append(out, eventTopic(cfg, t.Name))
+	}
+	return out
+}
+
+// eventTopic is kept for ever, as whoever is new may want all, and whole: a
+// compacted log has holes, and a hole halts its readers.
+func eventTopic(cfg *Config, name string) TopicSpec {
+	s := TopicSpec{name, cfg.Partitions, cfg.Replication, map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}}
+	if cfg.MinInSync > 0 {
+		s.Configs["min.insync.replicas"] = strconv.Itoa(cfg.MinInSync)
+		// Who is elected without having been in sync has lost what was acknowledged.
+		s.Configs["unclean.leader.election.enable"] = "false"
+	}
+	return s
+}
+
+func controlTopic(cfg *Config) TopicSpec {
+	s := eventTopic(cfg, ControlTopic)
+	s.Partitions, s.Configs["cleanup.policy"] = 1, "compact"
+	return s
+}
+
+// MakeTopics makes every event topic of a topology that is missing, and checks
+// those that are there. Instances do it too; for who reads only and may come
+// before them.
+func MakeTopics(ctx context.Context, cfg Config) error {
+	cfg.defaults()
+	return withAdmin(cfg.Client, func(adm *kadm.Client) error { return makeTopics(ctx, adm, eventTopics(&cfg)...) })
+}
+
+// MakeAllTopics makes and checks the topics of all of a topology's units, for
+// an operator whose units may make none.
+func MakeAllTopics(ctx context.Context, cfg Config) error {
+	return withAdmin(cfg.Client, func(adm *kadm.Client) error { return makeTopics(ctx, adm, cfg.Topology.TopicSpecs(cfg)...) })
+}
+
+func withAdmin(opts []kgo.Opt, f func(*kadm.Client) error) error {
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	return f(kadm.NewClient(cl))
+}
+
+// prepareTopics makes the topics that are missing, checks those that are
+// there, and compares the control topic with the store.
+func prepareTopics(ctx context.Context, cfg *Config, p *plan, info StoreInfo) error {
+	err := withAdmin(cfg.Client, func(adm *kadm.Client) error {
+		return makeTopics(ctx, adm, append(eventTopics(cfg), eventTopic(cfg, LaneTopic(p.service)), eventTopic(cfg, DeadTopic(p.service)), controlTopic(cfg))...)
+	})
+	if err != nil {
+		return err
+	}
+	return checkControl(ctx, cfg, p.service, info)
+}
+
+// makeTopics asks for those that are missing only: a unit may be allowed to
+// look at topics, and not to make them.
+func makeTopics(ctx context.Context, adm *kadm.Client, specs ...TopicSpec) error {
+	have, err := listTopics(ctx, adm, specs)
+	if err != nil {
+		return err
+	}
+	made := false
+	for _, s := range specs {
+		if have[s.Name].Err == nil {
+			continue
+		}
+		if err := makeTopic(ctx, adm, s); err != nil {
+			return err
+		}
+		made = true
+	}
+	if made {
+		if have, err = listTopics(ctx, adm, specs); err != nil {
+			return err
+		}
+	}
+	return checkTopics(ctx, adm, have, specs)
+}
+
+func makeTopic(ctx context.Context, adm *kadm.Client, s TopicSpec) error {
+	configs := map[string]*string{}
+	for k, v := range s.Configs {
+		configs[k] = &v
+	}
+	r, err := adm.CreateTopic(ctx, s.Partitions, s.Replication, configs, s.Name)
+	switch {
+	case errors.Is(err, kerr.TopicAlreadyExists): // by another instance
+		return nil
+	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
+		return fmt.Errorf("topic %s is missing, and this user may not make it: make the platform's topics with weir kafka apply first: %w", s.Name, err)
+	case err != nil:
+		return fmt.Errorf("making topic %s: %w %s", s.Name, err, r.ErrMessage)
+	}
+	return nil
+}
+
+func listTopics(ctx context.Context, adm *kadm.Client, specs []TopicSpec) (kadm.TopicDetails, error) {
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
+	}
+	have, err := adm.ListTopics(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("looking at topics: %w", err)
+	}
+	return have, nil
+}
+
+// checkTopics refuses topics on which the platform's promises would not hold.
+func checkTopics(ctx context.Context, adm *kadm.Client, have kadm.TopicDetails, specs []TopicSpec) error {
+	var names []string
+	for _, s := range specs {
+		d := have[s.Name]
+		if n := len(d.Partitions); d.Err == nil && n != int(s.Partitions) {
+			return fmt.Errorf("topic %s has %d partitions, the platform %d: keys would move to other lanes. Growth is a drained migration; set the partition count back", s.Name, n, s.Partitions)
+		}
+		if s.Configs["cleanup.policy"] == "delete" {
+			names = append(names, s.Name)
+		}
+	}
+	configs, err := adm.DescribeTopicConfigs(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("looking at the topics' configuration: %w", err)
+	}
+	for _, t := range configs {
+		for _, c := range t.Configs {
+			if c.Key == "cleanup.policy" && strings.Contains(c.MaybeValue(), "compact") {
+				return fmt.Errorf("topic %s is compacted: events would be lost from it, and their readers halt. Set its cleanup.policy to delete, and restore what is missing", t.Name)
+			}
+		}
+	}
+	return nil
+}
