@@ -26,7 +26,7 @@ import (
 // Config is what the page shows. Reads, Metrics and Topology are needed; what
 // else is missing is left out of the page.
 type Config struct {
-	Reads    *projection.Store
+	Reads    *projection.Model
 	Metrics  prometheus.Gatherer
 	Topology *streams.Topology
 	Sagas    []streams.Saga

@@ -20,6 +20,7 @@ import (
 
 	"github.com/weirstream/weir/dashboards/console"
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/processors/projection/sqlite"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/sagas"
 	"github.com/weirstream/weir/streams"
@@ -34,7 +35,7 @@ var gbp = event.Money{Minor: 4820, Currency: "GBP"}
 type house struct {
 	t       *testing.T
 	top     *streams.Topology
-	reads   *projection.Store
+	reads   *projection.Model
 	tel     *telemetry.Telemetry
 	cl      *kgo.Client
 	page    *console.Console
@@ -68,9 +69,11 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.cl.Close)
-	if h.reads, err = projection.Open(filepath.Join(t.TempDir(), "reads.db")); err != nil {
+	rows, err := sqlite.Open(filepath.Join(t.TempDir(), "reads.db"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	h.reads = projection.New(rows)
 	t.Cleanup(func() { h.reads.Close() })
 	h.background(func(ctx context.Context) error {
 		return h.reads.Run(ctx, projection.Config{Client: []kgo.Opt{brokers}, Topology: h.top, Partitions: partitions, Sagas: sagas.All()})

@@ -80,7 +80,7 @@ type platform struct {
 	outside   *outside
 	stores    map[string]streams.Store
 	instances map[string]*streams.Instance
-	reads     *projection.Store
+	reads     *projection.Model
 	telemetry *telemetry.Telemetry
 	traces    *telemetry.Recent
 	registry  *prometheus.Registry

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/processors/projection"
+	projectionsqlite "github.com/weirstream/weir/processors/projection/sqlite"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/sqlite"
 )
@@ -69,10 +70,11 @@ func (p *platform) config() streams.Config {
 }
 
 func (p *platform) startReads(ctx context.Context) error {
-	var err error
-	if p.reads, err = projection.Open(p.path("reads.db")); err != nil {
+	rows, err := projectionsqlite.Open(p.path("reads.db"))
+	if err != nil {
 		return err
 	}
+	p.reads = projection.New(rows)
 	p.wait = append(p.wait, func() {
 		if err := p.reads.Close(); err != nil {
 			p.Log.Error("read model not closed", "error", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/weirstream/weir/streams"
 )
@@ -13,25 +14,37 @@ import (
 // ErrToken says that a token cannot be read.
 var ErrToken = errors.New("the token is not of the form topic:lane:sequence")
 
+// A waiting question looks again after each write of this process, and, as
+// another process may be the writer, at intervals that grow from the first to
+// the last of these.
+const (
+	firstLook = 10 * time.Millisecond
+	lastLook  = 160 * time.Millisecond
+)
+
 // Await returns once the read model holds the event that a command's token
 // names, so that who wrote reads the own write. It fails with ErrToken, or
-// when ctx ends first.
-func (s *Store) Await(ctx context.Context, token string) error {
+// when ctx ends first, or when the store cannot be asked.
+func (m *Model) Await(ctx context.Context, token string) error {
 	t, err := parseToken(token)
 	if err != nil {
 		return err
 	}
-	for {
-		changed := s.next() // before the look, or a commit between the two is missed
-		ok, err := s.holds(ctx, t)
+	for wait := firstLook; ; wait = min(2*wait, lastLook) {
+		changed := m.next() // before the look, or a write between the two is missed
+		ok, err := m.Holds(ctx, t)
 		if ok || err != nil {
 			return err
 		}
+		look := time.NewTimer(wait)
 		select {
 		case <-changed:
+		case <-look.C:
 		case <-ctx.Done():
+			look.Stop()
 			return fmt.Errorf("the read model has not reached %s: %w", token, context.Cause(ctx))
 		}
+		look.Stop()
 	}
 }
 
@@ -46,16 +59,4 @@ func parseToken(token string) (streams.Token, error) {
 		return streams.Token{}, fmt.Errorf("%q: %w", token, ErrToken)
 	}
 	return streams.Token{Source: streams.Source{Topic: topic, Lane: streams.Lane(rest[:at])}, Seq: seq}, nil
-}
-
-// holds looks for the event itself: the highest sequence of its lane proves
-// nothing, as the lane's events lie in several partitions.
-func (s *Store) holds(ctx context.Context, t streams.Token) (ok bool, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT
-		EXISTS (SELECT 1 FROM history WHERE topic = ?1 AND lane = ?2 AND seq = ?3 AND lane <> '')
-		OR EXISTS (SELECT 1 FROM seen WHERE topic = ?1 AND lane = ?2 AND pruned >= ?3)`, t.Topic, string(t.Lane), t.Seq).Scan(&ok)
-	if err != nil {
-		return false, fmt.Errorf("the read model cannot look for %s: %w", t, err)
-	}
-	return ok, nil
 }

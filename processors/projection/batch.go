@@ -2,43 +2,32 @@ package projection
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/streams"
 )
 
-// run is one Run: the cursors as committed, and what it needs to move them.
+// run is one Run: how far it has written, and what it needs to go on.
 type run struct {
-	store   *Store
-	cfg     Config
-	kinds   map[string]string // of the keys, by topic
-	orders  map[string]*streams.Fact
-	sagas   sagaTypes
-	cursors map[place]cursor
-	seen    map[source]int64
-	stmts   map[string]*sql.Stmt
+	model  *Model
+	cfg    Config
+	kinds  map[string]string // of the keys, by topic
+	orders map[string]*streams.Fact
+	sagas  sagaTypes
+	epoch  int64
+	next   map[place]int64 // the offsets to read next
+	seen   map[source]int64
 }
 
-const (
-	writeHistory = `INSERT INTO history (id, type, version, source, kind, key, orderid, correlation, causation, time,
-		lane, seq, topic, partition, offset, traceparent, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	writeCorrelation = `INSERT INTO correlations VALUES (?1, 1, ?2, ?3) ON CONFLICT DO UPDATE SET events = events + 1,
-		last = iif(last_at <= ?3, ?2, last), last_at = max(last_at, ?3)`
-	writeSkipped  = `INSERT INTO skipped VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
-	writeExternal = `INSERT INTO externals VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
-	dropExternals = `DELETE FROM externals WHERE at < ?`
-	writeSeen     = `INSERT INTO seen (topic, lane, partition, seq) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq`
-	addCursor     = `INSERT INTO cursors (topic, partition, topic_id, next) VALUES (?, ?, ?, ?)`
-	moveCursor    = `UPDATE cursors SET next = ? WHERE topic = ? AND partition = ? AND topic_id = ? AND next = ?`
-)
-
-func (s *Store) newRun(cfg Config) (*run, error) {
+func (m *Model) newRun(cfg Config) (*run, error) {
 	if cfg.Topology == nil || cfg.Partitions < 1 {
 		return nil, errors.New("the read model needs a topology and a partition count")
 	}
@@ -48,193 +37,196 @@ func (s *Store) newRun(cfg Config) (*run, error) {
 	if cfg.Window == 0 {
 		cfg.Window = 7 * 24 * time.Hour
 	}
-	r := &run{store: s, cfg: cfg, kinds: map[string]string{}, orders: orderFacts(cfg.Topology.Vocabulary), cursors: map[place]cursor{}, seen: map[source]int64{}, stmts: map[string]*sql.Stmt{}}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &run{model: m, cfg: cfg, kinds: map[string]string{}, orders: orderFacts(cfg.Topology.Vocabulary), next: map[place]int64{}, seen: map[source]int64{}}
 	for _, t := range cfg.Topology.Topics() {
 		r.kinds[t.Name] = t.Kind
 	}
 	var err error
-	if r.sagas, err = readSagas(cfg.Topology.Vocabulary, cfg.Sagas); err != nil {
-		return nil, err
-	}
-	// Prepared before any transaction takes the only connection.
-	queries := append([]string{writeHistory, writeCorrelation, writeSkipped, writeExternal, dropExternals, writeSeen, addCursor, moveCursor}, sagaWrites...)
-	for _, q := range append(queries, orderWrites()...) {
-		if r.stmts[q], err = s.write.Prepare(q); err != nil {
-			r.close()
-			return nil, fmt.Errorf("the read model's statement cannot be prepared: %w", err)
-		}
-	}
-	return r, nil
+	r.sagas, err = readSagas(cfg.Topology.Vocabulary, cfg.Sagas)
+	return r, err
 }
 
-func (r *run) close() {
-	for _, st := range r.stmts {
-		if st != nil {
-			_ = st.Close() // nothing is lost with it
-		}
-	}
-}
-
-// batch is one transaction: rows and cursors together.
-type batch struct {
-	*run
-	ctx   context.Context
-	tx    *sql.Tx
-	at    time.Time
-	moved map[place]int64
-	seqs  map[source]int64
-}
-
-// take applies what was fetched in one transaction.
+// take writes what was fetched, and does not give up while the store is away:
+// a batch of which a part is written must become whole before the next one.
 func (r *run) take(ctx context.Context, fetches kgo.Fetches) error {
+	now := r.cfg.Now()
 	if fetches.NumRecords() == 0 {
-		r.store.stats.record(r.cfg.Now(), fetches)
+		r.model.stats.record(now, fetches)
 		return nil
 	}
-	tx, err := r.store.write.BeginTx(ctx, nil)
+	b, err := r.read(ctx, now, fetches.Records())
 	if err != nil {
-		return fmt.Errorf("the read model cannot be written: %w", err)
-	}
-	defer tx.Rollback()
-	b := &batch{run: r, ctx: ctx, tx: tx, at: r.cfg.Now(), moved: map[place]int64{}, seqs: map[source]int64{}}
-	for it := fetches.RecordIter(); !it.Done(); {
-		if err := b.record(it.Next()); err != nil {
-			return err
-		}
-	}
-	if err := b.finish(); err != nil {
 		return err
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("the read model cannot be written: %w", err)
+	if err := r.insist(ctx, func() error { return r.model.Write(ctx, b) }); err != nil {
+		return err
 	}
-	b.keep()
-	r.store.stats.record(b.at, fetches)
-	r.store.notify()
+	for _, m := range b.Moves {
+		r.at(m.Topic, m.Partition, m.Next, m.Seen)
+	}
+	r.model.stats.record(now, fetches)
+	r.model.notify()
 	return nil
 }
 
-func (b *batch) exec(query string, args ...any) (sql.Result, error) {
-	res, err := b.tx.StmtContext(b.ctx, b.stmts[query]).ExecContext(b.ctx, args...)
-	if err != nil {
-		return nil, fmt.Errorf("the read model cannot be written: %w", err)
+// at makes a position the one to go on from.
+func (r *run) at(topic string, partition int32, next int64, seen map[streams.Lane]int64) {
+	p := place{topic, partition}
+	r.next[p] = next
+	for lane, seq := range seen {
+		r.seen[source{p, lane}] = seq
 	}
-	return res, nil
 }
 
-// record applies one record, or passes over it.
-func (b *batch) record(rec *kgo.Record) error {
-	at := place{rec.Topic, rec.Partition}
-	b.moved[at] = rec.Offset + 1
-	e, err := streams.ReadEnvelope(rec)
-	if err != nil {
-		return b.skip(rec, err)
+// reader makes a batch of records.
+type reader struct {
+	*run
+	now   time.Time
+	batch *Batch
+	moves map[place]*Move
+	known map[streams.ExternalID]bool // events from outside that were read before
+}
+
+// received is a record and the event in it, or why there is none.
+type received struct {
+	*kgo.Record
+	streams.Envelope
+	err error
+}
+
+func (r *run) read(ctx context.Context, now time.Time, recs []*kgo.Record) (*Batch, error) {
+	b := &reader{run: r, now: now, moves: map[place]*Move{}, batch: &Batch{Epoch: r.epoch, Forget: now.Add(-r.cfg.Window)}}
+	all := make([]received, len(recs))
+	var outside []streams.ExternalID
+	for i, rec := range recs {
+		e, err := readEnvelope(rec)
+		all[i] = received{rec, e, err}
+		if err == nil && e.Lane == "" {
+			outside = append(outside, streams.ExternalID{Source: e.Source, ID: e.ID})
+		}
 	}
-	if e.ReplayID != "" {
+	if err := b.ask(ctx, outside); err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if err := b.record(&all[i]); err != nil {
+			return nil, err
+		}
+	}
+	for _, m := range b.moves {
+		b.batch.Moves = append(b.batch.Moves, *m)
+	}
+	return b.batch, nil
+}
+
+// readEnvelope reads an event whose names every store can keep.
+func readEnvelope(rec *kgo.Record) (streams.Envelope, error) {
+	e, err := streams.ReadEnvelope(rec)
+	for _, s := range []string{e.ID, e.Type, e.Source, e.Key, e.Correlation, e.Causation, string(e.Lane), e.Traceparent} {
+		if err == nil && !utf8.ValidString(s) {
+			err = fmt.Errorf("record %s/%d@%d has a key or a header that is not UTF-8: %q", rec.Topic, rec.Partition, rec.Offset, s)
+		}
+	}
+	return e, err
+}
+
+// ask learns which events from outside are repeats.
+func (b *reader) ask(ctx context.Context, ids []streams.ExternalID) error {
+	b.known = map[streams.ExternalID]bool{}
+	if len(ids) == 0 {
 		return nil
 	}
-	again, err := b.repeated(rec, &e)
+	return b.insist(ctx, func() (err error) {
+		b.known, err = b.model.Known(ctx, ids)
+		return err
+	})
+}
+
+func (b *reader) move(rec *kgo.Record) *Move {
+	at := place{rec.Topic, rec.Partition}
+	m := b.moves[at]
+	if m == nil {
+		m = &Move{Topic: rec.Topic, Partition: rec.Partition, From: b.next[at], Seen: map[streams.Lane]int64{}}
+		b.moves[at] = m
+	}
+	return m
+}
+
+// record takes one record, or passes over it.
+func (b *reader) record(rec *received) error {
+	m := b.move(rec.Record)
+	m.Next = rec.Offset + 1
+	if rec.err != nil {
+		b.skip(rec, rec.err)
+		return nil
+	}
+	if rec.ReplayID != "" {
+		return nil
+	}
+	again, err := b.repeated(rec, m)
 	if again || err != nil {
 		return err
 	}
-	if !json.Valid(e.Data) {
-		return b.skip(rec, fmt.Errorf("the data of %s %s is not JSON", e.Type, e.ID))
+	if !json.Valid(rec.Data) {
+		b.skip(rec, fmt.Errorf("the data of %s %s is not JSON", rec.Type, rec.ID))
+		return nil
 	}
-	err = b.event(rec, &e)
-	var bad *dataError
-	if errors.As(err, &bad) {
-		return b.skip(rec, bad.err)
-	}
-	return err
+	return b.event(rec)
 }
 
-// repeated tells a record that was applied before, and halts at a hole.
-func (b *batch) repeated(rec *kgo.Record, e *streams.Envelope) (bool, error) {
-	if e.Lane == "" {
-		res, err := b.exec(writeExternal, e.Source, e.ID, nanos(b.at))
-		if err != nil {
-			return false, err
+// repeated tells a record that was read before, and halts at a hole.
+func (b *reader) repeated(rec *received, m *Move) (bool, error) {
+	if rec.Lane == "" {
+		id := streams.ExternalID{Source: rec.Source, ID: rec.ID}
+		if b.known[id] {
+			return true, nil
 		}
-		n, err := res.RowsAffected()
-		return n == 0, err
+		b.known[id] = true
+		b.batch.Externals = append(b.batch.Externals, streams.ExternalID{Source: id.Source, ID: id.ID, At: b.now})
+		return false, nil
 	}
-	k := source{place{rec.Topic, rec.Partition}, e.Lane}
-	seen, ok := b.seqs[k]
+	seen, ok := m.Seen[rec.Lane]
 	if !ok {
-		seen = b.seen[k]
+		seen = b.seen[source{place{m.Topic, m.Partition}, rec.Lane}]
 	}
-	if e.Seq <= seen {
+	if rec.Seq <= seen {
 		return true, nil
 	}
-	if e.Prev > seen {
-		return false, &HoleError{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset, Lane: e.Lane, Seen: seen, Prev: e.Prev, Seq: e.Seq}
+	if rec.Prev > seen {
+		return false, &HoleError{Topic: m.Topic, Partition: m.Partition, Offset: rec.Offset, Lane: rec.Lane, Seen: seen, Prev: rec.Prev, Seq: rec.Seq}
 	}
-	b.seqs[k] = e.Seq
+	m.Seen[rec.Lane] = rec.Seq
 	return false, nil
 }
 
 // skip leaves a note of a record that is not an event of ours: it stops nobody.
-func (b *batch) skip(rec *kgo.Record, reason error) error {
-	_, err := b.exec(writeSkipped, rec.Topic, rec.Partition, rec.Offset, nanos(b.at), reason.Error())
-	return err
+func (b *reader) skip(rec *received, reason error) {
+	b.batch.Skipped = append(b.batch.Skipped, Skipped{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset, At: b.now,
+		Reason: strings.ToValidUTF8(reason.Error(), "\ufffd")})
 }
 
-// event writes an event's rows. What it means for an order is applied first,
-// so that an event whose data does not fit its type leaves no row.
-func (b *batch) event(rec *kgo.Record, e *streams.Envelope) error {
-	if err := b.order(e); err != nil {
-		return err
+// event says what an event means. One whose data does not fit its type is
+// passed over.
+func (b *reader) event(rec *received) error {
+	env := &rec.Envelope
+	fields, err := b.order(env)
+	var bad *dataError
+	if errors.As(err, &bad) {
+		b.skip(rec, bad.err)
+		return nil
 	}
-	kind := b.kinds[rec.Topic]
-	if _, err := b.exec(writeHistory, e.ID, e.Type, e.Version, e.Source, kind, e.Key, orderOf(kind, e), e.Correlation, e.Causation, nanos(e.Time),
-		string(e.Lane), e.Seq, rec.Topic, rec.Partition, rec.Offset, e.Traceparent, withoutPersons(e.Data)); err != nil {
-		return err
-	}
-	if _, err := b.exec(writeCorrelation, e.Correlation, e.Type, nanos(e.Time)); err != nil {
-		return err
-	}
-	return b.saga(kind, e)
-}
-
-// finish writes the cursors: beside the rows, or not at all.
-func (b *batch) finish() error {
-	for at, next := range b.moved {
-		if err := b.move(at, b.cursors[at], next); err != nil {
-			return err
-		}
-	}
-	for k, seq := range b.seqs {
-		if _, err := b.exec(writeSeen, k.topic, string(k.lane), k.partition, seq); err != nil {
-			return err
-		}
-	}
-	_, err := b.exec(dropExternals, nanos(b.at.Add(-b.cfg.Window)))
-	return err
-}
-
-// move compares and swaps: another process with the same file must not apply
-// the same events twice.
-func (b *batch) move(at place, c cursor, next int64) error {
-	if !c.stored {
-		_, err := b.exec(addCursor, at.topic, at.partition, c.id, next)
-		return err
-	}
-	res, err := b.exec(moveCursor, next, at.topic, at.partition, c.id, c.next)
 	if err != nil {
 		return err
 	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(fmt.Errorf("the cursor of %s/%d is not at %d any more: another process writes this read model; stop one of them", at.topic, at.partition, c.next), err)
-	}
+	kind := b.kinds[rec.Topic]
+	e := Event{Order: orderOf(kind, env), Fields: fields, Entry: Entry{
+		ID: env.ID, Type: env.Type, Version: env.Version, Source: env.Source, Kind: kind, Key: env.Key, Correlation: env.Correlation, Causation: env.Causation,
+		Time: env.Time, Lane: string(env.Lane), Seq: env.Seq, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset,
+		Traceparent: env.Traceparent, Data: withoutPersons(env.Data)}}
+	e.Starts, e.Ends = b.sagas.of(env)
+	b.batch.Events = append(b.batch.Events, e)
 	return nil
-}
-
-// keep makes the committed positions the ones to go on from.
-func (b *batch) keep() {
-	for at, next := range b.moved {
-		b.cursors[at] = cursor{id: b.cursors[at].id, next: next, stored: true}
-	}
-	for k, seq := range b.seqs {
-		b.seen[k] = seq
-	}
 }

@@ -1,10 +1,10 @@
 package projection
 
 import (
-	"bytes"
 	"context"
-	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -34,43 +34,63 @@ func (r *run) locate(ctx context.Context) (map[string]map[int32]kgo.Offset, erro
 		return nil, fmt.Errorf("no Kafka client for the read model: %w", err)
 	}
 	defer cl.Close()
-	topics := make([]string, 0, len(r.kinds))
-	for t := range r.kinds {
-		topics = append(topics, t)
-	}
-	if err := r.load(ctx); err != nil { // before the log, whose end only grows
+	topics := slices.Sorted(maps.Keys(r.kinds))
+	adm := kadm.NewClient(cl)
+	details, err := r.waitForTopics(ctx, adm, topics)
+	if err != nil {
 		return nil, err
 	}
-	log, err := r.readLog(ctx, kadm.NewClient(cl), topics)
+	cursors, err := r.claim(ctx, details)
+	if err != nil {
+		return nil, err
+	}
+	log, err := readLog(ctx, adm, topics) // after the cursors: its end only grows
 	if err != nil {
 		return nil, err
 	}
 	starts := map[string]map[int32]kgo.Offset{}
-	for _, t := range topics {
-		starts[t] = map[int32]kgo.Offset{}
-		if n := len(log.details[t].Partitions); n != int(r.cfg.Partitions) {
-			return nil, fmt.Errorf("topic %s has %d partitions, the platform has %d: growth is a drained migration", t, n, r.cfg.Partitions)
+	for _, c := range cursors {
+		if err := log.follows(c, details[c.Topic].ID); err != nil {
+			return nil, err
 		}
-		for p := range r.cfg.Partitions {
-			at, err := r.start(place{t, p}, log)
-			if err != nil {
-				return nil, err
-			}
-			starts[t][p] = kgo.NewOffset().At(at)
+		r.at(c.Topic, c.Partition, c.Next, c.Seen)
+		if starts[c.Topic] == nil {
+			starts[c.Topic] = map[int32]kgo.Offset{}
 		}
+		starts[c.Topic][c.Partition] = kgo.NewOffset().At(c.Next)
 	}
 	return starts, nil
 }
 
-type logState struct {
-	details    kadm.TopicDetails
-	start, end kadm.ListedOffsets
+// claim makes this run the only writer, and answers the cursors of every
+// partition of the topics.
+func (r *run) claim(ctx context.Context, details kadm.TopicDetails) (out []Cursor, err error) {
+	var read []Cursor
+	for t, d := range details {
+		if n := len(d.Partitions); n != int(r.cfg.Partitions) {
+			return nil, fmt.Errorf("topic %s has %d partitions, the platform has %d: growth is a drained migration", t, n, r.cfg.Partitions)
+		}
+		for p := range r.cfg.Partitions {
+			read = append(read, Cursor{Topic: t, Partition: p, TopicID: d.ID})
+		}
+	}
+	var c Claim
+	err = r.insist(ctx, func() (err error) {
+		c, err = r.model.Claim(ctx, r.cfg.Partitions, read)
+		return err
+	})
+	r.epoch = c.Epoch
+	for _, c := range c.Cursors {
+		if _, ok := r.kinds[c.Topic]; ok { // no more if the topology has lost it
+			out = append(out, c)
+		}
+	}
+	return out, err
 }
 
-func (r *run) readLog(ctx context.Context, adm *kadm.Client, topics []string) (l logState, err error) {
-	if l.details, err = r.waitForTopics(ctx, adm, topics); err != nil {
-		return l, err
-	}
+type logState struct{ start, end kadm.ListedOffsets }
+
+func readLog(ctx context.Context, adm *kadm.Client, topics []string) (l logState, err error) {
 	if l.start, err = adm.ListStartOffsets(ctx, topics...); err == nil {
 		err = l.start.Error()
 	}
@@ -118,81 +138,18 @@ func firstMissing(details kadm.TopicDetails) (string, error) {
 	return "", nil
 }
 
-// start is the offset to read next in a partition: the cursor's, or the
-// beginning of a log from which nothing is missing.
-func (r *run) start(at place, log logState) (int64, error) {
-	id := log.details[at.topic].ID
-	first, _ := log.start.Lookup(at.topic, at.partition)
-	last, _ := log.end.Lookup(at.topic, at.partition)
-	c, ok := r.cursors[at]
-	if !ok {
-		c = cursor{id: id[:]}
-		r.cursors[at] = c
-	}
+// follows proves that the log goes on from a cursor: that of its topic, or of a
+// new one, the beginning of a log from which nothing is missing.
+func (l logState) follows(c Cursor, id kadm.TopicID) error {
+	first, _ := l.start.Lookup(c.Topic, c.Partition)
+	last, _ := l.end.Lookup(c.Topic, c.Partition)
 	switch {
-	case !bytes.Equal(c.id, id[:]):
-		return 0, fmt.Errorf("topic %s was deleted and made again (id %x, was %x): its offsets mean other events; remove the read model's file to build it again", at.topic, id[:], c.id)
-	case first.Offset > c.next:
-		return 0, fmt.Errorf("%s/%d begins at offset %d, the read model needs %d: the log was truncated; raise the topic's retention and build the read model from a full log", at.topic, at.partition, first.Offset, c.next)
-	case last.Offset < c.next:
-		return 0, fmt.Errorf("%s/%d ends at offset %d, the read model has read up to %d: the log lost its tail; remove the read model's file to build it again", at.topic, at.partition, last.Offset, c.next)
-	}
-	return c.next, nil
-}
-
-// cursor is how far a partition was read. stored tells a row that exists.
-type cursor struct {
-	id     []byte
-	next   int64
-	stored bool
-}
-
-// load reads the cursors, and records the partition count at the first time.
-func (r *run) load(ctx context.Context) error {
-	db := r.store.write
-	if _, err := db.ExecContext(ctx, `INSERT INTO platform VALUES (1, ?) ON CONFLICT DO NOTHING`, r.cfg.Partitions); err != nil {
-		return fmt.Errorf("the partition count cannot be recorded: %w", err)
-	}
-	var n int32
-	if err := db.QueryRowContext(ctx, `SELECT partitions FROM platform`).Scan(&n); err != nil {
-		return fmt.Errorf("the partition count cannot be read: %w", err)
-	}
-	if n != r.cfg.Partitions {
-		return fmt.Errorf("the read model was made for %d partitions, the platform has %d: remove its file to build it again", n, r.cfg.Partitions)
-	}
-	err := each(ctx, db, `SELECT topic, partition, topic_id, next FROM cursors`, func(rows *sql.Rows) error {
-		at, c := place{}, cursor{stored: true}
-		err := rows.Scan(&at.topic, &at.partition, &c.id, &c.next)
-		r.cursors[at] = c
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("the cursors cannot be read: %w", err)
-	}
-	err = each(ctx, db, `SELECT topic, partition, lane, seq FROM seen`, func(rows *sql.Rows) error {
-		var k source
-		var seq int64
-		err := rows.Scan(&k.topic, &k.partition, &k.lane, &seq)
-		r.seen[k] = seq
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("the sequences seen cannot be read: %w", err)
+	case c.TopicID != id:
+		return fmt.Errorf("topic %s was deleted and made again (id %x, was %x): its offsets mean other events; remove the read model to build it again", c.Topic, id[:], c.TopicID[:])
+	case first.Offset > c.Next:
+		return fmt.Errorf("%s/%d begins at offset %d, the read model needs %d: the log was truncated; raise the topic's retention and build the read model from a full log", c.Topic, c.Partition, first.Offset, c.Next)
+	case last.Offset < c.Next:
+		return fmt.Errorf("%s/%d ends at offset %d, the read model has read up to %d: the log lost its tail; remove the read model to build it again", c.Topic, c.Partition, last.Offset, c.Next)
 	}
 	return nil
-}
-
-// each calls f for every row of a query.
-func each(ctx context.Context, db *sql.DB, query string, f func(*sql.Rows) error, args ...any) error {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := f(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

@@ -3,75 +3,42 @@ package projection
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
 )
 
-// columns are what an event sets of an order's row. Each event sets its own,
-// so the order in which topics are read changes nothing.
-type columns []column
+// States are those of a placed order: the last of them whose field of the same
+// name is not 0 is the order's, whatever was read first.
+var States = []string{"placed", "confirmed", "released", "shipped", "cancelled"}
 
-type column struct {
-	name  string
-	value any
-}
-
-// orderEvent says what an event means for an order; nil for nothing.
-func orderEvent(e streams.Event, env *streams.Envelope) columns {
-	at := nanos(env.Time)
+// orderFields says what an event sets of its order; nil for nothing. Each event
+// sets its own fields, so the order in which topics are read changes nothing.
+func orderFields(e streams.Event, env *streams.Envelope) []Field {
+	at := Nanos(env.Time)
 	switch e := e.(type) {
 	case event.OrderPlaced:
-		return columns{{"placed", at}, {"customer", e.Customer}, {"correlation", env.Correlation},
-			{"lines", len(e.Lines)}, {"total", e.Total.Minor}, {"currency", e.Total.Currency}}
+		return []Field{{"placed", at}, {"customer", e.Customer}, {"correlation", env.Correlation},
+			{"lines", int64(len(e.Lines))}, {"total", e.Total.Minor}, {"currency", e.Total.Currency}}
 	case event.OrderConfirmed:
-		return columns{{"confirmed", at}}
+		return []Field{{"confirmed", at}}
 	case event.OrderReleased:
-		return columns{{"released", at}}
+		return []Field{{"released", at}}
 	case event.OrderShipped:
-		return columns{{"shipped", at}, {"carrier", e.Carrier}, {"tracking", e.Tracking}}
+		return []Field{{"shipped", at}, {"carrier", e.Carrier}, {"tracking", e.Tracking}}
 	case event.OrderDelayed:
-		return columns{{"delayed", at}}
+		return []Field{{"delayed", at}}
 	case event.OrderCancelled:
-		return columns{{"cancelled", at}, {"reason", e.Reason}}
+		return []Field{{"cancelled", at}, {"reason", e.Reason}}
 	case event.OrderClosed:
-		return columns{{"closed", at}, {"outcome", e.Outcome}}
+		return []Field{{"closed", at}, {"outcome", e.Outcome}}
 	}
 	return nil
 }
 
-// upsert is the statement for a set of columns after the id.
-func (c columns) upsert() string {
-	names, sets := make([]string, len(c)), make([]string, len(c))
-	for i, x := range c {
-		names[i], sets[i] = x.name, x.name+" = excluded."+x.name
-	}
-	return fmt.Sprintf("INSERT INTO orders (id, %s) VALUES (?%s) ON CONFLICT (id) DO UPDATE SET %s",
-		strings.Join(names, ", "), strings.Repeat(", ?", len(c)), strings.Join(sets, ", "))
-}
-
-// orderTypes are the events that orderEvent knows.
+// orderTypes are the events that orderFields knows.
 var orderTypes = []streams.Event{event.OrderPlaced{}, event.OrderConfirmed{}, event.OrderReleased{}, event.OrderShipped{},
 	event.OrderDelayed{}, event.OrderCancelled{}, event.OrderClosed{}}
-
-// orderWrites are the statements of every event that changes an order.
-func orderWrites() []string {
-	set := map[string]bool{}
-	for _, e := range orderTypes {
-		set[orderEvent(e, &streams.Envelope{}).upsert()] = true
-	}
-	return slices.Collect(maps.Keys(set))
-}
-
-// dataError is data that does not fit its type: the record is noted, and
-// stops nobody.
-type dataError struct{ err error }
-
-func (e *dataError) Error() string { return e.err.Error() }
 
 // orderFacts are the registered ones of orderTypes, by their names.
 func orderFacts(v *streams.Vocabulary) map[string]*streams.Fact {
@@ -84,28 +51,28 @@ func orderFacts(v *streams.Vocabulary) map[string]*streams.Fact {
 	return out
 }
 
-// order applies an event to its order. Types of no meaning for orders are not
-// even decoded.
-func (b *batch) order(e *streams.Envelope) error {
-	f, ok := b.orders[e.Type]
+// dataError is data that does not fit its type: the record is noted, and
+// stops nobody.
+type dataError struct{ err error }
+
+func (e *dataError) Error() string { return e.err.Error() }
+
+// order decodes what an event sets of its order. Types of no meaning for orders
+// are not even decoded.
+func (r *run) order(e *streams.Envelope) ([]Field, error) {
+	f, ok := r.orders[e.Type]
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	v, err := f.Decode(e.Version, e.Data)
 	var newer *streams.NewerVersionError
 	if errors.As(err, &newer) {
-		return err
+		return nil, err
 	}
 	if err != nil {
-		return &dataError{err}
+		return nil, &dataError{err}
 	}
-	set := orderEvent(v, e)
-	args := append(make([]any, 0, len(set)+1), e.Key)
-	for _, c := range set {
-		args = append(args, c.value)
-	}
-	_, err = b.exec(set.upsert(), args...)
-	return err
+	return orderFields(v, e), nil
 }
 
 // orderOf names the order that an event is about: its key, or the field that

@@ -2,12 +2,10 @@ package projection
 
 import (
 	"context"
-	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/weirstream/weir/services/event"
@@ -44,30 +42,69 @@ type Order struct {
 	ClosedAt    time.Time   `json:"closed_at,omitzero"`
 }
 
-const orderColumns = `SELECT id, customer, state, outcome, reason, total, currency, lines, carrier, tracking, correlation,
-	placed, delayed, confirmed, released, shipped, cancelled, closed FROM orders`
-
-func scanOrder(row interface{ Scan(...any) error }) (o Order, err error) {
-	var t [7]int64
-	err = row.Scan(&o.ID, &o.Customer, &o.State, &o.Outcome, &o.Reason, &o.Total.Minor, &o.Total.Currency, &o.Lines, &o.Carrier, &o.Tracking, &o.Correlation,
-		&t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6])
-	for i, p := range []*time.Time{&o.PlacedAt, &o.DelayedAt, &o.ConfirmedAt, &o.ReleasedAt, &o.ShippedAt, &o.CancelledAt, &o.ClosedAt} {
-		*p = moment(t[i])
-	}
-	o.Closed = t[6] > 0
-	return o, err
+// Passage is when an order passed what its customer feels. Times are UTC and
+// zero until it happened.
+type Passage struct {
+	State                        string
+	Closed                       bool
+	Placed, Confirmed, Cancelled time.Time
 }
 
-// Order finds an order whose placement has been read, or fails with ErrNotFound.
-func (s *Store) Order(ctx context.Context, id string) (Order, error) {
-	o, err := scanOrder(s.read.QueryRowContext(ctx, orderColumns+` WHERE id = ? AND placed > 0`, id))
-	if errors.Is(err, sql.ErrNoRows) {
-		return o, fmt.Errorf("order %q: %w", id, ErrNotFound)
-	}
-	if err != nil {
-		return o, fmt.Errorf("order %q cannot be read: %w", id, err)
-	}
-	return o, nil
+// Entry is one event of a history, without the fields of persons.
+type Entry struct {
+	ID          string          `json:"id"`
+	Type        string          `json:"type"`
+	Version     int             `json:"version"`
+	Source      string          `json:"source"` // the decider that emitted it, or who posted it
+	Kind        string          `json:"kind"`   // of the key
+	Key         string          `json:"key"`
+	Correlation string          `json:"correlation"`
+	Causation   string          `json:"causation,omitempty"`
+	Time        time.Time       `json:"time"`
+	Lane        string          `json:"lane,omitempty"`
+	Seq         int64           `json:"sequence,omitempty"`
+	Topic       string          `json:"topic"`
+	Partition   int32           `json:"partition"`
+	Offset      int64           `json:"offset"`
+	Traceparent string          `json:"traceparent,omitempty"`
+	Data        json.RawMessage `json:"data"`
+}
+
+// Saga states.
+const (
+	Running = "running"
+	Ended   = "ended"
+)
+
+// Saga is one run of a declared saga.
+type Saga struct {
+	Name        string    `json:"saga"`
+	Correlation string    `json:"correlation"`
+	Subject     string    `json:"subject"` // kind/key of the event that started it
+	State       string    `json:"state"`   // running or ended
+	Started     time.Time `json:"started"`
+	Due         time.Time `json:"due"` // when its declared time is over
+	Ended       time.Time `json:"ended,omitzero"`
+	EndedBy     string    `json:"ended_by,omitempty"` // the event's type
+	Last        string    `json:"last"`               // type of the correlation's latest event
+	LastAt      time.Time `json:"last_at"`
+	Events      int64     `json:"events"` // of the correlation
+}
+
+// InFlight are the sagas that have not ended.
+type InFlight struct {
+	Sagas  int       // at most the limit that was asked for
+	Late   int       // of them, those beyond their declared time
+	Oldest time.Time // when the oldest started; zero if none runs
+}
+
+// Skipped is a record that was passed over because it is no event of ours.
+type Skipped struct {
+	Topic     string    `json:"topic"`
+	Partition int32     `json:"partition"`
+	Offset    int64     `json:"offset"`
+	At        time.Time `json:"at"`
+	Reason    string    `json:"reason"`
 }
 
 // Page is part of a list. Next is empty on the last page.
@@ -76,39 +113,67 @@ type Page[T any] struct {
 	Next  string `json:"next,omitempty"` // the token of the page after this one
 }
 
+// OrderQuery chooses orders. Empty filters match all.
+type OrderQuery struct {
+	Customer, State string
+	After           *OrderMark // where the page before ended; nil for the first
+	Limit           int
+}
+
+// OrderMark is the place of an order in the list of all. Placed is in
+// nanoseconds since 1970.
+type OrderMark struct {
+	Placed int64
+	ID     string
+}
+
+// SagaQuery chooses sagas. Empty filters match all.
+type SagaQuery struct {
+	Name, State string    // State is Running or Ended
+	After       *SagaMark // where the page before ended; nil for the first
+	Limit       int
+}
+
+// SagaMark is the place of a saga in the list of all. Started is in nanoseconds
+// since 1970.
+type SagaMark struct {
+	Started           int64
+	Name, Correlation string
+}
+
+// SagaFilter chooses sagas; its zero value chooses all.
+type SagaFilter struct {
+	Name  string
+	State string // Running or Ended
+	Page  string // empty, or the Next of the page before
+}
+
 // Orders lists orders newest first. Empty filters match all; page is empty or
 // the Next of the page before. Orders placed in between shift nothing. A
 // damaged page token is ErrPage.
-func (s *Store) Orders(ctx context.Context, customer, state, page string) (Page[Order], error) {
-	w := where{`placed > 0`}
-	var args []any
-	w.equal(&args, "customer", customer)
-	w.equal(&args, "state", state)
-	if page != "" {
-		var after orderMark
-		if err := readMark(page, &after); err != nil {
-			return Page[Order]{}, err
-		}
-		w = append(w, `(placed, id) < (?, ?)`)
-		args = append(args, after.Placed, after.ID)
-	}
-	query := orderColumns + w.String() + fmt.Sprintf(" ORDER BY placed DESC, id DESC LIMIT %d", PageSize+1)
-	items := []Order{}
-	err := each(ctx, s.read, query, func(rows *sql.Rows) error {
-		o, err := scanOrder(rows)
-		items = append(items, o)
-		return err
-	}, args...)
+func (m *Model) Orders(ctx context.Context, customer, state, page string) (Page[Order], error) {
+	after, err := readMark[OrderMark](page)
 	if err != nil {
-		return Page[Order]{}, fmt.Errorf("orders cannot be listed: %w", err)
+		return Page[Order]{}, err
 	}
-	return cut(items, func(o Order) any { return orderMark{nanos(o.PlacedAt), o.ID} }), nil
+	items, err := m.ListOrders(ctx, OrderQuery{customer, state, after, PageSize + 1})
+	if err != nil {
+		return Page[Order]{}, err
+	}
+	return cut(items, func(o Order) any { return OrderMark{Nanos(o.PlacedAt), o.ID} }), nil
 }
 
-// orderMark is where a page of orders ended.
-type orderMark struct {
-	Placed int64
-	ID     string
+// Sagas lists sagas, the newest first. A damaged page token is ErrPage.
+func (m *Model) Sagas(ctx context.Context, f SagaFilter) (Page[Saga], error) {
+	after, err := readMark[SagaMark](f.Page)
+	if err != nil {
+		return Page[Saga]{}, err
+	}
+	items, err := m.ListSagas(ctx, SagaQuery{f.Name, f.State, after, PageSize + 1})
+	if err != nil {
+		return Page[Saga]{}, err
+	}
+	return cut(items, func(x Saga) any { return SagaMark{Nanos(x.Started), x.Name, x.Correlation} }), nil
 }
 
 // cut makes a page of up to PageSize+1 items.
@@ -121,46 +186,18 @@ func cut[T any](items []T, mark func(T) any) Page[T] {
 	return Page[T]{Items: items, Next: base64.RawURLEncoding.EncodeToString(b)}
 }
 
-func readMark(page string, mark any) error {
+// readMark is nil for the first page.
+func readMark[T any](page string) (*T, error) {
+	if page == "" {
+		return nil, nil
+	}
+	mark := new(T)
 	b, err := base64.RawURLEncoding.DecodeString(page)
 	if err == nil {
 		err = json.Unmarshal(b, mark)
 	}
 	if err != nil {
-		return fmt.Errorf("%q: %w", page, ErrPage)
+		return nil, fmt.Errorf("%q: %w", page, ErrPage)
 	}
-	return nil
-}
-
-// where gathers conditions that all hold.
-type where []string
-
-func (w *where) equal(args *[]any, column, value string) {
-	if value != "" {
-		*w = append(*w, column+" = ?")
-		*args = append(*args, value)
-	}
-}
-
-func (w where) String() string {
-	if len(w) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(w, " AND ")
-}
-
-// Counts are the orders by state.
-func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
-	out := map[string]int64{}
-	err := each(ctx, s.read, `SELECT state, count(*) FROM orders WHERE placed > 0 GROUP BY state`, func(rows *sql.Rows) error {
-		var state string
-		var n int64
-		err := rows.Scan(&state, &n)
-		out[state] = n
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("orders cannot be counted: %w", err)
-	}
-	return out, nil
+	return mark, nil
 }

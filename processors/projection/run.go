@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -26,13 +27,14 @@ type Config struct {
 	// tell their repeats; 7 days if 0.
 	Window time.Duration
 	Now    func() time.Time // time.Now if nil
+	Log    *slog.Logger     // of outages of the store; discards if nil
 }
 
-// batchRecords bounds the records of one commit.
+// batchRecords bounds the records of one write.
 const batchRecords = 1000
 
-// spacing is the least time between the beginnings of two commits. A commit
-// writes a page for nearly every index, few records or many: without it the
+// spacing is the least time between the beginnings of two writes. A write
+// touches a page of nearly every index, few records or many: without it the
 // read model would cost as much as all services together.
 const spacing = 50 * time.Millisecond
 
@@ -52,24 +54,52 @@ func (e *HoleError) Error() string {
 }
 
 // Run reads every event topic into the store until ctx ends, which is no
-// error. Trouble with the broker waits. It stops with an error on what cannot
-// be proven in order: a *HoleError, a truncated, lost or replaced topic, a
-// *streams.NewerVersionError, another partition count, a second writer.
-func (s *Store) Run(ctx context.Context, cfg Config) error {
-	if !s.busy.CompareAndSwap(false, true) {
+// error. Trouble with the broker waits, and so does a store that is
+// ErrUnavailable: the rows lag, and catch up. It stops with an error on what
+// cannot be proven in order: a *HoleError, a truncated, lost or replaced topic,
+// a *streams.NewerVersionError, another partition count, ErrFenced.
+func (m *Model) Run(ctx context.Context, cfg Config) error {
+	if !m.busy.CompareAndSwap(false, true) {
 		return errors.New("the read model is being written already: one Run at a time")
 	}
-	defer s.busy.Store(false)
-	r, err := s.newRun(cfg)
+	defer m.busy.Store(false)
+	r, err := m.newRun(cfg)
 	if err != nil {
 		return err
 	}
-	defer r.close()
 	err = r.consume(ctx)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return err
+}
+
+// Waits between two tries of a store that does not answer grow from the first
+// to the last of these.
+const (
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 3 * time.Second
+)
+
+// insist asks the store until it answers.
+func (r *run) insist(ctx context.Context, f func() error) error {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		err := f()
+		if !errors.Is(err, ErrUnavailable) {
+			if err == nil && wait > firstRetry {
+				r.cfg.Log.InfoContext(ctx, "the read model is written again")
+			}
+			return err
+		}
+		if wait == firstRetry {
+			r.cfg.Log.WarnContext(ctx, "the read model lags until its server answers again", "error", err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (r *run) consume(ctx context.Context) error {

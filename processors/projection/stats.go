@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// TopicStats is a topic as Run saw it since the store was opened.
+// TopicStats is a topic as Run in this process saw it.
 type TopicStats struct {
 	Topic     string  `json:"topic"`
 	Records   int64   `json:"records"`    // read, the repeats included
@@ -31,8 +31,6 @@ type topicCounter struct {
 	second  [rateSeconds + 1]int64 // records of the second at index % len
 	at      [rateSeconds + 1]int64 // which second that is
 }
-
-func newCounters() *counters { return &counters{topics: map[string]*topicCounter{}} }
 
 func (c *counters) record(now time.Time, fetches kgo.Fetches) {
 	c.mu.Lock()
@@ -63,12 +61,13 @@ func (t *topicCounter) add(second, n int64) {
 	t.second[i] += n
 }
 
-// Stats are live numbers of every topic that was fetched, sorted by name.
-func (s *Store) Stats(now time.Time) []TopicStats {
-	s.stats.mu.Lock()
-	defer s.stats.mu.Unlock()
-	out := make([]TopicStats, 0, len(s.stats.topics))
-	for name, t := range s.stats.topics {
+// Stats are live numbers of every topic that was fetched, sorted by name. There
+// are none if another process writes the read model.
+func (m *Model) Stats(now time.Time) []TopicStats {
+	m.stats.mu.Lock()
+	defer m.stats.mu.Unlock()
+	out := make([]TopicStats, 0, len(m.stats.topics))
+	for name, t := range m.stats.topics {
 		x := TopicStats{Topic: name, Records: t.records}
 		for _, l := range t.lag {
 			x.Lag += l

@@ -1,152 +1,158 @@
-// Package projection keeps the order read model: what orders and their sagas
-// have become, and every event that made them so. It reads all event topics
-// from its own cursors, which commit with the rows that they guard, and its
-// upserts do not care in which order topics are read.
 package projection
 
 import (
 	"context"
-	"database/sql"
-	_ "embed"
 	"errors"
-	"fmt"
-	"net/url"
-	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver
+	"github.com/weirstream/weir/streams"
 )
 
-//go:embed schema.sql
-var schema string
+// ErrFenced says that another writer has claimed the read model since.
+var ErrFenced = errors.New("another process writes this read model now: stop one of them")
 
-// schemaVersion is raised with every change of schema.sql.
-const schemaVersion = 1
+// ErrUnavailable says that a store's server does not answer. Nothing is known
+// of what was asked: ask again. Run does.
+var ErrUnavailable = errors.New("the server of the read model does not answer")
 
-// Store is the read model in one SQLite file. One Run writes, any number of
-// queries read beside it.
-type Store struct {
-	write *sql.DB // one connection
-	read  *sql.DB
-	busy  atomic.Bool // a Run is on
-	stats *counters
+// Store keeps the rows of the read model. projectiontest holds the suite that
+// every implementation passes.
+//
+// Times are kept to the nanosecond. What is listed is sorted completely, so
+// that two stores that hold the same rows answer the same.
+type Store interface {
+	// Order finds an order whose placement has been read, or fails with
+	// ErrNotFound.
+	Order(ctx context.Context, id string) (Order, error)
+	// ListOrders lists placed orders by their time and id, the newest first.
+	ListOrders(ctx context.Context, q OrderQuery) ([]Order, error)
+	// Counts are the placed orders by state; states of no order are left out.
+	Counts(ctx context.Context) (map[string]int64, error)
+	// Passages are those of the newest orders placed after a time, the newest
+	// first, at most limit.
+	Passages(ctx context.Context, after time.Time, limit int) ([]Passage, error)
 
-	mu      sync.Mutex
-	changed chan struct{} // closed and replaced by every commit
+	// History lists every event about an order, earliest first: those that name
+	// it, and those of its placement's saga that name no order. It is empty for
+	// an order that is not known, or whose events Prune removed.
+	History(ctx context.Context, order string) ([]Entry, error)
+	// Events lists every event of a correlation, earliest first.
+	Events(ctx context.Context, correlation string) ([]Entry, error)
+	// FirstEvents are a correlation's earliest events and, if order is not empty,
+	// those about that order, earliest first: at most limit of either. It is for
+	// those who show a history, whose length nobody has bounded.
+	FirstEvents(ctx context.Context, correlation, order string, limit int) ([]Entry, error)
+	// Holds tells whether the event of a token is in the rows, or was before
+	// Prune took it out. All that follows from the event is in the rows then.
+	Holds(ctx context.Context, t streams.Token) (bool, error)
+
+	// Saga finds the sagas that a correlation began, one for each declared saga
+	// that starts with its first event; ErrNotFound if there is none.
+	Saga(ctx context.Context, correlation string) ([]Saga, error)
+	// ListSagas lists sagas by their start, name and correlation, the newest first.
+	ListSagas(ctx context.Context, q SagaQuery) ([]Saga, error)
+	// Late lists running sagas that are beyond their declared time, the oldest
+	// first, at most PageSize. It looks at the oldest limit running ones only.
+	Late(ctx context.Context, now time.Time, limit int) ([]Saga, error)
+	// InFlight counts running sagas, the oldest first, at most limit.
+	InFlight(ctx context.Context, now time.Time, limit int) (InFlight, error)
+
+	// Skips lists the latest passed-over records, at most PageSize.
+	Skips(ctx context.Context) ([]Skipped, error)
+	// Offsets is the offset that comes next, by topic and partition, as stored.
+	Offsets(ctx context.Context) (map[string]map[int32]int64, error)
+
+	// Claim makes the caller the only writer: with the epoch that it gives, the
+	// writes of all earlier ones fail with ErrFenced. It records the partition
+	// count the first time, and refuses another one later. The partitions in
+	// read that have no cursor get one, at offset 0 of the topic id given.
+	Claim(ctx context.Context, partitions int32, read []Cursor) (Claim, error)
+	// Known tells which events from outside were written, by source and id.
+	Known(ctx context.Context, ids []streams.ExternalID) (map[streams.ExternalID]bool, error)
+	// Write applies a batch: all of it with its cursors, or nothing, or, after
+	// ErrUnavailable, a part of which a second Write of the same batch, or of one
+	// that begins at the same cursors, makes a whole.
+	Write(ctx context.Context, b *Batch) error
+	// Prune removes events, ended sagas and their bookkeeping from before a time.
+	// Orders, running sagas and cursors stay. It may run beside a writer.
+	Prune(ctx context.Context, before time.Time) error
+	// Close ends the store. Its writer must have ended.
+	Close() error
 }
 
-// Open opens the read model's file, or makes it. A file of another schema
-// version is refused: a projection is rebuilt from the log, not migrated.
-func Open(path string) (*Store, error) {
-	write, err := open(path, "_txlock=immediate", 1)
-	if err != nil {
-		return nil, err
-	}
-	if err := migrate(write); err != nil {
-		return nil, errors.Join(fmt.Errorf("read model %s: %w", path, err), write.Close())
-	}
-	read, err := open(path, "_pragma=query_only(1)", 4)
-	if err != nil {
-		return nil, errors.Join(err, write.Close())
-	}
-	return &Store{write: write, read: read, stats: newCounters(), changed: make(chan struct{})}, nil
+// Claim is what a writer goes on from.
+type Claim struct {
+	Epoch   int64
+	Cursors []Cursor
 }
 
-func open(path, option string, conns int) (*sql.DB, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("path of the read model %q: %w", path, err)
-	}
-	// NORMAL may lose the last commits with the power, rows and cursors alike:
-	// they are read from the log again.
-	dsn := "file:" + (&url.URL{Path: abs}).EscapedPath() +
-		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&" + option
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, fmt.Errorf("read model %s cannot be opened: %w", path, err)
-	}
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(conns)
-	return db, nil
+// Cursor is how far a partition has been read.
+type Cursor struct {
+	Topic     string
+	Partition int32
+	TopicID   [16]byte // of the broker: a topic made anew has another one
+	Next      int64    // the offset to read next
+	// Seen are the highest sequences read in this partition. They are not per
+	// topic: this reader takes all partitions, between which a lane has no order.
+	Seen map[streams.Lane]int64
 }
 
-func migrate(db *sql.DB) error {
-	var version int
-	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
-		return fmt.Errorf("the file cannot be read: %w", err)
-	}
-	switch version {
-	case schemaVersion:
-		return nil
-	case 0:
-		tx, err := db.Begin()
-		if err != nil {
-			return fmt.Errorf("tables cannot be made: %w", err)
-		}
-		defer tx.Rollback()
-		if _, err := tx.Exec(schema + fmt.Sprintf("\nPRAGMA user_version = %d;", schemaVersion)); err != nil {
-			return fmt.Errorf("tables cannot be made: %w", err)
-		}
-		return tx.Commit()
-	}
-	return fmt.Errorf("the file has schema version %d, this program has %d: remove the file, and the read model is built again from the log", version, schemaVersion)
+// Batch is what some records change, in the order in which they were read.
+type Batch struct {
+	Epoch     int64 // of the claim
+	Events    []Event
+	Skipped   []Skipped
+	Externals []streams.ExternalID // of those Events that came from outside
+	Forget    time.Time            // ids of events from outside that are older may be dropped
+	Moves     []Move
 }
 
-// Close ends the store. A Run must have returned.
-func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
-
-// Prune removes events, ended sagas and their bookkeeping from before a time.
-// Orders, running sagas and cursors stay. It may run beside Run.
-func (s *Store) Prune(ctx context.Context, before time.Time) error {
-	t := nanos(before)
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("history cannot be pruned: %w", err)
-	}
-	defer tx.Rollback()
-	for _, q := range []string{
-		`UPDATE seen SET pruned = max(pruned, old.seq) FROM (SELECT topic, lane, partition, max(seq) AS seq FROM history
-			WHERE time < ?1 AND lane <> '' GROUP BY topic, lane, partition) old
-			WHERE seen.topic = old.topic AND seen.lane = old.lane AND seen.partition = old.partition`,
-		`DELETE FROM history WHERE time < ?1`,
-		`DELETE FROM correlations WHERE last_at < ?1 AND NOT EXISTS
-			(SELECT 1 FROM sagas s WHERE s.correlation = correlations.correlation AND s.ended IS NULL)`,
-		`DELETE FROM sagas WHERE ended < ?1`,
-		`DELETE FROM saga_ends WHERE time < ?1`,
-		`DELETE FROM skipped WHERE at < ?1`,
-	} {
-		if _, err := tx.ExecContext(ctx, q, t); err != nil {
-			return fmt.Errorf("history cannot be pruned: %w", err)
-		}
-	}
-	return tx.Commit()
+// Move is a cursor's step over the records of a batch.
+type Move struct {
+	Topic      string
+	Partition  int32
+	From, Next int64                  // offsets
+	Seen       map[streams.Lane]int64 // the sequences that rose
 }
 
-// notify wakes those who wait for rows.
-func (s *Store) notify() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.changed)
-	s.changed = make(chan struct{})
+// Event is one event of the log and what it means for the rows. It follows from
+// the record alone, so that whoever reads the record writes the same.
+type Event struct {
+	Entry
+	Order  string   // the order that it is about, "" if it names none
+	Fields []Field  // what it sets of the order whose id is its key
+	Starts []Start  // the sagas that it begins, about its subject
+	Ends   []string // the sagas that it ends: of its correlation, or about its subject
 }
 
-func (s *Store) next() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.changed
+// Subject names what the event is about.
+func (e *Event) Subject() string { return e.Kind + "/" + e.Key }
+
+// Field is a field of an order's row. Its value is a string, or an int64, which
+// is a count, minor units of a currency, or nanoseconds since 1970. Those of
+// one event type have always the same names.
+type Field struct {
+	Name  string
+	Value any
 }
 
-// nanos and moment keep a time as an integer; the zero time is 0.
-func nanos(t time.Time) int64 {
+// Start is the beginning of a saga at the event's time. The earliest of a
+// correlation counts.
+type Start struct {
+	Name string
+	Due  time.Time
+}
+
+// Nanos is how rows keep a time: in nanoseconds since 1970, the zero time as 0.
+func Nanos(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixNano()
 }
 
-func moment(n int64) time.Time {
+// Moment is the time in UTC that Nanos made n of.
+func Moment(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}
 	}

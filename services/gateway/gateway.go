@@ -24,7 +24,7 @@ type Config struct {
 	Commands   streams.Commands
 	Topology   *streams.Topology // says who takes which command
 	Partitions int32
-	Reads      *projection.Store
+	Reads      *projection.Model
 	Timeout    time.Duration // for a command's reply; 10 s if 0
 	Wait       time.Duration // for the read model to reach a token; 2 s if 0
 	Trace      edge.Trace    // optional

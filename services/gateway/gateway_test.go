@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/processors/projection/sqlite"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/gateway"
 	"github.com/weirstream/weir/services/order"
@@ -31,7 +32,7 @@ type house struct {
 	t       *testing.T
 	url     string
 	cluster *streamtest.Cluster
-	reads   *projection.Store
+	reads   *projection.Model
 	handler http.Handler
 }
 
@@ -42,9 +43,11 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h := &house{t: t, cluster: streamtest.NewCluster(t, top, 2)}
-	if h.reads, err = projection.Open(filepath.Join(t.TempDir(), "read.db")); err != nil {
+	rows, err := sqlite.Open(filepath.Join(t.TempDir(), "read.db"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	h.reads = projection.New(rows)
 	t.Cleanup(func() { h.reads.Close() })
 	if h.handler, err = gateway.New(gateway.Config{Commands: h.cluster.Commands, Topology: top, Partitions: 2, Reads: h.reads,
 		Timeout: 500 * time.Millisecond, Wait: 500 * time.Millisecond, Log: nil}); err != nil {

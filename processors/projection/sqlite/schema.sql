@@ -1,7 +1,8 @@
 -- Times are nanoseconds since 1970 in UTC; 0 or NULL where there is none.
 CREATE TABLE platform (
   one        INTEGER PRIMARY KEY CHECK (one = 1),
-  partitions INTEGER NOT NULL
+  partitions INTEGER NOT NULL,
+  epoch      INTEGER NOT NULL -- raised by every writer's claim
 ) STRICT;
 
 CREATE TABLE cursors (
@@ -99,7 +100,9 @@ CREATE TABLE correlations (
   correlation TEXT PRIMARY KEY,
   events      INTEGER NOT NULL,
   last        TEXT NOT NULL, -- the type of the latest event
-  last_at     INTEGER NOT NULL
+  last_at     INTEGER NOT NULL,
+  last_lane   TEXT NOT NULL,
+  last_seq    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sagas (
@@ -124,7 +127,7 @@ CREATE TABLE saga_ends (
   subject     TEXT NOT NULL,
   type        TEXT NOT NULL,
   time        INTEGER NOT NULL,
-  PRIMARY KEY (saga, correlation, subject, type)
+  PRIMARY KEY (saga, correlation, subject, type, time)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX saga_ends_subject ON saga_ends (saga, subject);
 CREATE INDEX saga_ends_time ON saga_ends (time);

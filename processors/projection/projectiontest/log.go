@@ -1,0 +1,154 @@
+package projectiontest
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/streams"
+)
+
+const partitions = 3
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// house is a topology of two services over the real vocabulary.
+func house(t testing.TB) *streams.Topology {
+	t.Helper()
+	v, err := event.Vocabulary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type none struct{}
+	keep := func(s none, _ streams.Event) none { return s }
+	orders := streams.Define("order", event.OrderID(""), keep,
+		streams.OnCommand("place-order", func(none, event.OrderPlaced, streams.Input) streams.Decision { return streams.Nothing() },
+			event.OrderPlaced{}, event.OrderConfirmed{}, event.OrderReleased{}, event.OrderShipped{}, event.OrderCancelled{}, event.OrderDelayed{}, event.OrderClosed{}, event.HoldRequested{}))
+	payments := streams.Define("payment", event.OrderID(""), keep,
+		streams.On(func(none, event.OrderPlaced, streams.Input) streams.Decision { return streams.Nothing() },
+			event.PaymentAuthorised{}))
+	top, err := streams.NewTopology(v, []streams.Service{
+		{Name: "order", Deciders: []*streams.Decider{orders}}, {Name: "payment", Deciders: []*streams.Decider{payments}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return top
+}
+
+var placement = streams.Saga{Name: "place-order", Starts: event.OrderPlaced{}, Ends: []streams.Event{event.OrderClosed{}}, Within: time.Hour}
+
+// Payment is a saga with the start of the other one, which ends by what another
+// service says, on another topic.
+var Payment = streams.Saga{Name: "pay", Starts: event.OrderPlaced{}, Ends: []streams.Event{event.PaymentAuthorised{}}, Within: time.Minute}
+
+// Log is a broker in this process, over its real wire.
+type Log struct {
+	t       testing.TB
+	top     *streams.Topology
+	brokers []string
+	cl      *kgo.Client
+}
+
+// NewLog starts a log with the topics of the topology, which are empty. It ends
+// with the test.
+func NewLog(t testing.TB) *Log {
+	t.Helper()
+	l := &Log{t: t, top: house(t)}
+	var names []string
+	for _, topic := range l.top.Topics() {
+		names = append(names, topic.Name)
+	}
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, names...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	l.brokers = c.ListenAddrs()
+	if l.cl, err = kgo.NewClient(kgo.SeedBrokers(l.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner())); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.cl.Close)
+	return l
+}
+
+func (l *Log) admin() *kadm.Client { return kadm.NewClient(l.cl) }
+
+// Produce appends records, in order. It leaves the records as they were.
+func (l *Log) Produce(recs ...*kgo.Record) {
+	l.t.Helper()
+	for _, r := range recs {
+		c := *r
+		if err := l.cl.ProduceSync(ctx, &c).FirstErr(); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
+// Config is that of a projection of the log, with more sagas than the placement.
+func (l *Log) Config(more ...streams.Saga) projection.Config {
+	return projection.Config{Client: []kgo.Opt{kgo.SeedBrokers(l.brokers...)}, Topology: l.top, Partitions: partitions, Sagas: append([]streams.Saga{placement}, more...)}
+}
+
+// Writer makes the records of one lane, as the runtime does. Its clock goes on
+// by a millisecond with every record.
+type Writer struct {
+	Last streams.Token // of the latest record
+	log  *Log
+	lane streams.Lane
+	seq  int64
+	prev map[streams.Target]int64
+	at   time.Time
+}
+
+// Writer is that of a lane of a service.
+func (l *Log) Writer(service string, lane int32) *Writer {
+	return &Writer{log: l, lane: streams.NewLane(service, lane, "i1"), prev: map[streams.Target]int64{}, at: noon}
+}
+
+// Record makes the lane's next record, without producing it.
+func (w *Writer) Record(correlation string, e streams.Event) *kgo.Record {
+	w.log.t.Helper()
+	f, _ := w.log.top.Vocabulary.FactOf(e)
+	topic, _ := w.log.top.Topic(f.Name)
+	data, err := json.Marshal(e)
+	if err != nil {
+		w.log.t.Fatal(err)
+	}
+	w.seq++
+	w.at = w.at.Add(time.Millisecond)
+	key := e.Key().String()
+	to := streams.Target{Topic: topic.Name, Partition: streams.Partition(key, partitions)}
+	env := streams.Envelope{ID: fmt.Sprintf("%s-%d", w.lane, w.seq), Type: f.Name, Version: f.Version, Source: topic.Writer, Time: w.at, Key: key,
+		Correlation: correlation, Lane: w.lane, Seq: w.seq, Prev: w.prev[to], Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Data: data}
+	w.prev[to] = w.seq
+	w.Last = streams.Token{Source: streams.Source{Topic: topic.Name, Lane: w.lane}, Seq: w.seq}
+	return env.Record(to.Topic, to.Partition)
+}
+
+// Emit produces an event of the lane each.
+func (w *Writer) Emit(correlation string, events ...streams.Event) {
+	w.log.t.Helper()
+	for _, e := range events {
+		w.log.Produce(w.Record(correlation, e))
+	}
+}
+
+// outside is the record of an event that no lane wrote.
+func outside(source, id, sku string) *kgo.Record {
+	e := streams.Envelope{ID: id, Type: "stock.received", Source: source, Time: noon, Key: sku, Data: fmt.Appendf(nil, `{"sku":%q,"quantity":1}`, sku)}
+	return e.Record("external.sku", streams.Partition(sku, partitions))
+}
+
+// Placed is the placement of an order.
+func Placed(id, customer string) event.OrderPlaced {
+	return event.OrderPlaced{Order: event.OrderID(id), Customer: customer, Email: "ada@example.org", Card: "tok_1",
+		ShipTo: event.Address{Name: "Ada", Street: "1 Mill Lane"},
+		Lines:  []event.Line{{SKU: "A", Quantity: 2, Unit: event.Money{Minor: 255, Currency: "GBP"}}}, Total: event.Money{Minor: 510, Currency: "GBP"}}
+}

@@ -1,0 +1,221 @@
+package projectiontest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/streams"
+)
+
+var troubleCases = []testCase{
+	{"RepeatsAreSkipped", repeatsAreSkipped},
+	{"AHoleStops", aHoleStops},
+	{"OneLaneInSeveralPartitions", oneLaneInSeveralPartitions},
+	{"ARestartGoesOnFromTheCursor", aRestartGoesOnFromTheCursor},
+	{"WhatIsNoEventIsPassedOver", whatIsNoEventIsPassedOver},
+	{"ANewerVersionStops", aNewerVersionStops},
+	{"ALogThatIsNotTheSameStops", aLogThatIsNotTheSameStops},
+	{"ATruncatedLogDoesNotBeginAReadModel", aTruncatedLogDoesNotBeginAReadModel},
+	{"AnotherPartitionCountStops", anotherPartitionCountStops},
+}
+
+func repeatsAreSkipped(p *place) {
+	l, s := NewLog(p), p.model()
+	w := l.Writer("order", 0)
+	a, b := w.Record("c1", Placed("o1", "ada")), w.Record("c1", event.OrderConfirmed{Order: "o1"})
+	l.Produce(a, b, a, b, b)
+	l.Produce(outside("dock", "d1", "A"), outside("dock", "d1", "A"), outside("other-dock", "d1", "A"))
+	again := streams.Envelope{ID: "r1", Type: "order.cancelled", Key: "o1", ReplayID: "replay-1", Data: []byte(`{"order":"o1"}`)}
+	l.Produce(again.Record(a.Topic, a.Partition))
+	c := w.Record("c1", event.OrderReleased{Order: "o1"})
+	l.Produce(c)
+	ReadAll(p, s, l.Config(), w.Last)
+	l.Produce(outside("dock", "d1", "A"))
+	w.Emit("c1", event.OrderDelayed{Order: "o1"})
+	ReadAll(p, s, l.Config(), w.Last) // and nothing is read twice
+
+	if h, _ := s.History(ctx, "o1"); len(h) != 4 {
+		p.Errorf("history has %d events, want 4", len(h))
+	}
+	d1, err := s.Events(ctx, "d1")
+	if err != nil || len(d1) != 2 {
+		p.Errorf("%d events have id d1, want one for each source: 2 (%v)", len(d1), err)
+	}
+	if o, _ := s.Order(ctx, "o1"); o.State != "released" {
+		p.Errorf("state is %s after a replayed cancellation", o.State)
+	}
+}
+
+func aHoleStops(p *place) {
+	l, s := NewLog(p), p.model()
+	w := l.Writer("order", 0)
+	w.Emit("c1", Placed("o1", "ada"))
+	ReadAll(p, s, l.Config(), w.Last)
+	w.Record("c1", event.OrderConfirmed{Order: "o1"}) // never arrives
+	w.Emit("c1", event.OrderReleased{Order: "o1"})
+	for range 2 { // and a restart does not get over it
+		var hole *projection.HoleError
+		if err := failure(p, s, l.Config()); !errors.As(err, &hole) || hole.Seen != 1 || hole.Prev != 2 || hole.Seq != 3 || hole.Topic != "order.order" || hole.Lane != w.lane {
+			p.Fatalf("stopped with %v", err)
+		}
+	}
+	if o, _ := s.Order(ctx, "o1"); o.State != "placed" {
+		p.Errorf("state is %s: something beyond the hole was applied", o.State)
+	}
+}
+
+// A lane writes to several partitions of a topic, between which there is no
+// order: a higher sequence in one is no repeat and no hole in another.
+func oneLaneInSeveralPartitions(p *place) {
+	l, s := NewLog(p), p.model()
+	w := l.Writer("order", 0)
+	var recs []*kgo.Record
+	var tokens []streams.Token
+	for i := range 60 {
+		recs = append(recs, w.Record("c", event.HoldRequested{SKU: event.SKU(fmt.Sprint("S", i)), Order: "o1", Quantity: 1}))
+		tokens = append(tokens, w.Last)
+	}
+	slices.SortStableFunc(recs, func(a, b *kgo.Record) int { return int(b.Partition - a.Partition) })
+	l.Produce(recs...)
+	ReadAll(p, s, l.Config(), tokens...)
+	if h, _ := s.Events(ctx, "c"); len(h) != 60 {
+		p.Errorf("%d events, want 60", len(h))
+	}
+}
+
+func aRestartGoesOnFromTheCursor(p *place) {
+	l := NewLog(p)
+	w := l.Writer("order", 0)
+	var want []string
+	for round := range 5 {
+		for i := range 40 {
+			id := fmt.Sprintf("o%d-%d", round, i)
+			want = append(want, id)
+			w.Emit("c-"+id, Placed(id, "ada"))
+		}
+		s := p.model()
+		stop := Start(p, s, l.Config())
+		if round%2 == 0 { // in the others it ends wherever it is
+			await(p, s, w.Last)
+		}
+		if err := stop(); err != nil {
+			p.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			p.Fatal(err)
+		}
+	}
+	s := p.model()
+	ReadAll(p, s, l.Config(), w.Last)
+	for _, id := range want {
+		h, err := s.History(ctx, id)
+		x, serr := s.Saga(ctx, "c-"+id)
+		if err != nil || serr != nil || len(h) != 1 || x[0].Events != 1 {
+			p.Fatalf("%s has %d events, want 1 (%v, %v)", id, len(h), err, serr)
+		}
+	}
+}
+
+func whatIsNoEventIsPassedOver(p *place) {
+	l, s := NewLog(p), p.model()
+	l.Produce(&kgo.Record{Topic: "order.order", Partition: 0, Key: []byte("x"), Value: []byte("hello")})
+	bad := streams.Envelope{ID: "e1", Type: "order.placed", Source: "x", Key: "o1", Time: noon, Data: []byte(`{"lines":7}`)}
+	l.Produce(bad.Record("order.order", 0))
+	bad.ID, bad.Data = "e2", []byte(`{"lines"`)
+	l.Produce(bad.Record("order.order", 0))
+	odd := bad
+	odd.ID, odd.Correlation, odd.Data = "e3", "\xff", []byte(`{}`)
+	l.Produce(odd.Record("order.order", 0))
+	w := l.Writer("order", 0)
+	w.Emit("c1", Placed("o1", "ada"))
+	ReadAll(p, s, l.Config(), w.Last)
+	skips, err := s.Skips(ctx)
+	if err != nil || len(skips) != 4 {
+		p.Errorf("passed over %+v, want 4 records (%v)", skips, err)
+	}
+}
+
+func aNewerVersionStops(p *place) {
+	l, s := NewLog(p), p.model()
+	e := streams.Envelope{ID: "e1", Type: "order.placed", Version: 2, Key: "o1", Time: noon, Data: []byte(`{}`)}
+	l.Produce(e.Record("order.order", 0))
+	var newer *streams.NewerVersionError
+	if err := failure(p, s, l.Config()); !errors.As(err, &newer) {
+		p.Errorf("stopped with %v", err)
+	}
+}
+
+func aLogThatIsNotTheSameStops(p *place) {
+	for _, c := range []struct {
+		name, want string
+		spoil      func(l *Log, topic string, partition int32) error
+	}{
+		{"truncated", "the log was truncated", func(l *Log, topic string, partition int32) error {
+			var o kadm.Offsets
+			o.AddOffset(topic, partition, 3, -1)
+			res, err := l.admin().DeleteRecords(ctx, o)
+			return errors.Join(err, res.Error())
+		}},
+		{"made again", "deleted and made again", func(l *Log, topic string, partition int32) error {
+			if _, err := l.admin().DeleteTopic(ctx, topic); err != nil {
+				return err
+			}
+			_, err := l.admin().CreateTopic(ctx, partitions, 1, nil, topic)
+			return err
+		}},
+		{"missing", "make the topology's topics first", func(l *Log, topic string, partition int32) error {
+			_, err := l.admin().DeleteTopic(ctx, topic)
+			return err
+		}},
+		{"grown", "has 4 partitions, the platform has 3", func(l *Log, topic string, partition int32) error {
+			_, err := l.admin().CreatePartitions(ctx, 1, topic)
+			return err
+		}},
+	} {
+		p.Run(c.name, func(t *testing.T) {
+			l, s := NewLog(t), opened(t, p.empty(t))
+			w := l.Writer("order", 0)
+			w.Emit("c1", Placed("o1", "ada"))
+			ReadAll(t, s, l.Config(), w.Last)
+			w.Emit("c1", event.OrderConfirmed{Order: "o1"}, event.OrderReleased{Order: "o1"})
+			if err := c.spoil(l, "order.order", streams.Partition("o1", partitions)); err != nil {
+				t.Fatal(err)
+			}
+			if err := failure(t, s, l.Config()); !strings.Contains(err.Error(), c.want) {
+				t.Errorf("stopped with %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func aTruncatedLogDoesNotBeginAReadModel(p *place) {
+	l, s := NewLog(p), p.model()
+	w := l.Writer("order", 0)
+	w.Emit("c1", Placed("o1", "ada"), event.OrderConfirmed{Order: "o1"})
+	var o kadm.Offsets
+	o.AddOffset("order.order", streams.Partition("o1", partitions), 1, -1)
+	if _, err := l.admin().DeleteRecords(ctx, o); err != nil {
+		p.Fatal(err)
+	}
+	if err := failure(p, s, l.Config()); !strings.Contains(err.Error(), "the log was truncated") {
+		p.Errorf("stopped with %v", err)
+	}
+}
+
+func anotherPartitionCountStops(p *place) {
+	s := p.model()
+	if _, err := s.Claim(ctx, partitions, nil); err != nil {
+		p.Fatal(err)
+	}
+	if _, err := s.Claim(ctx, partitions+1, nil); err == nil || !strings.Contains(err.Error(), "made for 3 partitions, the platform has 4") {
+		p.Errorf("claimed with %v", err)
+	}
+}

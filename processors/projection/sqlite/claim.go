@@ -1,0 +1,103 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/streams"
+)
+
+// Claim makes the caller the only writer, and reads the cursors.
+func (s *Store) Claim(ctx context.Context, partitions int32, read []projection.Cursor) (projection.Claim, error) {
+	var c projection.Claim
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return c, fmt.Errorf("the read model cannot be claimed: %w", err)
+	}
+	defer tx.Rollback()
+	if c.Epoch, err = raise(ctx, tx, partitions); err != nil {
+		return c, err
+	}
+	for _, r := range read {
+		// A topic of which nothing was read may have been made anew.
+		_, err := tx.ExecContext(ctx, `INSERT INTO cursors (topic, partition, topic_id, next) VALUES (?, ?, ?, 0)
+			ON CONFLICT DO UPDATE SET topic_id = excluded.topic_id WHERE next = 0`, r.Topic, r.Partition, r.TopicID[:])
+		if err != nil {
+			return c, fmt.Errorf("the cursor of %s/%d cannot be made: %w", r.Topic, r.Partition, err)
+		}
+	}
+	if c.Cursors, err = cursors(ctx, tx); err != nil {
+		return c, fmt.Errorf("the cursors cannot be read: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return c, fmt.Errorf("the read model cannot be claimed: %w", err)
+	}
+	return c, nil
+}
+
+// raise gives the next epoch, and records the partition count the first time.
+func raise(ctx context.Context, tx *sql.Tx, partitions int32) (epoch int64, err error) {
+	var n int32
+	if err := tx.QueryRowContext(ctx, `INSERT INTO platform VALUES (1, ?, 1) ON CONFLICT DO UPDATE SET epoch = epoch + 1
+		RETURNING partitions, epoch`, partitions).Scan(&n, &epoch); err != nil {
+		return 0, fmt.Errorf("the read model cannot be claimed: %w", err)
+	}
+	if n != partitions {
+		return 0, fmt.Errorf("the read model was made for %d partitions, the platform has %d: remove its file to build it again", n, partitions)
+	}
+	return epoch, nil
+}
+
+func cursors(ctx context.Context, tx *sql.Tx) (out []projection.Cursor, err error) {
+	type place struct {
+		topic     string
+		partition int32
+	}
+	seen := map[place]map[streams.Lane]int64{}
+	err = each(ctx, tx, `SELECT topic, partition, lane, seq FROM seen`, func(rows *sql.Rows) error {
+		var at place
+		var lane streams.Lane
+		var seq int64
+		err := rows.Scan(&at.topic, &at.partition, &lane, &seq)
+		if seen[at] == nil {
+			seen[at] = map[streams.Lane]int64{}
+		}
+		seen[at][lane] = seq
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, tx, `SELECT topic, partition, topic_id, next FROM cursors`, func(rows *sql.Rows) error {
+		var c projection.Cursor
+		var id []byte
+		err := rows.Scan(&c.Topic, &c.Partition, &id, &c.Next)
+		copy(c.TopicID[:], id)
+		c.Seen = seen[place{c.Topic, c.Partition}]
+		out = append(out, c)
+		return err
+	})
+	return out, err
+}
+
+// Offsets is the offset that comes next, by topic and partition, as stored.
+func (s *Store) Offsets(ctx context.Context) (map[string]map[int32]int64, error) {
+	out := map[string]map[int32]int64{}
+	err := each(ctx, s.read, "SELECT topic, partition, next FROM cursors", func(rows *sql.Rows) error {
+		var topic string
+		var partition int32
+		var next int64
+		err := rows.Scan(&topic, &partition, &next)
+		if out[topic] == nil {
+			out[topic] = map[int32]int64{}
+		}
+		out[topic][partition] = next
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cursors of the read model: %w", err)
+	}
+	return out, nil
+}
