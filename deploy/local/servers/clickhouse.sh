@@ -4,7 +4,7 @@ port=$((base + 50))
 
 install() {
   once "chdb-$chdb" npm_package "@chdb/lib-linux-x64-gnu@$chdb"
-  gobuild "$here/chdb" .
+  gobuild "$here/chdb"
 }
 
 run() {

@@ -60,8 +60,8 @@ maven() {
   mvn -q -B dependency:copy-dependencies -DoutputDirectory=.
 }
 
-# gotool MODULE VERSION PACKAGE builds a command of a public Go module, in a
-# scratch module. That one starts from the module's own go.sum: a few sums are
+# gotool MODULE VERSION PACKAGE [TAGS] builds a command of a public Go module, in
+# a scratch module. That one starts from the module's own go.sum: a few sums are
 # missing from the public database. The build is long and lets others go first.
 gotool() {
   need go golang
@@ -72,15 +72,15 @@ gotool() {
     source=$(go mod download -json "$1@$2" | sed -n 's/.*"Dir": "\(.*\)",*/\1/p') &&
     cp "$source/go.sum" . && chmod u+w go.sum &&
     go get -tool "$3@$2" &&
-    nice -n 19 go build -trimpath -ldflags='-s -w' -o ../bin/ "$3" &&
+    nice -n 19 go build -trimpath -tags="${4:-}" -ldflags='-s -w' -o ../bin/ "$3" &&
     cd .. && rm -rf src
 }
 
-# gobuild DIRECTORY PACKAGE builds a command of ours; Go knows what is up to date.
+# gobuild DIRECTORY builds a command of ours; Go knows what is up to date.
 gobuild() {
   need go golang
   mkdir -p "$cache/bin"
-  (cd "$1" && nice go build -o "$cache/bin/" "$2") >"$dir/build.log" 2>&1 || {
+  (cd "$1" && nice go build -o "$cache/bin/" .) >"$dir/build.log" 2>&1 || {
     cat "$dir/build.log" >&2
     die "$name cannot be built: why is above; leave it out with SKIP=$name"
   }

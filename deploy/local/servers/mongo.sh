@@ -1,7 +1,7 @@
 # MongoDB's protocol, served by FerretDB from SQLite (ferret/): not MongoDB itself.
 port=$((base + 40))
 
-install() { gobuild "$here/ferret" .; }
+install() { gobuild "$here/ferret"; }
 
 run() {
   mkdir -p "$dir/data"

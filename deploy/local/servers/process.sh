@@ -55,7 +55,7 @@ start() {
   (
     flock 9
     if alive; then exit; fi
-    if answers "$port"; then die "$name: something else listens on port $port: stop it, or choose other ports with WEIR_PORTS"; fi
+    if [ -n "$port" ] && answers "$port"; then die "$name: something else listens on port $port: stop it, or choose other ports with WEIR_PORTS"; fi
     if [ -f "$dir/log" ]; then mv "$dir/log" "$dir/log.old"; fi
     setsid "$here/servers" run "$name" >"$dir/log" 2>&1 </dev/null 9>&- &
     echo "$! $(birth $!)" >"$dir/pid"
