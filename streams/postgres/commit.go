@@ -117,12 +117,18 @@ var moveCursor = prepared("weir_cursor", `WITH moved AS (
 	UPDATE cursors SET rev=rev+1, last_seq=$4, published=$5, maps=$6 WHERE lane=$1 AND epoch=$2 AND rev=$3 RETURNING 1)
 	SELECT 1/count(*) FROM moved`)
 
+// What joins unnested parameters to a table looks up each in turn, and changes rows
+// by their place (ctid). Left to choose, the planner reads all of a lane's rows
+// for each parameter: it knows neither how many parameters come nor what a table,
+// empty when it made the plan, grows to. OFFSET 0 keeps it from rewriting.
+
 var swapSnapshots = prepared("weir_swap", `WITH swapped AS (
 	UPDATE snapshots s SET version=w.version, state_version=w.state_version, state=w.state,
 		head=CASE w.head WHEN 0 THEN s.head ELSE w.head END, head_before=s.head
 	FROM unnest($2::text[],$3::bytea[],$4::bigint[],$5::bigint[],$6::int[],$7::bytea[],$8::bigint[])
 		WITH ORDINALITY AS w(decider,key,prev,version,state_version,state,head,i)
-	WHERE s.lane=$1 AND s.decider=w.decider AND s.key=w.key AND s.version=w.prev RETURNING w.i,s.head_before)
+		CROSS JOIN LATERAL (SELECT ctid FROM snapshots WHERE lane=$1 AND decider=w.decider AND key=w.key OFFSET 0) AS at
+	WHERE s.ctid=at.ctid AND s.version=w.prev RETURNING w.i,s.head_before)
 	SELECT array_agg(head_before ORDER BY i), 1/(count(*)=cardinality($4))::int FROM swapped`)
 
 var addSnapshots = prepared("weir_begin", "COPY snapshots FROM STDIN (FORMAT binary)")
@@ -193,8 +199,9 @@ func copyEvents(p *pipeline, lane int32, es []streams.StoredEvent, h *heads) {
 }
 
 var (
-	cancelTimers = prepared("weir_cancel", `DELETE FROM timers t USING unnest($2::text[],$3::bytea[],$4::bytea[]) AS w(decider,key,name)
-		WHERE t.lane=$1 AND t.decider=w.decider AND t.key=w.key AND t.name=w.name`)
+	cancelTimers = prepared("weir_cancel", `DELETE FROM timers WHERE ctid=ANY(ARRAY(
+		SELECT at.ctid FROM unnest($2::text[],$3::bytea[],$4::bytea[]) AS w(decider,key,name)
+		CROSS JOIN LATERAL (SELECT ctid FROM timers WHERE lane=$1 AND decider=w.decider AND key=w.key AND name=w.name OFFSET 0) AS at))`)
 	addTimers = prepared("weir_timers", "COPY timers FROM STDIN (FORMAT binary)")
 )
 
@@ -281,8 +288,9 @@ func changeParked(p *pipeline, lane int32, tx *streams.Tx) {
 var (
 	removeReplies   = prepared("weir_reply", "DELETE FROM replies WHERE lane=$1 AND id=ANY($2)")
 	addReplies      = prepared("weir_replies", "COPY replies FROM STDIN (FORMAT binary)")
-	removeExternals = prepared("weir_external", `DELETE FROM externals x USING unnest($2::bytea[],$3::bytea[]) AS w(source,id)
-		WHERE x.lane=$1 AND x.source=w.source AND x.id=w.id`)
+	removeExternals = prepared("weir_external", `DELETE FROM externals WHERE ctid=ANY(ARRAY(
+		SELECT at.ctid FROM unnest($2::bytea[],$3::bytea[]) AS w(source,id)
+		CROSS JOIN LATERAL (SELECT ctid FROM externals WHERE lane=$1 AND source=w.source AND id=w.id OFFSET 0) AS at))`)
 	addExternals = prepared("weir_externals", "COPY externals FROM STDIN (FORMAT binary)")
 	copyInputs   = prepared("weir_inputs", "COPY inputs FROM STDIN (FORMAT binary)")
 )

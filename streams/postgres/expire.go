@@ -13,10 +13,8 @@ const expireRows = 1000
 // is replacing are left to the next time: it waits for nobody.
 func (s *Store) Expire(ctx context.Context, before time.Time) error {
 	for _, sql := range [...]string{
-		`WITH old AS (SELECT lane,id FROM replies WHERE at<$1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)
-		DELETE FROM replies r USING old WHERE r.lane=old.lane AND r.id=old.id RETURNING 1`,
-		`WITH old AS (SELECT lane,source,id FROM externals WHERE at<$1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)
-		DELETE FROM externals x USING old WHERE x.lane=old.lane AND x.source=old.source AND x.id=old.id RETURNING 1`,
+		"DELETE FROM replies WHERE ctid=ANY(ARRAY(SELECT ctid FROM replies WHERE at<$1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1",
+		"DELETE FROM externals WHERE ctid=ANY(ARRAY(SELECT ctid FROM externals WHERE at<$1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1",
 	} {
 		for n := expireRows; n == expireRows; {
 			n = 0

@@ -89,7 +89,7 @@ func (s *Store) Load(ctx context.Context, lane int32, ids []streams.StreamID) ([
 	out := make([]streams.Snapshot, 0, len(ids))
 	err := s.query(ctx, "load", `SELECT w.i,s.version,s.state_version,s.state
 		FROM unnest($2::text[],$3::bytea[]) WITH ORDINALITY AS w(decider,key,i)
-		JOIN snapshots s ON s.lane=$1 AND s.decider=w.decider AND s.key=w.key`, []any{lane, deciders, keys}, func(r row) error {
+		CROSS JOIN LATERAL (SELECT * FROM snapshots WHERE lane=$1 AND decider=w.decider AND key=w.key OFFSET 0) AS s`, []any{lane, deciders, keys}, func(r row) error {
 		out = append(out, streams.Snapshot{Stream: ids[num(r[0])-1], Version: num(r[1]), StateVersion: int(num(r[2])), State: blob(r[3])})
 		return nil
 	})
@@ -122,7 +122,7 @@ func (s *Store) Externals(ctx context.Context, lane int32, ids []streams.Externa
 		sources[i], keys[i] = []byte(id.Source), []byte(id.ID)
 	}
 	err = s.query(ctx, "read external ids", `SELECT x.source,x.id,x.at FROM unnest($2::bytea[],$3::bytea[]) AS w(source,id)
-		JOIN externals x ON x.lane=$1 AND x.source=w.source AND x.id=w.id`, []any{lane, sources, keys}, func(r row) error {
+		CROSS JOIN LATERAL (SELECT * FROM externals WHERE lane=$1 AND source=w.source AND id=w.id OFFSET 0) AS x`, []any{lane, sources, keys}, func(r row) error {
 		out = append(out, streams.ExternalID{Source: text(r[0]), ID: text(r[1]), At: instant(r[2])})
 		return nil
 	})

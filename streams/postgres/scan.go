@@ -85,7 +85,8 @@ var selectListed = page(eventColumns, "record", "events WHERE lane=$1 AND seq>$2
 const followLinks = `WITH RECURSIVE chain AS (
 		SELECT s.version, s.head AS seq FROM snapshots s WHERE s.lane=$1 AND s.decider=$2 AND s.key=$3 AND s.version>$4
 		UNION ALL
-		SELECT e.version-1, e.link FROM chain c JOIN events e ON e.lane=$1 AND e.seq=c.seq AND e.version=c.version WHERE c.version>$4)
+		SELECT e.version-1, e.link FROM chain c
+			CROSS JOIN LATERAL (SELECT * FROM events WHERE lane=$1 AND seq=c.seq AND version=c.version OFFSET 0) AS e WHERE c.version>$4)
 	SELECT s.version, c.version, c.seq FROM snapshots s LEFT JOIN chain c ON true
 		WHERE s.lane=$1 AND s.decider=$2 AND s.key=$3 ORDER BY c.version`
 
