@@ -132,7 +132,7 @@ func (s *Store) Externals(ctx context.Context, lane int32, ids []streams.Externa
 // Timers reads the timers due at or before due, earliest first.
 func (s *Store) Timers(ctx context.Context, lane int32, due time.Time, limit int) (out []streams.Timer, err error) {
 	err = s.query(ctx, "read timers", `SELECT decider,key,name,id,due,body,correlation,causation,traceparent FROM timers
-		WHERE lane=$1 AND due<=$2 ORDER BY due LIMIT $3`, []any{lane, nanos(due), max(limit, 0)}, func(r row) error {
+		WHERE lane+0=$1 AND due<=$2 ORDER BY due LIMIT $3`, []any{lane, nanos(due), max(limit, 0)}, func(r row) error {
 		out = append(out, streams.Timer{Stream: stream(r[0], r[1]), Name: text(r[2]), ID: text(r[3]), Due: instant(r[4]), Body: blob(r[5]), Origin: origin(r[6:])})
 		return nil
 	})
@@ -141,7 +141,7 @@ func (s *Store) Timers(ctx context.Context, lane int32, due time.Time, limit int
 
 // NextTimer is when the next timer falls due; ok is false if none is set.
 func (s *Store) NextTimer(ctx context.Context, lane int32) (due time.Time, ok bool, err error) {
-	err = s.query(ctx, "read the next timer", "SELECT due FROM timers WHERE lane=$1 ORDER BY due LIMIT 1", []any{lane}, func(r row) error {
+	err = s.query(ctx, "read the next timer", "SELECT due FROM timers WHERE lane+0=$1 ORDER BY due LIMIT 1", []any{lane}, func(r row) error {
 		due, ok = instant(r[0]), true
 		return nil
 	})
