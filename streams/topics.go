@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -76,7 +77,9 @@ func MakeAllTopics(ctx context.Context, cfg Config) error {
 }
 
 func withAdmin(opts []kgo.Opt, f func(*kadm.Client) error) error {
-	cl, err := kgo.NewClient(opts...)
+	// What was just made must be seen: the client would answer from its memory
+	// for five seconds.
+	cl, err := kgo.NewClient(append(opts[:len(opts):len(opts)], kgo.MetadataMinAge(10*time.Millisecond))...)
 	if err != nil {
 		return err
 	}
@@ -96,29 +99,36 @@ func prepareTopics(ctx context.Context, cfg *Config, p *plan, info StoreInfo) er
 	return checkControl(ctx, cfg, p.service, info)
 }
 
+// spreadTime is how long a topic that was made may take to be known to all
+// brokers.
+const spreadTime = 5 * time.Second
+
 // makeTopics asks for those that are missing only: a unit may be allowed to
 // look at topics, and not to make them.
 func makeTopics(ctx context.Context, adm *kadm.Client, specs ...TopicSpec) error {
-	have, err := listTopics(ctx, adm, specs)
-	if err != nil {
-		return err
-	}
-	made := false
-	for _, s := range specs {
-		if have[s.Name].Err == nil {
-			continue
-		}
-		if err := makeTopic(ctx, adm, s); err != nil {
-			return err
-		}
-		made = true
-	}
-	if made {
+	var have kadm.TopicDetails
+	var err error
+	end := time.Now().Add(spreadTime)
+	for n := 0; ; n++ {
 		if have, err = listTopics(ctx, adm, specs); err != nil {
 			return err
 		}
+		err = nil
+		for _, s := range specs {
+			if have[s.Name].Err != nil {
+				err = errors.Join(err, makeTopic(ctx, adm, s))
+			}
+		}
+		if err == nil && have.Error() == nil {
+			return checkTopics(ctx, adm, have, specs)
+		}
+		if err == nil {
+			err = have.Error()
+		}
+		if time.Now().After(end) || !sleep(ctx, min(20*time.Millisecond<<n, time.Second)) {
+			return err
+		}
 	}
-	return checkTopics(ctx, adm, have, specs)
 }
 
 func makeTopic(ctx context.Context, adm *kadm.Client, s TopicSpec) error {

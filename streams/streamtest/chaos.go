@@ -157,7 +157,7 @@ func (c *Cluster) dialBroker(ctx context.Context, network, addr string) (net.Con
 	if away {
 		return nil, errAway
 	}
-	return c.net.DialContext(ctx, network, addr)
+	return c.dial(ctx, network, addr)
 }
 
 func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }

@@ -26,31 +26,39 @@ import (
 type Cluster struct {
 	Topology   *streams.Topology
 	Partitions int32
-	Broker     *kfake.Cluster
+	Broker     *kfake.Cluster // nil on a real one
 	Commands   streams.Commands
 	Transports streams.Transports
 	Hooks      []streams.Hook
 	Log        *slog.Logger // default: discards
 	Dir        string       // of the stores
 
-	t     testing.TB
-	net   kfake.VirtualNetwork
-	mu    sync.Mutex
-	nodes []*Node         // that were not killed or stopped
-	away  map[string]bool // brokers that instances cannot reach, by port
+	t       testing.TB
+	net     kfake.VirtualNetwork
+	brokers []string
+	dial    dialFunc // reaches the brokers
+	mu      sync.Mutex
+	nodes   []*Node         // that were not killed or stopped
+	away    map[string]bool // brokers that instances cannot reach, by port
 }
 
 // NewCluster starts a broker, or several if an option says so. The test's end
 // stops all that was started.
 func NewCluster(t testing.TB, topology *streams.Topology, partitions int32, broker ...kfake.Opt) *Cluster {
 	t.Helper()
-	c := &Cluster{Topology: topology, Partitions: partitions, Commands: streams.NewCommands(), Log: slog.New(slog.DiscardHandler), Dir: t.TempDir(), t: t, away: map[string]bool{}}
+	c := newCluster(t, topology, partitions)
+	c.dial = c.net.DialContext
 	var err error
 	if c.Broker, err = kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.ListenFn(c.net.Listen)}, broker...)...); err != nil {
 		t.Fatal(err)
 	}
+	c.brokers = c.Broker.ListenAddrs()
 	t.Cleanup(c.Close)
 	return c
+}
+
+func newCluster(t testing.TB, topology *streams.Topology, partitions int32) *Cluster {
+	return &Cluster{Topology: topology, Partitions: partitions, Commands: streams.NewCommands(), Log: slog.New(slog.DiscardHandler), Dir: t.TempDir(), t: t, away: map[string]bool{}}
 }
 
 // Close stops every instance, then the broker. It may be called twice.
@@ -58,7 +66,9 @@ func (c *Cluster) Close() {
 	for _, n := range c.running() {
 		n.Stop()
 	}
-	c.Broker.Close()
+	if c.Broker != nil {
+		c.Broker.Close()
+	}
 }
 
 func (c *Cluster) running() []*Node {
@@ -69,7 +79,7 @@ func (c *Cluster) running() []*Node {
 
 // Client returns options for a client of the cluster's broker.
 func (c *Cluster) Client() []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(c.Broker.ListenAddrs()...), kgo.Dialer(c.net.DialContext)}
+	return []kgo.Opt{kgo.SeedBrokers(c.brokers...), kgo.Dialer(c.dial)}
 }
 
 // Listen opens a port of the cluster's own network, for servers that effects
@@ -148,7 +158,7 @@ func (c *Cluster) start(service string, store streams.Store, closeStore func() e
 	n := &Node{Service: service, c: c, gate: newGate(), done: make(chan struct{})}
 	cfg := streams.Config{Topology: c.Topology, Partitions: c.Partitions, Commands: c.Commands, Transports: c.Transports, Log: c.Log,
 		Hooks:  append(append([]streams.Hook{}, c.Hooks...), n.gate),
-		Client: []kgo.Opt{kgo.SeedBrokers(c.Broker.ListenAddrs()...), kgo.Dialer(n.gate.dialer(c.dialBroker))}}
+		Client: []kgo.Opt{kgo.SeedBrokers(c.brokers...), kgo.Dialer(n.gate.dialer(c.dialBroker))}}
 	for _, f := range change {
 		f(&cfg)
 	}
