@@ -33,25 +33,27 @@ func streamsName(keys int) string {
 	return fmt.Sprint("streams=", keys)
 }
 
-// BenchmarkStreamIndex is what it costs to find a stream's events, and to guard
-// its versions: snapshots in every commit against a unique index without them.
-func BenchmarkStreamIndex(b *testing.B) {
+// BenchmarkSchema is what the schema's choices cost: how a stream's events are
+// found, how its versions are guarded (snapshots swapped in every commit, or a
+// unique index without them), and the room for changed snapshots.
+func BenchmarkSchema(b *testing.B) {
 	for _, v := range []struct {
 		name      string
-		index     string
+		change    string // %[1]s is the schema
 		snapshots bool
 	}{
 		{"links", "", true},
-		{"snapshots/index=stream", "CREATE INDEX ON %s (lane,decider,stream,version) WHERE version>0", true},
-		{"snapshots/index=number", "ALTER TABLE %[1]s ADD h bigint GENERATED ALWAYS AS (hashtextextended(encode(stream,'escape'),lane)) STORED; CREATE INDEX ON %[1]s (h)", true},
-		{"snapshots/index=hash", "CREATE INDEX ON %s USING hash (stream)", true},
-		{"none/index=unique", "CREATE UNIQUE INDEX ON %s (lane,decider,stream,version) WHERE version>0", false},
+		{"links/fillfactor=100", "ALTER TABLE %[1]s.snapshots SET (fillfactor=100)", true},
+		{"index=stream", "CREATE INDEX ON %[1]s.events (lane,decider,stream,version)", true},
+		{"index=number", "ALTER TABLE %[1]s.events ADD n bigint GENERATED ALWAYS AS (hashtextextended(encode(stream,'escape'),lane)) STORED; CREATE INDEX ON %[1]s.events (n)", true},
+		{"index=hash", "CREATE INDEX ON %[1]s.events USING hash (stream)", true},
+		{"index=unique/snapshots=none", "CREATE UNIQUE INDEX ON %[1]s.events (lane,decider,stream,version)", false},
 	} {
 		b.Run(v.name, func(b *testing.B) {
 			service := fresh(b)
 			s := open(b, service)
-			if v.index != "" {
-				sql(b, fmt.Sprintf(v.index, "weir_"+service+".events"))
+			if v.change != "" {
+				sql(b, fmt.Sprintf(v.change, schemaOf(service)))
 			}
 			commitLanes(b, s, 1, 100_000, v.snapshots)
 		})

@@ -42,8 +42,8 @@ var cures = map[string]string{
 	"53300":              "the server has no connection left: lower WithConnections, or raise its max_connections",
 	"55P03":              "another held a row for longer than the lock timeout: look for its transaction in pg_stat_activity",
 	"57014":              "it took longer than the statement timeout: look at the server's load",
-	"57P01":              "the server is being stopped: it is tried again",
-	"57P03":              "the server is starting or stopping: it is tried again",
+	"57P01":              "the server was stopped, or an administrator ended the connection",
+	"57P03":              "the server is starting or stopping: wait for it",
 }
 
 // explain adds what failed, where, and what to do about it.

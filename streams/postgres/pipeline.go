@@ -146,30 +146,37 @@ func (p *pipeline) commit() error {
 // exchange ends the messages with one that makes the server answer.
 func (p *pipeline) exchange(last pgproto3.FrontendMessage) (refusal, err error) {
 	p.add(last)
-	pg := p.conn.PgConn()
-	nc := pg.Conn()
+	if p.err != nil { // a value is too long for the protocol
+		p.drop()
+		return nil, p.err
+	}
+	nc := p.conn.PgConn().Conn()
 	stop := context.AfterFunc(p.ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) }) // fails where nc is closed already
-	if err = p.err; err == nil {
-		_, err = nc.Write(p.buf)
-	}
-	p.buf = p.buf[:0]
-	if err == nil {
+	if _, err = nc.Write(p.buf); err == nil {
 		_, ends := last.(*pgproto3.Sync)
-		refusal, err = p.answers(pg.Frontend(), ends)
-	}
-	if ended := !stop(); ended || err != nil {
-		closing, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = pg.Close(closing) // what failed is reported, and it is of no use
+		refusal, err = p.answers(ends)
 	}
 	if err != nil {
 		err = fmt.Errorf("the connection broke, the transaction may be done or not: %w", err)
 	}
+	if ended := !stop(); ended || err != nil {
+		p.drop()
+	}
+	p.buf = p.buf[:0]
 	return refusal, err
 }
 
+// drop closes the connection: the pool makes another. The server rolls back what
+// was not committed.
+func (p *pipeline) drop() {
+	closing, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = p.conn.PgConn().Close(closing) // it is of no use, closed well or not
+}
+
 // answers reads up to the last statement's, or to the end of the transaction.
-func (p *pipeline) answers(f *pgproto3.Frontend, ends bool) (refusal, err error) {
+func (p *pipeline) answers(ends bool) (refusal, err error) {
+	f := p.conn.PgConn().Frontend()
 	for ends || p.done < len(p.sent) {
 		m, err := f.Receive()
 		if err != nil {

@@ -2,11 +2,14 @@
 // store for more than one machine. Every service has a schema of its own, so that
 // several share a database.
 //
-// A commit is one transaction in one round trip (pipeline.go). It is as durable
-// as the server's synchronous_commit says; a connection on which that is off
-// turns it on, as what was published must not be forgotten.
+// A commit is one transaction in one or two round trips (pipeline.go). It is as
+// durable as the server's synchronous_commit says; a connection on which that is
+// off turns it on, as what was published must not be forgotten.
 //
-// Inside a testing/synctest bubble the store does not work: a socket to a real
+// Connect to the server itself: a pooler that shares connections between
+// transactions loses the settings and the statements that belong to them.
+//
+// The store does not work inside a testing/synctest bubble: a socket to a real
 // server holds virtual time up.
 package postgres
 
