@@ -23,7 +23,7 @@ type ACL struct {
 // Units that are no services or pipelines of a topology.
 const (
 	IngestUnit     = "ingest"     // writes what is posted from outside
-	ProjectionUnit = "projection" // reads every event topic
+	ProjectionUnit = "projection" // reads every event topic, in one process at a time
 )
 
 // ACLs renders what each unit needs, and no more: a topic of events has one
@@ -83,6 +83,8 @@ func (t *Topology) ACLs() []ACL {
 	for _, n := range names {
 		add(ProjectionUnit, "topic", n, "Read")
 	}
+	add(ProjectionUnit, "topic", LaneTopic(ProjectionUnit), "Read", "Describe", "DescribeConfigs")
+	add(ProjectionUnit, "group", ProjectionUnit, "Read", "Describe", "DescribeConfigs", "AlterConfigs")
 	return out
 }
 

@@ -17,6 +17,7 @@ const (
 	sessionTime   = 9 * time.Second
 	heartbeatTime = 2 * time.Second
 	rebalanceTime = 15 * time.Second
+	fetchWait     = 5 * time.Second // of an empty lane topic
 )
 
 // groupProtocol are the options of a group whose members are given lanes.

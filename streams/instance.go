@@ -119,7 +119,7 @@ func (i *Instance) Run(ctx context.Context) error {
 		kgo.DisableAutoCommit(),
 		// The lane topic is empty; its records, were there any, mean nothing.
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
-		kgo.FetchMaxWait(5 * time.Second),
+		kgo.FetchMaxWait(fetchWait),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.assigned(hard, parts(m)) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.release(parts(m), true) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.release(parts(m), false) }),

@@ -34,7 +34,7 @@ func (t *Topology) TopicSpecs(cfg Config) []TopicSpec {
 	for _, p := range t.Pipelines {
 		out = append(out, eventTopic(&cfg, DeadTopic(p.Name)))
 	}
-	return append(out, controlTopic(&cfg))
+	return append(out, exclusiveTopic(&cfg, ProjectionUnit), controlTopic(&cfg))
 }
 
 func eventTopics(cfg *Config) (out []TopicSpec) {
