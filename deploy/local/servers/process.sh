@@ -21,6 +21,8 @@ lives() { [ "$(birth "$1")" = "$2" ]; }
 
 alive() { [ -f "$dir/pid" ] && read -r pid born <"$dir/pid" && lives "$pid" "$born"; }
 
+running() { alive || die "$name is not running"; }
+
 pid() { cut -d' ' -f1 "$dir/pid"; }
 
 # family PID is it and all that came from it, a line "PID BIRTH" each. Some
@@ -88,7 +90,7 @@ stop() {
 
 murder() {
   local all
-  alive || die "$name is not running"
+  running
   all=$(family "$(pid)")
   send KILL <<<"$all"
   gone 10 <<<"$all"
@@ -96,11 +98,11 @@ murder() {
 
 restart() { stop && start; }
 
-pause() { alive && family "$(pid)" | send STOP; }
+pause() { running && family "$(pid)" | send STOP; }
 
-resume() { alive && family "$(pid)" | send CONT; }
+resume() { running && family "$(pid)" | send CONT; }
 
-purge() { rm -rf "$dir"; }
+purge() { stop && rm -rf "$dir"; }
 
 state() {
   if ! alive; then
@@ -141,6 +143,5 @@ fill() {
   while read -r line; do
     text=${text//"\${${line%%=*}}"/"${line#*=}"}
   done
-  if [[ $text == *'${'* ]]; then die "$1 names what is not there: $(grep -o '\${[^}]*}' <<<"$text" | tr '\n' ' ')"; fi
   printf '%s\n' "$text"
 }
