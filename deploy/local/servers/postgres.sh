@@ -13,10 +13,12 @@ programs() {
 }
 
 # as_nobody COMMAND... runs it as another user if this is root, as PostgreSQL
-# refuses to be root. It keeps the right to pass through root's directories.
+# refuses to be root. It keeps the right to pass through root's directories; the
+# securebit is for access(2), which would not count that right.
 as_nobody() {
   if ((UID)); then exec "$@"; fi
-  exec setpriv --reuid=nobody --regid=nogroup --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override "$@"
+  exec setpriv --reuid=nobody --regid=nogroup --clear-groups --securebits=+no_setuid_fixup \
+    --inh-caps=+dac_override --ambient-caps=+dac_override "$@"
 }
 
 create() {
