@@ -146,7 +146,7 @@ func theOrderBetweenTopicsChangesNothing(p *place) {
 				}
 			}
 		}
-		l.caughtUp(p, s)
+		l.CaughtUp(p, s)
 		if err := stop(); err != nil {
 			p.Fatal(err)
 		}

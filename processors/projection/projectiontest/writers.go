@@ -3,47 +3,69 @@ package projectiontest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/streams"
 )
 
 var writerCases = []testCase{
 	{"TheSecondWriterFencesTheFirst", theSecondWriterFencesTheFirst},
 	{"AZombieChangesNothing", aZombieChangesNothing},
+	{"AClaimFences", aClaimFences},
 	{"ATopicOfWhichNothingWasRead", aTopicOfWhichNothingWasRead},
 }
 
-// One Run goes on while another process begins: the first ends, the second
-// has it, and between them nothing is lost or counted twice.
+// A Run freezes before it writes, and another process begins and goes far
+// beyond it. When it thaws it ends, and has changed nothing.
 func theSecondWriterFencesTheFirst(p *place) {
-	l, a, b := NewLog(p), p.model(), p.model()
+	l, s := NewLog(p), p.model()
 	recs := l.Shop(30)
-	first := make(chan error, 1)
-	go func() { first <- a.Run(ctx, l.Config(Payment)) }()
+	frozen := &freezer{Store: p.model().Store, froze: make(chan struct{}), thaw: make(chan struct{})}
+	first := projection.New(frozen)
 	l.Produce(recs[:40]...)
-	l.caughtUp(p, a)
-	if err := a.Run(ctx, l.Config()); err == nil {
+	ended := make(chan error, 1)
+	go func() { ended <- first.Run(ctx, l.Config(Payment)) }()
+	<-frozen.froze
+	if err := first.Run(ctx, l.Config()); err == nil {
 		p.Error("a second Run of one model was let in")
 	}
-	stop := Start(p, b, l.Config(Payment))
+	stop := Start(p, s, l.Config(Payment))
 	l.Produce(recs[40:]...)
+	l.CaughtUp(p, s)
+	close(frozen.thaw)
 	select {
-	case err := <-first:
+	case err := <-ended:
 		if !errors.Is(err, projection.ErrFenced) {
 			p.Errorf("the first writer stopped with %v, want ErrFenced", err)
 		}
 	case <-time.After(patience):
 		p.Fatal("the first writer goes on beside the second")
 	}
-	l.caughtUp(p, b)
+	l.Produce(outside("dock", "afterwards", "A"))
+	l.CaughtUp(p, s)
 	if err := stop(); err != nil {
 		p.Fatal(err)
 	}
 	fresh := p.another()
 	l.CatchUp(p, fresh, l.Config(Payment))
-	Differ(p, Answers(p, fresh), Answers(p, b))
+	Differ(p, Answers(p, fresh), Answers(p, s))
+}
+
+// freezer is a writer that stands still before its first write.
+type freezer struct {
+	projection.Store
+	froze, thaw chan struct{}
+	once        sync.Once
+}
+
+func (f *freezer) Write(ctx context.Context, b *projection.Batch) error {
+	f.once.Do(func() { close(f.froze) })
+	<-f.thaw
+	return f.Store.Write(ctx, b)
 }
 
 // A zombie writes what it read long ago, when the one that has claimed since is
@@ -66,8 +88,6 @@ func aZombieChangesNothing(p *place) {
 	if len(old.batches) == 0 {
 		p.Error("the zombie had nothing to say")
 	}
-	l.Produce(outside("dock", "afterwards", "A"))
-	l.CatchUp(p, s, l.Config(Payment)) // and the owner's cursors are where they were
 }
 
 // recorder keeps the batches that were written.
@@ -79,6 +99,47 @@ type recorder struct {
 func (r *recorder) Write(ctx context.Context, b *projection.Batch) error {
 	r.batches = append(r.batches, b)
 	return r.Store.Write(ctx, b)
+}
+
+// A claim fences even a writer whose cursors are where they were.
+func aClaimFences(p *place) {
+	s := p.model()
+	read := []projection.Cursor{{Topic: "order.order", TopicID: [16]byte{1}}}
+	old, err := s.Claim(ctx, partitions, read)
+	if err != nil {
+		p.Fatal(err)
+	}
+	owner, err := s.Claim(ctx, partitions, read)
+	if err != nil || owner.Epoch <= old.Epoch {
+		p.Fatalf("epoch %d after %d (%v)", owner.Epoch, old.Epoch, err)
+	}
+	if err := s.Write(ctx, Batch(old.Epoch, 0, 5)); !errors.Is(err, projection.ErrFenced) {
+		p.Errorf("the fenced writer: got error %v, want ErrFenced", err)
+	}
+	for _, b := range []*projection.Batch{Batch(owner.Epoch, 0, 5), Batch(owner.Epoch, 5, 10)} {
+		if err := s.Write(ctx, b); err != nil {
+			p.Fatal(err)
+		}
+	}
+	sagas, err := s.Saga(ctx, "c")
+	if err != nil || sagas[0].Events != 15 {
+		p.Errorf("sagas are %+v, want one of 15 events (%v)", sagas, err)
+	}
+	if err := s.Write(ctx, Batch(owner.Epoch, 7, 10)); !errors.Is(err, projection.ErrFenced) {
+		p.Errorf("from where no cursor is: got error %v, want ErrFenced", err)
+	}
+}
+
+// Batch is a batch of n events of one order and its saga, from an offset on.
+func Batch(epoch, offset, n int64) *projection.Batch {
+	b := &projection.Batch{Epoch: epoch, Moves: []projection.Move{{Topic: "order.order", From: offset, Next: offset + n, Seen: map[streams.Lane]int64{"order/0/i1": offset + n}}}}
+	for i := offset; i < offset+n; i++ {
+		b.Events = append(b.Events, projection.Event{Order: "o1", Starts: []projection.Start{{Name: "place-order", Due: noon}},
+			Fields: []projection.Field{{Name: "delayed", Value: i}},
+			Entry: projection.Entry{ID: fmt.Sprint("e", i), Type: "order.delayed", Kind: "order", Key: "o1", Correlation: "c", Time: noon.Add(time.Duration(i)),
+				Topic: "order.order", Offset: i, Lane: "order/0/i1", Seq: i + 1, Data: []byte("{}")}})
+	}
+	return b
 }
 
 // Nothing was read of a topic that was made anew before its first record: then

@@ -1,0 +1,251 @@
+//go:build real
+
+package mongo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/processors/projection/mongo"
+	"github.com/weirstream/weir/processors/projection/projectiontest"
+	"github.com/weirstream/weir/processors/projection/sqlite"
+	"github.com/weirstream/weir/streams/streamtest"
+)
+
+func connect(t testing.TB, address, database string) *projection.Model {
+	t.Helper()
+	s, err := mongo.Open(context.Background(), address, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return projection.New(s)
+}
+
+// wanted is what SQLite, whose batches are transactions, makes of the same log.
+func wanted(t testing.TB, l *projectiontest.Log) []string {
+	t.Helper()
+	s, err := sqlite.Open(t.TempDir() + "/read.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	m := projection.New(s)
+	l.CatchUp(t, m, l.Config(projectiontest.Payment))
+	return projectiontest.Answers(t, m)
+}
+
+// The process dies at every command of a batch in turn, before or after the
+// server has acted. Whoever comes next makes it whole, and counts nothing twice.
+func TestACrashAtEveryCommand(t *testing.T) {
+	whole := projectiontest.NewLog(t)
+	whole.Produce(whole.Shop(10)...)
+	want := wanted(t, whole)
+	for f, name := range map[fate]string{lost: "lost", unheard: "unheard"} {
+		for n, died := 1, true; died; n++ {
+			if n > 60 {
+				t.Fatal("it dies for ever")
+			}
+			died = false
+			ok := t.Run(fmt.Sprint(name, n), func(t *testing.T) { died = crashAt(t, n, f, want) })
+			if !ok {
+				return
+			}
+			if !died && n < 15 {
+				t.Errorf("a claim and a batch are %d commands only: what was tried?", n-1)
+			}
+		}
+	}
+}
+
+// crashAt dies at the n-th command of a claim and a batch; false if they have fewer.
+func crashAt(t *testing.T, n int, f fate, want []string) bool {
+	db, address := database(t)
+	l, after := projectiontest.NewLog(t), connect(t, address, db.Name())
+	recs := l.Shop(10)
+	l.Produce(recs[:len(recs)/2]...)
+	l.CatchUp(t, after, l.Config(projectiontest.Payment))
+	l.Produce(recs[len(recs)/2:]...)
+
+	ctx, die := context.WithCancel(context.Background())
+	defer die()
+	var armed atomic.Bool
+	said := 0
+	before := connect(t, newWire(t, address, func(string, string) fate {
+		if !armed.Load() {
+			return pass
+		}
+		if said++; said < n {
+			return pass
+		}
+		die()
+		return f
+	}), db.Name())
+	armed.Store(true)
+	ended := make(chan error, 1)
+	go func() { ended <- before.Run(ctx, l.Config(projectiontest.Payment)) }()
+	for behind := "?"; ctx.Err() == nil && behind != ""; time.Sleep(10 * time.Millisecond) {
+		var err error
+		if behind, err = l.Behind(after); err != nil {
+			t.Fatal(err)
+		}
+	}
+	died := ctx.Err() != nil
+	die()
+	if err := <-ended; err != nil {
+		t.Fatalf("the run ended with %v", err)
+	}
+	l.CatchUp(t, after, l.Config(projectiontest.Payment))
+	projectiontest.Differ(t, want, projectiontest.Answers(t, after))
+	return died
+}
+
+// Commands and answers get lost all the time, and a run goes on to the end
+// without another one being needed.
+func TestARunOutlivesABadNetwork(t *testing.T) {
+	db, address := database(t)
+	l := projectiontest.NewLog(t)
+	said, moves, broken := 0, 0, map[fate]int{}
+	m := connect(t, newWire(t, address, func(command, collection string) (f fate) {
+		if command == "update" && collection == "cursors" {
+			moves++ // or a claim's
+		}
+		switch said++; {
+		case said < 30: // Open comes first
+		case command == "update" && collection == "cursors" && moves%2 == 0:
+			f = unheard // the cursors move, and nobody hears of it
+		case said%23 == 0:
+			f = lost
+		}
+		broken[f]++
+		return f
+	}), db.Name())
+	stop := projectiontest.Start(t, m, l.Config(projectiontest.Payment))
+	recs := l.Shop(12)
+	for len(recs) > 0 {
+		n := min(10, len(recs))
+		l.Produce(recs[:n]...)
+		recs = recs[n:]
+		time.Sleep(100 * time.Millisecond)
+	}
+	direct := connect(t, address, db.Name())
+	l.CaughtUp(t, direct)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if broken[lost] == 0 || broken[unheard] == 0 {
+		t.Errorf("the network broke %v only", broken)
+	}
+	projectiontest.Differ(t, wanted(t, l), projectiontest.Answers(t, direct))
+}
+
+// The server goes down, in peace and by force, under a run that is never
+// started again: the read model lags, and ends up as SQLite's of the same log.
+func TestAServerThatRestartsUnderLoad(t *testing.T) {
+	db, address := database(t)
+	l, m := projectiontest.NewLog(t), connect(t, address+"?serverSelectionTimeoutMS=200", db.Name())
+	var outages atomic.Int32
+	cfg := l.Config(projectiontest.Payment)
+	cfg.Log = slog.New(counter{&outages})
+	stop := projectiontest.Start(t, m, cfg)
+	produced := make(chan struct{})
+	go func() {
+		defer close(produced)
+		for _, r := range l.Shop(40) {
+			l.Produce(r)
+			time.Sleep(15 * time.Millisecond)
+		}
+	}()
+	for _, command := range []string{"restart", "kill", "start"} {
+		time.Sleep(time.Second)
+		streamtest.Servers(t, command, "mongo")
+	}
+	<-produced
+	l.CaughtUp(t, m)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if outages.Load() == 0 {
+		t.Error("the run has not noticed that the server was away")
+	}
+	projectiontest.Differ(t, wanted(t, l), projectiontest.Answers(t, m))
+}
+
+// Between reading a document and swapping it, another writer gets ahead: what
+// it wrote stays, and is counted once.
+func TestASwapThatIsOvertaken(t *testing.T) {
+	for _, contested := range []string{"orders", "correlations", "sagas"} {
+		t.Run(contested, func(t *testing.T) {
+			db, address := database(t)
+			owner := connect(t, address, db.Name())
+			read := []projection.Cursor{{Topic: "order.order", TopicID: [16]byte{1}}}
+			var claims [2]projection.Claim
+			for i := range claims {
+				var err error
+				if claims[i], err = owner.Claim(t.Context(), 3, read); err != nil {
+					t.Fatal(err)
+				}
+			}
+			overtaken := 0
+			slow := connect(t, newWire(t, address, func(command, collection string) fate {
+				if collection == contested && (command == "insert" || command == "update") {
+					if overtaken++; overtaken == 1 {
+						if err := owner.Write(t.Context(), projectiontest.Batch(claims[1].Epoch, 0, 10)); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+				return pass
+			}), db.Name())
+			if err := slow.Write(t.Context(), projectiontest.Batch(claims[0].Epoch, 0, 5)); !errors.Is(err, projection.ErrFenced) {
+				t.Errorf("the slow writer: got error %v, want ErrFenced", err)
+			}
+			sagas, err := owner.Saga(t.Context(), "c")
+			if err != nil || overtaken == 0 || sagas[0].Events != 10 {
+				t.Errorf("sagas are %+v, want one of 10 events (%v); overtaken %d times", sagas, err, overtaken)
+			}
+			var order struct {
+				Delayed int64 `bson:"delayed"`
+			}
+			if err := db.Collection("orders").FindOne(t.Context(), bson.D{}).Decode(&order); err != nil || order.Delayed != 9 {
+				t.Errorf("the order was delayed at %d, want the last: 9 (%v)", order.Delayed, err)
+			}
+		})
+	}
+}
+
+// counter counts the warnings of a log.
+type counter struct{ n *atomic.Int32 }
+
+func (c counter) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+
+func (c counter) Handle(context.Context, slog.Record) error {
+	c.n.Add(1)
+	return nil
+}
+
+func (c counter) WithAttrs([]slog.Attr) slog.Handler { return c }
+
+func (c counter) WithGroup(string) slog.Handler { return c }
+
+func TestAnotherSchemaIsRefused(t *testing.T) {
+	db, address := database(t)
+	if _, err := db.Collection("platform").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "read model"}, {Key: "schema", Value: 99}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mongo.Open(t.Context(), address, db.Name()); err == nil || !strings.Contains(err.Error(), "schema version 99") {
+		t.Errorf("opened with %v", err)
+	}
+	if names, err := db.ListCollectionNames(t.Context(), bson.D{}); err != nil || len(names) != 1 {
+		t.Errorf("a refused database has collections %v (%v)", names, err)
+	}
+}

@@ -1,0 +1,208 @@
+package mongo
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/streams"
+)
+
+// Write applies a batch. The order of the steps matters: history after all that
+// follows from it, as Holds looks there; the ids of events from outside after
+// that, as they make a repeat be skipped; the cursors last.
+func (s *Store) Write(ctx context.Context, b *projection.Batch) error {
+	for _, step := range []func(context.Context, *projection.Batch) error{
+		s.writeOrders, s.writeCorrelations, s.writeSagas, s.writeSkipped, s.writeHistory, s.writeExternals, s.move,
+	} {
+		if err := step(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// order is an order's document: the fields that events set, and the state that
+// follows from them.
+type order struct {
+	ID     string         `bson:"_id"`
+	Rev    bson.ObjectID  `bson:"rev"`
+	Read   marks          `bson:"read"`
+	State  string         `bson:"state"`
+	Fields map[string]any `bson:",inline"`
+}
+
+func (o *order) key() (*string, *bson.ObjectID) { return &o.ID, &o.Rev }
+
+func (s *Store) writeOrders(ctx context.Context, b *projection.Batch) error {
+	of := newGroups()
+	for i := range b.Events {
+		if e := &b.Events[i]; len(e.Fields) > 0 {
+			of.add(e.Key, e)
+		}
+	}
+	return swap(ctx, s.db.Collection("orders"), of.ids, func(o *order) (changed bool) {
+		for _, e := range of.events[o.ID] {
+			if o.Read.take(e) {
+				o.apply(e)
+				changed = true
+			}
+		}
+		return changed
+	})
+}
+
+func (o *order) apply(e *projection.Event) {
+	if o.Fields == nil {
+		o.Fields = map[string]any{}
+	}
+	for _, f := range e.Fields {
+		o.Fields[f.Name] = f.Value
+	}
+	o.State = "unknown"
+	for _, state := range projection.States {
+		if at, ok := o.Fields[state].(int64); ok && at > 0 {
+			o.State = state
+		}
+	}
+}
+
+// correlation counts the events of a saga. The latest is the last one of the
+// history, whatever was read last.
+type correlation struct {
+	ID       string        `bson:"_id"`
+	Rev      bson.ObjectID `bson:"rev"`
+	Read     marks         `bson:"read"`
+	Events   int64         `bson:"events"`
+	Last     string        `bson:"last"` // the type of the latest event
+	LastAt   int64         `bson:"last_at"`
+	LastLane string        `bson:"last_lane"`
+	LastSeq  int64         `bson:"last_seq"`
+}
+
+func (c *correlation) key() (*string, *bson.ObjectID) { return &c.ID, &c.Rev }
+
+func (s *Store) writeCorrelations(ctx context.Context, b *projection.Batch) error {
+	of := newGroups()
+	for i := range b.Events {
+		of.add(b.Events[i].Correlation, &b.Events[i])
+	}
+	return swap(ctx, s.db.Collection("correlations"), of.ids, func(c *correlation) (changed bool) {
+		for _, e := range of.events[c.ID] {
+			if c.Read.take(e) {
+				c.apply(e)
+				changed = true
+			}
+		}
+		return changed
+	})
+}
+
+func (c *correlation) apply(e *projection.Event) {
+	at := projection.Nanos(e.Time)
+	if c.Events == 0 || cmp.Or(cmp.Compare(at, c.LastAt), cmp.Compare(e.Lane, c.LastLane), cmp.Compare(e.Seq, c.LastSeq), cmp.Compare(e.Type, c.Last)) > 0 {
+		c.Last, c.LastAt, c.LastLane, c.LastSeq = e.Type, at, e.Lane, e.Seq
+	}
+	c.Events++
+}
+
+// groups are the events of each document, in the order in which they were read.
+type groups struct {
+	ids    []string
+	events map[string][]*projection.Event
+}
+
+func newGroups() *groups { return &groups{events: map[string][]*projection.Event{}} }
+
+func (g *groups) add(id string, e *projection.Event) {
+	if g.events[id] == nil {
+		g.ids = append(g.ids, id)
+	}
+	g.events[id] = append(g.events[id], e)
+}
+
+func (s *Store) writeSkipped(ctx context.Context, b *projection.Batch) error {
+	var docs []any
+	for _, x := range b.Skipped {
+		docs = append(docs, skipped{ID: record(x.Topic, x.Partition, x.Offset), Topic: x.Topic, Partition: x.Partition, Offset: x.Offset,
+			At: projection.Nanos(x.At), Reason: x.Reason})
+	}
+	return insert(ctx, s.db.Collection("skipped"), docs)
+}
+
+func (s *Store) writeHistory(ctx context.Context, b *projection.Batch) error {
+	var docs []any
+	for i := range b.Events {
+		docs = append(docs, newEntry(&b.Events[i]))
+	}
+	return insert(ctx, s.db.Collection("history"), docs)
+}
+
+// external is the id of an event from outside, kept to tell its repeats.
+type external struct {
+	ID string `bson:"_id"`
+	At int64  `bson:"at"`
+}
+
+func (s *Store) writeExternals(ctx context.Context, b *projection.Batch) error {
+	if len(b.Externals) == 0 {
+		return nil
+	}
+	c := s.db.Collection("externals")
+	var docs []any
+	for _, x := range b.Externals {
+		docs = append(docs, external{path(x.Source, x.ID), projection.Nanos(x.At)})
+	}
+	if err := insert(ctx, c, docs); err != nil {
+		return err
+	}
+	if _, err := c.DeleteMany(ctx, before("at", b.Forget)); err != nil {
+		return failed(ctx, "old ids of events from outside cannot be removed", err)
+	}
+	return nil
+}
+
+// Known tells which events from outside were written.
+func (s *Store) Known(ctx context.Context, ids []streams.ExternalID) (map[streams.ExternalID]bool, error) {
+	asked, names := map[string]streams.ExternalID{}, []string{}
+	for _, x := range ids {
+		name := path(x.Source, x.ID)
+		asked[name] = streams.ExternalID{Source: x.Source, ID: x.ID}
+		names = append(names, name)
+	}
+	docs, err := find[external](ctx, s.db.Collection("externals"), in("_id", names))
+	known := map[streams.ExternalID]bool{}
+	for _, d := range docs {
+		known[asked[d.ID]] = true
+	}
+	return known, err
+}
+
+// move writes the cursors, if they are still this writer's. One that is there
+// already was moved by a try whose answer was lost.
+func (s *Store) move(ctx context.Context, b *projection.Batch) error {
+	var writes []driver.WriteModel
+	for _, m := range b.Moves {
+		moved := bson.D{{Key: "next", Value: m.Next}}
+		for lane, seq := range m.Seen {
+			moved = append(moved, bson.E{Key: "seen." + field(string(lane)), Value: seq})
+		}
+		own := append(bson.D{{Key: "_id", Value: place(m.Topic, m.Partition)}, {Key: "epoch", Value: b.Epoch}}, in("next", []int64{m.From, m.Next})...)
+		writes = append(writes, driver.NewUpdateOneModel().SetFilter(own).SetUpdate(set(moved)))
+	}
+	done, err := write(ctx, s.db.Collection("cursors"), writes)
+	if err == nil && !done {
+		err = fmt.Errorf("a cursor of epoch %d is not where it was: %w", b.Epoch, projection.ErrFenced)
+	}
+	return err
+}
+
+// record names a record by its place in the log.
+func record(topic string, partition int32, offset int64) string {
+	return place(topic, partition) + "@" + strconv.FormatInt(offset, 10)
+}
