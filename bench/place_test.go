@@ -15,7 +15,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/weirstream/weir/deploy/dev"
+	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/deploy/platform"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -24,16 +25,18 @@ const (
 	placeHops = 7   // commits in a row from the request to order.confirmed
 )
 
-// up runs weir dev in this process until down is called, or the bench ends.
-func up(b *testing.B, o dev.Options) (httpAddr, kafka string, down func()) {
+// up runs weir dev in this process on a directory, until down is called or the
+// bench ends.
+func up(b *testing.B, data string) (httpAddr, kafka string, down func()) {
 	b.Helper()
-	dev.Tune()
-	o.HTTP, o.Kafka = "127.0.0.1:0", "127.0.0.1:0"
+	platform.Tune()
+	o := platform.Options{Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Config: config.Default()}
+	o.Config.HTTP, o.Config.Data, o.Config.Partitions = "127.0.0.1:0", data, 2
 	type addrs struct{ http, kafka string }
 	ready, ended := make(chan addrs, 1), make(chan error, 1)
 	o.Ready = func(h, k string) { ready <- addrs{h, k} }
 	ctx, stop := context.WithCancel(context.Background())
-	go func() { ended <- dev.Run(ctx, o) }()
+	go func() { ended <- platform.Run(ctx, o) }()
 	down = sync.OnceFunc(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -88,7 +91,7 @@ func confirmations(ctx context.Context, b *testing.B, kafka string, at func(orde
 // to be sent until its confirmation reaches a consumer: over HTTP, through all
 // services, on disk at every hop. Open loop: a late answer delays nobody else.
 func BenchmarkPlaceToConfirmed(b *testing.B) {
-	addr, kafka, _ := up(b, dev.Options{Data: b.TempDir()})
+	addr, kafka, _ := up(b, b.TempDir())
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	var mu sync.Mutex
@@ -160,7 +163,7 @@ func BenchmarkWarmStart(b *testing.B) {
 	var took []time.Duration
 	for n := range b.N + 1 {
 		began := time.Now()
-		addr, kafka, down := up(b, dev.Options{Data: data})
+		addr, kafka, down := up(b, data)
 		at := confirmOne(b, addr, kafka, n)
 		if n > 0 { // the first starts cold, and leaves what the others find
 			took = append(took, at.Sub(began))

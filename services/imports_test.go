@@ -187,7 +187,7 @@ func TestTheDirectionIsOneWay(t *testing.T) {
 		{"streams", "services/event", false}, {"streams/sqlite", "streams", true}, {"services/event", "streams", true},
 		{"services/event", "services/order", false}, {"services/order", "services/event", true}, {"services/order", "services/payment", false},
 		{"services/order", "services/sagas", false}, {"services/sagas", "services/order", true}, {"services/sagas", "alerts", false},
-		{"alerts", "services/sagas", true}, {"alerts", "dashboards", false}, {"dashboards", "alerts", true}, {"dashboards/console", "deploy/dev", false}, {"dashboards", "processors/audit", false},
+		{"alerts", "services/sagas", true}, {"alerts", "dashboards", false}, {"dashboards", "alerts", true}, {"dashboards/console", "deploy/platform", false}, {"dashboards", "processors/audit", false},
 		{"processors/audit", "services/event", true}, {"processors/audit", "services/sagas", false}, {"processors/audit", "processors/replay", false},
 		{"services/gateway", "services/order", true}, {"services/gateway", "processors/audit", false},
 	} {

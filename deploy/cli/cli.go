@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/weirstream/weir/deploy/logs"
 )
 
 // Main runs the command line and returns the exit code: 0 if it went well, 1
@@ -37,7 +38,7 @@ Begin with "weir dev": everything in this process, nothing to install.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w. See %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dlqCommand(), sagaCommand(), loadCommand(), simulateCommand(), versionCommand())
+	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dlqCommand(), sagaCommand(), loadCommand(), simulateCommand(), configCommand(), kafkaCommand(), logsCommand(), versionCommand())
 	checkUsage(root)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
@@ -82,19 +83,6 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// logger writes for a person on a terminal, and JSON for a machine.
-func logger(w io.Writer, level string, asJSON bool) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, usagef("--log-level %q: use debug, info, warn or error", level)
-	}
-	o := &slog.HandlerOptions{Level: l}
-	if asJSON {
-		return slog.New(slog.NewJSONHandler(w, o)), nil
-	}
-	return slog.New(slog.NewTextHandler(w, o)), nil
-}
-
 // printJSON writes one indented JSON value.
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
@@ -109,18 +97,17 @@ func output(c *cobra.Command, allowed ...string) *string {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		version, revision := "devel", ""
-		if i, ok := debug.ReadBuildInfo(); ok {
-			if v := i.Main.Version; v != "" && v != "(devel)" {
-				version = v
-			}
-			for _, s := range i.Settings {
-				if s.Key == "vcs.revision" {
-					revision = " " + s.Value[:min(12, len(s.Value))]
-				}
-			}
-			fmt.Fprintf(c.OutOrStdout(), "weir %s%s, %s\n", version, revision, i.GoVersion)
-		}
-		return nil
+		_, err := fmt.Fprintf(c.OutOrStdout(), "weir %s, %s\n", version(), runtime.Version())
+		return err
 	}}
+}
+
+func logsCommand() *cobra.Command {
+	c := &cobra.Command{Use: "logs", Short: "What Elasticsearch has to know of the log lines"}
+	c.AddCommand(&cobra.Command{Use: "template", Args: cobra.NoArgs, Short: "Print the index template, for PUT _index_template/logs-weir",
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := c.OutOrStdout().Write(logs.Template())
+			return err
+		}})
+	return c
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weirstream/weir/deploy/dev"
+	"github.com/weirstream/weir/deploy/platform"
 )
 
 // client talks to a running weir.
@@ -63,15 +63,11 @@ failed input, and those behind it are decided.`}
 	return c
 }
 
-type letters struct {
-	DeadLetters []dev.Letter `json:"dead_letters"`
-}
-
 func dlqList(cl client) *cobra.Command {
 	c := &cobra.Command{Use: "ls", Short: "List parked inputs", Args: cobra.NoArgs}
 	out := output(c, "table", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		var l letters
+		var l platform.Letters
 		if err := cl.call(c.Context(), http.MethodGet, "/v1/dead-letters", &l); err != nil {
 			return err
 		}
@@ -112,7 +108,7 @@ func parkedPath(args []string) string {
 func dlqShow(cl client) *cobra.Command {
 	return &cobra.Command{Use: "show SERVICE DECIDER KEY", Short: "Show a parked key's inputs with reason and stack", Args: cobra.ExactArgs(3),
 		RunE: func(c *cobra.Command, args []string) error {
-			var l letters
+			var l platform.Letters
 			if err := cl.call(c.Context(), http.MethodGet, parkedPath(args), &l); err != nil {
 				return err
 			}

@@ -2,16 +2,21 @@ package cli
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
-	"github.com/weirstream/weir/deploy/dev"
+	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/deploy/logs"
+	"github.com/weirstream/weir/deploy/platform"
 	"github.com/weirstream/weir/services/sagas"
 )
 
 func devCommand() *cobra.Command {
-	var o dev.Options
-	var level string
+	o := platform.Options{Units: []string{platform.AllUnits}, Config: config.Default()}
 	var logJSON bool
 	c := &cobra.Command{
 		Use: "dev", Args: cobra.NoArgs,
@@ -19,7 +24,7 @@ func devCommand() *cobra.Command {
 		Long: `Run the whole business in this process: the log (it speaks Kafka), the services
 with their event stores, the read model, the HTTP interface with a live page,
 and a simulated payment provider, carrier and mailbox. Ctrl-C drains and stops;
-a second Ctrl-C stops at once.`,
+a second Ctrl-C stops at once. It reads no configuration: see weir run for that.`,
 		Example: `  weir dev                                # then open http://127.0.0.1:8080
   weir dev --data ./data                  # keep everything, and go on from there next time
   weir dev --orders-per-second 20 --for 1m   # with shoppers; exit code 1 if the books do not balance`,
@@ -27,67 +32,123 @@ a second Ctrl-C stops at once.`,
 			if o.Rate < 0 || o.For < 0 {
 				return usagef("--orders-per-second and --for cannot be negative")
 			}
-			if o.Partitions < 1 || o.Partitions > 256 {
-				return usagef("--partitions %d: choose 1 to 256", o.Partitions)
+			if o.Config.Partitions < 1 || o.Config.Partitions > 256 {
+				return usagef("--partitions %d: choose 1 to 256", o.Config.Partitions)
 			}
-			var err error
-			if o.Log, err = logger(c.ErrOrStderr(), level, logJSON); err != nil {
-				return err
+			if logJSON {
+				o.Config.Logs.Format = "ecs"
 			}
-			o.Out = c.OutOrStdout()
-			dev.Tune()
-			return dev.Run(c.Context(), o)
+			if o.Config.Data == "" {
+				dir, err := os.MkdirTemp("", "weir-dev-")
+				if err != nil {
+					return fmt.Errorf("no directory for the run's data: %w", err)
+				}
+				defer os.RemoveAll(dir)
+				o.Config.Data = dir
+			}
+			platform.Tune()
+			return runPlatform(c, o)
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.HTTP, "http", "127.0.0.1:8080", "address of the HTTP interface and the live page")
+	cfg := &o.Config
+	f.StringVar(&cfg.HTTP, "http", cfg.HTTP, "address of the HTTP interface and the live page")
 	f.StringVar(&o.Kafka, "kafka", "127.0.0.1:9092", "address where the embedded log speaks Kafka")
-	f.StringVar(&o.Data, "data", "", "directory to keep everything in (default: a temporary one)")
-	f.Int32Var(&o.Partitions, "partitions", 2, "partitions of every topic; cannot be changed for a data directory")
+	f.StringVar(&cfg.Data, "data", "", "directory to keep everything in (default: a temporary one)")
+	f.Int32Var(&cfg.Partitions, "partitions", 2, "partitions of every topic; cannot be changed for a data directory")
 	f.Float64Var(&o.Rate, "orders-per-second", 0, "orders that simulated shoppers place")
 	f.DurationVar(&o.For, "for", 0, "run this long, print a summary, and fail if an invariant broke (default: until Ctrl-C)")
-	f.StringVar(&o.Provider, "provider", "", "URL of a payment provider to use instead of the simulated one")
-	f.StringVar(&o.Carrier, "carrier", "", "URL of a carrier to use instead of the simulated one")
-	f.StringVar(&o.Mailbox, "mailbox", "", "host:port of an SMTP server to use instead of the simulated one")
-	f.IntVar(&o.SpansPerSecond, "spans-per-second", 500, "budget of traces; what fails is always traced")
-	f.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
-	f.BoolVar(&logJSON, "log-json", false, "log as JSON lines")
+	f.StringVar(&cfg.Outside.Provider, "provider", "", "URL of a payment provider to use instead of the simulated one")
+	f.StringVar(&cfg.Outside.Carrier, "carrier", "", "URL of a carrier to use instead of the simulated one")
+	f.StringVar(&cfg.Outside.Mailbox, "mailbox", "", "host:port of an SMTP server to use instead of the simulated one")
+	f.IntVar(&cfg.OTLP.SpansPerSecond, "spans-per-second", cfg.OTLP.SpansPerSecond, "budget of traces; what fails is always traced")
+	f.StringVar(&cfg.Logs.Level, "log-level", "warn", "debug, info, warn or error")
+	f.BoolVar(&logJSON, "log-json", false, "log as JSON lines, in Elasticsearch's schema (ECS)")
 	return c
 }
 
+// configFlag adds the --config flag.
+func configFlag(c *cobra.Command) *string {
+	return c.Flags().StringP("config", "c", "", "configuration file (default: "+config.DefaultFile+", if it is there)")
+}
+
 func runCommand() *cobra.Command {
-	var o dev.RunOptions
-	var level string
-	var logJSON bool
+	var o platform.Options
 	c := &cobra.Command{
-		Use:   "run NAME...",
-		Short: "Run services against a Kafka that is there",
-		Long: `Run one instance of each named service, or of "all", against a Kafka cluster.
-Start the command as often as you like: instances share the work. Event stores
-are SQLite files in --data, which instances of a service on one machine share.
-Commands reach only services of the same process until a broker carries them.`,
-		Example: "  weir run inventory payment --brokers 127.0.0.1:9092 --data ./data",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			var err error
-			if o.Log, err = logger(c.ErrOrStderr(), level, logJSON); err != nil {
-				return err
-			}
-			o.Services = args
-			return dev.RunServices(c.Context(), o)
-		},
+		Use:   "run UNIT...",
+		Short: "Run units on the servers that the configuration names",
+		Long: `Run units of the platform in this process: services by their names, the HTTP
+interface (gateway), the writer of the read model (projection), or all of them.
+Start the command as often as you like, here and on other machines: instances of
+a unit share the work. Where things are stands in weir.yaml, or in environment
+variables (see weir config); what neither names is embedded in this process,
+which only a process that runs all units can do.`,
+		Example: `  weir run all                       # everything, on the servers of ./weir.yaml
+  weir run gateway projection        # in one process,
+  weir run order inventory payment   # in another,
+  weir run shipping notification     # and in a third`,
+		Args: cobra.MinimumNArgs(1),
 	}
-	f := c.Flags()
-	f.StringSliceVar(&o.Brokers, "brokers", []string{"127.0.0.1:9092"}, "Kafka brokers to begin with")
-	f.StringVar(&o.Data, "data", "data", "directory of the event stores")
-	f.Int32Var(&o.Partitions, "partitions", 4, "partitions of every topic of the platform")
-	f.StringVar(&o.HTTP, "http", "", "address for /metrics and /readyz (default: none)")
-	f.StringVar(&o.Provider, "provider", "http://127.0.0.1:9101", "URL of the payment provider")
-	f.StringVar(&o.Carrier, "carrier", "http://127.0.0.1:9102", "URL of the carrier")
-	f.StringVar(&o.Mailbox, "mailbox", "127.0.0.1:9103", "host:port of the SMTP server")
-	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
-	f.BoolVar(&logJSON, "log-json", false, "log as JSON lines")
+	path := configFlag(c)
+	http := c.Flags().String("http", "", "address of the HTTP interface (default: the configuration's)")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var err error
+		if o.Config, err = config.Load(*path); err != nil {
+			return err
+		}
+		if *http != "" {
+			o.Config.HTTP = *http
+		}
+		o.Units = args
+		return runPlatform(c, o)
+	}
 	return c
+}
+
+func runPlatform(c *cobra.Command, o platform.Options) error {
+	log, end, err := logger(c.ErrOrStderr(), o.Config.Logs)
+	if err != nil {
+		return err
+	}
+	defer end()
+	o.Log, o.Out = log, c.OutOrStdout()
+	return platform.Run(c.Context(), o)
+}
+
+// logger writes for a person on a terminal, or lines that Elasticsearch takes.
+func logger(w io.Writer, l config.Logs) (log *slog.Logger, end func(), err error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		return nil, nil, usagef("log level %q: use debug, info, warn or error", l.Level)
+	}
+	end = func() {}
+	if l.File != "" {
+		f, err := os.OpenFile(l.File, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		if err != nil {
+			return nil, nil, fmt.Errorf("log file: %w", err)
+		}
+		w, end = f, func() { _ = f.Close() } // every line was written by itself
+	}
+	if l.Format == "ecs" {
+		return slog.New(logs.NewHandler(w, level, version())), end, nil
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), end, nil
+}
+
+// version is the module's, or the revision that it was built from.
+func version() string {
+	v := "devel"
+	if i, ok := debug.ReadBuildInfo(); ok {
+		if i.Main.Version != "" && i.Main.Version != "(devel)" {
+			v = i.Main.Version
+		}
+		for _, s := range i.Settings {
+			if s.Key == "vcs.revision" {
+				v += " " + s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	return v
 }
 
 func topologyCommand() *cobra.Command {

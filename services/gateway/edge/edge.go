@@ -40,12 +40,23 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	for k, v := range p.More {
 		body[k] = v
 	}
-	body["type"], body["title"], body["status"], body["detail"] = "urn:weir:problem:"+p.Code, http.StatusText(p.Status), p.Status, p.Detail
+	body["type"], body["title"], body["status"], body["detail"] = typePrefix+p.Code, http.StatusText(p.Status), p.Status, p.Detail
 	if p.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
 	write(w, p.Status, "application/problem+json", body)
 }
+
+// ReadProblem reads what Write wrote, for those who ask other units.
+func ReadProblem(status int, body []byte) *Problem {
+	var p struct{ Type, Detail string }
+	if json.Unmarshal(body, &p) != nil || p.Detail == "" {
+		p.Detail = "answered " + strconv.Itoa(status)
+	}
+	return &Problem{Code: strings.TrimPrefix(p.Type, typePrefix), Status: status, Detail: p.Detail}
+}
+
+const typePrefix = "urn:weir:problem:"
 
 // JSON answers with a value.
 func JSON(w http.ResponseWriter, status int, v any) { write(w, status, "application/json", v) }

@@ -1,4 +1,4 @@
-package dev
+package platform
 
 import (
 	"context"
@@ -38,30 +38,35 @@ func reach(providerURL, carrierURL, mailboxAddr string) streams.Transports {
 // startOutside simulates what was not given an address.
 func (p *platform) startOutside(ctx context.Context) error {
 	p.outside = &outside{simulated: map[string]http.Handler{}}
-	if p.Provider == "" {
+	if o := p.Config.Outside; o.Provider == "" || o.Carrier == "" || o.Mailbox == "" {
+		if err := p.makeData(); err != nil {
+			return err
+		}
+	}
+	if p.Config.Outside.Provider == "" {
 		s, err := sim.NewProvider(sim.Config{Journal: p.path("provider.jsonl")})
 		if err != nil {
 			return err
 		}
-		if p.Provider, err = p.simulate(ctx, provider, s); err != nil {
+		if p.Config.Outside.Provider, err = p.simulate(ctx, provider, s); err != nil {
 			return err
 		}
 	}
-	if p.Carrier == "" {
+	if p.Config.Outside.Carrier == "" {
 		s, err := sim.NewCarrier(sim.Config{Journal: p.path("carrier.jsonl")})
 		if err != nil {
 			return err
 		}
-		if p.Carrier, err = p.simulate(ctx, carrier, s); err != nil {
+		if p.Config.Outside.Carrier, err = p.simulate(ctx, carrier, s); err != nil {
 			return err
 		}
 	}
-	if p.Mailbox == "" {
+	if p.Config.Outside.Mailbox == "" {
 		if err := p.simulateMailbox(ctx); err != nil {
 			return err
 		}
 	}
-	p.outside.transports = reach(p.Provider, p.Carrier, p.Mailbox)
+	p.outside.transports = reach(p.Config.Outside.Provider, p.Config.Outside.Carrier, p.Config.Outside.Mailbox)
 	p.wait = append(p.wait, p.outside.transports.HTTP.Client.CloseIdleConnections)
 	return nil
 }
@@ -86,7 +91,7 @@ func (p *platform) simulateMailbox(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("no port for the simulated mailbox: %w", err)
 	}
-	p.Mailbox = l.Addr().String()
+	p.Config.Outside.Mailbox = l.Addr().String()
 	p.outside.simulated[mailbox] = s
 	p.background(ctx, "simulated mailbox", func(ctx context.Context) error {
 		served := make(chan error, 1)

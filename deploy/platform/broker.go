@@ -1,4 +1,4 @@
-package dev
+package platform
 
 import (
 	"context"
@@ -30,6 +30,9 @@ func (p *platform) startBroker(context.Context) error {
 	if host != "127.0.0.1" && host != "localhost" {
 		return fmt.Errorf("the embedded log listens on 127.0.0.1 only, not on %q", host)
 	}
+	if err := p.makeData(); err != nil {
+		return err
+	}
 	p.broker = &broker{}
 	listen := func(network, _ string) (net.Listener, error) {
 		tcp, err := net.Listen(network, p.Kafka)
@@ -44,7 +47,7 @@ func (p *platform) startBroker(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the log cannot start on %s: %w. If the port is taken, choose another with --kafka", p.Kafka, err)
 	}
-	p.Kafka = p.broker.ListenAddrs()[0]
+	p.Kafka, p.kafka = p.broker.ListenAddrs()[0], p.broker.client()
 	p.wait = append(p.wait, p.broker.Close)
 	return nil
 }

@@ -1,4 +1,4 @@
-package dev
+package platform
 
 import (
 	"bytes"
@@ -45,7 +45,7 @@ func (p *platform) startShoppers(ctx context.Context) error {
 			}
 			go func() {
 				defer func() { <-slots }()
-				if err := shop(client, p.HTTP); err != nil && failed.Add(1)%100 == 1 {
+				if err := shop(client, p.Config.HTTP); err != nil && failed.Add(1)%100 == 1 {
 					p.Log.Warn("a shopper got no order", "error", err, "failed", failed.Load())
 				}
 			}()

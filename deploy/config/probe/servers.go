@@ -1,0 +1,251 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	mongooptions "go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/streams"
+)
+
+func kafka(c *config.Config, t *streams.Topology) func(context.Context, *Row) error {
+	return func(ctx context.Context, r *Row) error {
+		opts, err := c.Kafka.Client()
+		if err != nil {
+			return err
+		}
+		cl, err := kgo.NewClient(opts...)
+		if err != nil {
+			return err
+		}
+		defer cl.Close()
+		adm := kadm.NewClient(cl)
+		versions, err := adm.ApiVersions(ctx)
+		if err != nil {
+			return err
+		}
+		for _, v := range versions {
+			r.Version = v.VersionGuess(kversion.SkipKeys()) // a guess from what the broker understands
+			break
+		}
+		return topics(ctx, adm, c, t, r)
+	}
+}
+
+func topics(ctx context.Context, adm *kadm.Client, c *config.Config, t *streams.Topology, r *Row) error {
+	specs := t.TopicSpecs(streams.Config{Partitions: c.Partitions, Replication: c.Kafka.Replication, MinInSync: c.Kafka.MinInSync})
+	have, err := adm.ListTopics(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range specs {
+		if d, ok := have[s.Name]; !ok || d.Err != nil {
+			r.Missing = append(r.Missing, "topic "+s.Name)
+		} else if len(d.Partitions) != int(s.Partitions) {
+			r.Problems = append(r.Problems, fmt.Sprintf("topic %s has %d partitions, the configuration says %d: set partitions back", s.Name, len(d.Partitions), s.Partitions))
+		}
+	}
+	brokers, err := adm.ListBrokers(ctx)
+	if err == nil && len(brokers) < int(c.Kafka.Replication) {
+		r.Problems = append(r.Problems, fmt.Sprintf("there are %d brokers, fewer than kafka.replication, %d", len(brokers), c.Kafka.Replication))
+	}
+	return err
+}
+
+func postgres(c *config.Config, t *streams.Topology) func(context.Context, *Row) error {
+	return func(ctx context.Context, r *Row) error {
+		conn, err := pgx.Connect(ctx, c.Postgres.URL.Reveal())
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		var most int32
+		if err := conn.QueryRow(ctx, "SELECT current_setting('server_version'), current_setting('max_connections')::int").Scan(&r.Version, &most); err != nil {
+			return err
+		}
+		if need := c.Postgres.MaxConns * int32(len(t.Services)); need > most {
+			r.Problems = append(r.Problems, fmt.Sprintf("postgres.max_conns times %d services is %d, the server allows %d: lower it", len(t.Services), need, most))
+		}
+		return nil
+	}
+}
+
+func rabbitmq(c *config.Config, t *streams.Topology) func(context.Context, *Row) error {
+	return func(_ context.Context, r *Row) error {
+		conn, err := amqp.DialConfig(c.RabbitMQ.URL.Reveal(), amqp.Config{Dial: amqp.DefaultDial(patience)})
+		if err != nil {
+			var op *net.OpError
+			if errors.As(err, &op) {
+				return op // without the address and its password
+			}
+			return err
+		}
+		defer conn.Close()
+		r.Version, _ = conn.Properties["version"].(string)
+		return nil
+	}
+}
+
+func mongodb(c *config.Config) func(context.Context, *Row) error {
+	return func(ctx context.Context, r *Row) error {
+		cl, err := mongo.Connect(mongooptions.Client().ApplyURI(c.Mongo.URL.Reveal()).SetServerSelectionTimeout(patience))
+		if err != nil {
+			return err
+		}
+		defer cl.Disconnect(ctx)
+		var info struct {
+			Version  string
+			FerretDB bson.M `bson:"ferretdb"`
+		}
+		if err := cl.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil {
+			return err
+		}
+		if r.Version = info.Version; len(info.FerretDB) > 0 {
+			r.Version += " (FerretDB)"
+		}
+		names, err := cl.ListDatabaseNames(ctx, bson.D{})
+		if err == nil && !slices.Contains(names, c.Mongo.Database) {
+			r.Missing = append(r.Missing, "database "+c.Mongo.Database)
+		}
+		return err
+	}
+}
+
+func redisServer(c *config.Config) func(context.Context, *Row) error {
+	return func(ctx context.Context, r *Row) error {
+		o, err := redis.ParseURL(c.Redis.URL.Reveal())
+		if err != nil {
+			return errors.New("redis.url is not of the form redis://host:port/database") // without it: it may hold a password
+		}
+		cl := redis.NewClient(o)
+		defer cl.Close()
+		info, err := cl.Info(ctx, "server").Result()
+		if err != nil {
+			return err
+		}
+		_, after, _ := strings.Cut(info, "redis_version:")
+		r.Version, _, _ = strings.Cut(after, "\r\n")
+		return nil
+	}
+}
+
+func consul(c *config.Config) func(context.Context, *Row) error {
+	return func(ctx context.Context, r *Row) error {
+		var self struct{ Config struct{ Version string } }
+		err := get(ctx, c.Consul.URL.Reveal(), "/v1/agent/self", http.Header{"X-Consul-Token": {c.Consul.Token.Reveal()}}, &self)
+		r.Version = self.Config.Version
+		return err
+	}
+}
+
+func clickhouse(c *config.Config) func(context.Context, *Row) error {
+	return func(ctx context.Context, r *Row) error {
+		var out struct {
+			Data []struct{ V string }
+		}
+		err := get(ctx, c.ClickHouse.URL.Reveal(), "/?query="+url.QueryEscape("SELECT version() AS V FORMAT JSON"), nil, &out)
+		if err == nil && len(out.Data) == 1 {
+			r.Version = out.Data[0].V
+		}
+		return err
+	}
+}
+
+// get reads a JSON answer of a server. User and password of its URL become
+// basic authentication.
+func get(ctx context.Context, base, path string, header http.Header, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base, "/")+path, nil)
+	if err != nil {
+		return errors.New("its url is none") // without it: it may hold a password
+	}
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return unwrapURL(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answers %s", res.Status)
+	}
+	return json.Unmarshal(b, into)
+}
+
+// unwrapURL takes the URL, which may hold a password, out of an error.
+func unwrapURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// otlp only sees whether somebody listens: the protocol has no greeting.
+func otlp(c *config.Config) func(context.Context, *Row) error {
+	return func(ctx context.Context, r *Row) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.OTLP.Endpoint)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+}
+
+// httpServer is there if it answers anything.
+func httpServer(address string) func(context.Context, *Row) error {
+	return func(ctx context.Context, r *Row) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return unwrapURL(err)
+		}
+		return res.Body.Close()
+	}
+}
+
+func smtp(address string) func(context.Context, *Row) error {
+	return func(ctx context.Context, r *Row) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if at, ok := ctx.Deadline(); ok {
+			if err := conn.SetDeadline(at); err != nil {
+				return err
+			}
+		}
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		if err == nil && !strings.HasPrefix(line, "220") {
+			err = fmt.Errorf("it greets with %q, which is not SMTP", strings.TrimSpace(line))
+		}
+		return err
+	}
+}

@@ -1,0 +1,138 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/deploy/discovery"
+	"github.com/weirstream/weir/deploy/discovery/consul"
+	"github.com/weirstream/weir/processors/projection"
+	projectionmongo "github.com/weirstream/weir/processors/projection/mongo"
+	projectionsqlite "github.com/weirstream/weir/processors/projection/sqlite"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/postgres"
+	"github.com/weirstream/weir/streams/rabbitmq"
+	"github.com/weirstream/weir/streams/sqlite"
+	"github.com/weirstream/weir/streams/telemetry"
+)
+
+// Each port has its embedded part and its real one; this file is the only place
+// that chooses.
+
+func (p *platform) startTelemetry(ctx context.Context) error {
+	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	exporters := []sdktrace.SpanExporter{p.traces}
+	if p.Config.OTLP.Endpoint != "" {
+		e, err := otlptrace.New(ctx, otlpClient(p.Config.OTLP))
+		if err != nil {
+			return fmt.Errorf("spans to %s: %w", p.Config.OTLP.Endpoint, err)
+		}
+		exporters = append(exporters, e)
+	}
+	var err error
+	if p.telemetry, err = telemetry.New(telemetry.Options{Registerer: p.metrics, Exporters: exporters, SpansPerSecond: p.Config.OTLP.SpansPerSecond}); err != nil {
+		return err
+	}
+	p.wait = append(p.wait, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		if err := p.telemetry.Close(ctx); err != nil {
+			p.Log.Warn("the last spans are lost", "error", err)
+		}
+	})
+	return nil
+}
+
+func otlpClient(o config.OTLP) otlptrace.Client {
+	if o.Protocol == "http" {
+		opts := []otlptracehttp.Option{otlptracehttp.WithEndpoint(o.Endpoint), otlptracehttp.WithTimeout(5 * time.Second)}
+		if !o.TLS {
+			opts = append(opts, otlptracehttp.WithInsecure())
+		}
+		return otlptracehttp.NewClient(opts...)
+	}
+	opts := []otlptracegrpc.Option{otlptracegrpc.WithEndpoint(o.Endpoint), otlptracegrpc.WithTimeout(5 * time.Second)}
+	if !o.TLS {
+		opts = append(opts, otlptracegrpc.WithInsecure())
+	}
+	return otlptracegrpc.NewClient(opts...)
+}
+
+func (p *platform) startKafka(ctx context.Context) (err error) {
+	if len(p.Config.Kafka.Brokers) == 0 {
+		return p.startBroker(ctx)
+	}
+	p.kafka, err = p.Config.Kafka.Client()
+	return err
+}
+
+func (p *platform) startCommands(context.Context) error {
+	if p.Config.RabbitMQ.URL == "" {
+		p.commands = streams.NewCommands()
+		return nil
+	}
+	c, err := rabbitmq.Open(p.Config.RabbitMQ.URL.Reveal(), rabbitmq.Options{Log: p.Log})
+	if err != nil {
+		return err
+	}
+	p.commands = c
+	p.closeAtEnd("commands", c.Close)
+	return nil
+}
+
+func (p *platform) startRegistry(context.Context) (err error) {
+	if p.Config.Consul.URL == "" {
+		p.registry = discovery.NewRegistry()
+		return nil
+	}
+	p.registry, err = consul.Open(p.Config.Consul.URL.Reveal(), p.Config.Consul.Token.Reveal(), p.Log)
+	return err
+}
+
+// openStore opens a service's event store.
+func (p *platform) openStore(ctx context.Context, service string) (streams.Store, error) {
+	if p.Config.Postgres.URL != "" {
+		return postgres.Open(ctx, p.Config.Postgres.URL.Reveal(), service, postgres.WithConnections(int(p.Config.Postgres.MaxConns)))
+	}
+	if err := p.makeData(); err != nil {
+		return nil, err
+	}
+	return sqlite.Open(p.path(service+".db"), sqlite.WithCache(4<<20))
+}
+
+// openReads opens the read model.
+func (p *platform) openReads(ctx context.Context) (projection.Store, error) {
+	if p.Config.Mongo.URL != "" {
+		return projectionmongo.Open(ctx, p.Config.Mongo.URL.Reveal(), p.Config.Mongo.Database)
+	}
+	if err := p.makeData(); err != nil {
+		return nil, err
+	}
+	return projectionsqlite.Open(p.path("reads.db"))
+}
+
+func (p *platform) makeData() error {
+	if err := os.MkdirAll(p.Config.Data, 0o755); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	return nil
+}
+
+// closeAtEnd closes a part when the platform stops.
+func (p *platform) closeAtEnd(what string, f func() error) {
+	p.wait = append(p.wait, func() {
+		if err := f(); err != nil && !errors.Is(err, context.Canceled) {
+			p.Log.Error("not closed", "part", what, "error", err)
+		}
+	})
+}

@@ -1,0 +1,97 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/weirstream/weir/services/gateway"
+	"github.com/weirstream/weir/services/gateway/edge"
+	"github.com/weirstream/weir/services/ingest"
+)
+
+// startHTTP serves the process's interface: its own state, and that of the whole
+// platform if the gateway is here.
+func (p *platform) startHTTP(l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.Handle("/readyz", edge.Methods{http.MethodGet: p.readyz})
+	letters := &deadLetters{p}
+	mux.Handle("/v1/dead-letters", edge.Methods{http.MethodGet: letters.list})
+	mux.Handle("/v1/dead-letters/{service}/{decider}/{key}", edge.Methods{http.MethodGet: letters.show})
+	mux.Handle("/v1/dead-letters/{service}/{decider}/{key}/{verb}", edge.Methods{http.MethodPost: letters.act})
+	if p.units.gateway {
+		if err := p.serveGateway(mux); err != nil {
+			return err
+		}
+	}
+	p.serveUntilEnd(l, mux)
+	return nil
+}
+
+// serveGateway adds ingestion, commands, queries and the live page.
+func (p *platform) serveGateway(mux *http.ServeMux) error {
+	trace := func(r *http.Request) (string, func(int)) { return p.telemetry.OnRequest(r, route(r.URL.Path)) }
+	in, err := ingest.New(ingest.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Trace: trace})
+	if err != nil {
+		return err
+	}
+	p.wait = append(p.wait, in.Close)
+	api, err := gateway.New(gateway.Config{Commands: p.commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads, Trace: trace, Log: p.Log})
+	if err != nil {
+		return err
+	}
+	mux.Handle(ingest.Path, in)
+	mux.Handle("/v1/", api)
+	mux.Handle("/", p.page())
+	return nil
+}
+
+func (p *platform) serveUntilEnd(l net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			p.fail(err)
+		}
+	}()
+	p.wait = append(p.wait, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		if srv.Shutdown(ctx) != nil { // requests that do not end are cut off
+			_ = srv.Close()
+		}
+		<-served
+	})
+}
+
+// route is a path without its ids, so that metrics have few series.
+func route(path string) string {
+	parts := strings.Split(path, "/")
+	if len(parts) > 3 && parts[1] == "v1" {
+		parts[3] = "{id}"
+	}
+	if len(parts) > 5 {
+		parts = parts[:5]
+	}
+	switch r := strings.Join(parts, "/"); r {
+	case "/v1/events", "/v1/orders", "/v1/orders/{id}", "/v1/orders/{id}/cancel", "/v1/orders/{id}/history", "/v1/sagas/{id}", "/v1/openapi.yaml":
+		return r
+	default:
+		return "other"
+	}
+}
+
+func (p *platform) readyz(w http.ResponseWriter, _ *http.Request) {
+	if why := p.notReady(); len(why) > 0 {
+		edge.JSON(w, http.StatusServiceUnavailable, map[string]any{"ready": false, "because": why})
+		return
+	}
+	edge.JSON(w, http.StatusOK, map[string]any{"ready": true})
+}

@@ -1,0 +1,105 @@
+package platform
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/streams"
+)
+
+// Units of the platform that are no services.
+const (
+	GatewayUnit    = "gateway"    // the HTTP interface: commands, queries, ingestion, the live page
+	ProjectionUnit = "projection" // writes the read model
+	AllUnits       = "all"
+)
+
+// Options say what to run, and where. What Config names no server for is
+// embedded in this process.
+type Options struct {
+	Config config.Config
+	Units  []string // names of services, gateway, projection; or all
+
+	Kafka string        // address of the embedded log; default 127.0.0.1:9092
+	Rate  float64       // simulated shoppers' orders per second; 0: none
+	For   time.Duration // how long to run; 0: until ctx ends
+	Keep  int           // records per partition that the embedded log keeps behind its slowest reader; default 2,000
+
+	Log *slog.Logger
+	Out io.Writer // what a person reads; default: discards
+	// Ready is called once everything is at work, with the addresses in use.
+	Ready func(http, kafka string)
+}
+
+func (o *Options) defaults() {
+	if o.Kafka == "" {
+		o.Kafka = "127.0.0.1:9092"
+	}
+	if o.Keep == 0 {
+		o.Keep = 2000
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Out == nil {
+		o.Out = io.Discard
+	}
+}
+
+// chosen are the units to run here, in the order of the topology.
+type chosen struct {
+	services            []string
+	gateway, projection bool
+	all                 bool
+}
+
+func choose(t *streams.Topology, names []string) (chosen, error) {
+	var c chosen
+	known := []string{GatewayUnit, ProjectionUnit}
+	c.all = slices.Contains(names, AllUnits)
+	has := func(name string) bool { return c.all || slices.Contains(names, name) }
+	for _, s := range t.Services {
+		known = append(known, s.Name)
+		if has(s.Name) {
+			c.services = append(c.services, s.Name)
+		}
+	}
+	c.gateway, c.projection = has(GatewayUnit), has(ProjectionUnit)
+	for _, n := range names {
+		if n != AllUnits && !slices.Contains(known, n) {
+			return c, fmt.Errorf("no unit is called %q: choose from %s, or %s", n, strings.Join(known, ", "), AllUnits)
+		}
+	}
+	if len(names) == 0 {
+		return c, errors.New("no unit is named: nothing to run")
+	}
+	return c, nil
+}
+
+// check refuses units that could not reach the others.
+func (c *chosen) check(cfg *config.Config) error {
+	if c.all {
+		return nil
+	}
+	var missing []string
+	need := func(set bool, name string) {
+		if !set {
+			missing = append(missing, name)
+		}
+	}
+	need(len(cfg.Kafka.Brokers) > 0, "kafka.brokers")
+	need(cfg.RabbitMQ.URL != "", "rabbitmq.url")
+	need(cfg.Consul.URL != "", "consul.url")
+	need(cfg.Mongo.URL != "" || c.gateway == c.projection, "mongo.url")
+	need(len(c.services) == 0 || cfg.Outside.Provider != "" && cfg.Outside.Carrier != "" && cfg.Outside.Mailbox != "", "outside.provider, outside.carrier and outside.mailbox")
+	if len(missing) > 0 {
+		return fmt.Errorf("not all units run here, and the others are elsewhere: the configuration must name %s, which they share; or run all", strings.Join(missing, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package platform
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/weirstream/weir/dashboards/console"
+	"github.com/weirstream/weir/streams"
+)
+
+// page is the live page, fed until the platform stops.
+func (p *platform) page() http.Handler {
+	c, err := console.New(console.Config{Reads: p.reads, Metrics: p.metrics, Topology: p.topology, Sagas: p.sagas, Traces: p.traces, NotReady: p.notReady,
+		Letters: p.shownLetters, Retry: p.unparker(retry), Drop: p.unparker(drop), Log: p.Log})
+	if err != nil { // the rest of the interface is worth having without it
+		p.Log.Error("no live page", "error", err)
+		return http.NotFoundHandler()
+	}
+	p.background(context.Background(), "live page", c.Run)
+	return c
+}
+
+// shownLetters are the parked inputs as the live page shows them: by service, so
+// that they keep their places, and within a lane by their order.
+func (p *platform) shownLetters(ctx context.Context) ([]console.Letter, error) {
+	rows, err := p.allLetters(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	out := make([]console.Letter, len(rows))
+	for i, l := range rows {
+		out[i] = console.Letter(l)
+	}
+	return out, nil
+}
+
+func (p *platform) unparker(verb string) func(context.Context, string, streams.StreamID) (int, error) {
+	return func(ctx context.Context, service string, key streams.StreamID) (int, error) {
+		return p.unpark(ctx, service, key, verb)
+	}
+}

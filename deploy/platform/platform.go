@@ -1,0 +1,172 @@
+// Package platform runs units of the business in one process: services, the
+// read model, the HTTP interface. What the configuration names no server for is
+// embedded: the log, event stores, the read model, the simulated provider,
+// carrier and mailbox; and there are shoppers, if asked for.
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/weirstream/weir/deploy/discovery"
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/telemetry"
+)
+
+// ErrInvariant says that the run ended and its books do not balance.
+var ErrInvariant = errors.New("an invariant is broken")
+
+// platform is everything that runs.
+type platform struct {
+	Options
+	units     chosen
+	topology  *streams.Topology
+	sagas     []streams.Saga
+	kafka     []kgo.Opt // for clients of the log
+	broker    *broker   // of the embedded log, or nil
+	commands  streams.Commands
+	registry  discovery.Registry
+	outside   *outside
+	stores    map[string]streams.Store // of the services that run here
+	instances map[string]*streams.Instance
+	reads     *projection.Model
+	telemetry *telemetry.Telemetry
+	traces    *telemetry.Recent
+	metrics   *prometheus.Registry
+	began     time.Time
+
+	shoppers func() // sends them home, and waits until the last has paid
+
+	fail context.CancelCauseFunc // ends the run with a reason
+	wait []func()                // what to wait for at the end, last started first
+}
+
+// Run starts the units and returns when ctx ends and they have drained, or when
+// something failed for good.
+func Run(ctx context.Context, o Options) (err error) {
+	o.defaults()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
+		sagas: sagas.All(), traces: &telemetry.Recent{Traces: 300}, metrics: prometheus.NewRegistry(), began: time.Now()}
+	err = p.start(ctx)
+	if err == nil {
+		p.announce()
+		err = p.serve(ctx)
+	}
+	p.stop()
+	return err
+}
+
+func (p *platform) announce() {
+	log := "Kafka at " + strings.Join(p.Config.Kafka.Brokers, ", ")
+	if p.broker != nil {
+		log = "Kafka protocol on " + p.Kafka
+	}
+	fmt.Fprintf(p.Out, "weir is up after %s: http://%s (%s). Ctrl-C drains and stops.\n", time.Since(p.began).Round(time.Millisecond), p.Config.HTTP, log)
+	if p.Ready != nil {
+		p.Ready(p.Config.HTTP, p.Kafka)
+	}
+}
+
+// serve waits for the end of the run, and judges it.
+func (p *platform) serve(ctx context.Context) error {
+	var over <-chan time.Time
+	if p.For > 0 {
+		t := time.NewTimer(p.For)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case <-over:
+		return p.summary(ctx)
+	case <-ctx.Done():
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+			return cause
+		}
+		return nil
+	}
+}
+
+// stop ends the parts in the opposite order of their start.
+func (p *platform) stop() {
+	for i := len(p.wait) - 1; i >= 0; i-- {
+		p.wait[i]()
+	}
+}
+
+func (p *platform) start(ctx context.Context) error {
+	var err error
+	if p.topology, err = sagas.Topology(); err != nil {
+		return err
+	}
+	for _, s := range p.sagas {
+		if err := s.Check(p.topology); err != nil {
+			return err
+		}
+	}
+	if p.units, err = choose(p.topology, p.Units); err != nil {
+		return err
+	}
+	if err := p.units.check(&p.Config); err != nil {
+		return err
+	}
+	listener, err := listen(p.Config.HTTP)
+	if err != nil {
+		return err
+	}
+	p.Config.HTTP = listener.Addr().String()
+	p.wait = append(p.wait, func() { listener.Close() })
+	for _, step := range []func(context.Context) error{p.startTelemetry, p.startKafka, p.startCommands, p.startRegistry, p.startOutside,
+		p.startServices, p.startReads, p.startTrim} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	if err := p.startHTTP(listener); err != nil {
+		return err
+	}
+	if err := p.awaitReady(ctx); err != nil {
+		return err
+	}
+	p.register(ctx)
+	return p.startShoppers(ctx)
+}
+
+// path is a file or directory of the run's data.
+func (p *platform) path(name string) string { return filepath.Join(p.Config.Data, name) }
+
+// background runs f until the platform stops, which waits for its end.
+func (p *platform) background(ctx context.Context, what string, f func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			p.Log.Error("stopping", "because", what, "error", err)
+			p.fail(fmt.Errorf("%s: %w", what, err))
+		}
+	}()
+	p.wait = append(p.wait, func() {
+		cancel()
+		<-done
+	})
+}
+
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot serve on %s: %w. Is another weir running? Choose another address with --http or in the configuration", addr, err)
+	}
+	return l, nil
+}
