@@ -93,7 +93,7 @@ func (s *session) Close() { s.close(s.connection) }
 // the engine's own and end with it. The format is for queries that name none.
 func (s *session) run(query []byte, format string, parameters map[string]string, use func([]byte) error) error {
 	if len(query) == 0 {
-		return errors.New("Code: 62. Empty query")
+		return errors.New("the request has no query")
 	}
 	if len(parameters) == 0 {
 		return s.finish(s.query(s.handle(), query, uintptr(len(query)), []byte(format), uintptr(len(format))), use)
@@ -110,9 +110,9 @@ func (s *session) run(query []byte, format string, parameters map[string]string,
 		names, nameSizes, values, valueSizes, uintptr(len(names))), use)
 }
 
-// load inserts data in a binary or text format; the statement names no format.
+// write inserts data in a binary or text format; the statement names no format.
 // Data inline in the statement, as run would take it, breaks at binary formats.
-func (s *session) load(statement []byte, format string, data []byte) error {
+func (s *session) write(statement []byte, format string, data []byte) error {
 	stream := s.insert(s.handle(), statement, uintptr(len(statement)), []byte(format), uintptr(len(format)))
 	defer s.freeInsert(stream)
 	if message := s.insertFailure(stream); message != "" {

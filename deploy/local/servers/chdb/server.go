@@ -58,13 +58,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	one, err := s.take(r.Context())
-	if err != nil {
-		http.Error(w, "no session is free", http.StatusServiceUnavailable)
-		return
-	}
-	defer func() { s.sessions <- one }()
-	answer, err := one.answer(q)
+	answer, err := s.answer(r.Context(), q)
 	if err != nil {
 		refuse(w, err)
 		return
@@ -76,10 +70,12 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *server) take(ctx context.Context) (*session, error) {
+// answer waits for a free session, as long as the client does.
+func (s *server) answer(ctx context.Context, q *request) ([]byte, error) {
 	select {
 	case one := <-s.sessions:
-		return one, nil
+		defer func() { s.sessions <- one }()
+		return one.answer(q)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -112,7 +108,7 @@ func (s *session) answer(q *request) ([]byte, error) {
 		}
 	}
 	if q.data != nil {
-		return nil, s.load(q.query, q.format, q.data)
+		return nil, s.write(q.query, q.format, q.data)
 	}
 	var out []byte
 	run := func(b []byte) error { out = bytes.Clone(b); return nil }
