@@ -172,7 +172,6 @@ func bareWriters(b *testing.B, n, batch int) (took, used time.Duration) {
 type bareWriter struct {
 	pool   *pgxpool.Pool
 	lane   int32
-	rev    int64
 	seq    int64
 	states map[account]ledger
 }

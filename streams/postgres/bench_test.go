@@ -43,11 +43,11 @@ func BenchmarkSchema(b *testing.B) {
 		snapshots bool
 	}{
 		{"links", "", true},
-		{"links/fillfactor=100", "ALTER TABLE %[1]s.snapshots SET (fillfactor=100)", true},
+		{"links,fillfactor=100", "ALTER TABLE %[1]s.snapshots SET (fillfactor=100)", true},
 		{"index=stream", "CREATE INDEX ON %[1]s.events (lane,decider,stream,version)", true},
 		{"index=number", "ALTER TABLE %[1]s.events ADD n bigint GENERATED ALWAYS AS (hashtextextended(encode(stream,'escape'),lane)) STORED; CREATE INDEX ON %[1]s.events (n)", true},
 		{"index=hash", "CREATE INDEX ON %[1]s.events USING hash (stream)", true},
-		{"index=unique/snapshots=none", "CREATE UNIQUE INDEX ON %[1]s.events (lane,decider,stream,version)", false},
+		{"index=unique,snapshots=none", "CREATE UNIQUE INDEX ON %[1]s.events (lane,decider,stream,version)", false},
 	} {
 		b.Run(v.name, func(b *testing.B) {
 			service := fresh(b)

@@ -19,6 +19,10 @@ CREATE TABLE cursors (
 	maps      bytea  NOT NULL
 ) WITH (fillfactor = 10);
 
+-- The link of an event is the sequence of the stream's event before it, and a
+-- snapshot's head that of its last. They replace an index on the stream's events:
+-- that costs half as much again as all of a commit, and more as it grows out of
+-- memory, while links are written where the rows are.
 CREATE TABLE events (
 	lane         int    NOT NULL,
 	seq          bigint NOT NULL,
@@ -35,6 +39,9 @@ CREATE TABLE events (
 	PRIMARY KEY (lane, seq)
 );
 
+-- Half of a page is left to the versions to come: a changed row that finds room
+-- beside its older self touches no index. head_before is the head that the last
+-- change replaced, which the commit asks for.
 CREATE TABLE snapshots (
 	lane          int    NOT NULL,
 	decider       text   NOT NULL COLLATE "C",
