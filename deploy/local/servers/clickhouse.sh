@@ -3,8 +3,7 @@ chdb=26.7.3-stable.1
 port=$((base + 50))
 
 install() {
-  once "chdb-$chdb" npm_package "@chdb/lib-linux-x64-gnu@$chdb"
-  gobuild "$here/chdb"
+  once "chdb-$chdb" npm_package "@chdb/lib-linux-x64-gnu@$chdb" && gobuild "$here/chdb"
 }
 
 run() {

@@ -1,8 +1,8 @@
 # Where programs come from: packages of Debian, Maven, npm and Go, put into the
 # cache and nowhere else. No installation, so no root, and no service is started.
 
-# need PROGRAM PACKAGE
-need() { command -v "$1" >/dev/null || die "$name needs $1: apt-get install $2"; }
+# need PROGRAM PACKAGE, Debian's
+need() { command -v "$1" >/dev/null || die "$name needs $1: install it, from the package $2 or another one"; }
 
 # once DIRECTORY COMMAND... fills a directory of the cache, whole or not at all.
 # The command runs in it; $made is its path to be.
@@ -16,7 +16,7 @@ once() {
     rm -rf "$made.part"
     mkdir -p "$made.part"
     cd "$made.part" || exit
-    "$@" >"$made.log" 2>&1 || {
+    ("$@") >"$made.log" 2>&1 || {
       tail -n 20 "$made.log" >&2
       die "$name cannot be installed: why is above, all of it in $made.log; leave it out with SKIP=$name"
     }
@@ -47,7 +47,7 @@ unpacked() {
 
 # maven GROUP:ARTIFACT:VERSION... fetches the jars and all they depend on.
 maven() {
-  need java openjdk-17-jre-headless && need mvn maven
+  need java openjdk-17-jdk-headless && need mvn maven
   local g a v
   {
     echo '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'

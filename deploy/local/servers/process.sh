@@ -19,7 +19,10 @@ birth() {
 # lives PID BIRTH
 lives() { [ "$(birth "$1")" = "$2" ]; }
 
-alive() { [ -f "$dir/pid" ] && read -r pid born <"$dir/pid" && lives "$pid" "$born"; }
+alive() {
+  local pid born
+  [ -f "$dir/pid" ] && read -r pid born <"$dir/pid" && lives "$pid" "$born"
+}
 
 running() { alive || die "$name is not running"; }
 
@@ -56,13 +59,16 @@ start() {
   mkdir -p "$dir"
   (
     flock 9
-    if alive; then exit; fi
-    if [ -n "$port" ] && answers "$port"; then die "$name: something else listens on port $port: stop it, or choose other ports with WEIR_PORTS"; fi
-    if [ -f "$dir/log" ]; then mv "$dir/log" "$dir/log.old"; fi
-    setsid "$here/servers" run "$name" >"$dir/log" 2>&1 </dev/null 9>&- &
-    echo "$! $(birth $!)" >"$dir/pid"
+    alive || launch
     await
   ) 9>"$dir/lock"
+}
+
+launch() {
+  if [ -n "$port" ] && answers "$port"; then die "$name: something else listens on port $port: stop it, or choose other ports with WEIR_PORTS"; fi
+  if [ -f "$dir/log" ]; then mv "$dir/log" "$dir/log.old"; fi
+  setsid "$here/servers" run "$name" >"$dir/log" 2>&1 </dev/null 9>&- &
+  echo "$! $(birth $!)" >"$dir/pid"
 }
 
 await() {
@@ -84,16 +90,18 @@ stop() {
   head -n 1 <<<"$all" | send "$stop_signal"
   send CONT <<<"$all" # who is paused hears nothing
   head -n 1 <<<"$all" | gone 30 || echo "servers: $name did not stop within 30 s and is killed" >&2
-  send KILL <<<"$all"
-  gone 10 <<<"$all"
+  finish "$all"
 }
 
-murder() {
-  local all
+# finish FAMILY
+finish() {
+  send KILL <<<"$1"
+  gone 10 <<<"$1" || die "$name lives on after SIGKILL: see ps -p $(pid)"
+}
+
+sigkill() {
   running
-  all=$(family "$(pid)")
-  send KILL <<<"$all"
-  gone 10 <<<"$all"
+  finish "$(family "$(pid)")"
 }
 
 restart() { stop && start; }
