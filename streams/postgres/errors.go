@@ -82,17 +82,17 @@ type unconnected struct{ error }
 
 func (e unconnected) Unwrap() error { return e.error }
 
-// refused tells whether a call certainly had no effect, and may well succeed when
-// it is made again: no connection, a deadlock, a serialization failure.
-func refused(err error) bool {
-	c := code(err)
-	return errors.As(err, new(unconnected)) || c == serializationFailure || c == deadlockDetected
-}
-
 // broken is an error that ended its connection: what was asked may be done.
 type broken struct{ error }
 
 func (e broken) Unwrap() error { return e.error }
+
+// refused tells whether a call certainly had no effect, and may well succeed when
+// it is made again: no connection, a deadlock, a serialization failure.
+func refused(err error) bool {
+	c := code(err)
+	return errors.As(err, new(unconnected)) || !errors.As(err, new(broken)) && (c == serializationFailure || c == deadlockDetected)
+}
 
 // passes tells whether to make a call again that does no harm twice: also when
 // its connection broke. Not for commits.

@@ -78,9 +78,16 @@ func commit(ctx context.Context, s *Store, tx *streams.Tx) <-chan error {
 // which waited first and so looks first. It is made again, and succeeds.
 func TestADeadlockIsTriedAgain(t *testing.T) {
 	s, service, _, tx := begun(t)
+	u := mustParse(t, streamtest.Real(t, "postgres"))
+	u.RawQuery += "&options=-c%20deadlock_timeout%3D3s" // time for the other to wait for us too
+	slow, err := Open(ctx, u.String(), service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
 	before := deadlocks(t)
 	theirs := other(t, service, "UPDATE snapshots SET version=version", "SET LOCAL deadlock_timeout='1min'")
-	done := commit(ctx, s, tx)
+	done := commit(ctx, slow, tx)
 	waits(t, service)
 	if _, err := theirs.Exec(ctx, "UPDATE cursors SET rev=rev"); err != nil { // waits for us, until the server ends us
 		t.Fatal(err)
@@ -174,6 +181,31 @@ func waitUntilGone(t *testing.T, service string) {
 			t.Fatal("a statement runs on")
 		}
 	}
+}
+
+// A server that says nothing is given up, and found again.
+func TestASilentServerIsGivenUp(t *testing.T) {
+	s, _, c, tx := begun(t, WithStatementTimeout(time.Second), WithLockTimeout(time.Second), WithConnectTimeout(time.Second))
+	streamtest.Servers(t, "pause", "postgres")
+	began := time.Now()
+	err := s.Commit(ctx, 0, tx)
+	streamtest.Servers(t, "resume", "postgres")
+	if !errors.Is(err, errSilent) {
+		t.Errorf("got error %v, want one that says that the server is silent", err)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("gave up after %v", took)
+	}
+	now, err := s.Cursor(ctx, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now.Rev == c.Rev { // what had reached the server was not enough
+		if err := s.Commit(ctx, 0, tx); err != nil {
+			t.Error(err)
+		}
+	}
+	checkWhole(t, s, batchSize)
 }
 
 // Close waits for what is under way.
