@@ -107,7 +107,7 @@ func anEndBeforeItsStart(p *place) {
 	for _, correlation := range []string{"c1", "other"} {
 		l, s := NewLog(p), p.another()
 		w, pay := l.Writer("order", 0), l.Writer("payment", 0)
-		pay.Emit("early", event.PaymentAuthorised{Order: "o1"}) // before the start: ends nothing
+		pay.Emit("other", event.PaymentAuthorised{Order: "o1"}) // before the start: ends nothing
 		pay.at = noon.Add(time.Second)
 		pay.Emit(correlation, event.PaymentAuthorised{Order: "o1"})
 		pay.Emit("later", event.PaymentAuthorised{Order: "o1"})

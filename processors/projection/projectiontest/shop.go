@@ -154,6 +154,9 @@ func Answers(t testing.TB, m *projection.Model) (out []string) {
 			a.ask("saga", c)(x, err)
 		}
 	}
+	for i := range 10 {
+		a.ask("from outside", i)(m.Events(ctx, fmt.Sprint("d", 6*i)))
+	}
 	now := noon.Add(time.Minute + 100*time.Millisecond)
 	a.ask("counts")(m.Counts(ctx))
 	a.ask("passages")(m.Passages(ctx, noon.Add(10*time.Millisecond), 100))
