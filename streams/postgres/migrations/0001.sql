@@ -21,7 +21,7 @@ CREATE TABLE cursors (
 
 -- The link of an event is the sequence of the stream's event before it, and a
 -- snapshot's head that of its last. They replace an index on the stream's events:
--- that costs half as much again as all of a commit, and more as it grows out of
+-- one makes commits a third slower (BenchmarkSchema), and more as it grows out of
 -- memory, while links are written where the rows are.
 CREATE TABLE events (
 	lane         int    NOT NULL,
