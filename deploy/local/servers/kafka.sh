@@ -27,7 +27,7 @@ run() {
   } | fill "$here/kafka.properties" >"$dir/server.properties"
   [ -f "$dir/keystore.pem" ] || certificates
   [ -f "$dir/data/meta.properties" ] || java_with_kafka -Xmx256m kafka.tools.StorageTool format --standalone \
-    --cluster-id "$(openssl rand -base64 16 | tr '+/' '-_' | cut -c -22)" \
+    --cluster-id "$(openssl rand -base64 16 | tr '+/' 'ab' | cut -c -22)" \
     --add-scram "SCRAM-SHA-512=[name=$admin,password=$password]" --config "$dir/server.properties"
   exec java -Xms512m -Xmx512m -XX:+UseG1GC -Dlog4j2.configurationFile="$here/kafka.log4j2.yaml" \
     -cp "$cache/kafka-$kafka/*" kafka.Kafka "$dir/server.properties"
