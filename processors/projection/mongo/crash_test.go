@@ -157,25 +157,31 @@ func TestAServerThatRestartsUnderLoad(t *testing.T) {
 	cfg := l.Config(projectiontest.Payment)
 	cfg.Log = slog.New(counter{&outages})
 	stop := projectiontest.Start(t, m, cfg)
+	recs := l.Shop(40)
+	third := len(recs) / 3
 	produced := make(chan struct{})
 	go func() {
 		defer close(produced)
-		for _, r := range l.Shop(40) {
+		for _, r := range recs[:third] {
 			l.Produce(r)
-			time.Sleep(15 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond)
 		}
 	}()
-	for _, command := range []string{"restart", "kill", "start"} {
-		time.Sleep(time.Second)
-		streamtest.Servers(t, command, "mongo")
-	}
+	streamtest.Servers(t, "restart", "mongo")
 	<-produced
+	streamtest.Servers(t, "kill", "mongo")
+	l.Produce(recs[third : 2*third]...)
+	for end := time.Now().Add(20 * time.Second); outages.Load() == 0 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if outages.Load() == 0 {
+		t.Error("the run has not noticed that the server is away")
+	}
+	streamtest.Servers(t, "start", "mongo")
+	l.Produce(recs[2*third:]...)
 	l.CaughtUp(t, m)
 	if err := stop(); err != nil {
 		t.Fatal(err)
-	}
-	if outages.Load() == 0 {
-		t.Error("the run has not noticed that the server was away")
 	}
 	projectiontest.Differ(t, wanted(t, l), projectiontest.Answers(t, m))
 }

@@ -10,9 +10,12 @@
 // revision that was read. A claim stamps its epoch on every cursor; a cursor
 // moves only for its own epoch, from where it was read.
 //
-// It was tried against FerretDB 1.24 only, which speaks MongoDB's protocol. So
-// elections, rollbacks, write concerns and the use that mongod's planner makes
-// of the indexes are built to its documentation, and not measured.
+// It was tried against FerretDB 1.24, which speaks MongoDB's protocol, and never
+// against mongod. So elections, rollbacks, write concerns, logins and what
+// mongod's planner makes of the indexes are built to its documentation, and not
+// measured. FerretDB itself is for trying out: every query but one by _id reads
+// the whole collection, and of two conditional updates at once both win, so two
+// writers at the same time miscount there.
 package mongo
 
 import (

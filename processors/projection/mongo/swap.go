@@ -43,7 +43,7 @@ func swap[D any, P document[D]](ctx context.Context, c *driver.Collection, ids [
 				*id = name
 			}
 			if change(d) {
-				writes = append(writes, replace(d.key()).with(d))
+				writes = append(writes, swapped(d))
 			}
 		}
 		done, err := write(ctx, c, writes)
@@ -54,24 +54,15 @@ func swap[D any, P document[D]](ctx context.Context, c *driver.Collection, ids [
 	return nil
 }
 
-// replacement is the write of a document that had a revision, or none.
-type replacement struct {
-	id  string
-	was bson.ObjectID
-}
-
-// replace gives the document a new revision.
-func replace(id *string, rev *bson.ObjectID) replacement {
-	r := replacement{*id, *rev}
+// swapped writes a document in the place of the revision that was read.
+func swapped[D any, P document[D]](d P) driver.WriteModel {
+	id, rev := d.key()
+	was := *rev
 	*rev = bson.NewObjectID()
-	return r
-}
-
-func (r replacement) with(doc any) driver.WriteModel {
-	if r.was.IsZero() {
-		return driver.NewInsertOneModel().SetDocument(doc)
+	if was.IsZero() {
+		return driver.NewInsertOneModel().SetDocument(d)
 	}
-	return driver.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: r.id}, {Key: "rev", Value: r.was}}).SetReplacement(doc)
+	return driver.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: *id}, {Key: "rev", Value: was}}).SetReplacement(d)
 }
 
 // write tells whether every write found its document as it was.

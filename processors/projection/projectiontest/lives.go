@@ -22,12 +22,12 @@ var lifeCases = []testCase{
 
 func anOrdersLife(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
-	w.Emit("c1", Placed("o1", "ada"), event.HoldRequested{SKU: "A", Order: "o1", Quantity: 2},
+	w := l.writer("order", 0)
+	w.emit("c1", placed("o1", "ada"), event.HoldRequested{SKU: "A", Order: "o1", Quantity: 2},
 		event.OrderConfirmed{Order: "o1"}, event.OrderReleased{Order: "o1"}, event.OrderShipped{Order: "o1", Carrier: "post", Tracking: "T1"})
-	pay := l.Writer("payment", 0)
-	pay.Emit("c1", event.PaymentAuthorised{Order: "o1"})
-	ReadAll(p, s, l.Config(), w.Last, pay.Last)
+	pay := l.writer("payment", 0)
+	pay.emit("c1", event.PaymentAuthorised{Order: "o1"})
+	readAll(p, s, l.Config(), w.last, pay.last)
 
 	o, err := s.Order(ctx, "o1")
 	if err != nil {
@@ -48,8 +48,8 @@ func anOrdersLife(p *place) {
 		p.Errorf("sagas are %+v (%v)", sagas, err)
 	}
 
-	w.Emit("c1", event.OrderClosed{Order: "o1", Outcome: event.Fulfilled})
-	ReadAll(p, s, l.Config(), w.Last)
+	w.emit("c1", event.OrderClosed{Order: "o1", Outcome: event.Fulfilled})
+	readAll(p, s, l.Config(), w.last)
 	if o, _ := s.Order(ctx, "o1"); !o.Closed || o.Outcome != "fulfilled" || o.State != "shipped" {
 		p.Errorf("closed order is %+v", o)
 	}
@@ -63,9 +63,9 @@ func anOrdersLife(p *place) {
 
 func personsAreNotKept(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
-	w.Emit("c1", Placed("o1", "ada"))
-	ReadAll(p, s, l.Config(), w.Last)
+	w := l.writer("order", 0)
+	w.emit("c1", placed("o1", "ada"))
+	readAll(p, s, l.Config(), w.last)
 	h, err := s.History(ctx, "o1")
 	if err != nil || len(h) != 1 {
 		p.Fatal(h, err)
@@ -83,11 +83,11 @@ func personsAreNotKept(p *place) {
 // A cancellation is a saga of its own, and still ends the placement.
 func anotherCorrelationEndsASaga(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
-	w.Emit("place", Placed("o1", "ada"))
-	w.Emit("cancel", event.OrderCancelled{Order: "o1", Reason: "regret"}, event.OrderClosed{Order: "o1", Outcome: event.Cancelled})
-	w.Emit("other", Placed("o2", "ada"))
-	ReadAll(p, s, l.Config(), w.Last)
+	w := l.writer("order", 0)
+	w.emit("place", placed("o1", "ada"))
+	w.emit("cancel", event.OrderCancelled{Order: "o1", Reason: "regret"}, event.OrderClosed{Order: "o1", Outcome: event.Cancelled})
+	w.emit("other", placed("o2", "ada"))
+	readAll(p, s, l.Config(), w.last)
 	ended, err := s.Sagas(ctx, projection.SagaFilter{Name: "place-order", State: projection.Ended})
 	if err != nil || len(ended.Items) != 1 || ended.Items[0].Correlation != "place" {
 		p.Errorf("ended are %+v (%v)", ended, err)
@@ -106,15 +106,15 @@ func anotherCorrelationEndsASaga(p *place) {
 func anEndBeforeItsStart(p *place) {
 	for _, correlation := range []string{"c1", "other"} {
 		l, s := NewLog(p), p.another()
-		w, pay := l.Writer("order", 0), l.Writer("payment", 0)
-		pay.Emit("other", event.PaymentAuthorised{Order: "o1"}) // before the start: ends nothing
+		w, pay := l.writer("order", 0), l.writer("payment", 0)
+		pay.emit("other", event.PaymentAuthorised{Order: "o1"}) // before the start: ends nothing
 		pay.at = noon.Add(time.Second)
-		pay.Emit(correlation, event.PaymentAuthorised{Order: "o1"})
-		pay.Emit("later", event.PaymentAuthorised{Order: "o1"})
-		ReadAll(p, s, l.Config(Payment), pay.Last)
+		pay.emit(correlation, event.PaymentAuthorised{Order: "o1"})
+		pay.emit("later", event.PaymentAuthorised{Order: "o1"})
+		readAll(p, s, l.Config(Payment), pay.last)
 		w.at = w.at.Add(time.Millisecond)
-		w.Emit("c1", Placed("o1", "ada"))
-		ReadAll(p, s, l.Config(Payment), w.Last)
+		w.emit("c1", placed("o1", "ada"))
+		readAll(p, s, l.Config(Payment), w.last)
 		x, err := s.Saga(ctx, "c1")
 		if err != nil || len(x) != 2 || x[0].Name != "pay" || x[0].State != projection.Ended || !x[0].Ended.Equal(noon.Add(time.Second+time.Millisecond)) {
 			p.Errorf("ended under %s: %+v (%v)", correlation, x, err)

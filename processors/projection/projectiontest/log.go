@@ -96,10 +96,10 @@ func (l *Log) Config(more ...streams.Saga) projection.Config {
 	return projection.Config{Client: []kgo.Opt{kgo.SeedBrokers(l.brokers...)}, Topology: l.top, Partitions: partitions, Sagas: append([]streams.Saga{placement}, more...)}
 }
 
-// Writer makes the records of one lane, as the runtime does. Its clock goes on
+// writer makes the records of one lane, as the runtime does. Its clock goes on
 // by a millisecond with every record.
-type Writer struct {
-	Last streams.Token // of the latest record
+type writer struct {
+	last streams.Token // of the latest record
 	log  *Log
 	lane streams.Lane
 	seq  int64
@@ -107,13 +107,13 @@ type Writer struct {
 	at   time.Time
 }
 
-// Writer is that of a lane of a service.
-func (l *Log) Writer(service string, lane int32) *Writer {
-	return &Writer{log: l, lane: streams.NewLane(service, lane, "i1"), prev: map[streams.Target]int64{}, at: noon}
+// writer is that of a lane of a service.
+func (l *Log) writer(service string, lane int32) *writer {
+	return &writer{log: l, lane: streams.NewLane(service, lane, "i1"), prev: map[streams.Target]int64{}, at: noon}
 }
 
-// Record makes the lane's next record, without producing it.
-func (w *Writer) Record(correlation string, e streams.Event) *kgo.Record {
+// record makes the lane's next record, without producing it.
+func (w *writer) record(correlation string, e streams.Event) *kgo.Record {
 	w.log.t.Helper()
 	f, _ := w.log.top.Vocabulary.FactOf(e)
 	topic, _ := w.log.top.Topic(f.Name)
@@ -128,15 +128,15 @@ func (w *Writer) Record(correlation string, e streams.Event) *kgo.Record {
 	env := streams.Envelope{ID: fmt.Sprintf("%s-%d", w.lane, w.seq), Type: f.Name, Version: f.Version, Source: topic.Writer, Time: w.at, Key: key,
 		Correlation: correlation, Lane: w.lane, Seq: w.seq, Prev: w.prev[to], Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Data: data}
 	w.prev[to] = w.seq
-	w.Last = streams.Token{Source: streams.Source{Topic: topic.Name, Lane: w.lane}, Seq: w.seq}
+	w.last = streams.Token{Source: streams.Source{Topic: topic.Name, Lane: w.lane}, Seq: w.seq}
 	return env.Record(to.Topic, to.Partition)
 }
 
-// Emit produces an event of the lane each.
-func (w *Writer) Emit(correlation string, events ...streams.Event) {
+// emit produces an event of the lane each.
+func (w *writer) emit(correlation string, events ...streams.Event) {
 	w.log.t.Helper()
 	for _, e := range events {
-		w.log.Produce(w.Record(correlation, e))
+		w.log.Produce(w.record(correlation, e))
 	}
 }
 
@@ -146,8 +146,8 @@ func outside(source, id, sku string) *kgo.Record {
 	return e.Record("external.sku", streams.Partition(sku, partitions))
 }
 
-// Placed is the placement of an order.
-func Placed(id, customer string) event.OrderPlaced {
+// placed is the placement of an order.
+func placed(id, customer string) event.OrderPlaced {
 	return event.OrderPlaced{Order: event.OrderID(id), Customer: customer, Email: "ada@example.org", Card: "tok_1",
 		ShipTo: event.Address{Name: "Ada", Street: "1 Mill Lane"},
 		Lines:  []event.Line{{SKU: "A", Quantity: 2, Unit: event.Money{Minor: 255, Currency: "GBP"}}}, Total: event.Money{Minor: 510, Currency: "GBP"}}

@@ -22,14 +22,14 @@ var queryCases = []testCase{
 
 func pagesAreStable(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
+	w := l.writer("order", 0)
 	const n = 2*projection.PageSize + 7
 	for i := range n {
-		w.Emit("c", Placed(fmt.Sprintf("o%03d", i), []string{"ada", "bob"}[i%2]))
+		w.emit("c", placed(fmt.Sprintf("o%03d", i), []string{"ada", "bob"}[i%2]))
 	}
-	w.Emit("c", event.OrderCancelled{Order: "o000", Reason: "regret"})
+	w.emit("c", event.OrderCancelled{Order: "o000", Reason: "regret"})
 	stop := Start(p, s, l.Config())
-	await(p, s, w.Last)
+	await(p, s, w.last)
 	seen := map[string]bool{}
 	last, page := "o999", ""
 	for {
@@ -46,8 +46,8 @@ func pagesAreStable(p *place) {
 		if page = orders.Next; page == "" {
 			break
 		}
-		w.Emit("c", Placed(fmt.Sprint("p", len(seen)), "ada")) // newer than any page
-		await(p, s, w.Last)
+		w.emit("c", placed(fmt.Sprint("p", len(seen)), "ada")) // newer than any page
+		await(p, s, w.last)
 	}
 	if len(seen) != n {
 		p.Errorf("%d orders in all pages, want %d", len(seen), n)
@@ -75,12 +75,12 @@ func pagesAreStable(p *place) {
 // Sagas of one moment are told apart by their names and correlations.
 func pagesOfSagas(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
+	w := l.writer("order", 0)
 	for i := range projection.PageSize {
-		w.Emit(fmt.Sprintf("c%03d", i), Placed(fmt.Sprintf("o%03d", i), "ada"))
+		w.emit(fmt.Sprintf("c%03d", i), placed(fmt.Sprintf("o%03d", i), "ada"))
 		w.at = noon
 	}
-	w.Emit("c000", event.OrderClosed{Order: "o000"})
+	w.emit("c000", event.OrderClosed{Order: "o000"})
 	l.CatchUp(p, s, l.Config(Payment))
 	for f, want := range map[projection.SagaFilter]int{{}: 2 * projection.PageSize, {Name: "pay"}: projection.PageSize,
 		{State: projection.Running}: 2*projection.PageSize - 1, {State: projection.Ended, Name: "place-order"}: 1, {State: projection.Ended, Name: "pay"}: 0} {
@@ -112,19 +112,19 @@ func pagesOfSagas(p *place) {
 
 func awaitsItsOwn(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
-	rec := w.Record("c1", Placed("o1", "ada"))
+	w := l.writer("order", 0)
+	rec := w.record("c1", placed("o1", "ada"))
 	Start(p, s, l.Config())
 	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 	defer cancel()
-	if err := s.Await(short, w.Last.String()); !errors.Is(err, context.DeadlineExceeded) {
+	if err := s.Await(short, w.last.String()); !errors.Is(err, context.DeadlineExceeded) {
 		p.Errorf("before the event: %v", err)
 	}
 	go func() {
 		time.Sleep(20 * time.Millisecond)
 		l.Produce(rec)
 	}()
-	await(p, s, w.Last)
+	await(p, s, w.last)
 	if _, err := s.Order(ctx, "o1"); err != nil {
 		p.Errorf("after Await: %v", err)
 	}
@@ -137,15 +137,15 @@ func awaitsItsOwn(p *place) {
 
 func awaitsAnothers(p *place) {
 	l, writes, reads := NewLog(p), p.model(), p.model()
-	w := l.Writer("order", 0)
+	w := l.writer("order", 0)
 	Start(p, writes, l.Config())
 	for range 3 {
-		rec := w.Record("c1", event.OrderDelayed{Order: "o1"})
+		rec := w.record("c1", event.OrderDelayed{Order: "o1"})
 		go func() {
 			time.Sleep(100 * time.Millisecond)
 			l.cl.Produce(ctx, rec, nil)
 		}()
-		await(p, reads, w.Last)
+		await(p, reads, w.last)
 	}
 	if h, err := reads.Events(ctx, "c1"); err != nil || len(h) != 3 {
 		p.Errorf("the reader has %d events, want 3 (%v)", len(h), err)
@@ -154,20 +154,20 @@ func awaitsAnothers(p *place) {
 
 func prune(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
-	w.Emit("done", Placed("o1", "ada"), event.OrderClosed{Order: "o1"})
-	done := w.Last
-	w.Emit("open", Placed("o2", "ada"))
+	w := l.writer("order", 0)
+	w.emit("done", placed("o1", "ada"), event.OrderClosed{Order: "o1"})
+	done := w.last
+	w.emit("open", placed("o2", "ada"))
 	between := w.at.Add(time.Microsecond)
-	w.Emit("new", Placed("o3", "ada"))
+	w.emit("new", placed("o3", "ada"))
 	stop := Start(p, s, l.Config())
-	await(p, s, w.Last)
+	await(p, s, w.last)
 	if err := s.Prune(ctx, between); err != nil {
 		p.Fatal(err)
 	}
 	await(p, s, done) // a token of old stays good
-	w.Emit("new", event.OrderConfirmed{Order: "o3"})
-	await(p, s, w.Last) // and sequences go on
+	w.emit("new", event.OrderConfirmed{Order: "o3"})
+	await(p, s, w.last) // and sequences go on
 	if err := stop(); err != nil {
 		p.Fatal(err)
 	}
@@ -191,12 +191,12 @@ func whatIsRecentAndInFlight(p *place) {
 	if f, err := s.InFlight(ctx, noon, 10); err != nil || f.Sagas != 0 || !f.Oldest.IsZero() {
 		p.Errorf("an empty read model has %+v in flight (%v)", f, err)
 	}
-	w := l.Writer("order", 0)
-	w.Emit("c1", Placed("o1", "ada"), event.OrderConfirmed{Order: "o1"}, event.OrderClosed{Order: "o1"})
-	w.Emit("c2", Placed("o2", "ada"), event.HoldRequested{SKU: "A", Order: "o2", Quantity: 1})
-	w.Emit("c3", Placed("o3", "ada"), event.OrderCancelled{Order: "o3"})
-	w.Emit("other", event.OrderDelayed{Order: "o2"})
-	ReadAll(p, s, l.Config(), w.Last)
+	w := l.writer("order", 0)
+	w.emit("c1", placed("o1", "ada"), event.OrderConfirmed{Order: "o1"}, event.OrderClosed{Order: "o1"})
+	w.emit("c2", placed("o2", "ada"), event.HoldRequested{SKU: "A", Order: "o2", Quantity: 1})
+	w.emit("c3", placed("o3", "ada"), event.OrderCancelled{Order: "o3"})
+	w.emit("other", event.OrderDelayed{Order: "o2"})
+	readAll(p, s, l.Config(), w.last)
 
 	passed, err := s.Passages(ctx, noon, 2)
 	if err != nil || len(passed) != 2 || passed[0].State != "cancelled" || passed[0].Cancelled.IsZero() || passed[1].State != "placed" {

@@ -18,7 +18,7 @@ import (
 
 // shop writes what happens to orders, with all that a log may have of trouble.
 type shop struct {
-	orders, payments [2]*Writer
+	orders, payments [2]*writer
 	log              []*kgo.Record
 }
 
@@ -28,7 +28,7 @@ type shop struct {
 func (l *Log) Shop(n int) []*kgo.Record {
 	var s shop
 	for i := range int32(2) {
-		s.orders[i], s.payments[i] = l.Writer("order", i), l.Writer("payment", i)
+		s.orders[i], s.payments[i] = l.writer("order", i), l.writer("payment", i)
 	}
 	for i := range n {
 		s.order(i)
@@ -42,7 +42,7 @@ func (s *shop) order(i int) {
 	if i%10 == 9 {
 		c = fmt.Sprintf("c-o%03d", i-1) // another placement of the same correlation
 	}
-	s.emit(i, c, Placed(string(id), []string{"ada", "bob"}[i%2]), event.HoldRequested{Order: id, SKU: event.SKU(fmt.Sprint("S", i%7)), Quantity: 1})
+	s.emit(i, c, placed(string(id), []string{"ada", "bob"}[i%2]), event.HoldRequested{Order: id, SKU: event.SKU(fmt.Sprint("S", i%7)), Quantity: 1})
 	s.pay(i, c, id)
 	switch i % 3 {
 	case 0:
@@ -71,15 +71,15 @@ func (s *shop) pay(i int, correlation string, id event.OrderID) {
 	switch i % 5 {
 	case 0: // not paid
 	case 1:
-		s.log = append(s.log, w.Record("pay-"+string(id), paid), w.Record(correlation, paid))
+		s.log = append(s.log, w.record("pay-"+string(id), paid), w.record(correlation, paid))
 	default:
-		s.log = append(s.log, w.Record(correlation, paid))
+		s.log = append(s.log, w.record(correlation, paid))
 	}
 }
 
 func (s *shop) emit(i int, correlation string, events ...streams.Event) {
 	for _, e := range events {
-		s.log = append(s.log, s.orders[i%2].Record(correlation, e))
+		s.log = append(s.log, s.orders[i%2].record(correlation, e))
 	}
 }
 

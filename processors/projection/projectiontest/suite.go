@@ -87,8 +87,8 @@ func Start(t testing.TB, m *projection.Model, cfg projection.Config) (stop func(
 	return stop
 }
 
-// ReadAll runs the projection until it holds the event of every token.
-func ReadAll(t testing.TB, m *projection.Model, cfg projection.Config, tokens ...streams.Token) {
+// readAll runs the projection until it holds the event of every token.
+func readAll(t testing.TB, m *projection.Model, cfg projection.Config, tokens ...streams.Token) {
 	t.Helper()
 	stop := Start(t, m, cfg)
 	await(t, m, tokens...)
@@ -123,13 +123,13 @@ func failure(t testing.TB, m *projection.Model, cfg projection.Config) error {
 // Benchmark is the time for one event, from the broker to the rows.
 func Benchmark(b *testing.B, open func(t testing.TB) func() projection.Store) {
 	l, m := NewLog(b), opened(b, open(b))
-	w := l.Writer("order", 0)
+	w := l.writer("order", 0)
 	last := map[streams.Target]streams.Token{} // every partition's last event
 	for i := range b.N {
 		id := event.OrderID(fmt.Sprint("o", i/4))
-		rec := w.Record("c-"+string(id), []streams.Event{Placed(string(id), "ada"), event.OrderConfirmed{Order: id},
+		rec := w.record("c-"+string(id), []streams.Event{placed(string(id), "ada"), event.OrderConfirmed{Order: id},
 			event.HoldRequested{Order: id, SKU: "A"}, event.OrderClosed{Order: id}}[i%4])
-		last[streams.Target{Topic: rec.Topic, Partition: rec.Partition}] = w.Last
+		last[streams.Target{Topic: rec.Topic, Partition: rec.Partition}] = w.last
 		l.cl.Produce(ctx, rec, nil)
 	}
 	if err := l.cl.Flush(ctx); err != nil {

@@ -29,18 +29,18 @@ var troubleCases = []testCase{
 
 func repeatsAreSkipped(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
-	a, b := w.Record("c1", Placed("o1", "ada")), w.Record("c1", event.OrderConfirmed{Order: "o1"})
+	w := l.writer("order", 0)
+	a, b := w.record("c1", placed("o1", "ada")), w.record("c1", event.OrderConfirmed{Order: "o1"})
 	l.Produce(a, b, a, b, b)
 	l.Produce(outside("dock", "d1", "A"), outside("dock", "d1", "A"), outside("other-dock", "d1", "A"))
 	again := streams.Envelope{ID: "r1", Type: "order.cancelled", Key: "o1", ReplayID: "replay-1", Data: []byte(`{"order":"o1"}`)}
 	l.Produce(again.Record(a.Topic, a.Partition))
-	c := w.Record("c1", event.OrderReleased{Order: "o1"})
+	c := w.record("c1", event.OrderReleased{Order: "o1"})
 	l.Produce(c)
-	ReadAll(p, s, l.Config(), w.Last)
+	readAll(p, s, l.Config(), w.last)
 	l.Produce(outside("dock", "d1", "A"))
-	w.Emit("c1", event.OrderDelayed{Order: "o1"})
-	ReadAll(p, s, l.Config(), w.Last) // and nothing is read twice
+	w.emit("c1", event.OrderDelayed{Order: "o1"})
+	readAll(p, s, l.Config(), w.last) // and nothing is read twice
 
 	if h, _ := s.History(ctx, "o1"); len(h) != 4 {
 		p.Errorf("history has %d events, want 4", len(h))
@@ -56,11 +56,11 @@ func repeatsAreSkipped(p *place) {
 
 func aHoleStops(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
-	w.Emit("c1", Placed("o1", "ada"))
-	ReadAll(p, s, l.Config(), w.Last)
-	w.Record("c1", event.OrderConfirmed{Order: "o1"}) // never arrives
-	w.Emit("c1", event.OrderReleased{Order: "o1"})
+	w := l.writer("order", 0)
+	w.emit("c1", placed("o1", "ada"))
+	readAll(p, s, l.Config(), w.last)
+	w.record("c1", event.OrderConfirmed{Order: "o1"}) // never arrives
+	w.emit("c1", event.OrderReleased{Order: "o1"})
 	for range 2 { // and a restart does not get over it
 		var hole *projection.HoleError
 		if err := failure(p, s, l.Config()); !errors.As(err, &hole) || hole.Seen != 1 || hole.Prev != 2 || hole.Seq != 3 || hole.Topic != "order.order" || hole.Lane != w.lane {
@@ -76,16 +76,16 @@ func aHoleStops(p *place) {
 // order: a higher sequence in one is no repeat and no hole in another.
 func oneLaneInSeveralPartitions(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
+	w := l.writer("order", 0)
 	var recs []*kgo.Record
 	var tokens []streams.Token
 	for i := range 60 {
-		recs = append(recs, w.Record("c", event.HoldRequested{SKU: event.SKU(fmt.Sprint("S", i)), Order: "o1", Quantity: 1}))
-		tokens = append(tokens, w.Last)
+		recs = append(recs, w.record("c", event.HoldRequested{SKU: event.SKU(fmt.Sprint("S", i)), Order: "o1", Quantity: 1}))
+		tokens = append(tokens, w.last)
 	}
 	slices.SortStableFunc(recs, func(a, b *kgo.Record) int { return int(b.Partition - a.Partition) })
 	l.Produce(recs...)
-	ReadAll(p, s, l.Config(), tokens...)
+	readAll(p, s, l.Config(), tokens...)
 	if h, _ := s.Events(ctx, "c"); len(h) != 60 {
 		p.Errorf("%d events, want 60", len(h))
 	}
@@ -93,18 +93,18 @@ func oneLaneInSeveralPartitions(p *place) {
 
 func aRestartGoesOnFromTheCursor(p *place) {
 	l := NewLog(p)
-	w := l.Writer("order", 0)
+	w := l.writer("order", 0)
 	var want []string
 	for round := range 5 {
 		for i := range 40 {
 			id := fmt.Sprintf("o%d-%d", round, i)
 			want = append(want, id)
-			w.Emit("c-"+id, Placed(id, "ada"))
+			w.emit("c-"+id, placed(id, "ada"))
 		}
 		s := p.model()
 		stop := Start(p, s, l.Config())
 		if round%2 == 0 { // in the others it ends wherever it is
-			await(p, s, w.Last)
+			await(p, s, w.last)
 		}
 		if err := stop(); err != nil {
 			p.Fatal(err)
@@ -114,7 +114,7 @@ func aRestartGoesOnFromTheCursor(p *place) {
 		}
 	}
 	s := p.model()
-	ReadAll(p, s, l.Config(), w.Last)
+	readAll(p, s, l.Config(), w.last)
 	for _, id := range want {
 		h, err := s.History(ctx, id)
 		x, serr := s.Saga(ctx, "c-"+id)
@@ -134,9 +134,9 @@ func whatIsNoEventIsPassedOver(p *place) {
 	odd := bad
 	odd.ID, odd.Correlation, odd.Data = "e3", "\xff", []byte(`{}`)
 	l.Produce(odd.Record("order.order", 0))
-	w := l.Writer("order", 0)
-	w.Emit("c1", Placed("o1", "ada"))
-	ReadAll(p, s, l.Config(), w.Last)
+	w := l.writer("order", 0)
+	w.emit("c1", placed("o1", "ada"))
+	readAll(p, s, l.Config(), w.last)
 	skips, err := s.Skips(ctx)
 	if err != nil || len(skips) != 4 {
 		p.Errorf("passed over %+v, want 4 records (%v)", skips, err)
@@ -182,10 +182,10 @@ func aLogThatIsNotTheSameStops(p *place) {
 	} {
 		p.Run(c.name, func(t *testing.T) {
 			l, s := NewLog(t), opened(t, p.empty(t))
-			w := l.Writer("order", 0)
-			w.Emit("c1", Placed("o1", "ada"))
-			ReadAll(t, s, l.Config(), w.Last)
-			w.Emit("c1", event.OrderConfirmed{Order: "o1"}, event.OrderReleased{Order: "o1"})
+			w := l.writer("order", 0)
+			w.emit("c1", placed("o1", "ada"))
+			readAll(t, s, l.Config(), w.last)
+			w.emit("c1", event.OrderConfirmed{Order: "o1"}, event.OrderReleased{Order: "o1"})
 			if err := c.spoil(l, "order.order", streams.Partition("o1", partitions)); err != nil {
 				t.Fatal(err)
 			}
@@ -198,8 +198,8 @@ func aLogThatIsNotTheSameStops(p *place) {
 
 func aTruncatedLogDoesNotBeginAReadModel(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
-	w.Emit("c1", Placed("o1", "ada"), event.OrderConfirmed{Order: "o1"})
+	w := l.writer("order", 0)
+	w.emit("c1", placed("o1", "ada"), event.OrderConfirmed{Order: "o1"})
 	var o kadm.Offsets
 	o.AddOffset("order.order", streams.Partition("o1", partitions), 1, -1)
 	if _, err := l.admin().DeleteRecords(ctx, o); err != nil {

@@ -146,8 +146,8 @@ func Batch(epoch, offset, n int64) *projection.Batch {
 // it is a topic like any other.
 func aTopicOfWhichNothingWasRead(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.Writer("order", 0)
-	w.Emit("c1", Placed("o1", "ada"))
+	w := l.writer("order", 0)
+	w.emit("c1", placed("o1", "ada"))
 	l.CatchUp(p, s, l.Config())
 	if _, err := l.admin().DeleteTopic(ctx, "payment.order"); err != nil {
 		p.Fatal(err)
@@ -155,7 +155,7 @@ func aTopicOfWhichNothingWasRead(p *place) {
 	if _, err := l.admin().CreateTopic(ctx, partitions, 1, nil, "payment.order"); err != nil {
 		p.Fatal(err)
 	}
-	pay := l.Writer("payment", 0)
-	pay.Emit("c1", event.PaymentAuthorised{Order: "o1"})
-	ReadAll(p, s, l.Config(), pay.Last)
+	pay := l.writer("payment", 0)
+	pay.emit("c1", event.PaymentAuthorised{Order: "o1"})
+	readAll(p, s, l.Config(), pay.last)
 }
