@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,24 +18,41 @@ import (
 
 // How the load is made.
 const (
-	clients   = 8
-	skus      = 12  // few, so that orders fight over the same shelves
-	delivered = 100 // units of each SKU: too few for all orders
-	pause     = 120 // ms between two orders of a client, on average
-	perKill   = 45  // orders at most: the platform trims its log beyond 2,000 records per partition
+	clients = 8
+	skus    = 12 // few, so that orders fight over the same shelves
 )
 
 // load is the customers. Each asks until it is answered, with the same key.
 type load struct {
-	t    testing.TB
-	base string
+	t     testing.TB
+	bases []string      // URLs; who is not answered asks the next one
+	pause time.Duration // between two orders of a client, on average
+	most  int           // orders
+	stock int64         // units delivered of each SKU: too few for all orders
+	twice atomic.Int64  // one request in so many is made twice at once
 
 	mu           sync.Mutex
 	asked        int
 	acknowledged []event.OrderID
 	refused      map[string]int // by what it was answered
 	repeated     int            // requests sent again after no answer
-	done         chan struct{}  // closed when all clients are finished
+	doubled      int            // requests made twice at once
+
+	stop context.CancelFunc // no new orders
+	done chan struct{}      // closed when all clients are finished
+}
+
+// start sends the customers, who shop until stop, and finish what they began
+// until the test ends.
+func (l *load) start(t *testing.T) {
+	stop, cancel := context.WithCancel(t.Context())
+	l.stop, l.done = cancel, make(chan struct{})
+	go func() {
+		defer close(l.done)
+		l.deliver(t.Context())
+		l.run(stop, t.Context())
+	}()
+	t.Cleanup(func() { cancel(); <-l.done })
 }
 
 var client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: clients, IdleConnTimeout: time.Second}}
@@ -63,8 +81,8 @@ func call(method, url, key string, body []byte) (int, []byte) {
 
 // insist sends a request until its answer is definite.
 func (l *load) insist(ctx context.Context, path, key string, body []byte) (int, []byte) {
-	for n := 0; ; n++ {
-		status, answer := call(http.MethodPost, l.base+path, key, body)
+	for n, first := 0, rand.N(len(l.bases)); ; n++ {
+		status, answer := call(http.MethodPost, l.bases[(first+n)%len(l.bases)]+path, key, body)
 		if status != 0 && status < 500 {
 			return status, answer
 		}
@@ -81,34 +99,40 @@ func (l *load) insist(ctx context.Context, path, key string, body []byte) (int, 
 	}
 }
 
-// deliver fills the shelves, each delivery told twice.
+// deliver fills the shelves, each delivery told twice at once.
 func (l *load) deliver(ctx context.Context) {
-	for n := range 2 * skus {
-		sku := fmt.Sprintf("hot-%02d", n%skus)
+	var wg sync.WaitGroup
+	for n := range skus {
+		sku := fmt.Sprintf("hot-%02d", n)
 		body, err := json.Marshal(map[string]any{"specversion": "1.0", "id": "delivery-" + sku, "source": "/door", "type": "stock.received",
-			"data": event.StockReceived{SKU: event.SKU(sku), Quantity: int64(delivered * *kills)}})
+			"data": event.StockReceived{SKU: event.SKU(sku), Quantity: l.stock}})
 		check(l.t, err)
-		req := func() (int, []byte) { return post(l.base+"/v1/events", "application/cloudevents+json", body) }
-		for status, _ := req(); status != http.StatusAccepted; status, _ = req() {
-			if ctx.Err() != nil {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
+		for range 2 {
+			wg.Go(func() { l.tell(ctx, body) })
 		}
+	}
+	wg.Wait()
+}
+
+// tell posts an event until it is taken.
+func (l *load) tell(ctx context.Context, body []byte) {
+	for n := rand.N(len(l.bases)); ctx.Err() == nil; n++ {
+		if post(l.bases[n%len(l.bases)]+"/v1/events", "application/cloudevents+json", body) == http.StatusAccepted {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-func post(url, contentType string, body []byte) (int, []byte) {
+// post makes one request; status 0 says that there was no answer.
+func post(url, contentType string, body []byte) int {
 	res, err := client.Post(url, contentType, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil
+		return 0
 	}
 	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		return 0, nil
-	}
-	return res.StatusCode, b
+	_, _ = io.Copy(io.Discard, res.Body) // only the status counts
+	return res.StatusCode
 }
 
 // run is all clients, until stop. What they have begun they finish before end.
@@ -119,7 +143,7 @@ func (l *load) run(stop, end context.Context) {
 			for n := 0; stop.Err() == nil && l.more(); n++ {
 				l.shop(end, &wg, fmt.Sprintf("o-%d-%d", c, n))
 				select {
-				case <-time.After(rand.N(2 * pause * time.Millisecond)):
+				case <-time.After(rand.N(2 * l.pause)):
 				case <-stop.Done():
 				}
 			}
@@ -132,23 +156,33 @@ func (l *load) more() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked++
-	return l.asked <= perKill**kills
+	return l.asked <= l.most
 }
 
-// shop places one order. One in eight is asked twice at once, one in six is
-// cancelled at a random moment, also before it is answered.
+// shop places one order. One in six is cancelled at a random moment, also
+// before it is answered.
 func (l *load) shop(end context.Context, wg *sync.WaitGroup, id string) {
 	body := orderBody(id)
-	if rand.N(8) == 0 {
-		wg.Go(func() { l.place(end, id, body) })
-	}
 	if rand.N(6) == 0 {
+		cancel := func() {
+			l.count(l.insist(end, "/v1/orders/"+id+"/cancel", "cancel-"+id, []byte(`{"reason":"changed my mind"}`)))
+		}
 		wg.Go(func() {
 			time.Sleep(rand.N(1500 * time.Millisecond))
-			l.count(l.insist(end, "/v1/orders/"+id+"/cancel", "cancel-"+id, []byte(`{"reason":"changed my mind"}`)))
+			l.perhapsTwice(wg, cancel)
 		})
 	}
-	l.place(end, id, body)
+	l.perhapsTwice(wg, func() { l.place(end, id, body) })
+}
+
+func (l *load) perhapsTwice(wg *sync.WaitGroup, ask func()) {
+	if rand.N(l.twice.Load()) == 0 {
+		l.mu.Lock()
+		l.doubled++
+		l.mu.Unlock()
+		wg.Go(ask)
+	}
+	ask()
 }
 
 func (l *load) place(end context.Context, id string, body []byte) {
@@ -180,6 +214,10 @@ func orderBody(id string) []byte {
 		n := rand.N(skus)
 		lines[i] = event.Line{SKU: event.SKU(fmt.Sprintf("hot-%02d", n)), Quantity: 1 + rand.N[int64](4), Unit: event.Money{Minor: int64(199 + 10*n), Currency: "GBP"}}
 	}
+	return orderOf(id, lines)
+}
+
+func orderOf(id string, lines []event.Line) []byte {
 	b, err := json.Marshal(map[string]any{"order": id, "customer": "c", "email": id + "@example.org", "card": "tok-" + id, "lines": lines,
 		"ship_to": event.Address{Name: "N", Street: "S", City: "Leeds", Postcode: "LS1", Country: "GB"}})
 	if err != nil {

@@ -19,17 +19,15 @@ type outside struct {
 
 // trouble is how bad the world is: one in ten payments is declined, and about
 // one call in ten fails, is lost after it took effect, or answers too late.
-var trouble = sim.Faults{Seed: 7, Declines: 0.10, Errors: 0.05, Lost: 0.03, Late: 0.02, LateMS: 2500, LatencyMS: 2, JitterMS: 20}
+var trouble = sim.Faults{Seed: 7, Declines: 0.10, CaptureRefuse: 0.03, Errors: 0.05, Lost: 0.03, Late: 0.02, LateMS: 2500, LatencyMS: 2, JitterMS: 20}
 
-func newOutside(t testing.TB) *outside {
+func newOutside(t testing.TB, f sim.Faults) *outside {
 	t.Helper()
-	capture := trouble
-	capture.CaptureRefuse = 0.03
-	provider, err := sim.NewProvider(sim.Config{Faults: capture})
+	provider, err := sim.NewProvider(sim.Config{Faults: f})
 	check(t, err)
-	carrier, err := sim.NewCarrier(sim.Config{Faults: trouble})
+	carrier, err := sim.NewCarrier(sim.Config{Faults: f})
 	check(t, err)
-	mailbox, err := sim.NewMailbox(sim.Config{Faults: trouble})
+	mailbox, err := sim.NewMailbox(sim.Config{Faults: f})
 	check(t, err)
 	o := &outside{providerURL: serve(t, provider), carrierURL: serve(t, carrier), mailboxURL: serve(t, mailbox)}
 	l := listen(t)
