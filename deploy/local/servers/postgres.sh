@@ -40,7 +40,7 @@ run() {
   # for ever. That none runs is known here: start looked.
   rm -f "$dir/data/postmaster.pid"
   as_nobody "$bin/postgres" -D "$dir/data" -c listen_addresses=127.0.0.1 -c port="$port" -c unix_socket_directories= \
-    -c max_connections=200 -c fsync=on -c log_line_prefix='%m [%p] '
+    -c max_connections=300 -c fsync=on -c log_line_prefix='%m [%p] '
 }
 
 ready() { "$(programs)/pg_isready" --host=127.0.0.1 --port="$port"; }
