@@ -1,0 +1,78 @@
+//go:build real
+
+package kill
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/weirstream/weir/streams/streamtest"
+)
+
+// recovery bounds the time from a fault's end until an order that was placed
+// after it is confirmed.
+const recovery = 30 * time.Second
+
+// fault is something that goes wrong while customers shop.
+type fault struct {
+	name   string
+	begin  func(*shared)
+	lasts  time.Duration
+	end    func(*shared)
+	goesOn bool // orders have to be confirmed while it lasts
+}
+
+func server(does, name string) func(*shared) {
+	return func(s *shared) { streamtest.Servers(s.t, does, name) }
+}
+
+func nothing(*shared) {}
+
+var faults = []fault{
+	{"Kafka is killed", server("kill", "kafka"), 5 * time.Second, server("start", "kafka"), false},
+	{"PostgreSQL restarts", server("restart", "postgres"), 0, nothing, false},
+	{"RabbitMQ restarts", server("restart", "rabbitmq"), 0, nothing, false},
+	{"Redis is away", server("kill", "redis"), 10 * time.Second, server("start", "redis"), true},
+	{"MongoDB is away", server("kill", "mongo"), 10 * time.Second, server("start", "mongo"), true},
+	{"Consul is away", server("kill", "consul"), 10 * time.Second, server("start", "consul"), true},
+	{"Jaeger is away", server("kill", "jaeger"), 10 * time.Second, server("start", "jaeger"), true},
+	{"a process is killed", func(s *shared) { s.drop(0) }, 0, nothing, false},
+	{"a process is paused", signal(syscall.SIGSTOP), 30 * time.Second, signal(syscall.SIGCONT), true},
+	{"everything is asked twice", func(s *shared) { s.load.twice.Store(1) }, 10 * time.Second, nothing, true},
+}
+
+func signal(sig syscall.Signal) func(*shared) {
+	return func(s *shared) { check(s.t, s.processes[0].cmd.Process.Signal(sig)) }
+}
+
+// drop kills a process for good.
+func (s *shared) drop(n int) {
+	s.processes[n].kill()
+	s.processes = append(s.processes[:n:n], s.processes[n+1:]...)
+}
+
+func TestFaultsOnServers(t *testing.T) {
+	binary := build(t)
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			s := newShared(t, binary, trouble)
+			s.load.start(t)
+			time.Sleep(3 * time.Second)
+			before, began := s.confirmed(), time.Now()
+			if before == 0 {
+				t.Fatal("there is no load")
+			}
+			f.begin(s)
+			time.Sleep(f.lasts)
+			f.end(s)
+			lasted, during := time.Since(began), s.confirmed()-before
+			took := s.works(recovery)
+			t.Logf("%s: for %v, %d orders confirmed meanwhile, the next %v after its end", f.name, lasted.Round(time.Millisecond), during, took.Round(time.Millisecond))
+			if f.goesOn && during == 0 {
+				t.Error("no order was confirmed while it lasted")
+			}
+			s.end()
+		})
+	}
+}
