@@ -72,15 +72,8 @@ func quiet(t *testing.T, opts []kgo.Opt) {
 	}
 }
 
-// balance audits what is left of the platform, which has stopped.
-func balance(t *testing.T, log []kgo.Opt, o *outside, l *load, open func(service string) (streams.Store, error)) {
-	t.Helper()
-	if r := examine(t, log, o, l, open); !r.OK() {
-		t.Error("the books do not balance")
-	}
-}
-
-func examine(t *testing.T, log []kgo.Opt, o *outside, l *load, open func(service string) (streams.Store, error)) *audit.Report {
+// examine audits what is left of the platform, which has stopped.
+func (l *load) examine(t *testing.T, log []kgo.Opt, o *outside, open func(service string) (streams.Store, error)) *audit.Report {
 	t.Helper()
 	top, err := sagas.Topology()
 	check(t, err)

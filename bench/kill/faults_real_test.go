@@ -38,12 +38,22 @@ var faults = []fault{
 	{"Consul is away", server("kill", "consul"), 10 * time.Second, server("start", "consul"), true},
 	{"Jaeger is away", server("kill", "jaeger"), 10 * time.Second, server("start", "jaeger"), true},
 	{"a process is killed", func(s *shared) { s.drop(0) }, 0, nothing, false},
-	{"a process is paused", signal(syscall.SIGSTOP), 30 * time.Second, signal(syscall.SIGCONT), true},
+	{"a process is replaced", replace, 0, nothing, false},
+	{"a process is paused", pause, 20 * time.Second, resume, true},
 	{"everything is asked twice", func(s *shared) { s.load.twice.Store(1) }, 10 * time.Second, nothing, true},
 }
 
-func signal(sig syscall.Signal) func(*shared) {
-	return func(s *shared) { check(s.t, s.processes[0].cmd.Process.Signal(sig)) }
+// pause stops a process where it stands, and sees the other one take over.
+func pause(s *shared) {
+	check(s.t, s.processes[0].cmd.Process.Signal(syscall.SIGSTOP))
+	s.t.Logf("taken over after %v", s.works(recovery).Round(time.Millisecond))
+}
+
+func resume(s *shared) { check(s.t, s.processes[0].cmd.Process.Signal(syscall.SIGCONT)) }
+
+func replace(s *shared) {
+	s.processes[0].stop(syscall.SIGTERM, 15*time.Second)
+	s.processes[0].start()
 }
 
 // drop kills a process for good.

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/weirstream/weir/processors/audit"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/sqlite"
 )
@@ -44,7 +45,9 @@ func TestKilledPlatformBalances(t *testing.T) {
 	}
 	l.finish(t, []kgo.Opt{kgo.SeedBrokers(kafka)})
 	p.stop(syscall.SIGINT, 10*time.Second)
-	auditData(t, data, o, l)
+	if r := auditData(t, data, o, l); !r.OK() {
+		t.Error("the books do not balance")
+	}
 }
 
 // killAll starts the platform and kills it, under load. Returning, the load has
@@ -76,12 +79,12 @@ func killAll(t *testing.T, p *process, l *load) {
 }
 
 // auditData opens what the platform left behind, and audits it.
-func auditData(t *testing.T, data string, o *outside, l *load) {
+func auditData(t *testing.T, data string, o *outside, l *load) *audit.Report {
 	t.Helper()
 	log, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(filepath.Join(data, "log")))
 	check(t, err)
 	defer log.Close()
-	balance(t, []kgo.Opt{kgo.SeedBrokers(log.ListenAddrs()...)}, o, l, func(service string) (streams.Store, error) {
+	return l.examine(t, []kgo.Opt{kgo.SeedBrokers(log.ListenAddrs()...)}, o, func(service string) (streams.Store, error) {
 		return sqlite.Open(filepath.Join(data, service+".db"))
 	})
 }

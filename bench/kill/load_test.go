@@ -20,6 +20,7 @@ import (
 const (
 	clients = 8
 	skus    = 12 // few, so that orders fight over the same shelves
+	scarce  = 3  // of them there is too little for all orders
 )
 
 // load is the customers. Each asks until it is answered, with the same key.
@@ -28,7 +29,7 @@ type load struct {
 	bases []string      // URLs; who is not answered asks the next one
 	pause time.Duration // between two orders of a client, on average
 	most  int           // orders
-	stock int64         // units delivered of each SKU: too few for all orders
+	stock int64         // units delivered of each SKU; a twentieth of the scarce ones
 	twice atomic.Int64  // one request in so many is made twice at once
 
 	mu           sync.Mutex
@@ -103,9 +104,12 @@ func (l *load) insist(ctx context.Context, path, key string, body []byte) (int, 
 func (l *load) deliver(ctx context.Context) {
 	var wg sync.WaitGroup
 	for n := range skus {
-		sku := fmt.Sprintf("hot-%02d", n)
+		sku, quantity := fmt.Sprintf("hot-%02d", n), l.stock
+		if n < scarce {
+			quantity /= 20
+		}
 		body, err := json.Marshal(map[string]any{"specversion": "1.0", "id": "delivery-" + sku, "source": "/door", "type": "stock.received",
-			"data": event.StockReceived{SKU: event.SKU(sku), Quantity: l.stock}})
+			"data": event.StockReceived{SKU: event.SKU(sku), Quantity: quantity}})
 		check(l.t, err)
 		for range 2 {
 			wg.Go(func() { l.tell(ctx, body) })

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/weirstream/weir/deploy/local/sim"
+	"github.com/weirstream/weir/processors/audit"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/sagas"
 	"github.com/weirstream/weir/streams"
@@ -31,9 +33,9 @@ type shared struct {
 	outside   *outside
 	processes []*process
 	load      *load
+	probes    *load // asks the second process only
 	kafka     []kgo.Opt
 	postgres  string // URL
-	probes    int    // orders placed to see whether it works
 }
 
 // newShared clears the servers of what was there before, starts two processes
@@ -49,12 +51,15 @@ func newShared(t *testing.T, binary string, trouble sim.Faults, env ...string) *
 	env = append(s.environment(ownDatabase(t)), env...)
 	s.load = &load{t: t, pause: 400 * time.Millisecond, most: 4000, stock: 1500, refused: map[string]int{}}
 	s.load.twice.Store(8)
+	s.probes = &load{t: t, stop: func() {}, done: make(chan struct{})}
+	close(s.probes.done)
 	for range 2 {
 		p := newProcess(t, binary, env, "run", "all")
 		s.processes = append(s.processes, p)
 		s.load.bases = append(s.load.bases, p.base())
 		p.start()
 	}
+	s.probes.bases = s.load.bases[1:]
 	for _, p := range s.processes {
 		_, err := p.ready(30 * time.Second)
 		check(t, err)
@@ -132,28 +137,61 @@ func (s *shared) confirmed() (n int) {
 	return n
 }
 
-// works places orders until one that was placed since the call is shown as
-// confirmed, and tells how long that took. One in ten payments is declined.
+// works places orders until in every partition one that was placed since the
+// call is shown as confirmed: then every lane is at work, and so is the read
+// model. It tells how long that took.
 func (s *shared) works(within time.Duration) time.Duration {
 	s.t.Helper()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(s.t.Context(), within)
 	defer cancel()
-	var placed []event.OrderID
-	for next := began; ; time.Sleep(20 * time.Millisecond) {
+	var wg sync.WaitGroup
+	for part := range int32(partitions) {
+		wg.Go(func() {
+			if !s.works1(ctx, part) {
+				s.t.Errorf("no order of partition %d that was placed since is confirmed after %v", part, within)
+			}
+		})
+	}
+	wg.Wait()
+	if s.t.Failed() {
+		s.t.FailNow()
+	}
+	return time.Since(began)
+}
+
+// works1 tries more than one order, as one in ten payments is declined.
+func (s *shared) works1(ctx context.Context, part int32) bool {
+	var placed []string
+	var next time.Time
+	for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(next) {
-			s.probes++
-			id := fmt.Sprintf("probe-%d", s.probes)
-			s.load.place(ctx, id, orderOf(id, []event.Line{{SKU: "probe", Quantity: 1, Unit: event.Money{Minor: 100, Currency: "GBP"}}}))
-			placed, next = append(placed, event.OrderID(id)), time.Now().Add(time.Second)
+			id := inPartition("probe-"+strings.ToLower(rand.Text()[:6]), part)
+			s.probes.place(ctx, id, orderOf(id, probeLines))
+			placed, next = append(placed, id), time.Now().Add(time.Second)
 		}
-		for n, id := range placed {
-			if !s.load.look(id, s.probes+n).ConfirmedAt.IsZero() {
-				return time.Since(began)
+		for _, id := range placed {
+			if !s.probes.look(event.OrderID(id), 0).ConfirmedAt.IsZero() {
+				return true
 			}
 		}
-		if ctx.Err() != nil {
-			s.t.Fatalf("no order that was placed since is confirmed after %v", within)
+	}
+	return false
+}
+
+// probeLines take from a shelf in every partition.
+var probeLines = func() (lines []event.Line) {
+	for part := range int32(partitions) {
+		lines = append(lines, event.Line{SKU: event.SKU(inPartition("probe", part)), Quantity: 1, Unit: event.Money{Minor: 100, Currency: "GBP"}})
+	}
+	return lines
+}()
+
+// inPartition is a name with that beginning whose lane is part.
+func inPartition(begin string, part int32) string {
+	for n := 0; ; n++ {
+		if name := fmt.Sprintf("%s-%d", begin, n); streams.Partition(name, partitions) == part {
+			return name
 		}
 	}
 }
@@ -163,8 +201,19 @@ func (s *shared) end() {
 	s.t.Helper()
 	s.outside.mend(s.t)
 	s.load.finish(s.t, s.kafka)
+	s.probes.finish(s.t, s.kafka)
 	s.stop()
-	balance(s.t, s.kafka, s.outside, s.load, s.open)
+	if !s.examine().OK() {
+		s.t.Error("the books do not balance")
+	}
+}
+
+func (s *shared) examine() *audit.Report {
+	s.t.Helper()
+	s.load.acknowledged = append(s.load.acknowledged, s.probes.acknowledged...)
+	return s.load.examine(s.t, s.kafka, s.outside, func(service string) (streams.Store, error) {
+		return postgres.Open(s.t.Context(), s.postgres, service)
+	})
 }
 
 // stop ends the processes one after the other, by both signals that do.
@@ -173,8 +222,4 @@ func (s *shared) stop() {
 	for i, p := range s.processes {
 		p.stop([]syscall.Signal{syscall.SIGTERM, syscall.SIGINT}[i%2], 15*time.Second)
 	}
-}
-
-func (s *shared) open(service string) (streams.Store, error) {
-	return postgres.Open(s.t.Context(), s.postgres, service)
 }
