@@ -94,11 +94,10 @@ func (s *Store) markPruned(ctx context.Context, docs []bson.Raw) ([]string, erro
 		writes = append(writes, driver.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: id}}).SetUpsert(true).SetUpdate(bson.D{
 			{Key: "$set", Value: bson.D{{Key: "topic", Value: p.topic}, {Key: "lane", Value: p.lane}}}, {Key: "$max", Value: bson.D{{Key: "seq", Value: p.seq}}}}))
 	}
-	if len(writes) == 0 {
-		return nil, nil
-	}
-	if _, err := s.db.Collection("pruned").BulkWrite(ctx, writes); err != nil {
-		return nil, failed(ctx, "what was pruned cannot be noted", err)
+	for some := range slices.Chunk(writes, maxUpdates) {
+		if _, err := s.db.Collection("pruned").BulkWrite(ctx, some); err != nil {
+			return nil, failed(ctx, "what was pruned cannot be noted", err)
+		}
 	}
 	return nil, nil
 }

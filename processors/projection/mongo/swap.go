@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,19 +66,26 @@ func swapped[D any, P document[D]](d P) driver.WriteModel {
 	return driver.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: *id}, {Key: "rev", Value: was}}).SetReplacement(d)
 }
 
+// maxUpdates bounds the updates of one command: FerretDB holds a connection to
+// its own database for each of them until the command ends, and a command with
+// more updates than connections waits for ever.
+const maxUpdates = 40
+
 // write tells whether every write found its document as it was.
 func write(ctx context.Context, c *driver.Collection, writes []driver.WriteModel) (done bool, err error) {
-	if len(writes) == 0 {
-		return true, nil
+	done = true
+	for some := range slices.Chunk(writes, maxUpdates) {
+		res, err := c.BulkWrite(ctx, some, options.BulkWrite().SetOrdered(false))
+		switch {
+		case err != nil && repeats(err):
+			done = false
+		case err != nil:
+			return false, failed(ctx, c.Name()+" cannot be written", err)
+		default:
+			done = done && res.InsertedCount+res.MatchedCount == int64(len(some))
+		}
 	}
-	res, err := c.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
-	if err != nil && repeats(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, failed(ctx, c.Name()+" cannot be written", err)
-	}
-	return res.InsertedCount+res.MatchedCount == int64(len(writes)), nil
+	return done, nil
 }
 
 // marks are, by partition, the offsets of the last records that a document
