@@ -163,15 +163,15 @@ func (s *Store) History(ctx context.Context, id string) ([]projection.Entry, err
 	if id == "" {
 		return []projection.Entry{}, nil
 	}
-	about := bson.A{bson.D{{Key: "order", Value: id}}}
+	about := []bson.D{{{Key: "order", Value: id}}}
 	found, err := find[orderRow](ctx, s.db.Collection("orders"), bson.D{{Key: "_id", Value: id}})
 	if err != nil {
 		return nil, err
 	}
 	for _, o := range found {
-		about = append(about, bson.D{{Key: "order", Value: ""}, {Key: "correlation", Value: o.Correlation}})
+		about = append(about, bson.D{{Key: "correlation", Value: o.Correlation}, {Key: "order", Value: ""}})
 	}
-	return s.entries(ctx, bson.D{{Key: "$or", Value: about}}, 0)
+	return s.union(ctx, 0, about...)
 }
 
 // Events lists every event of a correlation, earliest first.
@@ -181,14 +181,26 @@ func (s *Store) Events(ctx context.Context, correlation string) ([]projection.En
 
 // FirstEvents are a correlation's earliest events and those about an order.
 func (s *Store) FirstEvents(ctx context.Context, correlation, order string, limit int) ([]projection.Entry, error) {
-	out, err := s.entries(ctx, bson.D{{Key: "correlation", Value: correlation}}, limit)
-	if err != nil || order == "" {
-		return out, err
+	filters := []bson.D{{{Key: "correlation", Value: correlation}}}
+	if order != "" {
+		filters = append(filters, bson.D{{Key: "order", Value: order}})
 	}
-	about, err := s.entries(ctx, bson.D{{Key: "order", Value: order}}, limit)
-	out = append(out, about...)
+	return s.union(ctx, limit, filters...)
+}
+
+// union are the entries that one of the filters chooses, at most limit of each. A
+// query for each: an index serves one of them, and not always their $or.
+func (s *Store) union(ctx context.Context, limit int, filters ...bson.D) ([]projection.Entry, error) {
+	out := []projection.Entry{}
+	for _, f := range filters {
+		some, err := s.entries(ctx, f, limit)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
 	slices.SortFunc(out, compareTime)
-	return slices.CompactFunc(out, func(a, b projection.Entry) bool { return compareTime(a, b) == 0 }), err
+	return slices.CompactFunc(out, func(a, b projection.Entry) bool { return compareTime(a, b) == 0 }), nil
 }
 
 // entries are the earliest events that a filter chooses, all of them if limit is 0.

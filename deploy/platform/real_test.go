@@ -1,0 +1,322 @@
+//go:build real
+
+package platform
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/deploy/config/probe"
+	"github.com/weirstream/weir/deploy/logs"
+	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/streams/streamtest"
+)
+
+// realConfig names the test's servers, and nothing embedded.
+func realConfig(t *testing.T) config.Config {
+	t.Helper()
+	c := config.Default()
+	real := func(name string) config.Secret { return config.Secret(streamtest.Real(t, name)) }
+	c.Kafka.Brokers, c.Partitions = []string{streamtest.Real(t, "kafka")}, 4
+	c.Postgres.URL, c.RabbitMQ.URL, c.Mongo.URL, c.Redis.URL, c.Consul.URL = real("postgres"), real("rabbitmq"), real("mongo"), real("redis"), real("consul")
+	c.OTLP.Endpoint, c.OTLP.SpansPerSecond = streamtest.Real(t, "jaeger-grpc"), 5000
+	c.Outside = config.Outside{Provider: streamtest.Real(t, "provider"), Carrier: streamtest.Real(t, "carrier"), Mailbox: streamtest.Real(t, "mailbox")}
+	c.HTTP, c.Data = "127.0.0.1:0", t.TempDir()
+	return c
+}
+
+// start runs units until the test ends, and returns their address.
+func start(t *testing.T, c config.Config, log *slog.Logger, units ...string) string {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ready, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, Options{Config: c, Units: units, Log: log, Ready: func(http, _ string) { ready <- http }})
+	}()
+	t.Cleanup(func() {
+		stop()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("units %v: %v", units, err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Errorf("units %v do not drain", units)
+		}
+	})
+	select {
+	case address := <-ready:
+		return "http://" + address
+	case err := <-ended:
+		ended <- nil
+		t.Fatalf("units %v: %v", units, err)
+	case <-time.After(60 * time.Second):
+		t.Fatalf("units %v are not up after a minute", units)
+	}
+	return ""
+}
+
+// eventually asks until the answer is right.
+func eventually(t *testing.T, what string, patience time.Duration, ok func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		if err = ok(); err == nil {
+			return
+		}
+	}
+	t.Errorf("%s: %v", what, err)
+}
+
+func request(method, url string, body string, into any) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode >= 300 {
+		return fmt.Errorf("%s answers %s: %.300s", url, res.Status, b)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(b, into)
+}
+
+func place(t *testing.T, base string) (order string) {
+	t.Helper()
+	order = "o-" + strings.ToLower(rand.Text())
+	body := fmt.Sprintf(`{"order":%q,"customer":"ada","email":"ada@example.org","card":"tok-1",
+		"ship_to":{"name":"Ada","street":"1 High Street","city":"Leeds","postcode":"LS1 1AA","country":"GB"},
+		"lines":[{"sku":"tea","quantity":2,"unit":{"minor":250,"currency":"GBP"}}]}`, order)
+	eventually(t, "placing "+order, 30*time.Second, func() error { return request(http.MethodPost, base+"/v1/orders", body, nil) })
+	return order
+}
+
+// traceOf waits for the end of an order, and names its trace.
+func traceOf(t *testing.T, base, order string) (id string) {
+	t.Helper()
+	var h struct {
+		Events []struct{ Type, Traceparent string }
+	}
+	eventually(t, "the end of "+order, 30*time.Second, func() error {
+		if err := request(http.MethodGet, base+"/v1/orders/"+order+"/history", "", &h); err != nil {
+			return err
+		}
+		if n := len(h.Events); n == 0 || h.Events[n-1].Type != "order.closed" {
+			return fmt.Errorf("%d events so far", n)
+		}
+		return nil
+	})
+	if len(h.Events) == 0 || len(h.Events[0].Traceparent) != 55 {
+		t.Fatalf("order %s has no trace: %v", order, h.Events)
+	}
+	return h.Events[0].Traceparent[3:35]
+}
+
+// Three processes on the real engines: each unit finds the others, a saga goes
+// through all of them, and its trace, its log lines and its metrics are where
+// they are to be looked for.
+func TestASagaOnRealServers(t *testing.T) {
+	c := realConfig(t)
+	file, err := os.Create(filepath.Join(streamtest.Real(t, "logs"), "test-"+strings.ToLower(rand.Text())+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	search := streamtest.Real(t, "opensearch")
+	if err := request(http.MethodPut, search+"/_index_template/logs-weir", string(logs.Template()), nil); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(logs.NewHandler(file, slog.LevelInfo, "test"))
+	var addresses []string
+	for _, units := range [][]string{{"order", "inventory"}, {"payment", "shipping", "notification"}, {GatewayUnit, ProjectionUnit}} {
+		addresses = append(addresses, start(t, c, log, units...))
+	}
+	base := addresses[2]
+	order := place(t, base)
+	trace := traceOf(t, base, order)
+	t.Run("Jaeger has the whole trace", func(t *testing.T) { inJaeger(t, trace) })
+	t.Run("OpenSearch finds its lines", func(t *testing.T) { inOpenSearch(t, search, trace) })
+	t.Run("Consul knows every unit", func(t *testing.T) { inConsul(t, c) })
+	t.Run("Prometheus scrapes every process", func(t *testing.T) { inPrometheus(t, addresses) })
+	t.Run("dead letters are asked for where they are", func(t *testing.T) {
+		var l Letters
+		if err := request(http.MethodGet, base+"/v1/dead-letters", "", &l); err != nil || l.DeadLetters == nil {
+			t.Errorf("%v, %v", l, err)
+		}
+		err := request(http.MethodPost, base+"/v1/dead-letters/order/order/"+order+"/retry", "", nil)
+		if err == nil || !strings.Contains(err.Error(), "is parked in service order") {
+			t.Errorf("retrying what is not parked: %v", err)
+		}
+	})
+}
+
+func inJaeger(t *testing.T, trace string) {
+	var found struct {
+		Data []struct {
+			Spans []struct {
+				OperationName string
+				References    []struct{ SpanID string }
+				SpanID        string
+				Tags          []struct {
+					Key   string
+					Value any
+				}
+			}
+		}
+	}
+	eventually(t, "the trace "+trace, 20*time.Second, func() error {
+		if err := request(http.MethodGet, streamtest.Real(t, "jaeger")+"/api/traces/"+trace, "", &found); err != nil {
+			return err
+		}
+		if len(found.Data) != 1 {
+			return fmt.Errorf("%d traces", len(found.Data))
+		}
+		known := map[string]bool{}
+		services := map[string]bool{}
+		for _, s := range found.Data[0].Spans {
+			known[s.SpanID] = true
+			for _, tag := range s.Tags {
+				if v, ok := tag.Value.(string); ok && tag.Key == "service.name" {
+					services[v] = true
+				}
+			}
+		}
+		for _, want := range []string{"gateway", "order", "inventory", "payment", "shipping", "notification"} {
+			if !services[want] {
+				return fmt.Errorf("no span of %s among %d", want, len(found.Data[0].Spans))
+			}
+		}
+		for _, s := range found.Data[0].Spans {
+			for _, r := range s.References {
+				if !known[r.SpanID] {
+					return fmt.Errorf("the parent of %s is missing", s.OperationName)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func inOpenSearch(t *testing.T, search, trace string) {
+	var found struct {
+		Hits struct {
+			Hits []struct {
+				Source map[string]any `json:"_source"`
+			}
+		}
+	}
+	eventually(t, "the lines of "+trace, 60*time.Second, func() error {
+		query := fmt.Sprintf(`{"size":100,"query":{"term":{"trace.id":%q}}}`, trace)
+		if err := request(http.MethodPost, search+"/logs-weir-*/_search", query, &found); err != nil {
+			return err
+		}
+		services := []string{}
+		for _, h := range found.Hits.Hits {
+			s, _ := h.Source["service.name"].(string)
+			services = append(services, s)
+		}
+		for _, want := range []string{"order", "payment", "shipping", "notification"} {
+			if !slices.Contains(services, want) {
+				return fmt.Errorf("no line of %s among those of %v", want, services)
+			}
+		}
+		return nil
+	})
+}
+
+func inConsul(t *testing.T, c config.Config) {
+	for _, unit := range []string{"order", "inventory", "payment", "shipping", "notification", GatewayUnit, ProjectionUnit, "process"} {
+		eventually(t, unit+" in Consul", 20*time.Second, func() error {
+			var found []any
+			err := request(http.MethodGet, c.Consul.URL.Reveal()+"/v1/health/service/weir-"+unit+"?passing", "", &found)
+			if err == nil && len(found) == 0 {
+				err = fmt.Errorf("not registered or not healthy")
+			}
+			return err
+		})
+	}
+}
+
+func inPrometheus(t *testing.T, addresses []string) {
+	var found struct {
+		Data struct {
+			Result []struct{ Metric map[string]string }
+		}
+	}
+	eventually(t, "the metrics of every process", 60*time.Second, func() error {
+		if err := request(http.MethodGet, streamtest.Real(t, "prometheus")+"/api/v1/query?query=process_start_time_seconds", "", &found); err != nil {
+			return err
+		}
+		seen := map[string]bool{}
+		for _, r := range found.Data.Result {
+			seen["http://"+r.Metric["instance"]] = true
+		}
+		for _, a := range addresses {
+			if !seen[a] {
+				return fmt.Errorf("%s is not scraped, only %v", a, seen)
+			}
+		}
+		return nil
+	})
+}
+
+// Everything that the configuration names answers, and says its version.
+func TestConfigCheckOnRealServers(t *testing.T) {
+	c := realConfig(t)
+	c.ClickHouse.URL = config.Secret(streamtest.Real(t, "clickhouse"))
+	top, err := sagas.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range probe.All(t.Context(), &c, top) {
+		if !r.OK() || r.Address == "" {
+			t.Errorf("%+v", r)
+		}
+		if r.Version == "" && slices.Contains([]string{"kafka", "postgres", "rabbitmq", "mongo", "redis", "consul", "clickhouse"}, r.What) {
+			t.Errorf("%s tells no version", r.What)
+		}
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := free.Addr().String()
+	free.Close()
+	c.Kafka.Brokers, c.Postgres.URL, c.RabbitMQ.URL = []string{away}, config.Secret("postgres://weir:hunter2@"+away+"/weir"), config.Secret("amqp://weir:hunter2@"+away+"/")
+	c.Mongo.URL, c.Redis.URL, c.Consul.URL = config.Secret("mongodb://weir:hunter2@"+away+"/"), config.Secret("redis://:hunter2@"+away+"/0"), config.Secret("http://weir:hunter2@"+away)
+	for _, r := range probe.All(t.Context(), &c, top) {
+		if b, err := json.Marshal(r); err != nil || strings.Contains(string(b), "hunter2") {
+			t.Errorf("a secret is told: %s, %v", b, err)
+		}
+		if r.Answers && slices.Contains([]string{"kafka", "postgres", "rabbitmq", "mongo", "redis", "consul"}, r.What) {
+			t.Errorf("%s answers, though nobody listens", r.What)
+		}
+	}
+}
