@@ -15,8 +15,13 @@ dev: build ## Run the whole business in one process, http://127.0.0.1:8080
 	bin/weir dev $(ARGS)
 
 .PHONY: up status down
-up: ## Start real servers on this machine, without Docker (also NAMES="kafka postgres", SKIP="consul jaeger")
+up: build ## Start real servers on this machine, without Docker, and write weir.yaml for them (NAMES="kafka postgres", SKIP="consul jaeger")
 	deploy/local/servers/servers up $(NAMES)
+	@if [ ! -e weir.yaml ] || grep -q '^# For weir on the servers of deploy/local/servers' weir.yaml; then \
+		deploy/local/servers/servers config > weir.yaml; fi
+	@eval "$$(deploy/local/servers/servers env)"; [ -z "$$WEIR_REAL_OPENSEARCH" ] || \
+		bin/weir logs template | curl -fsS -o /dev/null -X PUT -H 'Content-Type: application/json' --data-binary @- "$$WEIR_REAL_OPENSEARCH/_index_template/logs-weir"
+	@echo 'now: bin/weir run all'
 
 status: ## Show which of them run, and where
 	deploy/local/servers/servers status $(NAMES)
@@ -27,6 +32,10 @@ down: ## Stop them; their data stays in .local
 .PHONY: test
 test: ## Run every test, bad days with new seeds included (about five minutes on two cores)
 	go test -count=1 $(TAGS) ./...
+
+.PHONY: test-real
+test-real: ## Run what needs real servers, on a set of its own (SKIP="consul jaeger" leaves some out)
+	deploy/local/servers/test-real
 
 SEEDS ?= 2000
 .PHONY: simulate
@@ -40,7 +49,8 @@ check: ## What to run before a commit: format, vet, lint, tests with -race
 	@test -z "$$(gofmt -l .)" || { echo "gofmt these:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go vet -tags weirbugs ./...
-	go run $(STATICCHECK) ./...
+	go vet -tags 'real synctests' ./...
+	go run $(STATICCHECK) -tags real ./...
 	go test -race -short $(TAGS) ./...
 
 .PHONY: bench

@@ -18,7 +18,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kversion"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	mongooptions "go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -44,7 +43,7 @@ func kafka(c *config.Config, t *streams.Topology) func(context.Context, *Row) er
 			return err
 		}
 		for _, v := range versions {
-			r.Version = v.VersionGuess(kversion.SkipKeys()) // a guess from what the broker understands
+			r.Version = v.VersionGuess() // from what the broker understands
 			break
 		}
 		return topics(ctx, adm, c, t, r)
@@ -114,13 +113,13 @@ func mongodb(c *config.Config) func(context.Context, *Row) error {
 		defer cl.Disconnect(ctx)
 		var info struct {
 			Version  string
-			FerretDB bson.M `bson:"ferretdb"`
+			FerretDB string `bson:"ferretdbVersion"`
 		}
 		if err := cl.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil {
 			return err
 		}
-		if r.Version = info.Version; len(info.FerretDB) > 0 {
-			r.Version += " (FerretDB)"
+		if r.Version = info.Version; info.FerretDB != "" {
+			r.Version = "FerretDB " + info.FerretDB + " as " + info.Version
 		}
 		names, err := cl.ListDatabaseNames(ctx, bson.D{})
 		if err == nil && !slices.Contains(names, c.Mongo.Database) {
@@ -136,6 +135,7 @@ func redisServer(c *config.Config) func(context.Context, *Row) error {
 		if err != nil {
 			return errors.New("redis.url is not of the form redis://host:port/database") // without it: it may hold a password
 		}
+		o.DialerRetries = 1 // it would log each
 		cl := redis.NewClient(o)
 		defer cl.Close()
 		info, err := cl.Info(ctx, "server").Result()
