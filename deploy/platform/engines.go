@@ -19,6 +19,8 @@ import (
 	"github.com/weirstream/weir/processors/projection"
 	projectionmongo "github.com/weirstream/weir/processors/projection/mongo"
 	projectionsqlite "github.com/weirstream/weir/processors/projection/sqlite"
+	"github.com/weirstream/weir/services/gateway/cache"
+	"github.com/weirstream/weir/services/gateway/cache/redis"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/postgres"
 	"github.com/weirstream/weir/streams/rabbitmq"
@@ -119,6 +121,32 @@ func (p *platform) openReads(ctx context.Context) (projection.Store, error) {
 		return nil, err
 	}
 	return projectionsqlite.Open(p.path("reads.db"))
+}
+
+// startCache opens what the interface may forget.
+func (p *platform) startCache(context.Context) (err error) {
+	switch {
+	case !p.units.gateway && !p.units.projection:
+		return nil
+	case p.Config.Redis.URL == "":
+		p.cache = cache.NewMemory(time.Now)
+	default:
+		if p.cache, err = redis.Open(p.Config.Redis.URL.Reveal(), p.Log); err != nil {
+			return err
+		}
+	}
+	p.closeAtEnd("cache", p.cache.Close)
+	return nil
+}
+
+// ordersCache is the cache if whoever writes the read model can reach it, to
+// drop orders that change; or nil. Without Redis that is this process alone, and
+// with a real log another one may do the writing.
+func (p *platform) ordersCache() cache.Cache {
+	if p.Config.Redis.URL == "" && p.broker == nil {
+		return nil
+	}
+	return p.cache
 }
 
 func (p *platform) makeData() error {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/weirstream/weir/services/gateway"
+	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/services/ingest"
 )
@@ -37,12 +38,14 @@ func (p *platform) startHTTP(l net.Listener) error {
 // serveGateway adds ingestion, commands, queries and the live page.
 func (p *platform) serveGateway(mux *http.ServeMux) error {
 	trace := func(r *http.Request) (string, func(int)) { return p.telemetry.OnRequest(r, route(r.URL.Path)) }
-	in, err := ingest.New(ingest.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Trace: trace})
+	limit := edge.Limit{Buckets: p.cache, Quota: cache.Quota(p.Config.Quota)}
+	in, err := ingest.New(ingest.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Limit: limit, Trace: trace})
 	if err != nil {
 		return err
 	}
 	p.wait = append(p.wait, in.Close)
-	api, err := gateway.New(gateway.Config{Commands: p.commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads, Trace: trace, Log: p.Log})
+	api, err := gateway.New(gateway.Config{Commands: p.commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads,
+		Limit: limit, Replies: p.cache, Orders: p.ordersCache(), Trace: trace, Log: p.Log})
 	if err != nil {
 		return err
 	}

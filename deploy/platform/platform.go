@@ -18,6 +18,7 @@ import (
 
 	"github.com/weirstream/weir/deploy/discovery"
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/services/sagas"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
@@ -40,6 +41,7 @@ type platform struct {
 	stores    map[string]streams.Store // of the services that run here
 	instances map[string]*streams.Instance
 	reads     *projection.Model
+	cache     cache.Cache // of the interface
 	telemetry *telemetry.Telemetry
 	traces    *telemetry.Recent
 	metrics   *prometheus.Registry
@@ -128,7 +130,7 @@ func (p *platform) start(ctx context.Context) error {
 	p.Config.HTTP = listener.Addr().String()
 	p.wait = append(p.wait, func() { listener.Close() })
 	for _, step := range []func(context.Context) error{p.startTelemetry, p.startKafka, p.startCommands, p.startRegistry, p.startOutside,
-		p.startServices, p.startReads, p.startTrim} {
+		p.startServices, p.startCache, p.startReads, p.startTrim} {
 		if err := step(ctx); err != nil {
 			return err
 		}

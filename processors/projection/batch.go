@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -68,8 +69,22 @@ func (r *run) take(ctx context.Context, fetches kgo.Fetches) error {
 		r.at(m.Topic, m.Partition, m.Next, m.Seen)
 	}
 	r.model.stats.record(now, fetches)
+	if orders := b.orders(); r.cfg.Changed != nil && len(orders) > 0 {
+		r.cfg.Changed(orders)
+	}
 	r.model.notify()
 	return nil
+}
+
+// orders are those whose rows a batch sets, each once.
+func (b *Batch) orders() (out []string) {
+	for i := range b.Events {
+		if len(b.Events[i].Fields) > 0 {
+			out = append(out, b.Events[i].Key)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // at makes a position the one to go on from.

@@ -26,8 +26,12 @@ type Config struct {
 	// Window is how long the ids of events from outside are remembered, to
 	// tell their repeats; 7 days if 0.
 	Window time.Duration
-	Now    func() time.Time // time.Now if nil
-	Log    *slog.Logger     // of outages of the store; discards if nil
+	// Changed hears, after each write, whose rows it has set, so that caches can
+	// drop these orders; optional. It holds up the next write, and a process that
+	// dies in between does not tell.
+	Changed func(orders []string)
+	Now     func() time.Time // time.Now if nil
+	Log     *slog.Logger     // of outages of the store; discards if nil
 }
 
 // batchRecords bounds the records of one write.

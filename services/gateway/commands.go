@@ -93,10 +93,12 @@ func invalid(detail string) *edge.Problem {
 	return &edge.Problem{Code: "invalid-order", Status: http.StatusUnprocessableEntity, Detail: detail}
 }
 
+const idempotencyHeader = "Idempotency-Key"
+
 // commandID derives a command's id from the Idempotency-Key and the operation,
 // so that one key may place an order and cancel it. Without a key it is random.
 func commandID(r *http.Request, operation string) (string, *edge.Problem) {
-	keys := r.Header.Values("Idempotency-Key")
+	keys := r.Header.Values(idempotencyHeader)
 	if len(keys) == 0 {
 		return operation + ":" + rand.Text(), nil
 	}
@@ -126,9 +128,7 @@ func (g *gateway) send(w http.ResponseWriter, r *http.Request, id, name string, 
 		return
 	}
 	cmd.Traceparent = edge.Traceparent(r)
-	ctx, cancel := context.WithTimeout(r.Context(), g.Timeout)
-	defer cancel()
-	reply, err := g.Commands.Send(ctx, g.service[name], streams.Partition(cmd.Key, g.Partitions), cmd)
+	reply, err := g.ask(r, cmd)
 	if err != nil {
 		unknown(err).Write(w)
 		return
@@ -146,6 +146,13 @@ func (g *gateway) send(w http.ResponseWriter, r *http.Request, id, name string, 
 		done()
 	}
 	edge.JSON(w, status, json.RawMessage(reply.Body))
+}
+
+// command has a command decided by its lane.
+func (g *gateway) command(ctx context.Context, cmd streams.Command) (streams.CommandReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.Timeout)
+	defer cancel()
+	return g.Commands.Send(ctx, g.service[cmd.Name], streams.Partition(cmd.Key, g.Partitions), cmd)
 }
 
 // unknown says that nobody knows whether the command was decided: asking again

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/streams"
 )
@@ -27,8 +28,14 @@ type Config struct {
 	Reads      *projection.Model
 	Timeout    time.Duration // for a command's reply; 10 s if 0
 	Wait       time.Duration // for the read model to reach a token; 2 s if 0
+	Limit      edge.Limit    // of commands
 	Trace      edge.Trace    // optional
 	Log        *slog.Logger  // discards if nil
+
+	// Replies remembers answers to commands, Orders what was read of orders: nil
+	// for not at all. Who writes the read model must call OrdersChanged on the
+	// latter, or orders lag behind by seconds.
+	Replies, Orders cache.Cache
 }
 
 // TokenHeader carries what to wait for to read one's own write: it is in the
@@ -82,9 +89,9 @@ func New(cfg Config) (http.Handler, error) {
 // openapi.yaml.
 func (g *gateway) routes() map[string]edge.Methods {
 	return map[string]edge.Methods{
-		"/v1/orders":              {http.MethodGet: g.orders, http.MethodPost: g.place},
+		"/v1/orders":              {http.MethodGet: g.orders, http.MethodPost: g.Limit.Handler(g.place)},
 		"/v1/orders/{id}":         {http.MethodGet: g.order},
-		"/v1/orders/{id}/cancel":  {http.MethodPost: g.cancel},
+		"/v1/orders/{id}/cancel":  {http.MethodPost: g.Limit.Handler(g.cancel)},
 		"/v1/orders/{id}/history": {http.MethodGet: g.history},
 		"/v1/sagas":               {http.MethodGet: g.sagas},
 		"/v1/sagas/{correlation}": {http.MethodGet: g.saga},

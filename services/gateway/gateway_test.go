@@ -19,6 +19,7 @@ import (
 	"github.com/weirstream/weir/processors/projection/sqlite"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/gateway"
+	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/services/order"
 	"github.com/weirstream/weir/services/sagas"
 	"github.com/weirstream/weir/streams"
@@ -34,9 +35,10 @@ type house struct {
 	cluster *streamtest.Cluster
 	reads   *projection.Model
 	handler http.Handler
+	cache   cache.Cache // of orders, or nil
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T, change ...func(*gateway.Config)) *house {
 	t.Helper()
 	top, err := sagas.Topology()
 	if err != nil {
@@ -49,14 +51,24 @@ func newHouse(t *testing.T) *house {
 	}
 	h.reads = projection.New(rows)
 	t.Cleanup(func() { h.reads.Close() })
-	if h.handler, err = gateway.New(gateway.Config{Commands: h.cluster.Commands, Topology: top, Partitions: 2, Reads: h.reads,
-		Timeout: 500 * time.Millisecond, Wait: 500 * time.Millisecond, Log: nil}); err != nil {
+	cfg := gateway.Config{Commands: h.cluster.Commands, Topology: top, Partitions: 2, Reads: h.reads,
+		Timeout: 500 * time.Millisecond, Wait: 500 * time.Millisecond, Log: nil}
+	for _, f := range change {
+		f(&cfg)
+	}
+	h.cache = cfg.Orders
+	if h.handler, err = gateway.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(h.handler)
-	t.Cleanup(srv.Close)
-	h.url = srv.URL
+	h.url = h.listen(h.handler)
 	return h
+}
+
+// listen serves a gateway until the test ends, and returns its URL.
+func (h *house) listen(handler http.Handler) string {
+	srv := httptest.NewServer(handler)
+	h.t.Cleanup(srv.Close)
+	return srv.URL
 }
 
 // serve runs the order service and waits until both its lanes answer.
@@ -81,9 +93,11 @@ func (h *house) serve() *streamtest.Node {
 func (h *house) project() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
-	go func() {
-		done <- h.reads.Run(ctx, projection.Config{Client: h.cluster.Client(), Topology: h.cluster.Topology, Partitions: 2, Sagas: sagas.All()})
-	}()
+	cfg := projection.Config{Client: h.cluster.Client(), Topology: h.cluster.Topology, Partitions: 2, Sagas: sagas.All()}
+	if h.cache != nil {
+		cfg.Changed = gateway.OrdersChanged(h.cache)
+	}
+	go func() { done <- h.reads.Run(ctx, cfg) }()
 	h.t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -39,6 +39,7 @@ type Config struct {
 	Partitions int32
 	Timeout    time.Duration    // to wait for the log; 10 s if 0
 	Now        func() time.Time // for events without a time; time.Now if nil
+	Limit      edge.Limit       // of requests, however many events they have
 	Trace      edge.Trace       // optional
 }
 
@@ -66,7 +67,7 @@ func New(cfg Config) (*Handler, error) {
 		return nil, fmt.Errorf("no Kafka client for ingestion: %w", err)
 	}
 	h := &Handler{cfg: cfg, log: log}
-	h.Handler = cfg.Trace.Handler(edge.Methods{http.MethodPost: h.post})
+	h.Handler = cfg.Trace.Handler(edge.Methods{http.MethodPost: cfg.Limit.Handler(h.post)})
 	return h, nil
 }
 

@@ -16,6 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/weirstream/weir/services/gateway/cache"
+	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/services/ingest"
 	"github.com/weirstream/weir/services/sagas"
 	"github.com/weirstream/weir/streams"
@@ -357,4 +359,22 @@ func FuzzPost(f *testing.F) {
 			t.Fatalf("%d for %q", w.Code, body)
 		}
 	})
+}
+
+func TestPostsAreLimited(t *testing.T) {
+	h := newHouse(t, func(c *ingest.Config) {
+		stands := func() time.Time { return time.Unix(0, 0) }
+		c.Limit = edge.Limit{Buckets: cache.NewMemory(stands), Quota: cache.Quota{PerSecond: 1, Burst: 2}}
+	})
+	const structuredType = "application/cloudevents+json"
+	for i, want := range []int{202, 202, 429, 429} {
+		r := h.post(structuredType, structured(fmt.Sprint("s", i)))
+		if r.status != want || (r.header.Get("Retry-After") == "1") != (want == 429) {
+			t.Errorf("post %d is answered %d %q, Retry-After %q", i, r.status, r.Detail, r.header.Get("Retry-After"))
+		}
+	}
+	if r := h.post(structuredType, structured("s9"), edge.APIKeyHeader, "another"); r.status != 202 {
+		t.Errorf("another client is answered %d", r.status)
+	}
+	h.records(3)
 }
