@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -48,6 +49,7 @@ func newShared(t *testing.T, binary string, trouble sim.Faults, env ...string) *
 	s.kafka = streamtest.NewClusterOn(t, top, partitions, streamtest.Real(t, "kafka")).Client()
 	clearQueues(t, top)
 	clearStores(t, top, s.postgres)
+	clearCache(t)
 	env = append(s.environment(ownDatabase(t)), env...)
 	s.load = &load{t: t, pause: 400 * time.Millisecond, most: 4000, stock: 1500, refused: map[string]int{}}
 	s.load.twice.Store(8)
@@ -123,6 +125,16 @@ func clearStores(t *testing.T, top *streams.Topology, url string) {
 		_, err := db.Exec(t.Context(), "DROP SCHEMA IF EXISTS "+pgx.Identifier{"weir_" + s.Name}.Sanitize()+" CASCADE")
 		check(t, err)
 	}
+}
+
+// clearCache makes Redis forget the replies of orders that are gone.
+func clearCache(t *testing.T) {
+	t.Helper()
+	o, err := redis.ParseURL(streamtest.Real(t, "redis"))
+	check(t, err)
+	cl := redis.NewClient(o)
+	defer cl.Close()
+	check(t, cl.FlushDB(t.Context()).Err())
 }
 
 // confirmed counts the orders that the event store has as confirmed.
