@@ -84,12 +84,11 @@ func crashAt(t *testing.T, n int, f fate, want []string) bool {
 		if !armed.Load() {
 			return pass
 		}
-		if said++; said < n {
+		if said++; said != n {
 			return pass
 		}
-		die()
 		return f
-	}), db.Name())
+	}, die), db.Name())
 	armed.Store(true)
 	ended := make(chan error, 1)
 	go func() { ended <- before.Run(ctx, l.Config(projectiontest.Payment)) }()
@@ -128,7 +127,7 @@ func TestARunOutlivesABadNetwork(t *testing.T) {
 		}
 		broken[f]++
 		return f
-	}), db.Name())
+	}, func() {}), db.Name())
 	stop := projectiontest.Start(t, m, l.Config(projectiontest.Payment))
 	recs := l.Shop(12)
 	for len(recs) > 0 {
@@ -216,7 +215,7 @@ func TestASwapThatIsOvertaken(t *testing.T) {
 					}
 				}
 				return pass
-			}), db.Name())
+			}, func() {}), db.Name())
 			if err := slow.Write(t.Context(), projectiontest.Batch(claims[0].Epoch, before, 5)); !errors.Is(err, projection.ErrFenced) {
 				t.Errorf("the slow writer: got error %v, want ErrFenced", err)
 			}

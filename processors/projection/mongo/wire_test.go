@@ -23,21 +23,23 @@ const (
 )
 
 // wire stands between the driver and the server, and breaks where decide says.
+// It calls broke once the server has acted, or never will.
 type wire struct {
 	t      testing.TB
 	server string
 	mu     sync.Mutex
 	decide func(command, collection string) fate
+	broke  func()
 }
 
 // newWire gives the address of a wire to a server.
-func newWire(t testing.TB, address string, decide func(command, collection string) fate) string {
+func newWire(t testing.TB, address string, decide func(command, collection string) fate, broke func()) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{t: t, server: strings.TrimSuffix(strings.TrimPrefix(address, "mongodb://"), "/"), decide: decide}
+	w := &wire{t: t, server: strings.TrimSuffix(strings.TrimPrefix(address, "mongodb://"), "/"), decide: decide, broke: broke}
 	var conns sync.WaitGroup
 	t.Cleanup(func() {
 		l.Close()
@@ -69,12 +71,16 @@ func (w *wire) serve(client net.Conn) {
 		}
 		f := w.fate(msg)
 		if f == lost {
+			w.broke()
 			return
 		}
 		if _, err := server.Write(msg); err != nil {
 			return
 		}
 		answer, err := message(server)
+		if f == unheard {
+			w.broke()
+		}
 		if err != nil || f == unheard {
 			return
 		}

@@ -87,8 +87,8 @@ func (s *shop) emit(i int, correlation string, events ...streams.Event) {
 func (l *Log) CatchUp(t testing.TB, m *projection.Model, cfg projection.Config) {
 	t.Helper()
 	stop := Start(t, m, cfg)
-	l.CaughtUp(t, m)
-	if err := stop(); err != nil {
+	err := l.reached(m)
+	if err = errors.Join(err, stop()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -97,13 +97,22 @@ func (l *Log) CatchUp(t testing.TB, m *projection.Model, cfg projection.Config) 
 // away.
 func (l *Log) CaughtUp(t testing.TB, m *projection.Model) {
 	t.Helper()
+	if err := l.reached(m); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (l *Log) reached(m *projection.Model) error {
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		behind, err := l.Behind(m)
 		if err == nil && behind == "" {
-			return
+			return nil
 		}
-		if err != nil && !errors.Is(err, projection.ErrUnavailable) || time.Now().After(end) {
-			t.Fatal(behind, err)
+		if err != nil && !errors.Is(err, projection.ErrUnavailable) {
+			return err
+		}
+		if time.Now().After(end) {
+			return errors.Join(errors.New(behind), err)
 		}
 	}
 }
