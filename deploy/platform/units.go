@@ -91,8 +91,8 @@ const fencedTime = 20 * time.Second
 func (p *platform) project(ctx context.Context) error {
 	run := func(ctx context.Context) error {
 		return p.reads.Run(ctx, projection.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Sagas: p.sagas,
-			TopicWait: 30 * time.Second, // the services make the topics at the same time
-			Changed:   gateway.OrdersChanged(p.cache)})
+			Log: p.Log, TopicWait: 30 * time.Second, // the services make the topics at the same time
+			Changed: gateway.OrdersChanged(p.cache)})
 	}
 	if p.broker != nil {
 		return run(ctx) // nobody else reads an embedded log
