@@ -22,6 +22,7 @@ const (
 	readOnly             = "25006"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
+	lockNotAvailable     = "55P03"
 )
 
 // cures say what to do about SQLSTATEs.
@@ -40,7 +41,7 @@ var cures = map[string]string{
 	"53100":              "the server's disk is full: free space, nothing of this transaction was kept",
 	"53200":              "the server is out of memory, nothing of this transaction was kept",
 	"53300":              "the server has no connection left: lower WithConnections, or raise its max_connections",
-	"55P03":              "another held a row for longer than the lock timeout: look for its transaction in pg_stat_activity",
+	lockNotAvailable:     "another held a row for longer than the lock timeout: look for its transaction in pg_stat_activity",
 	"57014":              "it took longer than the statement timeout: look at the server's load",
 	"57P01":              "the server was stopped, or an administrator ended the connection",
 	"57P03":              "the server is starting or stopping: wait for it",

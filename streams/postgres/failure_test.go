@@ -164,6 +164,34 @@ func TestLocksAreWaitedForShortly(t *testing.T) {
 	checkWhole(t, s, batchSize)
 }
 
+// A process that is frozen between the two round trips of its commit, or whose
+// machine is gone, holds the lane's row. Who takes the lane over does not wait for
+// its return, and what it began is not done.
+func TestAFrozenOwnerIsTakenOver(t *testing.T) {
+	frozen, service, c, next := begun(t)
+	conn, err := frozen.pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	p := &pipeline{ctx: ctx, conn: conn.Conn()}
+	p.run(moveCursor, int4(0), int8(c.Epoch), int8(c.Rev), int8(c.LastSeq), int8(c.Published), c.MarshalMaps())
+	if err := p.ask(); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, service, WithLockTimeout(500*time.Millisecond))
+	if got := claim(t, s, 0); got.Epoch != c.Epoch+1 {
+		t.Errorf("epoch %d follows %d", got.Epoch, c.Epoch)
+	}
+	if err := p.commit(); err == nil {
+		t.Error("what the frozen owner began was committed")
+	}
+	if err := frozen.Commit(ctx, 0, next); !errors.Is(err, streams.ErrFenced) {
+		t.Errorf("the frozen owner's next commit: error %v, want one that says that it is fenced", err)
+	}
+	checkWhole(t, s, batchSize)
+}
+
 // waitUntilGone waits for the end of what the service left running.
 func waitUntilGone(t *testing.T, service string) {
 	t.Helper()

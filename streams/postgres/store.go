@@ -173,14 +173,37 @@ func (s *Store) Info(ctx context.Context, partitions int32) (info streams.StoreI
 }
 
 // Claim takes ownership of a lane. One that is tried again may raise the epoch
-// twice, which fences nobody but older owners.
+// twice, which fences nobody but older owners. An owner that stands still in the
+// middle of a commit holds the lane's row, and is ended.
 func (s *Store) Claim(ctx context.Context, lane int32) (*streams.Cursor, error) {
 	if err := checkLane(lane); err != nil {
 		return nil, s.explain(ctx, "claim", err)
 	}
+	c, err := s.raise(ctx, lane)
+	if code(err) != lockNotAvailable {
+		return c, err
+	}
+	if frozen := s.endFrozen(ctx); frozen != nil {
+		return nil, errors.Join(err, frozen)
+	}
+	return s.raise(ctx, lane)
+}
+
+func (s *Store) raise(ctx context.Context, lane int32) (*streams.Cursor, error) {
 	return s.cursor(ctx, "claim", lane, `INSERT INTO cursors AS c VALUES ($1,1,1,0,0,'')
 		ON CONFLICT (lane) DO UPDATE SET epoch=c.epoch+1, rev=c.rev+1
 		RETURNING (SELECT incarnation FROM store),epoch,rev,last_seq,published,maps`)
+}
+
+// endFrozen ends the service's transactions whose clients have said nothing for
+// the lock timeout. The server would wait for a frozen or lost client for as long
+// as its connection seems to live: none of its timeouts counts between the
+// messages of one pipeline. Who is only slow finds its connection broken, and asks
+// Cursor.
+func (s *Store) endFrozen(ctx context.Context) error {
+	return s.exec(ctx, "end frozen owners", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE datname=current_database() AND application_name=current_setting('application_name') AND pid<>pg_backend_pid()
+			AND xact_start IS NOT NULL AND wait_event='ClientRead' AND state_change<now()-make_interval(secs => $1)`, s.opts.lock.Seconds())
 }
 
 // Cursor reads a lane's cursor. That of a lane never claimed has epoch 0.
