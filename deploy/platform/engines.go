@@ -131,7 +131,7 @@ func (p *platform) startCache(context.Context) (err error) {
 	case p.Config.Redis.URL == "":
 		p.cache = cache.NewMemory(time.Now)
 	default:
-		if p.cache, err = redis.Open(p.Config.Redis.URL.Reveal(), p.Log); err != nil {
+		if p.cache, err = redis.Open(p.Config.Redis.URL.Reveal(), redis.Options{Log: p.Log}); err != nil {
 			return err
 		}
 	}

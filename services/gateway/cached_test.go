@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +52,26 @@ func TestOrdersAreReadOnce(t *testing.T) {
 		h.want(h.do("GET", "/v1/orders/o-1?after="+token, ""), 503, "read-model-unavailable")
 		h.want(h.do("GET", "/v1/orders/o-1/history", ""), 503, "read-model-unavailable")
 	}
+}
+
+// What the cache did not hear of is old until it expires, but not for who asks
+// with a token.
+func TestATokenIsNotAnsweredFromTheCache(t *testing.T) {
+	var passed atomic.Int64
+	orders := cache.NewMemory(func() time.Time { return time.Unix(0, passed.Load()) })
+	h := newHouse(t, func(c *gateway.Config) { c.Orders = orders })
+	h.cache = nil // whoever projects does not tell
+	h.serve()
+	h.project()
+	token := h.do("POST", "/v1/orders", placement("o-1")).header.Get("Weir-Token")
+	h.want(h.do("GET", "/v1/orders/o-1", "", "Weir-Token", token), 200, "placed")
+	h.want(h.do("GET", "/v1/orders/o-1", ""), 200, `"state":"placed"`)
+	token = h.do("POST", "/v1/orders/o-1/cancel", "").header.Get("Weir-Token")
+	h.want(h.do("GET", "/v1/orders/o-1", "", "Weir-Token", token), 200, `"state":"cancelled"`)
+	h.want(h.do("GET", "/v1/orders/o-1?after="+token, ""), 200, `"state":"cancelled"`)
+	h.want(h.do("GET", "/v1/orders/o-1", ""), 200, `"state":"placed"`)
+	passed.Add(int64(5 * time.Second))
+	h.want(h.do("GET", "/v1/orders/o-1", ""), 200, `"state":"cancelled"`)
 }
 
 func TestRepliesAreRemembered(t *testing.T) {

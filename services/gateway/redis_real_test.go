@@ -19,7 +19,7 @@ import (
 
 // with gives a gateway its own connection to Redis, as another process has.
 func with(t *testing.T, address string) func(*gateway.Config) {
-	c, err := redis.Open(address, nil)
+	c, err := redis.Open(address, redis.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,7 +88,7 @@ type Grant struct {
 // is full again, in microseconds. It returns the bucket as it is then.
 func (q Quota) Take(now, full int64) (Grant, int64) {
 	size := q.Size() * q.Step()
-	full = max(now, min(full, now+size)) // no emptier than empty: a clock may have gone back
+	full = max(now, full)
 	over := full + q.Step() - now - size
 	if over > 0 {
 		return Grant{Wait: time.Duration(over) * time.Microsecond}, full

@@ -71,12 +71,10 @@ func (m *Memory) Put(_ context.Context, miss Miss, value []byte, ttl time.Durati
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e := m.held(miss.Key)
-	expires := miss.At + ttl.Microseconds()
-	if e.value != nil || e.mark != miss.Seen || expires <= m.clock() {
+	if e := m.held(miss.Key); e.value != nil || e.mark != miss.Seen {
 		return
 	}
-	m.entries.put(miss.Key, entry{value: value, expires: expires}, len(miss.Key)+len(value))
+	m.entries.put(miss.Key, entry{value: value, expires: miss.At + ttl.Microseconds()}, len(miss.Key)+len(value))
 }
 
 // Invalidate implements Cache.

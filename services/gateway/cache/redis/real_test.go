@@ -32,7 +32,7 @@ func TestConformanceOfRedis(t *testing.T) {
 	address := streamtest.Real(t, "redis")
 	cachetest.Run(t, func(t *testing.T) cachetest.Place {
 		flush(t, address)
-		return cachetest.Place{Open: func() cache.Cache { return open(t, address, nil) }, Pass: time.Sleep}
+		return cachetest.Place{Open: func() cache.Cache { return open(t, address, patient) }, Pass: time.Sleep}
 	})
 }
 
@@ -40,7 +40,7 @@ func TestConformanceOfRedis(t *testing.T) {
 func TestRestartedEmpty(t *testing.T) {
 	address := streamtest.Real(t, "redis")
 	flush(t, address)
-	c := open(t, address, nil)
+	c := open(t, address, patient)
 	await(t, c)
 	for range 9 {
 		c.Take(t.Context(), "ada", slow)
@@ -61,7 +61,7 @@ func TestRestartedEmpty(t *testing.T) {
 
 // What every request costs that is limited and has a key.
 func BenchmarkRedis(b *testing.B) {
-	c, err := redis.Open(streamtest.Real(b, "redis"), nil)
+	c, err := redis.Open(streamtest.Real(b, "redis"), redis.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

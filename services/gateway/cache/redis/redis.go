@@ -23,8 +23,6 @@ import (
 )
 
 const (
-	// patience is how long one question may take, dialling included.
-	patience = 50 * time.Millisecond
 	// trips is how many questions in a row go wrong until Redis counts as away;
 	// pause is how long nobody asks it then, until one tries again.
 	trips = 3
@@ -33,13 +31,20 @@ const (
 	atOnce = 1000
 )
 
+// Options change how Redis is asked. The zero value of each is usable.
+type Options struct {
+	// Patience is how long one question may take, dialling included; 50 ms if 0.
+	Patience time.Duration
+	Log      *slog.Logger // of outages; discards if nil
+}
+
 // Cache is a cache.Cache in Redis.
 type Cache struct {
+	Options
 	client  *goredis.Client
 	breaker *gobreaker.CircuitBreaker[[]any]
 	failure atomic.Value // the last error, for the log
 	alone   *cache.Memory
-	log     *slog.Logger
 }
 
 var _ cache.Cache = (*Cache)(nil)
@@ -47,17 +52,21 @@ var _ cache.Cache = (*Cache)(nil)
 // Open prepares the cache for a server at a URL: redis:// or rediss://, with
 // user, password and the number of the database. It does not wait for the
 // server. Platforms that share a server need databases of their own.
-func Open(address string, log *slog.Logger) (*Cache, error) {
-	o, err := goredis.ParseURL(address)
+func Open(address string, o Options) (*Cache, error) {
+	server, err := goredis.ParseURL(address)
 	if err != nil {
 		return nil, errors.New("the address of Redis is not of the form redis://user:password@host:port/database") // without it: it holds a password
 	}
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
-	limit(o)
+	if o.Patience == 0 {
+		o.Patience = 50 * time.Millisecond
+	}
+	o.Log = o.Log.With("redis", server.Addr)
+	limit(server, o.Patience)
 	logging.Disable() // go-redis prints every failed dial to standard error
-	c := &Cache{client: goredis.NewClient(o), alone: cache.NewMemory(time.Now), log: log.With("redis", o.Addr)}
+	c := &Cache{Options: o, client: goredis.NewClient(server), alone: cache.NewMemory(time.Now)}
 	c.breaker = gobreaker.NewCircuitBreaker[[]any](gobreaker.Settings{Timeout: pause, OnStateChange: c.note,
 		ReadyToTrip: func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= trips },
 		IsExcluded:  func(err error) bool { return errors.Is(err, context.Canceled) }}) // who asked has gone
@@ -65,8 +74,9 @@ func Open(address string, log *slog.Logger) (*Cache, error) {
 }
 
 // limit makes the client give up instead of trying again: go-redis itself dials
-// five times and asks four times, with pauses of up to half a second.
-func limit(o *goredis.Options) {
+// five times and asks four times, with pauses of up to half a second, and a
+// script that was not answered may have run.
+func limit(o *goredis.Options, patience time.Duration) {
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
 	o.ContextTimeoutEnabled = true
 	o.DialerRetries, o.MaxRetries = 1, -1
@@ -80,9 +90,9 @@ func limit(o *goredis.Options) {
 func (c *Cache) note(_ string, from, to gobreaker.State) {
 	switch {
 	case from == gobreaker.StateClosed:
-		c.log.Warn("Redis does not answer: nothing is cached, and quotas are counted in each process, until it does", "error", c.failure.Load())
+		c.Log.Warn("Redis does not answer: nothing is cached, and quotas are counted in each process, until it does", "error", c.failure.Load())
 	case to == gobreaker.StateClosed:
-		c.log.Info("Redis answers again")
+		c.Log.Info("Redis answers again")
 	}
 }
 
@@ -90,7 +100,7 @@ func (c *Cache) note(_ string, from, to gobreaker.State) {
 // nothing is known of what the script did then.
 func (c *Cache) ask(ctx context.Context, s *goredis.Script, keys []string, args ...any) ([]any, bool) {
 	answer, err := c.breaker.Execute(func() ([]any, error) {
-		ctx, cancel := context.WithTimeout(ctx, patience)
+		ctx, cancel := context.WithTimeout(ctx, c.Patience)
 		defer cancel()
 		v, err := s.Run(ctx, c.client, keys, args...).Slice()
 		if err != nil {

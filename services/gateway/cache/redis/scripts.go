@@ -9,12 +9,12 @@ const (
 )
 
 // The scripts' clock is Redis' own, in microseconds, so that processes with
-// different clocks agree. Lua's numbers are exact up to 2^53, the year 2255;
-// tostring would cut them to 14 digits.
+// different clocks agree. Lua's numbers are exact up to 2^53, the year 2255.
 
 // takeScript is cache.Quota.Take: KEYS[1] the bucket, ARGV[1] the step, ARGV[2]
-// the size. It answers whether, what is left, and the wait. A bucket that is
-// full again is not kept.
+// the size. It answers whether, what is left, and the wait. No bucket is emptier
+// than empty, as another Redis with an earlier clock may have taken over. One
+// that is full again is not kept.
 var takeScript = goredis.NewScript(`
 local t = redis.call('TIME')
 local now, step = t[1] * 1000000 + t[2], tonumber(ARGV[1])
@@ -22,11 +22,13 @@ local size = ARGV[2] * step
 local full = tonumber(redis.call('GET', KEYS[1]) or now)
 full = math.max(now, math.min(full, now + size))
 local over = full + step - now - size
+if over <= 0 then
+  full = full + step
+end
+redis.call('SET', KEYS[1], full, 'PX', math.ceil((full - now) / 1000))
 if over > 0 then
   return {0, 0, over}
 end
-full = full + step
-redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
 return {1, math.floor((now + size - full) / step), 0}
 `)
 
