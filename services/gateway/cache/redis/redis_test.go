@@ -155,8 +155,8 @@ func TestSilenceIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// A Redis that has taken over from another one may have an earlier clock: a
-// bucket that would be full only then is empty, at worst.
+// A Redis that has taken over from another one may have an earlier clock: no
+// bucket is emptier than empty for that, and no value lives longer.
 func TestTheClockGoesBack(t *testing.T) {
 	address, pass := standing(t)
 	c := open(t, address, patient)
@@ -164,13 +164,18 @@ func TestTheClockGoesBack(t *testing.T) {
 	for range 5 {
 		c.Take(t.Context(), "ada", q)
 	}
+	_, miss := c.Get(t.Context(), "o-1")
 	pass(-time.Hour)
+	c.Put(t.Context(), miss, []byte("placed"), time.Second)
 	if g := c.Take(t.Context(), "ada", q); g.OK || g.Wait != time.Second {
 		t.Errorf("an hour before: %+v, want an empty bucket", g)
 	}
 	pass(time.Second)
 	if g := c.Take(t.Context(), "ada", q); !g.OK || g.Left != 0 {
 		t.Errorf("a second later: %+v, want the token that came back", g)
+	}
+	if v, _ := c.Get(t.Context(), "o-1"); v != nil {
+		t.Errorf("%s is found a second later", v)
 	}
 }
 

@@ -39,10 +39,12 @@ return {t[1] * 1000000 + t[2], redis.call('GET', KEYS[1])}
 `)
 
 // putScript sets KEYS[1] to ARGV[4] if it still holds ARGV[1], as at the time
-// ARGV[2], until ARGV[3] microseconds after that.
+// ARGV[2], until ARGV[3] microseconds after that, or after now if the clock has
+// gone back.
 var putScript = goredis.NewScript(`
 local t = redis.call('TIME')
-local rest = ARGV[2] + ARGV[3] - (t[1] * 1000000 + t[2])
+local ttl = tonumber(ARGV[3])
+local rest = math.min(ttl, ARGV[2] + ttl - (t[1] * 1000000 + t[2]))
 if rest < 1000 or (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
   return {}
 end
