@@ -3,6 +3,8 @@
 package kill
 
 import (
+	"bytes"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -10,17 +12,14 @@ import (
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
-// recovery bounds the time from a fault's end until an order that was placed
-// after it is confirmed.
-const recovery = 30 * time.Second
-
 // fault is something that goes wrong while customers shop.
 type fault struct {
 	name   string
 	begin  func(*shared)
 	lasts  time.Duration
 	end    func(*shared)
-	goesOn bool // orders have to be confirmed while it lasts
+	goesOn bool   // orders have to be confirmed while it lasts
+	said   string // what some process logs of it, in part
 }
 
 func server(does, name string) func(*shared) {
@@ -30,23 +29,23 @@ func server(does, name string) func(*shared) {
 func nothing(*shared) {}
 
 var faults = []fault{
-	{"Kafka is killed", server("kill", "kafka"), 5 * time.Second, server("start", "kafka"), false},
-	{"PostgreSQL restarts", server("restart", "postgres"), 0, nothing, false},
-	{"RabbitMQ restarts", server("restart", "rabbitmq"), 0, nothing, false},
-	{"Redis is away", server("kill", "redis"), 10 * time.Second, server("start", "redis"), true},
-	{"MongoDB is away", server("kill", "mongo"), 10 * time.Second, server("start", "mongo"), true},
-	{"Consul is away", server("kill", "consul"), 10 * time.Second, server("start", "consul"), true},
-	{"Jaeger is away", server("kill", "jaeger"), 10 * time.Second, server("start", "jaeger"), true},
-	{"a process is killed", func(s *shared) { s.drop(0) }, 0, nothing, false},
-	{"a process is replaced", replace, 0, nothing, false},
-	{"a process is paused", pause, 20 * time.Second, resume, true},
-	{"everything is asked twice", func(s *shared) { s.load.twice.Store(1) }, 10 * time.Second, nothing, true},
+	{"Kafka is killed", server("kill", "kafka"), 5 * time.Second, server("start", "kafka"), false, ""},
+	{"PostgreSQL restarts", server("restart", "postgres"), 0, nothing, false, "event store does not answer"},
+	{"RabbitMQ restarts", server("restart", "rabbitmq"), 0, nothing, false, "commands are not sent now"},
+	{"Redis is away", server("kill", "redis"), 10 * time.Second, server("start", "redis"), true, "Redis does not answer"},
+	{"MongoDB is away", server("kill", "mongo"), 10 * time.Second, server("start", "mongo"), true, "the read model lags"},
+	{"Consul is away", server("kill", "consul"), 10 * time.Second, server("start", "consul"), true, "unit not registered now"},
+	{"Jaeger is away", server("kill", "jaeger"), 10 * time.Second, server("start", "jaeger"), true, ""},
+	{"a process is killed", func(s *shared) { s.drop(0) }, 0, nothing, false, ""},
+	{"a process is replaced", replace, 0, nothing, false, ""},
+	{"a process is paused", pause, 20 * time.Second, resume, true, "no commands from the queue now"},
+	{"everything is asked twice", func(s *shared) { s.load.twice.Store(1) }, 10 * time.Second, nothing, true, ""},
 }
 
 // pause stops a process where it stands, and sees the other one take over.
 func pause(s *shared) {
 	check(s.t, s.processes[0].cmd.Process.Signal(syscall.SIGSTOP))
-	s.t.Logf("taken over after %v", s.works(recovery).Round(time.Millisecond))
+	s.t.Logf("taken over: the next order is confirmed after %v", s.works())
 }
 
 func resume(s *shared) { check(s.t, s.processes[0].cmd.Process.Signal(syscall.SIGCONT)) }
@@ -60,6 +59,17 @@ func replace(s *shared) {
 func (s *shared) drop(n int) {
 	s.processes[n].kill()
 	s.processes = append(s.processes[:n:n], s.processes[n+1:]...)
+}
+
+func (s *shared) said(text string) bool {
+	for _, p := range s.processes {
+		b, err := os.ReadFile(p.log)
+		check(s.t, err)
+		if bytes.Contains(b, []byte(text)) {
+			return true
+		}
+	}
+	return false
 }
 
 func TestFaultsOnServers(t *testing.T) {
@@ -77,10 +87,13 @@ func TestFaultsOnServers(t *testing.T) {
 			time.Sleep(f.lasts)
 			f.end(s)
 			lasted, during := time.Since(began), s.confirmed()-before
-			took := s.works(recovery)
-			t.Logf("%s: for %v, %d orders confirmed meanwhile, the next %v after its end", f.name, lasted.Round(time.Millisecond), during, took.Round(time.Millisecond))
+			took := s.works()
+			t.Logf("%s: for %v, %d orders confirmed meanwhile; after its end the next is confirmed after %v", f.name, lasted.Round(time.Millisecond), during, took)
 			if f.goesOn && during == 0 {
 				t.Error("no order was confirmed while it lasted")
+			}
+			if !s.said(f.said) {
+				t.Errorf("no process logs %q", f.said)
 			}
 			s.end()
 		})

@@ -28,7 +28,7 @@ func TestPlantedBugsOnServers(t *testing.T) {
 			s.load.start(t)
 			time.Sleep(5 * time.Second)
 			bug.happen(s)
-			s.works(recovery)
+			s.works()
 			s.load.stop()
 			<-s.load.done
 			s.outside.mend(t)

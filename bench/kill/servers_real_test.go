@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -37,6 +38,7 @@ type shared struct {
 	probes    *load // asks the second process only
 	kafka     []kgo.Opt
 	postgres  string // URL
+	db        *pgxpool.Pool
 }
 
 // newShared clears the servers of what was there before, starts two processes
@@ -48,7 +50,10 @@ func newShared(t *testing.T, binary string, trouble sim.Faults, env ...string) *
 	s := &shared{t: t, outside: newOutside(t, trouble), postgres: streamtest.Real(t, "postgres")}
 	s.kafka = streamtest.NewClusterOn(t, top, partitions, streamtest.Real(t, "kafka")).Client()
 	clearQueues(t, top)
-	clearStores(t, top, s.postgres)
+	s.db, err = pgxpool.New(t.Context(), s.postgres)
+	check(t, err)
+	t.Cleanup(s.db.Close)
+	clearStores(t, top, s.db)
 	clearCache(t)
 	env = append(s.environment(ownDatabase(t)), env...)
 	s.load = &load{t: t, pause: 400 * time.Millisecond, most: 4000, stock: 1500, refused: map[string]int{}}
@@ -66,7 +71,7 @@ func newShared(t *testing.T, binary string, trouble sim.Faults, env ...string) *
 		_, err := p.ready(30 * time.Second)
 		check(t, err)
 	}
-	t.Logf("at work %v after the start", s.works(30*time.Second).Round(time.Millisecond))
+	t.Logf("the first order is confirmed after %v", s.works())
 	return s
 }
 
@@ -116,11 +121,8 @@ func clearQueues(t *testing.T, top *streams.Topology) {
 	}
 }
 
-func clearStores(t *testing.T, top *streams.Topology, url string) {
+func clearStores(t *testing.T, top *streams.Topology, db *pgxpool.Pool) {
 	t.Helper()
-	db, err := pgx.Connect(t.Context(), url)
-	check(t, err)
-	defer db.Close(context.Background())
 	for _, s := range top.Services {
 		_, err := db.Exec(t.Context(), "DROP SCHEMA IF EXISTS "+pgx.Identifier{"weir_" + s.Name}.Sanitize()+" CASCADE")
 		check(t, err)
@@ -142,53 +144,78 @@ func (s *shared) confirmed() (n int) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
-	db, err := pgx.Connect(ctx, s.postgres)
-	check(s.t, err)
-	defer db.Close(context.Background())
-	check(s.t, db.QueryRow(ctx, "SELECT count(*) FROM weir_order.events WHERE type='order.confirmed'").Scan(&n))
+	check(s.t, s.db.QueryRow(ctx, "SELECT count(*) FROM weir_order.events WHERE type='order.confirmed'").Scan(&n))
 	return n
 }
 
-// works places orders until in every partition one that was placed since the
-// call is shown as confirmed: then every lane is at work, and so is the read
-// model. It tells how long that took.
-func (s *shared) works(within time.Duration) time.Duration {
-	s.t.Helper()
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(s.t.Context(), within)
-	defer cancel()
-	var wg sync.WaitGroup
-	for part := range int32(partitions) {
-		wg.Go(func() {
-			if !s.works1(ctx, part) {
-				s.t.Errorf("no order of partition %d that was placed since is confirmed after %v", part, within)
-			}
-		})
-	}
-	wg.Wait()
-	if s.t.Failed() {
-		s.t.FailNow()
-	}
-	return time.Since(began)
+const (
+	// recovery bounds the time from a fault's end until an order that was placed
+	// after it is confirmed; display that until the read model shows it. FerretDB,
+	// which catches up slowly, is what needs most of that.
+	recovery = 30 * time.Second
+	display  = 60 * time.Second
+)
+
+// recovered is how long it took.
+type recovered struct{ confirmed, shown time.Duration }
+
+func (r recovered) String() string {
+	return fmt.Sprintf("%v, and shown after %v", r.confirmed.Round(time.Millisecond), r.shown.Round(time.Millisecond))
 }
 
-// works1 tries more than one order, as one in ten payments is declined.
-func (s *shared) works1(ctx context.Context, part int32) bool {
+// works places orders until in every partition one that was placed since the
+// call is confirmed and shown: then every lane is at work.
+func (s *shared) works() (slowest recovered) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), display)
+	defer cancel()
+	all := make([]recovered, partitions)
+	var wg sync.WaitGroup
+	for part := range all {
+		wg.Go(func() { all[part] = s.probe(ctx, int32(part)) })
+	}
+	wg.Wait()
+	for part, r := range all {
+		if r.confirmed == 0 || r.confirmed > recovery {
+			s.t.Fatalf("the next order of partition %d is confirmed after %v: want that within %v", part, r.confirmed, recovery)
+		}
+		if r.shown == 0 {
+			s.t.Fatalf("the next order of partition %d, confirmed after %v, is not shown after %v", part, r.confirmed, display)
+		}
+		slowest = recovered{max(slowest.confirmed, r.confirmed), max(slowest.shown, r.shown)}
+	}
+	return slowest
+}
+
+// probe tries more than one order, as one in ten payments is declined. What did
+// not come about within ctx is 0.
+func (s *shared) probe(ctx context.Context, part int32) (r recovered) {
 	var placed []string
 	var next time.Time
-	for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(next) {
 			id := inPartition("probe-"+strings.ToLower(rand.Text()[:6]), part)
 			s.probes.place(ctx, id, orderOf(id, probeLines))
 			placed, next = append(placed, id), time.Now().Add(time.Second)
 		}
 		for _, id := range placed {
-			if !s.probes.look(event.OrderID(id), 0).ConfirmedAt.IsZero() {
-				return true
+			if r.confirmed == 0 && s.stored(ctx, part, id) {
+				r.confirmed = time.Since(began)
+			}
+			if r.confirmed > 0 && !s.probes.look(event.OrderID(id), 0).ConfirmedAt.IsZero() {
+				r.shown = time.Since(began)
+				return r
 			}
 		}
 	}
-	return false
+	return r
+}
+
+// stored tells whether the event store has an order as confirmed. One that does
+// not answer has none.
+func (s *shared) stored(ctx context.Context, part int32, id string) (yes bool) {
+	err := s.db.QueryRow(ctx, "SELECT EXISTS (SELECT FROM weir_order.events WHERE lane=$1 AND stream=$2 AND type='order.confirmed')", part, []byte(id)).Scan(&yes)
+	return err == nil && yes
 }
 
 // probeLines take from a shelf in every partition.
