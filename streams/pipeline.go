@@ -89,6 +89,7 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 	}
 	r.opts = slices.Concat(cfg.Client, cfg.groupProtocol(), []kgo.Opt{
 		kgo.ClientID(name), kgo.ConsumerGroup(name), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), // else a new group begins at the end, and what was there is skipped
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1),
 	})

@@ -226,6 +226,20 @@ func inWatch(t *testing.T, transactional bool, f func(t *testing.T, c *streamtes
 	})
 }
 
+// A pipeline that is new takes what was there before it.
+func TestNewPipelineTakesAll(t *testing.T) {
+	for _, transactional := range []bool{false, true} {
+		inWatch(t, transactional, func(t *testing.T, c *streamtest.Cluster, _ *laneWatch) {
+			c.Start("front")
+			c.Start("watchers")
+			book(context.Background(), t, c, 0, 50)
+			p := runPipe(c)
+			wantWatched(t, c, 50)
+			p.end(t)
+		})
+	}
+}
+
 // Rule 14: what a pipeline produces again is dropped at the lanes behind it.
 func TestPipeline(t *testing.T) {
 	inWatch(t, false, func(t *testing.T, c *streamtest.Cluster, w *laneWatch) {
