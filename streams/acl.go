@@ -79,6 +79,7 @@ func (t *Topology) ACLs() []ACL {
 	for _, n := range t.written(ExternalWriter) {
 		add(IngestUnit, "topic", n, "Write")
 	}
+	add(IngestUnit, "topic", ControlTopic, "Read", "Describe") // the gateway, beside it, asks for incarnations
 	look(ProjectionUnit)
 	for _, n := range names {
 		add(ProjectionUnit, "topic", n, "Read")

@@ -361,6 +361,9 @@ func (b *batch) logInputs(ctx context.Context) {
 		case in.Result == "decided" && in.Kind == EventInput:
 			level = slog.LevelDebug
 		}
+		if !log.Enabled(ctx, level) {
+			continue
+		}
 		attrs := []slog.Attr{slog.Int("lane", int(b.l.o.part)), slog.String("decider", in.Decider), slog.String("key", in.Key), slog.String("kind", string(in.Kind)),
 			slog.String("input", in.Name), slog.String("correlation", in.Origin.Correlation), slog.String("trace", in.Origin.Traceparent)}
 		if in.Rejected != "" {

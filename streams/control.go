@@ -43,6 +43,23 @@ func checkControl(ctx context.Context, cfg *Config, service string, info StoreIn
 	return writeControl(ctx, cfg.Client, service, controlRecord{cfg.Partitions, info.Incarnation})
 }
 
+// Incarnations are those of the services' stores, as recorded in the control
+// topic by each service that has ever started. What is remembered of a store
+// elsewhere means nothing for its next incarnation.
+func Incarnations(ctx context.Context, client []kgo.Opt) (map[string]string, error) {
+	have, err := readControl(ctx, client)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", ControlTopic, err)
+	}
+	out := map[string]string{}
+	for unit, c := range have {
+		if c.Incarnation != "" {
+			out[unit] = c.Incarnation
+		}
+	}
+	return out, nil
+}
+
 func writeControl(ctx context.Context, opts []kgo.Opt, unit string, c controlRecord) error {
 	cl, err := kgo.NewClient(opts...)
 	if err != nil {

@@ -58,8 +58,8 @@ a second Ctrl-C stops at once. It reads no configuration: see weir run for that.
 	f.Int32Var(&cfg.Partitions, "partitions", 2, "partitions of every topic; cannot be changed for a data directory")
 	f.Float64Var(&o.Rate, "orders-per-second", 0, "orders that simulated shoppers place")
 	f.DurationVar(&o.For, "for", 0, "run this long, print a summary, and fail if an invariant broke (default: until Ctrl-C)")
-	f.StringVar(&cfg.Outside.Provider, "provider", "", "URL of a payment provider to use instead of the simulated one")
-	f.StringVar(&cfg.Outside.Carrier, "carrier", "", "URL of a carrier to use instead of the simulated one")
+	f.StringVar((*string)(&cfg.Outside.Provider), "provider", "", "URL of a payment provider to use instead of the simulated one")
+	f.StringVar((*string)(&cfg.Outside.Carrier), "carrier", "", "URL of a carrier to use instead of the simulated one")
 	f.StringVar(&cfg.Outside.Mailbox, "mailbox", "", "host:port of an SMTP server to use instead of the simulated one")
 	f.IntVar(&cfg.OTLP.SpansPerSecond, "spans-per-second", cfg.OTLP.SpansPerSecond, "budget of traces; what fails is always traced")
 	f.StringVar(&cfg.Logs.Level, "log-level", "warn", "debug, info, warn or error")
@@ -82,7 +82,8 @@ interface (gateway), the writer of the read model (projection), or all of them.
 Start the command as often as you like, here and on other machines: instances of
 a unit share the work. Where things are stands in weir.yaml, or in environment
 variables (see weir config); what neither names is embedded in this process,
-which only a process that runs all units can do.`,
+which only one process that runs all units can do: several share Kafka,
+PostgreSQL, RabbitMQ, MongoDB and Consul.`,
 		Example: `  weir run all                       # everything, on the servers of ./weir.yaml
   weir run gateway projection        # in one process,
   weir run order inventory payment   # in another,

@@ -110,8 +110,8 @@ type Logs struct {
 
 // Outside are the servers that effects call; empty ones are simulated here.
 type Outside struct {
-	Provider string `yaml:"provider"` // URL
-	Carrier  string `yaml:"carrier"`  // URL
+	Provider Secret `yaml:"provider"` // URL
+	Carrier  Secret `yaml:"carrier"`  // URL
 	Mailbox  string `yaml:"mailbox"`  // host:port of SMTP
 }
 

@@ -45,12 +45,15 @@ func (p *platform) ask(ctx context.Context, service, method, path string, into a
 	}
 	err = fmt.Errorf("no healthy unit of service %s is registered: start one", service)
 	for _, u := range units {
-		if u.Address == p.advertised() {
+		if u.ID == p.unitID(service) {
 			continue
 		}
 		err = askUnit(ctx, method, "http://"+u.Address+path, into)
 		var refused *edge.Problem
-		if !errors.As(err, &refused) || refused.Code != notOwned {
+		switch answered := errors.As(err, &refused); {
+		case err != nil && !answered && method == http.MethodGet: // it may just have died: another one knows as much
+		case answered && refused.Code == notOwned:
+		default:
 			return err
 		}
 	}

@@ -164,3 +164,42 @@ func (p *platform) closeAtEnd(what string, f func() error) {
 		}
 	})
 }
+
+// incarnationTime is how old news of the stores' incarnations may be: for so
+// long after a store was restored, an answer of before may be given again.
+const incarnationTime = 15 * time.Second
+
+// followIncarnations keeps in mind which stores the services have.
+func (p *platform) followIncarnations(ctx context.Context) {
+	if !p.units.gateway {
+		return
+	}
+	look := func() {
+		ctx, cancel := context.WithTimeout(ctx, incarnationTime)
+		defer cancel()
+		have, err := streams.Incarnations(ctx, p.kafka)
+		if err != nil && ctx.Err() == nil {
+			p.Log.Warn("incarnations of the stores not known, no answer is remembered", "error", err)
+		}
+		p.incarnations.Store(&have)
+	}
+	p.background(ctx, "incarnations", func(ctx context.Context) error {
+		tick := time.NewTicker(incarnationTime)
+		defer tick.Stop()
+		for {
+			look()
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+}
+
+func (p *platform) incarnation(service string) string {
+	if have := p.incarnations.Load(); have != nil {
+		return (*have)[service]
+	}
+	return ""
+}

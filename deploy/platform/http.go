@@ -45,7 +45,7 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 	}
 	p.wait = append(p.wait, in.Close)
 	api, err := gateway.New(gateway.Config{Commands: p.commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads,
-		Limit: limit, Replies: p.cache, Orders: p.ordersCache(), Trace: trace, Log: p.Log})
+		Limit: limit, Replies: p.cache, Orders: p.ordersCache(), Incarnation: p.incarnation, Trace: trace, Log: p.Log})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -84,6 +85,9 @@ func choose(t *streams.Topology, names []string) (chosen, error) {
 
 // check refuses units that could not reach the others.
 func (c *chosen) check(cfg *config.Config) error {
+	if host, _, err := net.SplitHostPort(cfg.HTTP); err == nil && cfg.Consul.URL != "" && cfg.Consul.Advertise == "" && (host == "" || net.ParseIP(host).IsUnspecified()) {
+		return fmt.Errorf("http is %q, and other units cannot reach that: say in consul.advertise which host they are to ask", cfg.HTTP)
+	}
 	if c.all {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/streams"
 )
@@ -66,20 +67,20 @@ func (p *platform) startOutside(ctx context.Context) error {
 			return err
 		}
 	}
-	p.outside.transports = reach(p.Config.Outside.Provider, p.Config.Outside.Carrier, p.Config.Outside.Mailbox)
+	p.outside.transports = reach(p.Config.Outside.Provider.Reveal(), p.Config.Outside.Carrier.Reveal(), p.Config.Outside.Mailbox)
 	p.wait = append(p.wait, p.outside.transports.HTTP.Client.CloseIdleConnections)
 	return nil
 }
 
 // simulate serves a simulated server on a free port and returns its URL.
-func (p *platform) simulate(ctx context.Context, name string, s sim.Simulated) (string, error) {
+func (p *platform) simulate(ctx context.Context, name string, s sim.Simulated) (config.Secret, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("no port for the simulated %s: %w", name, err)
 	}
 	p.outside.simulated[name] = s
 	p.background(ctx, "simulated "+name, func(ctx context.Context) error { return sim.Serve(ctx, l, s, io.Discard) })
-	return "http://" + l.Addr().String(), nil
+	return config.Secret("http://" + l.Addr().String()), nil
 }
 
 func (p *platform) simulateMailbox(ctx context.Context) error {

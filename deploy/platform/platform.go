@@ -11,6 +11,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,6 +47,8 @@ type platform struct {
 	traces    *telemetry.Recent
 	metrics   *prometheus.Registry
 	began     time.Time
+
+	incarnations atomic.Pointer[map[string]string] // of the stores, by service
 
 	shoppers func() // sends them home, and waits until the last has paid
 
@@ -141,6 +144,7 @@ func (p *platform) start(ctx context.Context) error {
 	if err := p.awaitReady(ctx); err != nil {
 		return err
 	}
+	p.followIncarnations(ctx)
 	p.register(ctx)
 	return p.startShoppers(ctx)
 }

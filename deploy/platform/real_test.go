@@ -34,7 +34,7 @@ func realConfig(t *testing.T) config.Config {
 	c.Kafka.Brokers, c.Partitions = []string{streamtest.Real(t, "kafka")}, 4
 	c.Postgres.URL, c.RabbitMQ.URL, c.Mongo.URL, c.Redis.URL, c.Consul.URL = real("postgres"), real("rabbitmq"), real("mongo"), real("redis"), real("consul")
 	c.OTLP.Endpoint, c.OTLP.SpansPerSecond = streamtest.Real(t, "jaeger-grpc"), 5000
-	c.Outside = config.Outside{Provider: streamtest.Real(t, "provider"), Carrier: streamtest.Real(t, "carrier"), Mailbox: streamtest.Real(t, "mailbox")}
+	c.Outside = config.Outside{Provider: real("provider"), Carrier: real("carrier"), Mailbox: streamtest.Real(t, "mailbox")}
 	c.HTTP, c.Data = "127.0.0.1:0", t.TempDir()
 	return c
 }
@@ -311,7 +311,9 @@ func TestConfigCheckOnRealServers(t *testing.T) {
 	free.Close()
 	c.Kafka.Brokers, c.Postgres.URL, c.RabbitMQ.URL = []string{away}, config.Secret("postgres://weir:hunter2@"+away+"/weir"), config.Secret("amqp://weir:hunter2@"+away+"/")
 	c.Mongo.URL, c.Redis.URL, c.Consul.URL = config.Secret("mongodb://weir:hunter2@"+away+"/"), config.Secret("redis://:hunter2@"+away+"/0"), config.Secret("http://weir:hunter2@"+away)
-	for _, r := range probe.All(t.Context(), &c, top) {
+	bad := c
+	bad.RabbitMQ.URL, bad.Mongo.URL = "amqp://weir:hunter2%zz@h/", "mongodb://weir:hunter2%zz@h/"
+	for _, r := range append(probe.All(t.Context(), &c, top), probe.All(t.Context(), &bad, top)...) {
 		if b, err := json.Marshal(r); err != nil || strings.Contains(string(b), "hunter2") {
 			t.Errorf("a secret is told: %s, %v", b, err)
 		}

@@ -115,13 +115,8 @@ func (p *platform) project(ctx context.Context) error {
 
 // register makes this process's units known until the platform stops.
 func (p *platform) register(ctx context.Context) {
-	address := p.advertised()
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
 	keep := func(name string, healthy func() error, tags ...string) {
-		u := discovery.Unit{Name: name, ID: name + "@" + host + ":" + address, Address: address, Tags: tags}
+		u := discovery.Unit{Name: name, ID: p.unitID(name), Address: p.advertised(), Tags: tags}
 		p.background(ctx, "registration of "+name, func(ctx context.Context) error { return p.registry.Keep(ctx, u, healthy) })
 	}
 	well := func() error { return nil }
@@ -135,6 +130,16 @@ func (p *platform) register(ctx context.Context) {
 		keep(ProjectionUnit, well)
 	}
 	keep("process", well, "metrics") // one a process: what Prometheus scrapes
+}
+
+// unitID is that of one of this process's units. The host is in it: on two
+// machines both may advertise the same loopback address.
+func (p *platform) unitID(name string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return name + "@" + host + ":" + p.advertised()
 }
 
 // advertised is where other units reach this one.

@@ -18,8 +18,8 @@ const (
 	// orderTTL is how old an order can be that is asked without a token: only
 	// if its invalidation was lost is it older than a moment.
 	orderTTL = 5 * time.Second
-	// replyTTL is far below streams.Config.ReplyTTL: what the lane has forgotten
-	// it decides again, and the cache must not say otherwise.
+	// replyTTL is far below streams.Config.ReplyTTL: the lane forgets an answer
+	// then, and the cache, which may have heard it again last, an hour later.
 	replyTTL = time.Hour
 )
 
@@ -94,10 +94,12 @@ type remembered struct {
 // only ever leaves out a command that was decided: the lane, which stores the
 // replies with their effects, decides an id once whatever the cache says.
 func (g *gateway) ask(r *http.Request, cmd streams.Command) (streams.CommandReply, error) {
-	if g.Replies == nil || len(r.Header.Values(idempotencyHeader)) == 0 { // an id that nobody can send again
+	store := g.Incarnation(g.service[cmd.Name])
+	if g.Replies == nil || store == "" || len(r.Header.Values(idempotencyHeader)) == 0 { // an id that nobody can send again
 		return g.command(r.Context(), cmd)
 	}
-	key, digest := "reply:"+sum(cmd.ID), sum(cmd.Name, cmd.Key, string(cmd.Body))
+	// A restored store has forgotten what it had answered: so has its key.
+	key, digest := "reply:"+sum(store, cmd.ID), sum(cmd.Name, cmd.Key, string(cmd.Body))
 	m, ok, miss := recall[remembered](r.Context(), g.Replies, key, replyVersion)
 	if ok && m.Digest == digest {
 		return streams.CommandReply{Status: m.Status, Body: m.Body, Token: m.Token}, nil

@@ -15,7 +15,9 @@ import (
 // still is a cache whose clock stands still: nothing in it expires.
 func still() cache.Cache { return cache.NewMemory(func() time.Time { return time.Unix(0, 0) }) }
 
-func cached(c *gateway.Config) { c.Orders, c.Replies = still(), still() }
+func cached(c *gateway.Config) {
+	c.Orders, c.Replies, c.Incarnation = still(), still(), func(string) string { return "first" }
+}
 
 func TestOrdersAreReadOnce(t *testing.T) {
 	h := newHouse(t, cached)
@@ -103,6 +105,20 @@ func TestRepliesAreRemembered(t *testing.T) {
 	n.Thaw()
 	h.want(place("k1", other), 409, "idempotency-conflict")
 	same("after a conflict", place("k1", placement("o-1")), done)
+}
+
+// A restored store has forgotten answers: they must not be given in its name.
+func TestAnotherStoreHasOtherAnswers(t *testing.T) {
+	store := "first"
+	h := newHouse(t, cached, func(c *gateway.Config) { c.Incarnation = func(string) string { return store } })
+	n := h.serve()
+	place := func() reply { return h.do("POST", "/v1/orders", placement("o-1"), "Idempotency-Key", "k1") }
+	h.want(place(), 201, "placed")
+	n.Freeze()
+	h.want(place(), 201, "placed")
+	for _, store = range []string{"second", ""} {
+		h.want(place(), 503, "not known")
+	}
 }
 
 func TestCommandsAreLimited(t *testing.T) {

@@ -107,6 +107,9 @@ func commandID(r *http.Request, operation string) (string, *edge.Problem) {
 		return "", &edge.Problem{Code: "invalid-idempotency-key", Status: http.StatusBadRequest,
 			Detail: "Idempotency-Key is not one text of 1 to 255 printable ASCII characters without spaces"}
 	}
+	if len(keys[0]) > 200 { // brokers carry ids of 255 bytes at most
+		return operation + "#" + digest(keys[0]), nil
+	}
 	return operation + ":" + keys[0], nil
 }
 

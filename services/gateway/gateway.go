@@ -36,6 +36,9 @@ type Config struct {
 	// for not at all. Who writes the read model must call OrdersChanged on the
 	// latter, or orders lag behind by seconds.
 	Replies, Orders cache.Cache
+	// Incarnation names the store of a service, whose answers Replies remembers;
+	// "" or nil: not known, and nothing is remembered.
+	Incarnation func(service string) string
 }
 
 // TokenHeader carries what to wait for to read one's own write: it is in the
@@ -65,6 +68,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if cfg.Wait == 0 {
 		cfg.Wait = 2 * time.Second
+	}
+	if cfg.Incarnation == nil {
+		cfg.Incarnation = func(string) string { return "" }
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

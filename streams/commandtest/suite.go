@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) Ports) {
 		"every sender gets its own answer":               answers,
 		"a command arrives as it was sent":               whole,
 		"a large command is answered":                    large,
+		"a long id costs nobody else anything":           longID,
 		"nobody serves the lane":                         nobody,
 		"an answer that does not come is an error":       silence,
 		"what a closed queue left is no success":         closedQueue,
@@ -158,6 +159,32 @@ func large(b *bench) {
 	cmd.Body = body
 	if r, err := b.ask(cmd); err != nil || string(r.Body) != string(body) {
 		b.Errorf("%d bytes came back, %v; want %d", len(r.Body), err, len(body))
+	}
+}
+
+// longID sends an id that not every carrier can take, beside a command that is
+// under way.
+func longID(b *bench) {
+	q := b.Server.Serve(service, 0, 1)
+	defer q.Close()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := b.Client.Send(b.ctx, service, 0, command("other"))
+		for errors.Is(err, streams.ErrNoLane) && b.ctx.Err() == nil { // the queue may take a moment
+			time.Sleep(20 * time.Millisecond)
+			_, err = b.Client.Send(b.ctx, service, 0, command("other"))
+		}
+		answered <- err
+	}()
+	other := <-q.In
+	ctx, cancel := context.WithTimeout(b.ctx, time.Second)
+	defer cancel()
+	if _, err := b.Client.Send(ctx, service, 0, command(strings.Repeat("x", 300))); err == nil {
+		b.Error("it was a success, and nobody answered it")
+	}
+	other.Reply(streams.CommandReply{Status: streams.ReplyDone})
+	if err := <-answered; err != nil {
+		b.Errorf("the other command got %v", err)
 	}
 }
 

@@ -33,9 +33,9 @@ const (
 	dialTimeout   = 5 * time.Second
 	defaultTTL    = 30 * time.Second // of a command whose sender set no deadline
 	maxReady      = 1000             // commands that wait in a lane's queue; more are refused
-	deliveryLimit = 20               // a command that killed so many owners goes to the dead ones
+	deliveryLimit = 20               // a command that so many owners did not answer goes to the dead ones
 	maxDead       = 10_000           // dead commands kept, for
-	deadTTL       = 7 * 24 * time.Hour
+	deadTTL       = 24 * time.Hour
 )
 
 // Commands is a streams.Commands over RabbitMQ.
@@ -77,8 +77,9 @@ func Open(address string, o Options) (*Commands, error) {
 // before: their last answers are still delivered then.
 func (c *Commands) Close() error {
 	c.stop()
+	err := c.sends.close() // first: a write that the broker does not take ends with it
 	c.wg.Wait()
-	return errors.Join(c.sends.close(), c.serves.close())
+	return errors.Join(err, c.serves.close())
 }
 
 func (c *Commands) queueName(service string, lane int32) string {
@@ -86,6 +87,8 @@ func (c *Commands) queueName(service string, lane int32) string {
 }
 
 // declare makes a lane's queue, and where the commands go that nobody can take.
+// Those that expired with their senders go there too; x-first-death-reason tells
+// them apart.
 func (c *Commands) declare(ch *amqp.Channel, queue string) error {
 	dead := c.prefix + ".commands.dead"
 	if err := ch.ExchangeDeclare(dead, amqp.ExchangeFanout, true, false, false, false, nil); err != nil {
@@ -166,12 +169,7 @@ func (l *link) close() error {
 	return l.conn.CloseDeadline(time.Now().Add(dialTimeout))
 }
 
-// pause waits before the broker is tried again.
-func pause(ctx context.Context, failures int) {
-	t := time.NewTimer(min(50*time.Millisecond<<min(failures, 6), 2*time.Second))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
+// backoff is how long to wait before the broker is tried again.
+func backoff(failures int) time.Duration {
+	return min(50*time.Millisecond<<min(failures, 6), 2*time.Second)
 }

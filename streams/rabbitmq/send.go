@@ -20,6 +20,10 @@ const directReplyTo = "amq.rabbitmq.reply-to"
 // tells of them always fits the channels that it is told on.
 const maxCalls = 1024
 
+// maxShort bounds a text among AMQP's properties, in bytes. A longer one would
+// cost the connection, and with it everybody's commands.
+const maxShort = 255
+
 var errClosed = errors.New("the commands' port is closed")
 
 // call is a command on its way.
@@ -42,6 +46,9 @@ func (c *Commands) Send(ctx context.Context, service string, lane int32, cmd str
 	ctx, cancel := context.WithTimeout(ctx, defaultTTL)
 	defer cancel()
 	name := fmt.Sprintf("command %s to %s/%d", cmd.Name, service, lane)
+	if len(cmd.ID) > maxShort || len(cmd.Name) > maxShort {
+		return streams.CommandReply{}, fmt.Errorf("%s: its id or its name is longer than the %d bytes that AMQP carries: choose a shorter one", name, maxShort)
+	}
 	k := &call{ctx: ctx, queue: c.queueName(service, lane), cmd: cmd, answers: make(chan answered, 1)}
 	select {
 	case c.calls <- k:
@@ -71,6 +78,7 @@ func (c *Commands) send() {
 			failures = 0
 			err = s.run(c.ctx, c.calls)
 			s.fail(err)
+			_ = s.ch.Close() // it may have ended without its connection
 		}
 		if c.ctx.Err() == nil {
 			if failures == 0 {
@@ -84,12 +92,8 @@ func (c *Commands) send() {
 // refuse answers those who ask while there is no broker: they know how long
 // they can wait.
 func (c *Commands) refuse(err error, failures int) {
-	ctx, cancel := context.WithCancel(c.ctx)
+	ctx, cancel := context.WithTimeout(c.ctx, backoff(failures))
 	defer cancel()
-	go func() {
-		defer cancel()
-		pause(ctx, failures)
-	}()
 	for {
 		select {
 		case k := <-c.calls:
@@ -103,7 +107,6 @@ func (c *Commands) refuse(err error, failures int) {
 // sender is one life of the channel that commands go out on.
 type sender struct {
 	ch       *amqp.Channel
-	number   uint64           // of the last command published, and of its confirmation
 	calls    map[uint64]*call // that wait for an answer
 	replies  <-chan amqp.Delivery
 	confirms chan amqp.Confirmation
@@ -157,7 +160,7 @@ func (s *sender) run(ctx context.Context, calls <-chan *call) error {
 		case <-sweep.C:
 			s.forget()
 		case <-ctx.Done():
-			return errors.Join(errClosed, s.ch.Close())
+			return errClosed
 		}
 	}
 }
@@ -166,10 +169,10 @@ func (s *sender) publish(k *call) error {
 	if k.ctx.Err() != nil {
 		return nil // nobody waits any more
 	}
-	s.number = s.ch.GetNextPublishSeqNo()
-	s.calls[s.number] = k
+	number := s.ch.GetNextPublishSeqNo() // that its confirmation has, too
+	s.calls[number] = k
 	// Mandatory: a command that no queue takes comes back.
-	if err := s.ch.PublishWithContext(k.ctx, "", k.queue, true, false, commandMessage(k.ctx, &k.cmd, strconv.FormatUint(s.number, 10))); err != nil {
+	if err := s.ch.PublishWithContext(k.ctx, "", k.queue, true, false, commandMessage(k.ctx, &k.cmd, strconv.FormatUint(number, 10))); err != nil {
 		return fmt.Errorf("RabbitMQ takes no commands: %w", err)
 	}
 	return nil

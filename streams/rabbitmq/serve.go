@@ -16,12 +16,13 @@ const closeTime = 3 * time.Second
 
 // queue is a claimed lane's subscription, through any number of channels.
 type queue struct {
-	c       *Commands
-	name    string
-	epoch   int64
-	in      chan *streams.CommandRequest
-	closing chan struct{}
-	done    chan struct{}
+	c     *Commands
+	name  string
+	epoch int64
+	in    chan *streams.CommandRequest
+	ctx   context.Context // ends when the queue is closed, or the port
+	stop  context.CancelFunc
+	done  chan struct{}
 }
 
 // Serve subscribes to a lane's queue, and makes the queue if it is not there.
@@ -29,13 +30,14 @@ type queue struct {
 // gets nothing while its successor takes what comes.
 func (c *Commands) Serve(service string, lane int32, epoch int64) *streams.CommandQueue {
 	q := &queue{c: c, name: c.queueName(service, lane), epoch: epoch, in: make(chan *streams.CommandRequest),
-		closing: make(chan struct{}), done: make(chan struct{})}
+		done: make(chan struct{})}
+	q.ctx, q.stop = context.WithCancel(c.ctx)
 	c.wg.Go(q.run)
 	return &streams.CommandQueue{In: q.in, Close: q.close}
 }
 
 func (q *queue) close() {
-	close(q.closing)
+	q.stop()
 	select {
 	case <-q.done:
 	case <-time.After(closeTime): // the channel ends with its connection
@@ -44,26 +46,23 @@ func (q *queue) close() {
 
 func (q *queue) run() {
 	defer close(q.done)
-	ctx, cancel := context.WithCancel(q.c.ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-q.closing:
-		case <-ctx.Done():
-		}
-		cancel()
-	}()
+	defer q.stop()
+	ctx := q.ctx
 	for failures := 0; ctx.Err() == nil; failures++ {
 		s, err := q.open(ctx)
 		if err == nil {
 			failures = 0
 			err = s.run(ctx)
+			_ = s.ch.Close() // it may have ended without its connection; what it held comes again
 		}
 		if ctx.Err() == nil {
 			if failures == 0 {
 				q.c.log.Warn("no commands from the queue now, trying again", "queue", q.name, "error", err)
 			}
-			pause(ctx, failures)
+			select {
+			case <-time.After(backoff(failures)):
+			case <-ctx.Done():
+			}
 		}
 	}
 }
@@ -169,6 +168,6 @@ func (s *session) end() error {
 			continue
 		default:
 		}
-		return errors.Join(err, s.ch.Close())
+		return err
 	}
 }

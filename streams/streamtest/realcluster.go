@@ -41,6 +41,9 @@ func (c *Cluster) clear(ctx context.Context) error {
 	for _, s := range c.Topology.Services {
 		groups = append(groups, s.Name, streams.MirrorGroup(s.Name))
 	}
+	for _, p := range c.Topology.Pipelines {
+		groups = append(groups, p.Name)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for again := true; again; {

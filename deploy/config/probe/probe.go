@@ -46,8 +46,8 @@ func All(ctx context.Context, c *config.Config, t *streams.Topology) []Row {
 		{"consul", c.Consul.URL.String(), consul(c)},
 		{"clickhouse", c.ClickHouse.URL.String(), clickhouse(c)},
 		{"otlp", c.OTLP.Endpoint, otlp(c)},
-		{"provider", c.Outside.Provider, httpServer(c.Outside.Provider)},
-		{"carrier", c.Outside.Carrier, httpServer(c.Outside.Carrier)},
+		{"provider", c.Outside.Provider.String(), httpServer(c.Outside.Provider.Reveal())},
+		{"carrier", c.Outside.Carrier.String(), httpServer(c.Outside.Carrier.Reveal())},
 		{"mailbox", c.Outside.Mailbox, smtp(c.Outside.Mailbox)},
 	}
 	rows := make([]Row, len(probers))

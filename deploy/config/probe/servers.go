@@ -90,6 +90,9 @@ func postgres(c *config.Config, t *streams.Topology) func(context.Context, *Row)
 
 func rabbitmq(c *config.Config, t *streams.Topology) func(context.Context, *Row) error {
 	return func(_ context.Context, r *Row) error {
+		if _, err := amqp.ParseURI(c.RabbitMQ.URL.Reveal()); err != nil {
+			return errors.New("rabbitmq.url is not of the form amqp://user:password@host:port/vhost") // without it: it holds a password
+		}
 		conn, err := amqp.DialConfig(c.RabbitMQ.URL.Reveal(), amqp.Config{Dial: amqp.DefaultDial(patience)})
 		if err != nil {
 			var op *net.OpError
@@ -108,7 +111,7 @@ func mongodb(c *config.Config) func(context.Context, *Row) error {
 	return func(ctx context.Context, r *Row) error {
 		cl, err := mongo.Connect(mongooptions.Client().ApplyURI(c.Mongo.URL.Reveal()).SetServerSelectionTimeout(patience))
 		if err != nil {
-			return err
+			return errors.New("mongo.url is not of the form mongodb://user:password@host:port/") // without it: it holds a password
 		}
 		defer cl.Disconnect(ctx)
 		var info struct {
@@ -220,7 +223,7 @@ func httpServer(address string) func(context.Context, *Row) error {
 	return func(ctx context.Context, r *Row) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err != nil {
-			return err
+			return errors.New("its url is none") // without it: it may hold a password
 		}
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {

@@ -45,7 +45,12 @@ func Open(address, token string, log *slog.Logger) (*Registry, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("the address of Consul is not of the form http://host:port")
 	}
-	c, err := api.NewClient(&api.Config{Address: u.Host, Scheme: u.Scheme, Token: token, HttpClient: &http.Client{Timeout: timeout}})
+	var auth *api.HttpBasicAuth
+	if u.User != nil {
+		password, _ := u.User.Password()
+		auth = &api.HttpBasicAuth{Username: u.User.Username(), Password: password}
+	}
+	c, err := api.NewClient(&api.Config{Address: u.Host, Scheme: u.Scheme, Token: token, HttpAuth: auth, HttpClient: &http.Client{Timeout: timeout}})
 	if err != nil {
 		return nil, fmt.Errorf("consul: %w", err)
 	}
