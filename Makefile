@@ -63,6 +63,10 @@ bench: ## Measure: decisions/s, latency, telemetry's cost, beside the machine's 
 		../bin/bench.test -test.run '^$$' -test.bench 'Warm' -test.benchtime 5x || exit 1; \
 	done
 
+.PHONY: bench-real
+bench-real: ## Measure lanes on PostgreSQL and a pipeline on Kafka beside bare programs (make up first)
+	eval "$$(deploy/local/servers/servers env)"; go test -tags 'real synctests' -run '^$$' -bench 'PostgresLanes|PassThrough' -benchtime 100000x ./bench
+
 .PHONY: golden
 golden: ## Write again what the README shows of the code
 	go test $(TAGS) ./deploy/cli -run TestGolden -update

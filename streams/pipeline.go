@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -62,11 +63,12 @@ const pipelineFan = 1 << 16
 
 // pipe is a running pipeline.
 type pipe struct {
-	cfg   *Config
-	p     Pipeline
-	types []string
-	opts  []kgo.Opt // of its membership in the group
-	log   *slog.Logger
+	cfg    *Config
+	p      Pipeline
+	types  []string
+	routes map[reflect.Type]route // of what it may emit
+	opts   []kgo.Opt              // of its membership in the group
+	log    *slog.Logger
 }
 
 // RunPipeline runs one instance of a pipeline until ctx ends. Any number of
@@ -80,6 +82,12 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 	}
 	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name)}
 	r.types, _ = r.p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
+	r.routes = map[reflect.Type]route{}
+	for _, e := range r.p.Emits {
+		f, _ := cfg.Topology.Vocabulary.FactOf(e)
+		t, _ := cfg.Topology.Topic(f.Name)
+		r.routes[reflect.TypeOf(e)] = route{f, t.Name}
+	}
 	topics, err := r.prepare(ctx)
 	if err == nil && cfg.ServerGroups {
 		err = shortenSessions(ctx, cfg.Client, name)
@@ -171,7 +179,8 @@ func (r *pipe) step(e Event) (out []Event, err error) {
 // sequence the source's offset, so a repeat drops; it knows no Prev, as it
 // keeps no state: a hole in a pipeline's output is not noticed downstream.
 func (r *pipe) record(rec *kgo.Record, in Envelope, e Event, index int) (*kgo.Record, error) {
-	if !slices.ContainsFunc(r.p.Emits, func(z Event) bool { return fmt.Sprintf("%T", z) == fmt.Sprintf("%T", e) }) {
+	to, ok := r.routes[reflect.TypeOf(e)]
+	if !ok {
 		return nil, fmt.Errorf("emitted %T, which it does not declare", e)
 	}
 	key := e.Key().String()
@@ -185,12 +194,15 @@ func (r *pipe) record(rec *kgo.Record, in Envelope, e Event, index int) (*kgo.Re
 	if len(data) > r.cfg.MaxEventBytes-2048 {
 		return nil, fmt.Errorf("output %T is %d bytes long, the broker takes %d", e, len(data), r.cfg.MaxEventBytes-2048)
 	}
-	f, _ := r.cfg.Topology.Vocabulary.FactOf(e)
-	t, _ := r.cfg.Topology.Topic(f.Name)
-	env := Envelope{ID: deriveID(in.ID, r.p.Name, strconv.Itoa(index)), Type: f.Name, Version: f.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
+	env := Envelope{ID: deriveID(in.ID, r.p.Name, strconv.Itoa(index)), Type: to.fact.Name, Version: to.fact.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
 		Correlation: in.Correlation, Causation: in.ID, Traceparent: in.Traceparent, Data: data,
-		Lane: Lane(fmt.Sprintf("%s/%s/%d", r.p.Name, rec.Topic, rec.Partition)), Seq: (rec.Offset+1)*pipelineFan + int64(index)}
-	return env.Record(t.Name, Partition(key, r.cfg.Partitions)), nil
+		Lane: r.lane(rec), Seq: (rec.Offset+1)*pipelineFan + int64(index)}
+	return env.Record(to.topic, Partition(key, r.cfg.Partitions)), nil
+}
+
+// lane is the writer of what becomes of a record: its source.
+func (r *pipe) lane(rec *kgo.Record) Lane {
+	return Lane(r.p.Name + "/" + rec.Topic + "/" + strconv.Itoa(int(rec.Partition)))
 }
 
 // dead reports an input that the pipeline cannot use.
@@ -203,6 +215,6 @@ func (r *pipe) dead(rec *kgo.Record, in Envelope, why error) []*kgo.Record {
 	}
 	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: "/" + r.p.Name, Time: r.cfg.Now(), Key: "pipeline",
 		Correlation: in.Correlation, Causation: in.ID, Traceparent: in.Traceparent, Data: body,
-		Lane: Lane(fmt.Sprintf("%s/%s/%d", r.p.Name, rec.Topic, rec.Partition)), Seq: (rec.Offset + 1) * pipelineFan}
+		Lane: r.lane(rec), Seq: (rec.Offset + 1) * pipelineFan}
 	return []*kgo.Record{env.Record(DeadTopic(r.p.Name), 0)}
 }
