@@ -85,9 +85,9 @@ variables (see weir config); what neither names is embedded in this process,
 which only one process that runs all units can do: several share Kafka,
 PostgreSQL, RabbitMQ, MongoDB and Consul.`,
 		Example: `  weir run all                       # everything, on the servers of ./weir.yaml
-  weir run gateway projection        # in one process,
-  weir run order inventory payment   # in another,
-  weir run shipping notification     # and in a third`,
+  weir run gateway projection                             # in one process,
+  weir run order inventory payment --http 127.0.0.1:8081  # in another,
+  weir run shipping notification --http 127.0.0.1:8082    # and in a third`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	path := configFlag(c)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"flag"
 	"os"
 	"path/filepath"
@@ -33,6 +34,32 @@ func TestGoldenReadme(t *testing.T) {
 		t.Fatal("README.md is not what the code says: run make golden and look at the difference")
 	}
 	if err := os.WriteFile(readme, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Topics and access rules are committed, so that a change of them is seen.
+func TestGoldenKafka(t *testing.T) {
+	golden, err := filepath.Abs(filepath.Join("testdata", "kafka.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir()) // where no weir.yaml is
+	var got, errs bytes.Buffer
+	if code := Main([]string{"kafka", "plan"}, &got, &errs); code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs.String())
+	}
+	if got.String() == string(want) {
+		return
+	}
+	if !*update {
+		t.Fatal("weir kafka plan says something else than deploy/cli/testdata/kafka.txt: run make golden and look at the difference")
+	}
+	if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
