@@ -122,7 +122,7 @@ func mongodb(c *config.Config) func(context.Context, *Row) error {
 			return err
 		}
 		if r.Version = info.Version; info.FerretDB != "" {
-			r.Version = "FerretDB " + info.FerretDB + " as " + info.Version
+			r.Version += " (FerretDB)"
 		}
 		names, err := cl.ListDatabaseNames(ctx, bson.D{})
 		if err == nil && !slices.Contains(names, c.Mongo.Database) {
