@@ -16,8 +16,8 @@ birth() {
   echo "${stat[19]}"
 }
 
-# lives PID BIRTH
-lives() { [ "$(birth "$1")" = "$2" ]; }
+# lives PID BIRTH; who had none was dead already.
+lives() { [ -n "${2:-}" ] && [ "$(birth "$1")" = "$2" ]; }
 
 alive() {
   local pid born
