@@ -336,6 +336,7 @@ func commitThrough(t *testing.T, s *Store, lane int32, batch int, stop <-chan st
 
 // Programs that start at once make one schema, with one incarnation.
 func TestManyMigrateAtOnce(t *testing.T) {
+	streamtest.Real(t, "postgres")
 	if service := os.Getenv("WEIR_POSTGRES_MIGRATE"); service != "" {
 		s := open(t, service)
 		info, err := s.Info(ctx, 4)

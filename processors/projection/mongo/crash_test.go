@@ -47,6 +47,7 @@ func wanted(t testing.TB, l *projectiontest.Log) []string {
 // The process dies at every command of a batch in turn, before or after the
 // server has acted. Whoever comes next makes it whole, and counts nothing twice.
 func TestACrashAtEveryCommand(t *testing.T) {
+	streamtest.Real(t, "mongo")
 	whole := projectiontest.NewLog(t)
 	whole.Produce(whole.Shop(10)...)
 	want := wanted(t, whole)
