@@ -21,10 +21,8 @@ func RunExclusive(ctx context.Context, cfg Config, unit string, f func(context.C
 	if err := withAdmin(cfg.Client, func(adm *kadm.Client) error { return makeTopics(ctx, adm, lanes) }); err != nil {
 		return fmt.Errorf("unit %s: %w", unit, err)
 	}
-	if cfg.ServerGroups {
-		if err := shortenSessions(ctx, cfg.Client, unit); err != nil {
-			return fmt.Errorf("unit %s: %w", unit, err)
-		}
+	if err := shortenSessions(ctx, &cfg, unit); err != nil {
+		return fmt.Errorf("unit %s: %w", unit, err)
 	}
 	t := &turn{f: f, failed: make(chan error, 1)}
 	// A rebalance that changes nothing also calls, with no partitions.
@@ -35,9 +33,8 @@ func RunExclusive(ctx context.Context, cfg Config, unit string, f func(context.C
 			}
 		}
 	}
-	group, err := kgo.NewClient(slices.Concat(cfg.Client, cfg.groupProtocol(), []kgo.Opt{
-		kgo.ClientID(unit), kgo.ConsumerGroup(unit), kgo.ConsumeTopics(lanes.Name), kgo.DisableAutoCommit(),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()), kgo.FetchMaxWait(fetchWait),
+	group, err := kgo.NewClient(slices.Concat(cfg.Client, cfg.laneGroup(unit), []kgo.Opt{
+		kgo.ClientID(unit),
 		kgo.OnPartitionsAssigned(on(func() { t.begin(ctx) })), kgo.OnPartitionsRevoked(on(t.end)), kgo.OnPartitionsLost(on(t.end)),
 	})...)
 	if err != nil {

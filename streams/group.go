@@ -17,7 +17,6 @@ const (
 	sessionTime   = 9 * time.Second
 	heartbeatTime = 2 * time.Second
 	rebalanceTime = 15 * time.Second
-	fetchWait     = 5 * time.Second // of an empty lane topic
 )
 
 // groupProtocol are the options of a group whose members are given lanes.
@@ -29,10 +28,20 @@ func (c *Config) groupProtocol() []kgo.Opt {
 	return append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer()))
 }
 
+// laneGroup are the options of a group whose assignment is a unit's lanes. The
+// lane topic is empty; its records, were there any, mean nothing.
+func (c *Config) laneGroup(unit string) []kgo.Opt {
+	return append(c.groupProtocol(), kgo.ConsumerGroup(unit), kgo.ConsumeTopics(LaneTopic(unit)), kgo.DisableAutoCommit(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()), kgo.FetchMaxWait(5*time.Second))
+}
+
 // shortenSessions sets a group's session time at the broker, where it is under
 // KIP-848.
-func shortenSessions(ctx context.Context, client []kgo.Opt, group string) error {
-	cl, err := kgo.NewClient(client...)
+func shortenSessions(ctx context.Context, cfg *Config, group string) error {
+	if !cfg.ServerGroups {
+		return nil
+	}
+	cl, err := kgo.NewClient(cfg.Client...)
 	if err != nil {
 		return err
 	}

@@ -112,14 +112,8 @@ func (i *Instance) Run(ctx context.Context) error {
 	}
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	group, err := kgo.NewClient(slices.Concat(i.cfg.Client, i.cfg.groupProtocol(), []kgo.Opt{
+	group, err := kgo.NewClient(slices.Concat(i.cfg.Client, i.cfg.laneGroup(i.plan.service), []kgo.Opt{
 		kgo.ClientID(i.plan.service + "-lanes"),
-		kgo.ConsumerGroup(i.plan.service),
-		kgo.ConsumeTopics(LaneTopic(i.plan.service)),
-		kgo.DisableAutoCommit(),
-		// The lane topic is empty; its records, were there any, mean nothing.
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
-		kgo.FetchMaxWait(fetchWait),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.assigned(hard, parts(m)) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.release(parts(m), true) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.release(parts(m), false) }),
@@ -152,10 +146,10 @@ func (i *Instance) prepare(ctx context.Context) (err error) {
 	if i.info, err = i.store.Info(ctx, i.cfg.Partitions); err != nil {
 		return fmt.Errorf("event store: %w", err)
 	}
-	if err := prepareTopics(ctx, &i.cfg, i.plan, i.info); err != nil || !i.cfg.ServerGroups {
+	if err := prepareTopics(ctx, &i.cfg, i.plan, i.info); err != nil {
 		return err
 	}
-	return shortenSessions(ctx, i.cfg.Client, i.plan.service)
+	return shortenSessions(ctx, &i.cfg, i.plan.service)
 }
 
 func parts(m map[string][]int32) (out []int32) {

@@ -89,8 +89,8 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 		r.routes[reflect.TypeOf(e)] = route{f, t.Name}
 	}
 	topics, err := r.prepare(ctx)
-	if err == nil && cfg.ServerGroups {
-		err = shortenSessions(ctx, cfg.Client, name)
+	if err == nil {
+		err = shortenSessions(ctx, &cfg, name)
 	}
 	if err != nil {
 		return fmt.Errorf("pipeline %s: %w", name, err)

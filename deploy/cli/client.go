@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirstream/weir/deploy/platform"
+	"github.com/weirstream/weir/streams"
 )
 
 // client talks to a running weir.
@@ -100,9 +100,9 @@ func firstLine(s string) string {
 	return s
 }
 
-// parkedPath is the address of a parked key.
+// parkedPath is the address of the parked key that the arguments name.
 func parkedPath(args []string) string {
-	return "/v1/dead-letters/" + url.PathEscape(args[0]) + "/" + url.PathEscape(args[1]) + "/" + url.PathEscape(args[2])
+	return platform.LettersPath(args[0], streams.StreamID{Decider: args[1], Key: args[2]})
 }
 
 func dlqShow(cl client) *cobra.Command {

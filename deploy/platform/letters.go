@@ -62,7 +62,7 @@ func (p *platform) letters(ctx context.Context, service string, stream streams.S
 	}
 	path := "/v1/dead-letters?service=" + url.QueryEscape(service)
 	if stream != (streams.StreamID{}) {
-		path = lettersPath(service, stream)
+		path = LettersPath(service, stream)
 	}
 	var l Letters
 	err := p.ask(ctx, service, http.MethodGet, path, &l)
@@ -73,7 +73,8 @@ func (p *platform) letters(ctx context.Context, service string, stream streams.S
 	return l.DeadLetters, err
 }
 
-func lettersPath(service string, s streams.StreamID) string {
+// LettersPath is where a parked key is found in the interface.
+func LettersPath(service string, s streams.StreamID) string {
 	return "/v1/dead-letters/" + url.PathEscape(service) + "/" + url.PathEscape(s.Decider) + "/" + url.PathEscape(s.Key)
 }
 
@@ -103,7 +104,7 @@ func (p *platform) unpark(ctx context.Context, service string, stream streams.St
 		}
 	}
 	var answer struct{ Left int }
-	err = p.ask(ctx, service, http.MethodPost, lettersPath(service, stream)+"/"+verb, &answer)
+	err = p.ask(ctx, service, http.MethodPost, LettersPath(service, stream)+"/"+verb, &answer)
 	return answer.Left, err
 }
 
