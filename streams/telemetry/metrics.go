@@ -3,6 +3,7 @@ package telemetry
 import (
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -11,12 +12,13 @@ import (
 
 // metrics are the collectors behind the names.
 type metrics struct {
-	inputs, rejections, emitted, repeats, conflicts, changes, spans, exported *prometheus.CounterVec
-	age, batch, decide, commit, effect, request                               *prometheus.HistogramVec
-	lag, lagAge, unpublished, parked, pending, breaker, halted                *prometheus.GaugeVec
+	inputs, rejections, emitted, repeats, future, conflicts, changes, spans, exported, ingested, refused *prometheus.CounterVec
+	age, batch, decide, commit, effect, request                                                          *prometheus.HistogramVec
+	lag, lagAge, unpublished, parked, pending, breaker, halted                                           *prometheus.GaugeVec
 
 	mu       sync.Mutex
 	resolved map[streams.InputInfo]inputMetrics // labels looked up once
+	clients  map[string]bool                    // that have series of their own
 }
 
 type inputMetrics struct {
@@ -25,51 +27,17 @@ type inputMetrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	var failed error
-	register := func(c prometheus.Collector) {
-		if err := reg.Register(c); err != nil && failed == nil {
-			failed = err
-		}
+	i := NewInstruments(reg)
+	m := &metrics{resolved: map[streams.InputInfo]inputMetrics{}, clients: map[string]bool{},
+		inputs: i.Counter(Inputs), rejections: i.Counter(Rejections), emitted: i.Counter(Emitted), repeats: i.Counter(Repeats), future: i.Counter(FutureInputs),
+		conflicts: i.Counter(Conflicts), changes: i.Counter(LaneChanges), spans: i.Counter(SpansStarted), exported: i.Counter(SpansExported),
+		ingested: i.Counter(Ingested), refused: i.Counter(QuotaRefused),
+		age: i.Histogram(InputAge), batch: i.Histogram(BatchInputs), decide: i.Histogram(DecideSeconds), commit: i.Histogram(CommitSeconds),
+		effect: i.Histogram(EffectSeconds), request: i.Histogram(RequestSeconds),
+		lag: i.Gauge(LagRecords), lagAge: i.Gauge(LagSeconds), unpublished: i.Gauge(UnpublishedAge), parked: i.Gauge(Parked),
+		pending: i.Gauge(EffectsPending), breaker: i.Gauge(BreakerState), halted: i.Gauge(LanesHalted),
 	}
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-		register(c)
-		return c
-	}
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		c := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-		register(c)
-		return c
-	}
-	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		c := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets, NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100}, labels)
-		register(c)
-		return c
-	}
-	m := &metrics{resolved: map[streams.InputInfo]inputMetrics{},
-		inputs:      counter(Inputs, "Inputs that a decider took, by what became of them.", "service", "decider", "kind", "input", "result"),
-		rejections:  counter(Rejections, "Inputs refused by a business rule.", "service", "decider", "code"),
-		emitted:     counter(Emitted, "Events stored, by type.", "service", "type"),
-		repeats:     counter(Repeats, "Records skipped because their effect was stored before.", "service"),
-		conflicts:   counter(Conflicts, "Commits that were refused or whose end is unknown.", "service"),
-		changes:     counter(LaneChanges, "Changes in lanes' lives.", "service", "change"),
-		spans:       counter(SpansStarted, "Spans started.", "service"),
-		exported:    counter(SpansExported, "Spans handed to an exporter; fewer than started, for long, means lost ones."),
-		age:         histogram(InputAge, "Time from an event to the commit of its effect.", Seconds, "service", "decider"),
-		batch:       histogram(BatchInputs, "Inputs decided in one transaction.", []float64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000}, "service"),
-		decide:      histogram(DecideSeconds, "Time to load and decide a batch.", Seconds, "service"),
-		commit:      histogram(CommitSeconds, "Time to commit a batch.", Seconds, "service"),
-		effect:      histogram(EffectSeconds, "Time of one attempt at an outside call.", Seconds, "service", "effect", "endpoint", "result"),
-		request:     histogram(RequestSeconds, "Time to answer an HTTP request.", Seconds, "route", "method", "status"),
-		lag:         gauge(LagRecords, "Records that a lane has not read yet.", "service", "topic", "lane"),
-		lagAge:      gauge(LagSeconds, "Age of the last record read, while there are unread ones.", "service", "lane"),
-		unpublished: gauge(UnpublishedAge, "Age of the oldest stored event that Kafka has not acknowledged.", "service", "lane"),
-		parked:      gauge(Parked, "Inputs parked: failed, or waiting behind one that did.", "service", "lane"),
-		pending:     gauge(EffectsPending, "Outside calls that wait for a definite answer.", "service", "lane"),
-		breaker:     gauge(BreakerState, "Circuit breaker of an endpoint: 0 closed, 1 half-open, 2 open.", "service", "endpoint"),
-		halted:      gauge(LanesHalted, "1 while a lane is halted and waits for a person.", "service", "lane"),
-	}
-	return m, failed
+	return m, i.Err()
 }
 
 // OnBatch counts what a committed batch did.
@@ -79,7 +47,10 @@ func (t *Telemetry) OnBatch(b streams.BatchInfo) {
 	for _, in := range b.Inputs {
 		x := m.input(b.Service, in)
 		x.count.Inc()
-		x.age.Observe(in.Age.Seconds())
+		observe(x.age, max(in.Age, 0), in.Origin.Traceparent)
+		if in.Age < -clockTolerance {
+			m.future.WithLabelValues(b.Service).Inc()
+		}
 		if in.Rejected != "" {
 			m.rejections.WithLabelValues(b.Service, in.Decider, in.Rejected).Inc()
 		}
@@ -104,6 +75,19 @@ func (t *Telemetry) OnBatch(b streams.BatchInfo) {
 	m.batch.WithLabelValues(b.Service).Observe(float64(len(b.Inputs)))
 	m.decide.WithLabelValues(b.Service).Observe(b.Decide.Seconds())
 	m.commit.WithLabelValues(b.Service).Observe(b.Commit.Seconds())
+}
+
+// clockTolerance is how far ahead an event's time may be: clocks differ a little.
+const clockTolerance = time.Second
+
+// observe takes a duration, and remembers its trace beside the bucket if the
+// trace is kept: a graph's point leads to one.
+func observe(o prometheus.Observer, d time.Duration, traceparent string) {
+	if x, ok := o.(prometheus.ExemplarObserver); ok && len(traceparent) == 55 && traceparent[53:] == "01" {
+		x.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": traceparent[3:35]})
+		return
+	}
+	o.Observe(d.Seconds())
 }
 
 // input resolves an input's labels; the caller holds the lock.

@@ -1,5 +1,6 @@
 // Package telemetry turns what the runtime's hooks tell into Prometheus
-// metrics and OpenTelemetry spans.
+// metrics and OpenTelemetry spans. Its catalogue declares every metric of the
+// platform.
 package telemetry
 
 // Every metric of the platform, by name. Durations are seconds.
@@ -9,6 +10,7 @@ const (
 	Emitted        = "weir_events_emitted_total"
 	Repeats        = "weir_repeats_total"
 	InputAge       = "weir_input_age_seconds"
+	FutureInputs   = "weir_future_inputs_total"
 	BatchInputs    = "weir_batch_inputs"
 	DecideSeconds  = "weir_batch_decide_seconds"
 	CommitSeconds  = "weir_batch_commit_seconds"
@@ -22,12 +24,28 @@ const (
 	Conflicts      = "weir_commit_conflicts_total"
 	LaneChanges    = "weir_lane_changes_total"
 	LanesHalted    = "weir_lanes_halted"
-	RequestSeconds = "weir_http_request_seconds"
-	SpansStarted   = "weir_spans_started_total"
-	SpansExported  = "weir_spans_exported_total"
-)
+	BehindRecords  = "weir_behind_records"
+	BehindSeconds  = "weir_behind_seconds"
 
-// Seconds are the bucket bounds of durations. They hold the thresholds of the
-// objectives (60 ms, 100 ms, 1 s, 60 s), as a quantile between two bounds is a
-// guess and a share below a bound is a fact.
-var Seconds = []float64{.001, .0025, .005, .01, .025, .06, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900}
+	RequestSeconds = "weir_http_request_seconds"
+	Ingested       = "weir_ingest_events_total"
+	QuotaRefused   = "weir_quota_refused_total"
+
+	SagasStarted     = "weir_sagas_started_total"
+	SagasEnded       = "weir_sagas_ended_total"
+	SagasOverdue     = "weir_sagas_overdue_total"
+	SagasRunning     = "weir_sagas_running"
+	SagasLate        = "weir_sagas_late"
+	SagaOldest       = "weir_saga_oldest_seconds"
+	SagaEventSeconds = "weir_saga_event_seconds"
+	SagaStepSeconds  = "weir_saga_step_seconds"
+	DuplicateEffects = "weir_duplicate_effects_total"
+	MoneyHeld        = "weir_money_held_minor_units"
+
+	SyntheticOrders  = "weir_synthetic_orders_total"
+	SyntheticSeconds = "weir_synthetic_order_seconds"
+	FaultOn          = "weir_fault_on"
+	BuildInfo        = "weir_build_info"
+	SpansStarted     = "weir_spans_started_total"
+	SpansExported    = "weir_spans_exported_total"
+)

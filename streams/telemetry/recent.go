@@ -1,10 +1,13 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
@@ -26,8 +29,24 @@ type Span struct {
 	Kind       string // "consumer", "client", "server"
 	Start      time.Time
 	End        time.Time
-	Error      string
+	Error      string // empty unless it failed
 	Attributes map[string]string
+	Events     []SpanEvent
+	Links      []SpanLink
+}
+
+// SpanEvent is a moment within a span.
+type SpanEvent struct {
+	Name       string
+	At         time.Time
+	Attributes map[string]string
+}
+
+// SpanLink names a span, of this trace or another, that belongs to the cause of
+// the one that holds it.
+type SpanLink struct {
+	Trace, Span string
+	Attributes  map[string]string
 }
 
 // ExportSpans keeps spans.
@@ -55,15 +74,33 @@ func (r *Recent) add(s sdktrace.ReadOnlySpan) {
 	if len(have) >= or(r.Spans, 5000) {
 		return
 	}
+	r.byID[id] = append(have, spanOf(s))
+}
+
+func spanOf(s sdktrace.ReadOnlySpan) Span {
 	x := Span{ID: s.SpanContext().SpanID().String(), Name: s.Name(), Kind: s.SpanKind().String(), Start: s.StartTime(), End: s.EndTime(),
-		Error: s.Status().Description, Attributes: map[string]string{}}
+		Attributes: attributes(s.Attributes())}
+	if s.Status().Code == codes.Error {
+		x.Error = cmp.Or(s.Status().Description, "failed")
+	}
 	if s.Parent().HasSpanID() {
 		x.Parent = s.Parent().SpanID().String()
 	}
-	for _, a := range s.Attributes() {
-		x.Attributes[string(a.Key)] = a.Value.String()
+	for _, e := range s.Events() {
+		x.Events = append(x.Events, SpanEvent{e.Name, e.Time, attributes(e.Attributes)})
 	}
-	r.byID[id] = append(have, x)
+	for _, l := range s.Links() {
+		x.Links = append(x.Links, SpanLink{l.SpanContext.TraceID().String(), l.SpanContext.SpanID().String(), attributes(l.Attributes)})
+	}
+	return x
+}
+
+func attributes(list []attribute.KeyValue) map[string]string {
+	out := make(map[string]string, len(list))
+	for _, a := range list {
+		out[string(a.Key)] = a.Value.String()
+	}
+	return out
 }
 
 func or(n, other int) int {

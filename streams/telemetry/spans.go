@@ -208,7 +208,7 @@ func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error) string) {
 		if span != nil {
 			finish(span, err)
 		}
-		t.metrics.effect.WithLabelValues(a.Service, a.Effect, a.Endpoint, result).Observe(time.Since(began).Seconds())
+		observe(t.metrics.effect.WithLabelValues(a.Service, a.Effect, a.Endpoint, result), time.Since(began), after)
 		return after
 	}
 }
@@ -227,6 +227,6 @@ func (t *Telemetry) OnRequest(r *http.Request, route string) (string, func(statu
 			}
 			span.End()
 		}
-		t.metrics.request.WithLabelValues(route, r.Method, strconv.Itoa(status)).Observe(time.Since(began).Seconds())
+		observe(t.metrics.request.WithLabelValues(route, r.Method, strconv.Itoa(status)), time.Since(began), tp)
 	}
 }

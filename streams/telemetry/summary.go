@@ -1,0 +1,91 @@
+package telemetry
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Summary is a kept trace in short.
+type Summary struct {
+	ID           string
+	Root         string   // name of the span that began first
+	Services     []string // in the order in which it reached them
+	Correlations []string // sagas that its spans belong to, in the same order
+	Spans        int      // kept
+	Failed       int      // of them
+	Start, End   time.Time
+}
+
+// Took is the time from its first begin to its last end.
+func (s *Summary) Took() time.Duration { return s.End.Sub(s.Start) }
+
+// Filter chooses traces; its zero value chooses all.
+type Filter struct {
+	// Text is part of the name of a span, of a service, of a correlation or of
+	// the trace's id, in letters of either case.
+	Text   string
+	Failed bool          // a span of it failed
+	Slower time.Duration // took at least so long
+}
+
+// List sums up the kept traces that a filter chooses, the newest first, at most
+// limit.
+func (r *Recent) List(f Filter, limit int) []Summary {
+	text := strings.ToLower(f.Text)
+	var out []Summary
+	for id, spans := range r.all() {
+		s := summarise(id, spans)
+		if (!f.Failed || s.Failed > 0) && s.Took() >= f.Slower && s.mentions(text, spans) {
+			out = append(out, s)
+		}
+	}
+	slices.SortFunc(out, func(a, b Summary) int { return cmp.Or(b.Start.Compare(a.Start), strings.Compare(a.ID, b.ID)) })
+	return out[:min(limit, len(out))]
+}
+
+// all are the traces as they are now. Spans are only ever added behind, so that
+// exporters need not wait for whoever reads them.
+func (r *Recent) all() map[string][]Span {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make(map[string][]Span, len(r.byID))
+	for id, spans := range r.byID {
+		out[id] = slices.Clip(spans)
+	}
+	return out
+}
+
+func summarise(id string, spans []Span) Summary {
+	spans = slices.SortedStableFunc(slices.Values(spans), func(a, b Span) int { return a.Start.Compare(b.Start) })
+	s := Summary{ID: id, Spans: len(spans)}
+	for i, x := range spans {
+		if i == 0 {
+			s.Root, s.Start = x.Name, x.Start
+		}
+		if x.End.After(s.End) {
+			s.End = x.End
+		}
+		if x.Error != "" {
+			s.Failed++
+		}
+		s.Services = include(s.Services, x.Attributes["service.name"])
+		s.Correlations = include(s.Correlations, x.Attributes["weir.correlation"])
+	}
+	return s
+}
+
+func include(list []string, s string) []string {
+	if s == "" || slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+// mentions looks for a text in small letters.
+func (s *Summary) mentions(text string, spans []Span) bool {
+	has := func(in string) bool { return strings.Contains(strings.ToLower(in), text) }
+	return has(s.ID) || slices.ContainsFunc(s.Services, has) || slices.ContainsFunc(s.Correlations, has) ||
+		slices.ContainsFunc(spans, func(x Span) bool { return has(x.Name) })
+}
