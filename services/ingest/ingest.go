@@ -41,6 +41,9 @@ type Config struct {
 	Now        func() time.Time // for events without a time; time.Now if nil
 	Limit      edge.Limit       // of requests, however many events they have
 	Trace      edge.Trace       // optional
+	// Count hears of every event and what became of it; optional. The type is
+	// empty if it is none that may be posted.
+	Count func(client, eventType string, s Status)
 }
 
 // Handler serves Path.
@@ -60,6 +63,9 @@ func New(cfg Config) (*Handler, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Count == nil {
+		cfg.Count = func(string, string, Status) {}
 	}
 	log, err := kgo.NewClient(append(cfg.Client[:len(cfg.Client):len(cfg.Client)],
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()))...)
@@ -110,7 +116,18 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		recs[i] = rec
 	}
 	h.produce(r.Context(), recs, results)
+	h.count(edge.Client(r), posted, results)
 	answer(w, results)
+}
+
+func (h *Handler) count(client string, events []posted, results []Result) {
+	for i := range results {
+		name := events[i].attrs["type"]
+		if f, ok := h.cfg.Topology.Vocabulary.Fact(name); !ok || !f.External {
+			name = ""
+		}
+		h.cfg.Count(client, name, results[i].Status)
+	}
 }
 
 // produce sends the records that are not nil and waits for each.

@@ -134,60 +134,102 @@ func sum(series map[string]float64, prefix string) (n float64) {
 	return n
 }
 
-// names is a registerer that keeps what is registered.
-type names struct{ got []string }
-
-func (r *names) Register(c prometheus.Collector) error {
-	ch := make(chan *prometheus.Desc, 8)
-	c.Describe(ch)
-	close(ch)
-	for d := range ch {
-		r.got = append(r.got, regexp.MustCompile(`fqName: "([^"]+)"`).FindStringSubmatch(d.String())[1])
-	}
-	return nil
-}
-
-func (r *names) MustRegister(cs ...prometheus.Collector) {
-	for _, c := range cs {
-		_ = r.Register(c) // it cannot fail
-	}
-}
-
-func (r *names) Unregister(prometheus.Collector) bool { return false }
-
-// The names in names.go and the registered ones are the same.
-func TestNames(t *testing.T) {
-	reg := &names{}
-	if _, err := telemetry.New(telemetry.Options{Registerer: reg}); err != nil {
-		t.Fatal(err)
-	}
+// The constants and the catalogue name the same metrics, and what the catalogue
+// does not declare cannot be registered.
+func TestCatalogue(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "names.go", nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var declared []string
+	var constants, declared []string
 	ast.Inspect(file, func(n ast.Node) bool {
 		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
 			s, err := strconv.Unquote(l.Value)
 			if err != nil {
 				t.Fatal(err)
 			}
-			declared = append(declared, s)
+			constants = append(constants, s)
 		}
 		return true
 	})
-	slices.Sort(declared)
-	slices.Sort(reg.got)
-	if !slices.Equal(declared, reg.got) {
-		t.Errorf("declared   %v\nregistered %v", declared, reg.got)
-	}
-	shape := regexp.MustCompile(`^weir_[a-z]+(_[a-z]+)*$`)
-	for _, n := range declared {
-		if !shape.MatchString(n) {
-			t.Errorf("%q is no name of ours", n)
+	shape, label := regexp.MustCompile(`^weir_[a-z]+(_[a-z]+)*$`), regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
+	for _, m := range telemetry.Catalogue {
+		declared = append(declared, m.Name)
+		if !shape.MatchString(m.Name) || strings.HasSuffix(m.Name, "_total") != (m.Kind == telemetry.Counter) || (m.Kind == telemetry.Histogram) != (len(m.Buckets) > 0) {
+			t.Errorf("%s %s: a name is weir_words, _total ends that of a counter, and histograms have buckets", m.Kind, m.Name)
+		}
+		if m.Help == "" || m.Unit == "" || strings.HasSuffix(m.Name, "_seconds") != (m.Unit == "seconds") {
+			t.Errorf("%s lacks a help, or its unit %q is not in its name", m.Name, m.Unit)
+		}
+		for _, l := range m.Labels {
+			if !label.MatchString(l) {
+				t.Errorf("%s has a label %q", m.Name, l)
+			}
 		}
 	}
-	if _, err := telemetry.New(telemetry.Options{Registerer: prometheus.NewRegistry()}); err != nil {
-		t.Error(err)
+	slices.Sort(constants)
+	if slices.Sort(declared); !slices.Equal(constants, declared) {
+		t.Errorf("constants %v\ndeclared  %v", constants, declared)
+	}
+	for name, register := range map[string]func(*telemetry.Instruments){
+		"undeclared": func(i *telemetry.Instruments) { i.Counter("weir_made_up_total") },
+		"wrong kind": func(i *telemetry.Instruments) { i.Gauge(telemetry.Inputs) },
+		"twice":      func(i *telemetry.Instruments) { i.Counter(telemetry.Inputs); i.Counter(telemetry.Inputs) },
+	} {
+		if i := telemetry.NewInstruments(prometheus.NewRegistry()); register != nil {
+			if register(i); i.Err() == nil {
+				t.Errorf("%s: registered", name)
+			}
+		}
+	}
+}
+
+// Clients have series of their own, and whoever makes up names fills no memory.
+func TestClientsAreBounded(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	tel, err := telemetry.New(telemetry.Options{Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 500 {
+		tel.OnIngest(fmt.Sprint("key:", n), "stock.received", "accepted")
+		tel.OnIngest("key:1", "", "refused")
+	}
+	got := (&errands{t: t, reg: reg}).gathered()
+	if n := got["weir_ingest_events_total{client=other,result=accepted,type=stock.received}"]; n != 400 {
+		t.Errorf("others posted %v, want 400", n)
+	}
+	if n := got["weir_ingest_events_total{client=key:1,result=refused,type=unknown}"]; n != 500 || len(got) != 102 {
+		t.Errorf("one client: %v refused; %d series", n, len(got))
+	}
+}
+
+// An event from the future is counted, and does not make the past shorter.
+func TestFutureInputs(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	tel, err := telemetry.New(telemetry.Options{Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := streams.InputInfo{Decider: "floor", Kind: streams.EventInput, Name: "errand.asked", Result: "decided", Age: -time.Minute,
+		Origin: streams.Origin{Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}
+	near := in
+	near.Age = -100 * time.Millisecond
+	tel.OnBatch(streams.BatchInfo{Service: "floor", Inputs: []streams.InputInfo{in, near}})
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := (&errands{t: t, reg: reg}).gathered()
+	if got["weir_future_inputs_total{service=floor}"] != 1 {
+		t.Errorf("%v", got)
+	}
+	for _, f := range families {
+		if f.GetName() == telemetry.InputAge {
+			h := f.GetMetric()[0].GetHistogram()
+			if h.GetSampleSum() != 0 || h.GetBucket()[0].GetExemplar().GetLabel()[0].GetValue() != "4bf92f3577b34da6a3ce929d0e0e4736" {
+				t.Errorf("age: %v", h)
+			}
+		}
 	}
 }

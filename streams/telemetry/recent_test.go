@@ -69,6 +69,12 @@ func TestTracesAreListedAndChosen(t *testing.T) {
 		if newest.Took() != 2*time.Second+time.Millisecond || len(r.List(telemetry.Filter{Text: newest.ID}, 9)) != 1 {
 			t.Errorf("the newest is %+v", newest)
 		}
+		if s, ok := r.Summary(newest.ID); !ok || fmt.Sprint(s) != fmt.Sprint(newest) {
+			t.Errorf("by its id it is %+v", s)
+		}
+		if s, ok := r.Summary("0"); ok {
+			t.Errorf("a trace of no id is %+v", s)
+		}
 	})
 }
 

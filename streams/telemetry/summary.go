@@ -19,7 +19,7 @@ type Summary struct {
 }
 
 // Took is the time from its first begin to its last end.
-func (s *Summary) Took() time.Duration { return s.End.Sub(s.Start) }
+func (s Summary) Took() time.Duration { return s.End.Sub(s.Start) }
 
 // Filter chooses traces; its zero value chooses all.
 type Filter struct {
@@ -43,6 +43,12 @@ func (r *Recent) List(f Filter, limit int) []Summary {
 	}
 	slices.SortFunc(out, func(a, b Summary) int { return cmp.Or(b.Start.Compare(a.Start), strings.Compare(a.ID, b.ID)) })
 	return out[:min(limit, len(out))]
+}
+
+// Summary sums up a trace; ok is false if none of its spans is kept.
+func (r *Recent) Summary(id string) (s Summary, ok bool) {
+	spans := r.Trace(id)
+	return summarise(id, spans), len(spans) > 0
 }
 
 // all are the traces as they are now. Spans are only ever added behind, so that
@@ -84,7 +90,7 @@ func include(list []string, s string) []string {
 }
 
 // mentions looks for a text in small letters.
-func (s *Summary) mentions(text string, spans []Span) bool {
+func (s Summary) mentions(text string, spans []Span) bool {
 	has := func(in string) bool { return strings.Contains(strings.ToLower(in), text) }
 	return has(s.ID) || slices.ContainsFunc(s.Services, has) || slices.ContainsFunc(s.Correlations, has) ||
 		slices.ContainsFunc(spans, func(x Span) bool { return has(x.Name) })

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/weirstream/weir/services/gateway/cache"
@@ -20,6 +21,7 @@ const APIKeyHeader = "X-Api-Key"
 type Limit struct {
 	Buckets cache.Cache
 	Quota   cache.Quota
+	Refused func(client string) // hears of every refusal, by Client; optional
 }
 
 // Handler takes a token for each request before h sees it, and refuses those
@@ -35,6 +37,9 @@ func (l Limit) Handler(h http.HandlerFunc) http.HandlerFunc {
 		w.Header().Set("RateLimit-Policy", policy)
 		w.Header().Set("RateLimit", fmt.Sprintf(`"client";r=%d`, g.Left))
 		if !g.OK {
+			if l.Refused != nil {
+				l.Refused(Client(r))
+			}
 			(&Problem{Code: "too-many-requests", Status: http.StatusTooManyRequests, RetryAfter: seconds(g.Wait),
 				Detail: "you ask more than your quota: wait as long as Retry-After says, and send the same request again"}).Write(w)
 			return
@@ -45,6 +50,15 @@ func (l Limit) Handler(h http.HandlerFunc) http.HandlerFunc {
 
 // seconds is at least 1, and rounded up: who waits so long is not refused.
 func seconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }
+
+// Client is what metrics call the sender of a request: the beginning of its
+// key's digest, or "anonymous". An address is a person's.
+func Client(r *http.Request) string {
+	if c := client(r); strings.HasPrefix(c, "key:") {
+		return c[:len("key:")+8]
+	}
+	return "anonymous"
+}
 
 // client tells whose quota a request uses up: a key's, of which only the digest
 // leaves the process, or an address's. A client has all of a /64 in IPv6.
