@@ -118,7 +118,7 @@ func New(cfg Config) (*Console, error) {
 
 func (c *Console) parse() error {
 	c.pages = map[string]*template.Template{}
-	for _, name := range []string{"overview", "sagas", "saga", "letters", "problem"} {
+	for _, name := range []string{"overview", "sagas", "saga", "traces", "trace", "letters", "problem"} {
 		t, err := template.New(name).Funcs(c.words()).ParseFS(pageFiles, "page/frame.html", "page/parts.html", "page/"+name+".html")
 		if err != nil {
 			return fmt.Errorf("the live page's template %s: %w", name, err)
@@ -133,6 +133,8 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /sagas", c.sagaList)
 	c.mux.HandleFunc("GET /sagas/{correlation}", c.sagaPage)
 	c.mux.HandleFunc("GET /orders/{order}", c.orderPage)
+	c.mux.HandleFunc("GET /traces", c.traceList)
+	c.mux.HandleFunc("GET /traces/{trace}", c.tracePage)
 	c.mux.HandleFunc("GET /dead-letters", c.letters)
 	c.mux.HandleFunc("POST /dead-letters/retry", c.act("retry"))
 	c.mux.HandleFunc("POST /dead-letters/drop", c.act("drop"))

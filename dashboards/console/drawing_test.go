@@ -245,28 +245,34 @@ func TestWaterfall(t *testing.T) {
 	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
 	spans := []telemetry.Span{ // in the order of their ends
 		{ID: "b", Parent: "a", Name: "claim order.placed", Start: at(5), End: at(8), Attributes: map[string]string{"service.name": "inventory"}},
-		{ID: "d", Parent: "c", Name: "authorise", Kind: "client", Start: at(99), End: at(100), Error: "no route to ada@example.org " + strings.Repeat("x", 300)},
+		{ID: "d", Parent: "c", Name: "authorise", Kind: "client", Start: at(99), End: at(100), Attributes: map[string]string{"peer.service": "provider", "a secret": "x", "empty": ""}, Error: "no route to ada@example.org " + strings.Repeat("x", 300)},
 		{ID: "a", Parent: "elsewhere", Name: "POST /v1/orders", Start: at(0), End: at(4)},
-		{ID: "c", Parent: "a", Name: "payment order.placed", Start: at(3), End: at(9)},
+		{ID: "c", Parent: "a", Name: "payment order.placed", Start: at(3), End: at(9), Attributes: map[string]string{"weir.rejected": "no-money"}, Events: []telemetry.SpanEvent{{Name: "tried", At: at(5)}}},
 		{ID: "x", Parent: "y", Name: "lost", Start: at(50), End: at(50)},
 	}
-	w := drawTrace("t", spans)
+	w := drawTrace("t", spans, 9)
 	var order []string
 	for _, r := range w.Rows {
-		order = append(order, r.ID)
-		if r.X < spanName || r.X+r.W > w.W || r.Anchor == "start" && r.TookX+width(r.Took) > w.W+letterWidth || r.Anchor == "end" && r.TookX-width(r.Took) < spanName {
+		order = append(order, fmt.Sprint(r.ID, r.Depth))
+		if r.X < 0 || r.W < 1 || r.X+r.W > barWidth {
 			t.Errorf("span %s lies outside of the picture: %+v", r.ID, r)
 		}
 	}
-	if fmt.Sprint(order) != "[a c d b x]" || w.Failed != 1 {
+	if fmt.Sprint(order) != "[a0 c1 d2 b1 x0]" || w.Failed != 1 || w.Took != "100 ms" || fmt.Sprint(w.Ticks) != "[0 25 ms 50 ms 75 ms 100 ms]" {
 		t.Errorf("the spans are %v, %d failed", order, w.Failed)
 	}
-	if r := w.Rows[2]; r.Class != badHop || strings.Contains(r.Took+r.Hint, "ada@") || !strings.Contains(r.Took, "✕") {
+	if r := w.Rows[2]; r.Class != badHop || strings.Contains(r.Why, "ada@") || !strings.HasPrefix(r.Why, "no route to") || fmt.Sprint(r.Attributes) != "[{a secret •••} {peer.service provider}]" {
 		t.Errorf("the failed span is %+v", r)
 	}
+	if r := w.Rows[1]; r.Why != "refused: no-money" || r.Class == badHop || r.X != 30 || r.W != 60 || r.Events[0].After != "5.0 ms" {
+		t.Errorf("the refusal is %+v", r)
+	}
+	if w := drawTrace("t", spans, 2); len(w.Rows) != 2 || w.Hidden != 3 || w.Spans != 5 || w.Failed != 1 {
+		t.Errorf("in short it is %+v", w)
+	}
 	circle := []telemetry.Span{{ID: "a", Parent: "b", Start: noon, End: noon}, {ID: "b", Parent: "a", Start: noon, End: noon}}
-	drawTrace("t", circle) // must end
-	if !drawTrace("t", nil).Missing {
+	drawTrace("t", circle, 9) // must end
+	if !drawTrace("t", nil, 9).Missing {
 		t.Error("a trace without spans is not missing")
 	}
 }

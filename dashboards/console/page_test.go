@@ -37,6 +37,7 @@ type house struct {
 	top     *streams.Topology
 	reads   *projection.Model
 	tel     *telemetry.Telemetry
+	traces  *telemetry.Recent
 	cl      *kgo.Client
 	page    *console.Console
 	at      time.Time
@@ -78,8 +79,9 @@ func newHouse(t *testing.T) *house {
 	h.background(func(ctx context.Context) error {
 		return h.reads.Run(ctx, projection.Config{Client: []kgo.Opt{brokers}, Topology: h.top, Partitions: partitions, Sagas: sagas.All()})
 	})
-	traces, registry := &telemetry.Recent{}, prometheus.NewRegistry()
-	if h.tel, err = telemetry.New(telemetry.Options{Registerer: registry, Exporters: []sdktrace.SpanExporter{traces}, SpansPerSecond: 1000}); err != nil {
+	registry := prometheus.NewRegistry()
+	h.traces = &telemetry.Recent{}
+	if h.tel, err = telemetry.New(telemetry.Options{Registerer: registry, Exporters: []sdktrace.SpanExporter{h.traces}, SpansPerSecond: 1000}); err != nil {
 		t.Fatal(err)
 	}
 	act := func(what string) func(context.Context, string, streams.StreamID) (int, error) {
@@ -88,7 +90,7 @@ func newHouse(t *testing.T) *house {
 			return h.left, h.fails
 		}
 	}
-	h.page, err = console.New(console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Sagas: sagas.All(), Traces: traces,
+	h.page, err = console.New(console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Sagas: sagas.All(), Traces: h.traces,
 		NotReady: func() []string { return h.why }, Letters: func(context.Context) ([]console.Letter, error) { return h.letters, nil },
 		Retry: act("retry"), Drop: act("drop")})
 	if err != nil {
@@ -207,18 +209,14 @@ func TestEmpty(t *testing.T) {
 func TestFilled(t *testing.T) {
 	h := newHouse(t)
 	h.background(h.page.Run)
-	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-	tp := "00-" + trace + "-00f067aa0ba902b7-01"
+	tp := under(traceA)
 	h.emit("c1", tp, placed("o-1", "ada"), event.HoldRequested{SKU: "A", Order: "o-1", Quantity: 2}, event.StockHeld{Order: "o-1", SKU: "A"},
 		event.StockReserved{Order: "o-1"}, event.PaymentAuthorised{Order: "o-1", Amount: gbp}, event.OrderConfirmed{Order: "o-1", Total: gbp},
 		event.OrderReleased{Order: "o-1"}, event.OrderShipped{Order: "o-1", Carrier: "weir-post", Tracking: "T1"}, event.MailSent{Order: "o-1"}, event.OrderClosed{Order: "o-1", Outcome: event.Fulfilled})
 	h.emit("c2", "", placed("o-2", "ada"), event.StockRejected{Order: "o-2", SKU: "A"}, event.OrderCancelled{Order: "o-2", Reason: "out of stock: A"})
 	h.emit("c3", "", placed("o-3", "bob"), event.HoldRequested{SKU: "A", Order: "o-3", Quantity: 1})
-	_, done := h.tel.OnDecide(streams.Hop{Service: "payment", Decider: "payment", Name: "stock.reserved", Origin: streams.Origin{Traceparent: tp}})
-	done(errors.New("the disk is full"))
-	if err := h.tel.Close(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	h.decide(tp, "c1", "payment", "stock.reserved", errors.New("the disk is full"))
+	h.export()
 	h.tel.OnBatch(streams.BatchInfo{Service: "order", Inputs: []streams.InputInfo{{Decider: "order", Kind: streams.CommandInput, Name: "place-order", Result: "decided"}}, Events: []string{"order.placed"}})
 	h.tel.OnLane(streams.LaneEvent{Service: "payment", What: streams.LaneMeasured, Lag: map[string]int64{"order.order": 7}, LagAge: 4 * time.Second})
 	h.tel.OnBreaker("payment", "provider", "open")
@@ -227,7 +225,7 @@ func TestFilled(t *testing.T) {
 
 	h.get("/", 200, "o-1", "o-2", "o-3", "fulfilled", "compensating", "£48.20", "lag 4.0 s", "provider does not answer", "a hole in the log", "1 not at work",
 		"7<small> records", "33.3<small> % of orders", "1 of 3 in 5 min", "35<small> ms P99", "1 wait over 1 s", "2<small> sagas")
-	h.get("/orders/o-1", 200, "was confirmed after 35 ms and shipped with weir-post", "Nothing is left.", "hold.requested", "inventory · claim", trace, "the disk is full", "1 span failed", "provider ≤ 7.0 ms")
+	h.get("/orders/o-1", 200, "was confirmed after 35 ms and shipped with weir-post", "Nothing is left.", "hold.requested", "inventory · claim", traceA, "the disk is full", "1 span failed", "provider ≤ 7.0 ms")
 	h.get("/sagas/c1", 200, "o-1", "customer ada")
 	h.get("/orders/o-2", 200, "was cancelled after 14 ms, before it was confirmed: out of stock: A", "3 steps are left", "has to release the stock", "has to void the payment", "has to tell the customer", "deadline in")
 	h.get("/orders/o-3", 200, "is not confirmed yet", "has to reserve the stock (0 of 1 SKUs held)", "has to set £48.20 aside")

@@ -122,7 +122,7 @@ func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *p
 	var spans []telemetry.Span
 	for _, t := range traces {
 		spans = append(spans, t.spans...)
-		b.Traces = append(b.Traces, drawTrace(t.id, t.spans))
+		b.Traces = append(b.Traces, drawTrace(t.id, t.spans, spansBeside))
 	}
 	b.Timeline = c.shape.drawTimeline(b.Hops, spans, b.Story.Left, b.Running, s.Due, now)
 }

@@ -125,8 +125,8 @@ func listPath(query, state, page string) string {
 	return "/sagas?" + q.Encode()
 }
 
-// exactly is the page of the order or the correlation of this name, if there
-// is one.
+// exactly is the page of the order, the correlation or the trace of this name,
+// if there is one.
 func (c *Console) exactly(ctx context.Context, name string) (path string, err error) {
 	if _, err = c.Reads.Order(ctx, name); err == nil {
 		return "/orders/" + url.PathEscape(name), nil
@@ -137,10 +137,13 @@ func (c *Console) exactly(ctx context.Context, name string) (path string, err er
 	if _, err = c.Reads.Saga(ctx, name); err == nil {
 		return "/sagas/" + url.PathEscape(name), nil
 	}
-	if errors.Is(err, projection.ErrNotFound) {
-		err = nil
+	if !errors.Is(err, projection.ErrNotFound) {
+		return "", err
 	}
-	return "", err
+	if id := strings.ToLower(name); len(c.Traces.Trace(id)) > 0 {
+		return tracePath(id, ""), nil
+	}
+	return "", nil
 }
 
 // find fills the list: of a customer, by the state of the order, or of all.

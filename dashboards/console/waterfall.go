@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,38 +12,45 @@ import (
 
 // Bounds and measures of a trace.
 const (
-	spansShown   = 150
-	tracesShown  = 3
-	spanHeight   = 19
-	spanName     = 320
-	spanIndent   = 9
+	tracesShown  = 3   // of a saga
+	spansBeside  = 60  // of each of them
+	spansShown   = 500 // on the trace's own page
+	barWidth     = 1000
 	deepestShown = 12 // beyond it spans are not indented further
 )
 
 // waterfall is a trace: a row for each span, below the one that began it.
 type waterfall struct {
 	ID      string
-	W, H    float64
-	Top     float64
 	Rows    []spanRow
-	Ticks   []tick
-	Hidden  int // spans beyond the bound
+	Ticks   []string
+	Spans   int // kept, shown or not
+	Hidden  int // of them, those beyond the bound
 	Failed  int
 	Took    string
 	Missing bool // not kept
 }
 
+// spanRow is a span, its bar from X for W of barWidth.
 type spanRow struct {
 	telemetry.Span
-	Service     string
-	Label       string
-	Y, NameX    float64
-	X, W        float64
-	Took        string
-	TookX       float64
-	Anchor      string
-	Class, Hint string
-	depth       int
+	Service    string
+	Depth      int
+	X, W       float64
+	Took       string
+	After      string // when it began, from the begin of the trace
+	Why        string // it failed, or was refused
+	Class      string
+	Attributes []pair
+	Events     []spanEvent
+}
+
+// pair is an attribute as it is shown.
+type pair struct{ Name, Value string }
+
+type spanEvent struct {
+	Name, After string
+	Attributes  []pair
 }
 
 // traceID is the trace of a traceparent, or empty.
@@ -72,8 +80,9 @@ func (c *Console) traces(hops []hop) (out []trace) {
 	return out
 }
 
-func drawTrace(id string, spans []telemetry.Span) waterfall {
-	w := waterfall{ID: id, W: timelineWidth, Top: axisHeight, Missing: len(spans) == 0}
+// drawTrace lays out the first spans of a trace, at most limit.
+func drawTrace(id string, spans []telemetry.Span, limit int) waterfall {
+	w := waterfall{ID: id, Spans: len(spans), Missing: len(spans) == 0}
 	if w.Missing {
 		return w
 	}
@@ -92,68 +101,53 @@ func drawTrace(id string, spans []telemetry.Span) waterfall {
 	whole := max(last.Sub(first), time.Microsecond)
 	w.Took = span(whole)
 	for i := range 5 {
-		w.Ticks = append(w.Ticks, tick{round(spanName + (timelineWidth-spanName-70)*float64(i)/4), span(whole * time.Duration(i) / 4)})
+		w.Ticks = append(w.Ticks, span(whole*time.Duration(i)/4))
 	}
-	w.Ticks[0].Label = "0"
-	rows := family(spans)
-	if len(rows) > spansShown {
-		w.Hidden, rows = len(rows)-spansShown, rows[:spansShown]
+	w.Ticks[0] = "0"
+	w.Rows = family(spans)
+	if n := len(w.Rows); n > limit {
+		w.Hidden, w.Rows = n-limit, w.Rows[:limit]
 	}
-	for i, r := range rows {
-		w.Rows = append(w.Rows, drawSpan(r, i, first, whole))
+	for i := range w.Rows {
+		w.Rows[i].draw(first, whole)
 	}
-	w.H = w.Top + float64(len(w.Rows))*spanHeight + 6
 	return w
 }
 
-func drawSpan(r spanRow, i int, first time.Time, whole time.Duration) spanRow {
-	const field = timelineWidth - spanName - 70
+func (r *spanRow) draw(first time.Time, whole time.Duration) {
 	took := r.End.Sub(r.Start)
-	r.Service = r.Attributes["service.name"]
-	r.Y = axisHeight + float64(i)*spanHeight
-	r.NameX = 8 + spanIndent*float64(min(r.depth, deepestShown))
-	r.Label = cut(mask(r.Name), int((spanName-r.NameX-width(r.Service)-18)/letterWidth))
-	r.X = round(spanName + field*float64(r.Start.Sub(first))/float64(whole))
-	r.W = round(max(field*float64(took)/float64(whole), 2))
-	r.Took, r.TookX, r.Anchor = span(took), r.X+r.W+5, "start"
+	r.Service = r.Span.Attributes["service.name"]
+	r.W = round(min(max(barWidth*float64(took)/float64(whole), 3), barWidth))
+	r.X = min(round(barWidth*float64(r.Start.Sub(first))/float64(whole)), barWidth-r.W)
+	r.Took, r.After = span(took), span(r.Start.Sub(first))
 	r.Class = plainHop
 	if r.Kind == "client" {
 		r.Class = "call"
 	}
-	r.Hint = r.Service + ": " + mask(r.Name) + ", " + r.Took + ", began at " + span(r.Start.Sub(first))
-	if n := r.Attributes["weir.attempt"]; n != "" && n != "1" {
-		r.Hint += ", attempt " + n
-	}
-	if code := r.Attributes["weir.rejected"]; code != "" {
-		r.Hint += ", refused: " + code
+	if code := r.Span.Attributes["weir.rejected"]; code != "" {
+		r.Why = "refused: " + mask(code)
 	}
 	if r.Error != "" {
-		r.fail()
+		r.Class, r.Why = badHop, mask(firstLine(r.Error))
 	}
-	return r
+	r.Attributes = pairs(r.Span.Attributes)
+	for _, e := range r.Span.Events {
+		r.Events = append(r.Events, spanEvent{mask(e.Name), span(e.At.Sub(first)), pairs(e.Attributes)})
+	}
 }
 
-// fail writes a span's error beside its bar, on the side where there is room.
-func (r *spanRow) fail() {
-	why := mask(firstLine(r.Error))
-	r.Class = badHop
-	r.Hint += ", failed: " + why
-	r.Took += " ✕ " + why
-	behind, before := timelineWidth-r.TookX, r.X-spanName-8
-	if width(r.Took) > behind && before > behind {
-		r.TookX, r.Anchor = r.X-5, "end"
-		behind = before
+// pairs are attributes by name, without what is nobody's business.
+func pairs(attributes map[string]string) (out []pair) {
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		switch v := attributes[name]; {
+		case v == "":
+		case isSecret(name):
+			out = append(out, pair{name, hidden})
+		default:
+			out = append(out, pair{name, mask(v)})
+		}
 	}
-	r.Took = cut(r.Took, int(behind/letterWidth))
-}
-
-// cut shortens a text to at most n letters.
-func cut(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	return string(r[:max(n-1, 0)]) + "…"
+	return out
 }
 
 // family orders spans so that each stands below its parent, the earlier first.
@@ -189,7 +183,7 @@ func family(spans []telemetry.Span) []spanRow {
 	for len(stack) > 0 {
 		p := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		out = append(out, spanRow{Span: p.span, depth: p.depth})
+		out = append(out, spanRow{Span: p.span, Depth: min(p.depth, deepestShown)})
 		push(children[p.span.ID], p.depth+1)
 		delete(children, p.span.ID)
 	}

@@ -21,6 +21,8 @@ func (c *Console) words() template.FuncMap {
 		"plural":    plural,
 		"sagaPath":  func(correlation string) string { return "/sagas/" + url.PathEscape(correlation) },
 		"orderPath": func(order string) string { return "/orders/" + url.PathEscape(order) },
+		"tracePath": tracePath,
+		"spanPath":  spanPath,
 		"tone":      tone,
 		"add":       func(a, b float64) float64 { return a + b },
 		"half":      func(a float64) float64 { return a / 2 },

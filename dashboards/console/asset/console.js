@@ -20,7 +20,7 @@ function morph(a, b) {
     return;
   }
   if (a.nodeType !== Node.ELEMENT_NODE || a.isEqualNode(b)) return;
-  if (a.nodeName === "INPUT") return;
+  if (a.nodeName === "INPUT" || a.nodeName === "SELECT") return;
   attributes(a, b);
   children(a, b);
 }
@@ -77,10 +77,10 @@ async function keep() {
   if ((await refresh()) !== "over") setTimeout(keep, every);
 }
 
-// A mark of the timeline opens its event.
+// A link to an event or a span opens it.
 function reveal() {
-  const at = location.hash.startsWith("#event-") && document.getElementById(location.hash.slice(1));
-  if (at) {
+  const at = document.getElementById(location.hash.slice(1));
+  if (at?.nodeName === "DETAILS") {
     at.open = true;
     at.querySelector("summary").focus({ preventScroll: true });
   }
