@@ -1,0 +1,85 @@
+package alerts
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Set is all that a platform promises and watches.
+type Set struct {
+	Policy Policy
+	SLOs   []*SLO
+	Alerts []*Alert
+	// Runbooks is what a runbook's name is put behind to link it.
+	Runbooks string
+}
+
+// DefaultRunbooks is where the live page shows them.
+const DefaultRunbooks = "/runbooks/"
+
+// Check refuses what could not be rendered, or would never alert.
+func (s *Set) Check() error {
+	errs := []error{s.Policy.Check()}
+	seen := map[string]bool{}
+	twice := func(what string) {
+		if seen[what] {
+			errs = append(errs, fmt.Errorf("%s is declared twice", what))
+		}
+		seen[what] = true
+	}
+	for _, o := range s.SLOs {
+		errs = append(errs, o.Check(s.Policy))
+		twice("objective " + o.ID())
+	}
+	for _, a := range s.Alerts {
+		errs = append(errs, a.Check())
+		twice("alert " + a.Name)
+	}
+	return errors.Join(errs...)
+}
+
+// Groups renders all rules.
+func (s *Set) Groups() ([]Group, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	var out []Group
+	for _, o := range s.SLOs {
+		g, err := o.Rules(s.Policy, s.Runbooks)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, g...)
+	}
+	if len(s.Alerts) == 0 {
+		return out, nil
+	}
+	every := s.Policy.Every
+	if every == 0 {
+		every = 30 * time.Second
+	}
+	causes := Group{Name: "alerts", Interval: span(every)}
+	for _, a := range s.Alerts {
+		causes.Rules = append(causes.Rules, a.Rule(s.Runbooks))
+	}
+	return append(out, causes), nil
+}
+
+// Names are those of all alerts, each once, in their order.
+func (s *Set) Names() (out []string) {
+	seen := map[string]bool{}
+	add := func(n string) {
+		if !seen[n] {
+			seen[n] = true
+			out = append(out, n)
+		}
+	}
+	for _, o := range s.SLOs {
+		add(o.Alert)
+	}
+	for _, a := range s.Alerts {
+		add(a.Name)
+	}
+	return out
+}

@@ -1,0 +1,218 @@
+package alerts
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/weirstream/weir/streams/telemetry"
+)
+
+// Kind is what an indicator measures.
+type Kind string
+
+// The kinds of indicators.
+const (
+	Availability Kind = "availability" // of events or requests
+	Latency      Kind = "latency"
+	Freshness    Kind = "freshness"
+	Completeness Kind = "completeness"
+	InTime       Kind = "in-time" // sagas
+	Compensation Kind = "compensation"
+	Journey      Kind = "journey"
+)
+
+// SLI is an indicator: how many events there were, and how many were bad.
+type SLI struct {
+	Kind Kind
+	// bad and total are PromQL without labels, over a window: events per second,
+	// or a count that both share.
+	bad, total func(w time.Duration) string
+	// helper is recorded first, under the objective's labels, where an indicator
+	// needs that; bad and total are then of its name and labels.
+	helper string
+	weigh  []Part             // of a journey
+	drive  func(load) []input // series for the tests
+	err    error
+}
+
+// Events are counted things: the series of a counter of the catalogue, or of
+// the count of a histogram.
+type Events struct {
+	Metric string
+	Where  string // label matchers, e.g. status=~"5.."; empty: all
+	Like   string // labels of one series that Where matches, for tests
+}
+
+func (e Events) rate(w time.Duration) string {
+	return fmt.Sprintf("sum(rate(%s%s[%s]))", e.series(), braces(e.Where), span(w))
+}
+
+// series is the name under which Prometheus keeps the count.
+func (e Events) series() string {
+	if m, ok := telemetry.Declared(e.Metric); ok && m.Kind == telemetry.Histogram {
+		return e.Metric + "_count"
+	}
+	return e.Metric
+}
+
+func sum(events []Events, w time.Duration) string {
+	parts := make([]string, len(events))
+	for i, e := range events {
+		parts[i] = e.rate(w)
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	// A part that has no series yet counts as 0, unless all have none.
+	for i := range parts {
+		others := slices.Concat(parts[:i], parts[i+1:])
+		for _, o := range others {
+			parts[i] += " or 0 * " + o
+		}
+		parts[i] = "(" + parts[i] + ")"
+	}
+	return "(" + strings.Join(parts, " + ") + ")"
+}
+
+func (e Events) input(rate float64) input { return input{e.series() + braces(e.Like), rate, true} }
+
+// Ratio is good events among all: bad ones are counted, and good ones.
+func Ratio(k Kind, bad, good Events, total ...Events) SLI {
+	if len(total) == 0 {
+		total = []Events{good, bad}
+	}
+	return SLI{Kind: k, err: declared(append([]Events{bad, good}, total...)...),
+		bad:   bad.rate,
+		total: func(w time.Duration) string { return sum(total, w) },
+		drive: func(l load) []input { return []input{bad.input(l.bad), good.input(l.good)} }}
+}
+
+// Within is the share of a histogram's values up to a bound, which must be that
+// of a bucket: everything else would be a guess.
+func Within(metric string, bound time.Duration, where, like string) SLI {
+	m, ok := telemetry.Declared(metric)
+	s := SLI{Kind: Latency}
+	if !ok || m.Kind != telemetry.Histogram || !slices.Contains(m.Buckets, bound.Seconds()) {
+		s.err = fmt.Errorf("%s is no histogram of the catalogue with a bucket up to %s: it has %v seconds", metric, bound, m.Buckets)
+		return s
+	}
+	le := `le="` + strconv.FormatFloat(bound.Seconds(), 'g', -1, 64) + `"`
+	if bound.Seconds() == float64(int(bound.Seconds())) {
+		le = fmt.Sprintf(`le=~"%d|%d[.]0"`, int(bound.Seconds()), int(bound.Seconds())) // Prometheus 3 writes 1.0
+	}
+	all := Events{Metric: metric, Where: where, Like: like}
+	s.total = all.rate
+	s.bad = func(w time.Duration) string {
+		return fmt.Sprintf("(%s - sum(rate(%s_bucket%s[%s])))", all.rate(w), metric, braces(matchers(where, le)), span(w))
+	}
+	bucket := metric + "_bucket" + braces(matchers(like, `le="`+strconv.FormatFloat(bound.Seconds(), 'f', -1, 64)+`"`))
+	s.drive = func(l load) []input {
+		return []input{all.input(l.good + l.bad), {bucket, l.good, true}}
+	}
+	return s
+}
+
+// Below is the share of time in which a gauge's highest value is at most a bound.
+func Below(k Kind, metric string, bound float64, where, like string) SLI {
+	s := SLI{Kind: k, helper: fmt.Sprintf("max(%s%s) > bool %v", metric, braces(where), bound)}
+	if m, ok := telemetry.Declared(metric); !ok || m.Kind != telemetry.Gauge {
+		s.err = fmt.Errorf("%s is no gauge of the catalogue", metric)
+	}
+	over := func(f string) func(time.Duration) string {
+		return func(w time.Duration) string { return fmt.Sprintf("sum(%s(%s[%s]))", f, helperSeries, span(w)) }
+	}
+	s.bad, s.total = over("sum_over_time"), over("count_over_time")
+	s.drive = func(l load) []input {
+		v := 0.0
+		if l.bad > 0 {
+			v = 2*bound + 1
+		}
+		return []input{{metric + braces(like), v, false}}
+	}
+	return s
+}
+
+// helperSeries stands for an objective's helper in bad and total.
+const helperSeries = "HELPER"
+
+// Balance is how much of what was accepted has been dealt with.
+func Balance(accepted, dealt []Events) SLI {
+	return SLI{Kind: Completeness, err: declared(slices.Concat(accepted, dealt)...),
+		bad: func(w time.Duration) string {
+			return fmt.Sprintf("clamp_min(%s - (%s or 0 * %s), 0)", sum(accepted, w), sum(dealt, w), sum(accepted, w))
+		},
+		total: func(w time.Duration) string { return sum(accepted, w) },
+		drive: func(l load) []input { return []input{accepted[0].input(l.good + l.bad), dealt[0].input(l.good)} }}
+}
+
+// Part is a step of a journey.
+type Part struct {
+	SLO    *SLO
+	Weight float64
+}
+
+// Steps is what a customer goes through: the weighted mean of its parts' error
+// ratios. The weights sum up to 1.
+func Steps(parts ...Part) SLI {
+	s := SLI{Kind: Journey, weigh: parts, drive: func(l load) (out []input) {
+		for _, p := range parts {
+			out = append(out, p.SLO.SLI.drive(l)...)
+		}
+		return out
+	}}
+	total := 0.0
+	for _, p := range parts {
+		total += p.Weight
+		if p.SLO.SLI.weigh != nil || p.SLO.SLI.helper != "" {
+			s.err = fmt.Errorf("%s cannot be part of a journey: it counts no events", p.SLO.ID())
+		}
+	}
+	if round(total) != 1 {
+		s.err = fmt.Errorf("the weights of a journey sum up to %v, not to 1", total)
+	}
+	// A journey's bad and total are shares: of one journey a second.
+	s.bad = func(w time.Duration) string {
+		terms := make([]string, len(parts))
+		for i, p := range parts {
+			terms[i] = fmt.Sprintf("%v * max(%s%s)", p.Weight, ratioName(w), braces(label("sloth_id", p.SLO.ID())))
+		}
+		return "(" + strings.Join(terms, " + ") + ")"
+	}
+	s.total = func(w time.Duration) string { return fmt.Sprintf("(%s >= bool 0)", s.bad(w)) }
+	return s
+}
+
+// declared refuses what is not in the catalogue.
+func declared(events ...Events) error {
+	for _, e := range events {
+		if _, ok := telemetry.Declared(e.Metric); !ok {
+			return fmt.Errorf("%s is not in the catalogue of metrics", e.Metric)
+		}
+	}
+	return nil
+}
+
+func braces(matchers string) string {
+	if matchers == "" {
+		return ""
+	}
+	return "{" + matchers + "}"
+}
+
+func label(name, value string) string { return name + "=" + strconv.Quote(value) }
+
+// span is a duration as Prometheus writes it.
+func span(d time.Duration) string { return model.Duration(d).String() }
+
+// round takes the noise of floating point off: 1 - 0.9995 is 0.0005.
+func round(v float64) float64 {
+	r, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 12, 64), 64)
+	return r
+}
+
+func sortDurations(d []time.Duration) { slices.Sort(d) }
