@@ -80,7 +80,7 @@ func (c *Console) lateConcerns(ctx context.Context) []concern {
 		return nil
 	}
 	return []concern{{Level: severe, What: plural(p.Flight.Late, "saga") + " beyond the declared time", More: "the oldest began " + coarse(c.Now().Sub(p.Flight.Oldest)) + " ago",
-		Path: "/sagas?state=late", PathText: "list"}}
+		Path: "/sagas?state=stuck", PathText: "why"}}
 }
 
 func (c *Console) laneConcerns() (out []concern) {
@@ -89,8 +89,8 @@ func (c *Console) laneConcerns() (out []concern) {
 		if i == concernsShown {
 			return append(out, concern{Level: warning, What: fmt.Sprintf("and %d more are not at work", len(why)-i)})
 		}
-		what, more, _ := strings.Cut(w, ": ")
-		out = append(out, concern{Level: warning, What: what, More: mask(strings.TrimPrefix(more, "<nil>"))})
+		what, more := laneTrouble(w)
+		out = append(out, concern{Level: warning, What: what, More: more})
 	}
 	return out
 }

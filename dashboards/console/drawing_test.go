@@ -145,7 +145,7 @@ func TestTimelineTellsWaitsAndCompensations(t *testing.T) {
 	top := topology(t)
 	s := shapeOf(top, sagas.All())
 	hops := s.hops(declined(t, top))
-	left := []step{{By: "claim", What: "has to release the stock"}, {"message", "has to tell the customer", noon.Add(1804 * time.Millisecond)}}
+	left := []step{{By: "claim", What: "has to release the stock"}, {By: "message", What: "has to tell the customer", Since: noon.Add(1804 * time.Millisecond)}}
 	call := telemetry.Span{Kind: "client", Start: noon.Add(20 * time.Millisecond), End: noon.Add(30 * time.Millisecond), Error: "EOF", Attributes: map[string]string{"service.name": "payment", "peer.service": "provider"}}
 	again := call
 	again.Start, again.End = noon.Add(time.Second), noon.Add(1790*time.Millisecond)

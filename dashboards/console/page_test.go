@@ -189,7 +189,7 @@ func TestEmpty(t *testing.T) {
 	h := newHouse(t)
 	h.get("/", 200, "Nothing. Every lane is at work", "all at work", "just started", "No order has been placed yet", "clients", "inventory")
 	h.get("/sagas", 200, "None yet.")
-	h.get("/sagas?state=late", 200, "No running saga is beyond")
+	h.get("/sagas?state=stuck", 200, "No running saga is beyond")
 	h.get("/sagas?state=cancelled", 200, "None of this state")
 	h.get("/sagas?q=nobody", 200, "Nothing is called")
 	h.get("/sagas?page=2", 400, "damaged")

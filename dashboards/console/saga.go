@@ -25,8 +25,8 @@ type sagaBody struct {
 	Timeline timeline
 	Traces   []waterfall
 	First    time.Time
-	Others   []string // correlations of events of other sagas about the same order
-	Parked   []Letter
+	Others   []string    // correlations of events of other sagas about the same order
+	Why      []hindrance // what holds it up, and what is parked
 }
 
 func (c *Console) orderPage(w http.ResponseWriter, r *http.Request) {
@@ -111,7 +111,11 @@ func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *p
 	if o != nil {
 		b.Subject = o.ID
 		b.Story = tell(c.Topology, *o, b.Hops)
-		b.Parked = c.parkedOf(ctx, *o)
+	}
+	letters, _ := c.Letters(ctx) // the list of concerns says if they cannot be read
+	b.Why = parkedOf(letters, s.Correlation, o)
+	if b.Running {
+		b.Why = append(b.Why, c.holdups(b.Story.Left, b.Hops)...)
 	}
 	for _, h := range b.Hops {
 		if h.Correlation != s.Correlation && !slices.Contains(b.Others, h.Correlation) && len(b.Others) < tracesShown {
@@ -125,18 +129,4 @@ func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *p
 		b.Traces = append(b.Traces, drawTrace(t.id, t.spans, spansBeside))
 	}
 	b.Timeline = c.shape.drawTimeline(b.Hops, spans, b.Story.Left, b.Running, s.Due, now)
-}
-
-// parkedOf are the parked inputs of an order's saga.
-func (c *Console) parkedOf(ctx context.Context, o projection.Order) (out []Letter) {
-	letters, err := c.Letters(ctx)
-	if err != nil {
-		return nil // the list of concerns says so
-	}
-	for _, l := range letters {
-		if l.Reason != "" && (l.Key == o.ID || l.Correlation == o.Correlation) {
-			out = append(out, l)
-		}
-	}
-	return out
 }

@@ -64,14 +64,15 @@ func (c *Console) rows(ctx context.Context, sagas []projection.Saga) ([]sagaRow,
 }
 
 // sagaStates are the choices of the list, and what they are called.
-var sagaStates = []struct{ State, Name string }{{"", "All"}, {"running", "Running"}, {"late", "Late"}, {"ended", "Ended"}, {"cancelled", "Cancelled"}}
+var sagaStates = []struct{ State, Name string }{{"", "All"}, {"running", "Running"}, {"stuck", "Stuck"}, {"ended", "Ended"}, {"cancelled", "Cancelled"}}
 
 // sagasBody is the list.
 type sagasBody struct {
 	Query, State string
 	Choices      []choice
 	Rows         []sagaRow
-	Next         string // path of the next page
+	Stuck        []stuckRow // instead of rows
+	Next         string     // path of the next page
 	Paged        bool
 	Trouble      string
 }
@@ -151,11 +152,8 @@ func (c *Console) find(ctx context.Context, b *sagasBody, page string) (next str
 	if b.Query != "" || b.State == "cancelled" {
 		return c.findOrders(ctx, b, page)
 	}
-	if b.State == "late" {
-		late, err := c.Reads.Late(ctx, c.Now(), flyingCounted)
-		if err == nil {
-			b.Rows, err = c.rows(ctx, late)
-		}
+	if b.State == "stuck" {
+		b.Stuck, err = c.stuck(ctx)
 		return "", err
 	}
 	found, err := c.Reads.Sagas(ctx, projection.SagaFilter{State: b.State, Page: page})

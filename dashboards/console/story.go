@@ -14,6 +14,7 @@ import (
 // step is something that has yet to happen, and who has to do it.
 type step struct {
 	By, What string
+	With     string    // the decider that has to answer it first, if any
 	Since    time.Time // when an outside call was called for; zero if none was
 }
 
@@ -136,12 +137,12 @@ func (t teller) left(o projection.Order) []step {
 		if t.has(event.PaymentCaptured{}) {
 			return []step{{By: "order", What: "has to release the order"}}
 		}
-		return []step{{"payment", "has to capture " + money(o.Total), o.ConfirmedAt}}
+		return []step{{By: "payment", What: "has to capture " + money(o.Total), Since: o.ConfirmedAt}}
 	case "released":
 		if t.has(event.ShipmentDispatched{}) {
 			return []step{{By: "order", What: "has to note the shipment"}}
 		}
-		return []step{{"shipment", "has to hand the parcel to the carrier", o.ReleasedAt}}
+		return []step{{By: "shipment", What: "has to hand the parcel to the carrier", Since: o.ReleasedAt}}
 	}
 	return t.settlement(o)
 }
@@ -159,7 +160,7 @@ func (t teller) confirmation(o projection.Order) []step {
 		return []step{pay}
 	}
 	held, wanted := t.times[t.name(event.StockHeld{})], t.times[t.name(event.HoldRequested{})]
-	return []step{{By: "claim", What: fmt.Sprintf("has to reserve the stock (%d of %d SKUs held)", held, wanted)}, pay}
+	return []step{{By: "claim", With: "shelf", What: fmt.Sprintf("has to reserve the stock (%d of %d SKUs held)", held, wanted)}, pay}
 }
 
 // settlement lists the sides that have not settled.
@@ -170,21 +171,21 @@ func (t teller) settlement(o projection.Order) (out []step) {
 		if cancelled {
 			what = "has to release the stock"
 		}
-		out = append(out, step{By: "claim", What: what})
+		out = append(out, step{By: "claim", With: "shelf", What: what})
 	}
 	if cancelled && !t.has(event.PaymentVoided{}, event.PaymentRefunded{}) {
 		what := "has to void the payment"
 		if t.has(event.PaymentCaptured{}) {
 			what = "has to refund " + money(o.Total)
 		}
-		out = append(out, step{"payment", what, o.CancelledAt})
+		out = append(out, step{By: "payment", What: what, Since: o.CancelledAt})
 	}
 	if !t.has(event.MailSent{}, event.MailRefused{}) {
 		since := o.ShippedAt
 		if cancelled {
 			since = o.CancelledAt
 		}
-		out = append(out, step{"message", "has to tell the customer", since})
+		out = append(out, step{By: "message", What: "has to tell the customer", Since: since})
 	}
 	if len(out) == 0 {
 		out = append(out, step{By: "order", What: "has to close the order"})
