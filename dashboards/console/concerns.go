@@ -33,7 +33,7 @@ const concernsShown = 5
 func (c *Console) concerns(ctx context.Context) []concern {
 	out, _ := c.need.get(c.Now(), pulseFresh, func() ([]concern, error) {
 		ctx := context.WithoutCancel(ctx)
-		out := slices.Concat(c.parkedConcerns(ctx), c.lateConcerns(ctx), c.laneConcerns(), c.outsideConcerns(), c.lagConcerns(), c.skipConcerns(ctx))
+		out := slices.Concat(c.parkedConcerns(ctx), c.lateConcerns(ctx), c.laneConcerns(), c.outsideConcerns(), c.lagConcerns(), c.alertConcerns(ctx), c.skipConcerns(ctx))
 		slices.SortStableFunc(out, func(a, b concern) int { return rank(a) - rank(b) })
 		return out, nil
 	})

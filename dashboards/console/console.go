@@ -38,6 +38,15 @@ type Config struct {
 	// Retry decides a parked key's inputs again; Drop does so without the first.
 	// Both tell how many are parked still.
 	Retry, Drop func(ctx context.Context, service string, key streams.StreamID) (left int, err error)
+	// SLOs are the objectives and Alerts the pending and firing alerts. Both are
+	// asked at most every two seconds, and given up after five.
+	SLOs   func(context.Context) ([]SLO, error)
+	Alerts func(context.Context) ([]Alert, error)
+	// Runbook is what to do about an alert of this name, in Markdown.
+	Runbook func(name string) (markdown string, ok bool)
+	// Faults are what can be broken on purpose, always in the same order.
+	Faults      func() []Fault
+	SwitchFault func(ctx context.Context, name string, on bool) error
 	Now         func() time.Time // time.Now if nil
 	Log         *slog.Logger     // discards if nil
 }
@@ -70,8 +79,10 @@ type Console struct {
 	began   time.Time
 	results results
 
-	pulse kept[pulse]
-	need  kept[[]concern]
+	pulse  kept[pulse]
+	need   kept[[]concern]
+	slos   kept[[]SLO]
+	alerts kept[[]Alert]
 }
 
 //go:embed page
@@ -118,7 +129,7 @@ func New(cfg Config) (*Console, error) {
 
 func (c *Console) parse() error {
 	c.pages = map[string]*template.Template{}
-	for _, name := range []string{"overview", "sagas", "saga", "traces", "trace", "letters", "problem"} {
+	for _, name := range []string{"overview", "sagas", "saga", "traces", "trace", "slos", "runbook", "letters", "faults", "problem"} {
 		t, err := template.New(name).Funcs(c.words()).ParseFS(pageFiles, "page/frame.html", "page/parts.html", "page/"+name+".html")
 		if err != nil {
 			return fmt.Errorf("the live page's template %s: %w", name, err)
@@ -138,6 +149,16 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /dead-letters", c.letters)
 	c.mux.HandleFunc("POST /dead-letters/retry", c.act("retry"))
 	c.mux.HandleFunc("POST /dead-letters/drop", c.act("drop"))
+	if c.SLOs != nil {
+		c.mux.HandleFunc("GET /slos", c.sloPage)
+	}
+	c.mux.HandleFunc("GET /runbooks/{name}", c.runbookPage)
+	if c.Faults != nil {
+		c.mux.HandleFunc("GET /faults", c.faultPage)
+	}
+	if c.SwitchFault != nil {
+		c.mux.HandleFunc("POST /faults/switch", c.switchFault)
+	}
 	for _, name := range []string{"console.css", "console.js", "icon.svg"} {
 		c.mux.HandleFunc("GET /console/"+name, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
@@ -169,27 +190,24 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // frame is what every page has around it.
 type frame struct {
-	Title    string
-	At       string // of the navigation
-	Live     bool   // worth asking for again
-	Concerns int
-	Parked   int
-	NotReady int
-	Up       string
-	Now      stamp
-	Body     any
+	Title     string
+	At        string // of the navigation
+	Live      bool   // worth asking for again
+	Concerns  int
+	Parked    int
+	NotReady  int
+	Firing    int // alerts
+	Paging    bool
+	HasSLOs   bool
+	HasFaults bool
+	Faults    []Fault // that are on
+	Up        string
+	Now       stamp
+	Body      any
 }
 
 func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, page string, f frame) {
-	needs := c.concerns(r.Context())
-	for _, n := range needs {
-		if n.Level != calm {
-			f.Concerns++
-		}
-		f.Parked += n.parked
-	}
-	f.NotReady = len(c.NotReady())
-	f.Up, f.Now = coarse(c.Now().Sub(c.began)), stampAt(c.Now(), c.Now())
+	c.surround(r.Context(), &f)
 	var b bytes.Buffer
 	if err := c.pages[page].ExecuteTemplate(&b, "frame", f); err != nil {
 		c.Log.ErrorContext(r.Context(), "the live page cannot be rendered", "page", page, "error", err)
@@ -199,6 +217,25 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, page 
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = b.WriteTo(w) // who asked has gone: nobody is left to tell
+}
+
+func (c *Console) surround(ctx context.Context, f *frame) {
+	for _, n := range c.concerns(ctx) {
+		if n.Level != calm {
+			f.Concerns++
+		}
+		f.Parked += n.parked
+	}
+	alerts, _ := c.alertsNow(ctx) // the list of concerns says if they cannot be read
+	for _, a := range alerts {
+		if a.State == firing {
+			f.Firing++
+			f.Paging = f.Paging || a.Severity == page
+		}
+	}
+	f.HasSLOs, f.HasFaults, f.Faults = c.SLOs != nil, c.Faults != nil, c.faultsOn()
+	f.NotReady = len(c.NotReady())
+	f.Up, f.Now = coarse(c.Now().Sub(c.began)), stampAt(c.Now(), c.Now())
 }
 
 func (c *Console) problem(w http.ResponseWriter, r *http.Request, status int, what string) {

@@ -19,10 +19,9 @@ type parkedKey struct {
 	ID      string // of the element on the page
 }
 
-// result is what came of a person's retry or drop.
+// result is what came of a button that a person pressed.
 type result struct {
 	ID    int
-	OK    bool
 	Text  string
 	At    time.Time
 	Class string
@@ -108,18 +107,12 @@ const actTime = 30 * time.Second
 // act answers the form of a parked key.
 func (c *Console) act(what string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !fromThisPage(r) {
-			c.problem(w, r, http.StatusForbidden, "This was not asked for on this page, so nothing was done. Open the page by its own address (https, or localhost) and use its buttons, or use weir dlq.")
+		if !c.asked(w, r) {
 			return
 		}
 		do := map[string]func(context.Context, string, streams.StreamID) (int, error){"retry": c.Retry, "drop": c.Drop}[what]
 		if do == nil {
 			c.problem(w, r, http.StatusNotFound, "Parked inputs cannot be changed here.")
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-		if err := r.ParseForm(); err != nil {
-			c.problem(w, r, http.StatusBadRequest, "The form cannot be read.")
 			return
 		}
 		service, key := r.PostForm.Get("service"), streams.StreamID{Decider: r.PostForm.Get("decider"), Key: r.PostForm.Get("key")}
@@ -145,11 +138,26 @@ func judged(what string, key streams.StreamID, left int, err error, now time.Tim
 	case left > 0:
 		x.Text = fmt.Sprintf("%s failed again: %s still parked.", name, plural(left, "input"))
 	case what == "drop":
-		x.OK, x.Class, x.Text = true, "ok", fmt.Sprintf("The input was dropped. %s flows again.", name)
+		x.Class, x.Text = "ok", fmt.Sprintf("The input was dropped. %s flows again.", name)
 	default:
-		x.OK, x.Class, x.Text = true, "ok", fmt.Sprintf("The retry worked. %s flows again.", name)
+		x.Class, x.Text = "ok", fmt.Sprintf("The retry worked. %s flows again.", name)
 	}
 	return x
+}
+
+// asked reads the form of a button, and reports whether to go on: it has
+// answered what no page of ours asks for.
+func (c *Console) asked(w http.ResponseWriter, r *http.Request) bool {
+	if !fromThisPage(r) {
+		c.problem(w, r, http.StatusForbidden, "This was not asked for on this page, so nothing was done. Open the page by its own address (https, or localhost) and use its buttons, or use the command weir.")
+		return false
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	if err := r.ParseForm(); err != nil {
+		c.problem(w, r, http.StatusBadRequest, "The form cannot be read.")
+		return false
+	}
+	return true
 }
 
 // fromThisPage reports whether a browser says that one of our own pages, or the

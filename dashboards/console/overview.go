@@ -19,6 +19,7 @@ const (
 	pulseFresh    = 2 * time.Second
 	newFor        = time.Second // an order may be unconfirmed so long before it counts as waiting
 	latestShown   = 8
+	slosShown     = 12
 	rateWindow    = 10 * time.Second
 )
 
@@ -166,6 +167,8 @@ type overviewBody struct {
 	Stream                      streamView
 	Calls                       []callView
 	Concerns                    []concern
+	Alerts                      []alertView
+	SLOs, MoreSLOs              []sloView // the second are in less need of a look
 	Latest                      []sagaRow
 }
 
@@ -209,6 +212,11 @@ func (c *Console) overviewBody(ctx context.Context) (b overviewBody, err error) 
 	}
 	b.Stream, b.Calls = c.streamView(before, last), callViews(minuteAgo, last)
 	b.Concerns = c.concerns(ctx)
+	b.Alerts, _ = c.alertViews(ctx) // the concerns say if either cannot be read
+	b.SLOs, _ = c.objectives(ctx)
+	if len(b.SLOs) > slosShown {
+		b.SLOs, b.MoreSLOs = b.SLOs[:slosShown], b.SLOs[slosShown:]
+	}
 	b.Latest, err = c.latest(ctx)
 	return b, err
 }

@@ -43,6 +43,10 @@ type house struct {
 	at      time.Time
 	n       int
 	letters []console.Letter
+	slos    []console.SLO
+	alerts  []console.Alert
+	faults  []console.Fault
+	books   map[string]string
 	why     []string
 	asked   []string // what was done to parked keys
 	left    int
@@ -92,11 +96,25 @@ func newHouse(t *testing.T) *house {
 	}
 	h.page, err = console.New(console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Sagas: sagas.All(), Traces: h.traces,
 		NotReady: func() []string { return h.why }, Letters: func(context.Context) ([]console.Letter, error) { return h.letters, nil },
-		Retry: act("retry"), Drop: act("drop")})
+		Retry: act("retry"), Drop: act("drop"),
+		SLOs:    func(context.Context) ([]console.SLO, error) { return h.slos, h.fails },
+		Alerts:  func(context.Context) ([]console.Alert, error) { return h.alerts, h.fails },
+		Runbook: func(name string) (string, bool) { b, ok := h.books[name]; return b, ok },
+		Faults:  func() []console.Fault { return h.faults }, SwitchFault: h.switchFault})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
+}
+
+func (h *house) switchFault(_ context.Context, name string, on bool) error {
+	for i := range h.faults {
+		if f := &h.faults[i]; f.Name == name {
+			f.On, f.Since = on, time.Now()
+			return nil
+		}
+	}
+	return errors.New("no fault is called " + name)
 }
 
 // background runs f until the test ends.

@@ -2,6 +2,7 @@ package console
 
 import (
 	"html/template"
+	"math"
 	"net/url"
 	"time"
 )
@@ -13,6 +14,7 @@ func (c *Console) words() template.FuncMap {
 		"since":     func(t time.Time) time.Duration { return c.Now().Sub(t) },
 		"span":      span,
 		"valueUnit": valueUnit,
+		"number":    func(v float64) string { return count(int64(math.Round(finite(v)))) },
 		"count":     func(n int) string { return count(int64(n)) },
 		"perSecond": perSecond,
 		"percent":   percent,
@@ -24,6 +26,8 @@ func (c *Console) words() template.FuncMap {
 		"tracePath": tracePath,
 		"spanPath":  spanPath,
 		"tone":      tone,
+		"burn":      burn,
+		"objective": objective,
 		"add":       func(a, b float64) float64 { return a + b },
 		"half":      func(a float64) float64 { return a / 2 },
 	}

@@ -1,0 +1,106 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Alert is a condition that needs a person, or soon may.
+type Alert struct {
+	Name     string
+	Severity string // page or ticket
+	State    string // pending or firing
+	SLO      string // ID of the objective that it watches, if any
+	Summary  string
+	Runbook  string // its name, or an address that ends in it
+	Labels   map[string]string
+	Since    time.Time
+	Value    float64
+}
+
+// Severities and states that the page tells apart.
+const (
+	page   = "page"
+	firing = "firing"
+)
+
+// alertView is an alert as it is listed.
+type alertView struct {
+	Alert
+	Level  string
+	Labels []pair
+	Path   string // of its runbook, if there is one
+}
+
+// alertsNow are the pending and firing alerts, the most severe first.
+func (c *Console) alertsNow(ctx context.Context) ([]Alert, error) {
+	if c.Alerts == nil {
+		return nil, nil
+	}
+	list, err := c.alerts.get(c.Now(), pulseFresh, ask(ctx, c.Alerts))
+	if err != nil {
+		return nil, err
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b Alert) int {
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), a.Since.Compare(b.Since), strings.Compare(a.Name, b.Name))
+	})
+	return list, nil
+}
+
+// rank is 0 for what wakes a person now.
+func (a *Alert) rank() (n int) {
+	if a.State != firing {
+		n += 2
+	}
+	if a.Severity != page {
+		n++
+	}
+	return n
+}
+
+func (c *Console) alertViews(ctx context.Context) (out []alertView, err error) {
+	list, err := c.alertsNow(ctx)
+	for _, a := range list {
+		v := alertView{Alert: a, Path: c.runbookPath(a), Level: [...]string{severe, warning, calm, calm}[a.rank()]}
+		for _, p := range pairs(a.Labels) {
+			if p.Name != "severity" && p.Name != "alertname" && !strings.HasPrefix(p.Name, "sloth_") {
+				v.Labels = append(v.Labels, p)
+			}
+		}
+		out = append(out, v)
+	}
+	return out, err
+}
+
+// alertConcerns says if nobody watches.
+func (c *Console) alertConcerns(ctx context.Context) (out []concern) {
+	if _, err := c.alertsNow(ctx); err != nil {
+		out = append(out, unreadable("The alerts", err)...)
+	}
+	if _, err := c.objectives(ctx); err != nil {
+		out = append(out, unreadable("The objectives", err)...)
+	}
+	return out
+}
+
+// runbookPath is where an alert's runbook is read: here, or where it says.
+func (c *Console) runbookPath(a Alert) string {
+	for _, name := range []string{path.Base(a.Runbook), a.Name} {
+		if c.Runbook == nil {
+			break
+		}
+		if _, ok := c.Runbook(name); ok {
+			return "/runbooks/" + url.PathEscape(name)
+		}
+	}
+	if u, err := url.Parse(a.Runbook); err == nil && (u.Scheme == "https" || u.Scheme == "http") {
+		return a.Runbook
+	}
+	return ""
+}
