@@ -1,0 +1,302 @@
+package prometheus
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	client "github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const tick = 100 * time.Millisecond
+
+// app is a process with metrics that tests turn.
+type app struct {
+	*httptest.Server
+	load    client.Gauge
+	latency client.Histogram
+}
+
+func newApp(t *testing.T) *app {
+	t.Helper()
+	a := &app{
+		load: client.NewGauge(client.GaugeOpts{Name: "app_load", Help: "What it carries."}),
+		latency: client.NewHistogram(client.HistogramOpts{Name: "app_latency_seconds", Help: "How long it takes.",
+			Buckets: []float64{0.1, 1}, NativeHistogramBucketFactor: 1.1}),
+	}
+	metrics := client.NewRegistry()
+	metrics.MustRegister(a.load, a.latency)
+	a.Server = httptest.NewServer(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	t.Cleanup(a.Close)
+	return a
+}
+
+func (a *app) target() Target {
+	return Target{Name: "app", Address: strings.TrimPrefix(a.URL, "http://")}
+}
+
+const appRules = `groups:
+- name: app
+  rules:
+  - record: job:app_load:sum
+    expr: sum by (job) (app_load)
+  - alert: AppOverloaded
+    expr: job:app_load:sum > 10
+    for: 200ms
+    labels: {severity: page}
+    annotations: {summary: "{{ $labels.job }} carries {{ $value }}"}
+`
+
+func testConfig(t *testing.T, a *app) Config {
+	return Config{Targets: []Target{a.target()}, Rules: map[string][]byte{"app.yml": []byte(appRules)},
+		ScrapeInterval: tick, EvaluationInterval: tick, Dir: t.TempDir(), ExternalURL: "http://localhost:8080/prometheus"}
+}
+
+// run opens and runs a server; stop ends it and wants a clean end.
+func run(t *testing.T, c Config) (s *Server, stop func()) {
+	t.Helper()
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	var stopped bool
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("Run does not end")
+		}
+	}
+	t.Cleanup(stop)
+	return s, stop
+}
+
+// eventually waits for what a scrape or an evaluation brings.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within 20 s: %s", what)
+		}
+	}
+}
+
+// value is the single value of an expression, now.
+func value(t *testing.T, s *Server, expr string) (float64, bool) {
+	t.Helper()
+	got, err := s.Query(t.Context(), expr, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 {
+		return 0, false
+	}
+	return got[0].Value, true
+}
+
+func becomes(t *testing.T, s *Server, expr string, want float64) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%s is %v", expr, want), func() bool {
+		v, ok := value(t, s, expr)
+		return ok && v == want
+	})
+}
+
+func TestAnAlertFiresAndResolves(t *testing.T) {
+	a := newApp(t)
+	s, _ := run(t, testConfig(t, a))
+	a.load.Set(3)
+	becomes(t, s, "job:app_load:sum", 3)
+	if alerts := s.Alerts(); len(alerts) != 0 {
+		t.Fatalf("alerts with a load of 3: %+v", alerts)
+	}
+	a.load.Set(11)
+	pending := false
+	eventually(t, "the alert fires", func() bool {
+		alerts := s.Alerts()
+		pending = pending || len(alerts) == 1 && alerts[0].State == "pending"
+		return len(alerts) == 1 && alerts[0].State == "firing"
+	})
+	if !pending {
+		t.Error("the alert fired without being pending for 200 ms")
+	}
+	got := s.Alerts()[0]
+	if got.Name != "AppOverloaded" || got.Value != 11 || got.Labels["severity"] != "page" || got.Labels["job"] != "app" ||
+		got.Annotations["summary"] != "app carries 11" || time.Since(got.ActiveAt) > time.Minute {
+		t.Errorf("the alert is %+v", got)
+	}
+	a.load.Set(1)
+	eventually(t, "the alert resolves", func() bool { return len(s.Alerts()) == 0 })
+}
+
+func TestSetRules(t *testing.T) {
+	a := newApp(t)
+	s, _ := run(t, testConfig(t, a))
+	a.load.Set(20)
+	eventually(t, "the alert fires", func() bool { return len(s.Alerts()) == 1 })
+	if err := s.SetRules(map[string][]byte{"app.yml": []byte("groups: [{name: app, rules: [{record: twice, expr: app_load * }]}]")}); err == nil {
+		t.Fatal("took a rule that cannot be parsed")
+	}
+	if len(s.Alerts()) != 1 {
+		t.Fatal("bad rules took the good ones away")
+	}
+	if err := s.SetRules(map[string][]byte{"app.yml": []byte("groups: [{name: app, rules: [{record: twice, expr: app_load * 2}]}]")}); err != nil {
+		t.Fatal(err)
+	}
+	becomes(t, s, "twice", 40)
+	if len(s.Alerts()) != 0 {
+		t.Errorf("alerts without a rule: %+v", s.Alerts())
+	}
+}
+
+func TestBadRulesAreRefused(t *testing.T) {
+	for _, c := range []struct{ name, rules, want string }{
+		{"an expression", "groups: [{name: slo, rules: [{alert: Burning, expr: 'rate(x[5m]'}]}]", `group "slo", rule 1, "Burning": could not parse expression`},
+		{"a template", "groups: [{name: slo, rules: [{alert: Burning, expr: up, annotations: {a: '{{ $nothing }}'}}]}]", `group "slo", rule 1, "Burning": annotation "a"`},
+		{"a field", "groups:\n- name: slo\n  rules:\n  - {alert: Burning, expr: up, fro: 5m}", "line 4: field fro not found"},
+		{"a group twice", "groups: [{name: slo, rules: []}, {name: slo, rules: []}]", `"slo" is repeated`},
+		{"YAML", "groups: [", "yaml"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := Open(Config{Dir: t.TempDir(), Rules: map[string][]byte{"slo.yml": []byte(c.rules)}})
+			if err == nil {
+				s.end()
+				_ = s.db.Close()
+				t.Fatal("accepted")
+			}
+			if !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "rules slo.yml:") {
+				t.Errorf("the error does not say %q: %v", c.want, err)
+			}
+		})
+	}
+}
+
+func TestARestartKeepsTheSamples(t *testing.T) {
+	a := newApp(t)
+	c := testConfig(t, a)
+	s, stop := run(t, c)
+	a.load.Set(7)
+	becomes(t, s, "app_load", 7)
+	written := time.Now()
+	if _, err := Open(c); err == nil || !strings.Contains(err.Error(), "another weir") {
+		t.Errorf("two servers on one directory: %v", err)
+	}
+	stop()
+	a.load.Set(8)
+	s, _ = run(t, c)
+	got, err := s.Query(t.Context(), "app_load", written)
+	if err != nil || len(got) != 1 || got[0].Value != 7 {
+		t.Errorf("after a restart, the value of before is %+v, %v", got, err)
+	}
+	becomes(t, s, "app_load", 8)
+}
+
+// A query that still reads when the files are closed would end the process.
+func TestQueriesEndBeforeTheFiles(t *testing.T) {
+	a := newApp(t)
+	s, stop := run(t, testConfig(t, a))
+	becomes(t, s, "up", 1)
+	const slow = "sum_over_time(sum_over_time(vector(1)[12h:1s])[12h:1s])" // adds two billion times
+	asked := make(chan error, 1)
+	go func() {
+		_, err := s.Query(context.Background(), slow, time.Now())
+		asked <- err
+	}()
+	eventually(t, "the query runs", func() bool { return len(s.slots) == 1 })
+	stop()
+	if err := <-asked; err == nil {
+		t.Error("the query came to its end: it is not slow enough to test this")
+	}
+	if _, err := s.Query(t.Context(), "1", time.Now()); err != ErrClosed {
+		t.Errorf("a query after the end: %v", err)
+	}
+	rec := httptest.NewRecorder()
+	s.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, Path+"api/v1/query?query=1", nil))
+	if rec.Code != http.StatusServiceUnavailable {
+		t.Errorf("a request after the end: %d %s", rec.Code, rec.Body)
+	}
+}
+
+func TestNothingRunsOn(t *testing.T) {
+	a := newApp(t)
+	before := goroutines()
+	s, stop := run(t, testConfig(t, a))
+	becomes(t, s, "up", 1)
+	stop()
+	once, err := Open(testConfig(t, a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := once.Run(ended); err != nil {
+		t.Errorf("Run with a context that has ended: %v", err)
+	}
+	var after string
+	eventually(t, "all goroutines have ended", func() bool {
+		after = goroutines()
+		return strings.Count(after, "prometheus") <= strings.Count(before, "prometheus")
+	})
+}
+
+// goroutines are the stacks of all that run, less the one that asks.
+func goroutines() string {
+	buf := make([]byte, 1<<20)
+	_, others, _ := strings.Cut(string(buf[:runtime.Stack(buf, true)]), "\n\n")
+	return others
+}
+
+func TestVersionIsTheModules(t *testing.T) {
+	mod, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var major, minor, patch int
+	if _, err := fmt.Sscanf(Version, "%d.%d.%d", &major, &minor, &patch); err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("github.com/prometheus/prometheus v0.%d%02d.%d\n", major, minor, patch); !strings.Contains(string(mod), want) {
+		t.Errorf("go.mod has no %q", want)
+	}
+}
+
+// ask makes a request as Grafana does, and gives the body of the answer.
+func ask(t *testing.T, method, url, body string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: %s %s %v", method, url, resp.Status, b, err)
+	}
+	return string(b)
+}
