@@ -14,6 +14,7 @@ type Saga struct {
 	Starts Event         // zero value of the event that begins it
 	Ends   []Event       // the events that end it, each for good
 	Within time.Duration // from start to end
+	Once   []Event       // may happen once in a saga at most: a second one is a fault of the platform
 	Steps  []Step
 }
 
@@ -51,6 +52,11 @@ func (s Saga) Check(t *Topology) error {
 	for _, e := range s.Ends {
 		if n := name(e); !reached[n] {
 			errs = append(errs, fmt.Errorf("saga %s ends with %s, which no step emits", s.Name, n))
+		}
+	}
+	for _, e := range s.Once {
+		if n := name(e); !reached[n] {
+			errs = append(errs, fmt.Errorf("saga %s may have %s once, and no step emits it", s.Name, n))
 		}
 	}
 	return errors.Join(errs...)

@@ -16,6 +16,9 @@ var PlaceOrder = streams.Saga{
 	Starts: event.OrderPlaced{},
 	Ends:   emits{event.OrderClosed{}},
 	Within: 15 * time.Minute,
+	Once: emits{event.OrderPlaced{}, event.StockReserved{}, event.PaymentAuthorised{}, event.OrderConfirmed{}, event.PaymentCaptured{}, event.OrderReleased{},
+		event.ShipmentDispatched{}, event.OrderShipped{}, event.StockShipped{}, event.OrderCancelled{}, event.StockReleased{}, event.PaymentVoided{},
+		event.PaymentRefunded{}, event.MailSent{}, event.OrderClosed{}},
 	Steps: []streams.Step{
 		{By: "order", After: "place-order", Emits: emits{event.OrderPlaced{}}},
 

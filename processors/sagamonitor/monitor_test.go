@@ -1,0 +1,220 @@
+package sagamonitor_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weirstream/weir/processors/sagamonitor"
+	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/telemetry"
+)
+
+// The saga of these tests: an order waits for its payment, and is closed.
+var saga = streams.Saga{
+	Name: "small", Starts: event.OrderPlaced{}, Ends: []streams.Event{event.OrderClosed{}}, Within: time.Minute,
+	Once: []streams.Event{event.PaymentCaptured{}},
+	Steps: []streams.Step{
+		{By: "order", After: "place-order", Emits: []streams.Event{event.OrderPlaced{}}},
+		{By: "payment", On: event.OrderPlaced{}, Emits: []streams.Event{event.PaymentAuthorised{}, event.PaymentCaptured{}}},
+		{By: "order", On: event.PaymentCaptured{}, Emits: []streams.Event{event.OrderClosed{}}},
+		{By: "order", After: "confirm-by", Emits: []streams.Event{event.OrderCancelled{}}, Undo: true},
+		{By: "payment", On: event.OrderCancelled{}, Emits: []streams.Event{event.PaymentVoided{}}, Undo: true},
+		{By: "order", On: event.PaymentVoided{}, Emits: []streams.Event{event.OrderClosed{}}, Undo: true},
+	},
+}
+
+type watched struct {
+	t   *testing.T
+	m   *sagamonitor.Monitor
+	reg *prometheus.Registry
+	now time.Time
+	n   int
+}
+
+func watch(t *testing.T) *watched {
+	t.Helper()
+	w := &watched{t: t, reg: prometheus.NewRegistry(), now: time.Unix(1_700_000_000, 0)}
+	v, err := event.Vocabulary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.m, err = sagamonitor.New(&streams.Topology{Vocabulary: v}, []streams.Saga{saga}, telemetry.NewInstruments(w.reg), func() time.Time { return w.now }); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// event makes the next one, so many seconds after the beginning of time.
+func (w *watched) event(order, typ, decider, causation string, second int, data any) sagamonitor.Event {
+	w.t.Helper()
+	b, err := json.Marshal(data)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.n++
+	return sagamonitor.Event{ID: fmt.Sprintf("%s-%s-%d", order, typ, w.n), Type: typ, Correlation: order, Causation: causation, Decider: decider, Version: 1,
+		Time: time.Unix(1_700_000_000+int64(second), 0), Data: b}
+}
+
+func (w *watched) placed(order string) sagamonitor.Event {
+	return w.event(order, "order.placed", "order", "click", 0, event.OrderPlaced{})
+}
+
+func (w *watched) authorised(order string, minor int64) sagamonitor.Event {
+	return w.event(order, "payment.authorised", "payment", "outcome", 2, event.PaymentAuthorised{Amount: event.Money{Minor: minor, Currency: "GBP"}})
+}
+
+// value is the sum of the series of a metric whose labels hold all of these; of
+// a histogram, how many values it took.
+func (w *watched) value(name string, labels ...string) (n, sum float64) {
+	w.t.Helper()
+	families, err := w.reg.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			all := fmt.Sprint(m.GetLabel())
+			match := f.GetName() == name
+			for _, l := range labels {
+				match = match && strings.Contains(all, l)
+			}
+			if match {
+				n += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+				sum += m.GetHistogram().GetSampleSum()
+			}
+		}
+	}
+	return n, sum
+}
+
+func (w *watched) want(n float64, name string, labels ...string) {
+	w.t.Helper()
+	if got, _ := w.value(name, labels...); got != n {
+		w.t.Errorf("%s%v is %v, want %v", name, labels, got, n)
+	}
+}
+
+func TestASagaIsMeasured(t *testing.T) {
+	w := watch(t)
+	placed, authorised := w.placed("o-1"), w.authorised("o-1", 500)
+	captured := w.event("o-1", "payment.captured", "payment", "outcome", 3, event.PaymentCaptured{})
+	w.m.Observe([]sagamonitor.Event{placed, authorised})
+	w.m.Sweep()
+	w.want(1, telemetry.SagasRunning)
+	w.want(500, telemetry.MoneyHeld, "GBP")
+	w.m.Observe([]sagamonitor.Event{captured, captured, w.event("o-1", "order.closed", "order", captured.ID, 4, event.OrderClosed{})})
+	w.m.Sweep()
+	w.want(0, telemetry.SagasRunning)
+	w.want(0, telemetry.MoneyHeld)
+	w.want(1, telemetry.SagasStarted)
+	w.want(1, telemetry.SagasEnded, `"compensated" value:"false"`, `"in_time" value:"true"`)
+	w.want(1, telemetry.SagasEnded)
+	w.want(0, telemetry.SagasOverdue)
+	w.want(0, telemetry.DuplicateEffects)
+	for typ, seconds := range map[string][2]float64{"order.placed": {0, 0}, "payment.authorised": {2, 2}, "payment.captured": {3, 3}, "order.closed": {4, 1}} {
+		if n, sum := w.value(telemetry.SagaEventSeconds, typ); n != 1 || sum != seconds[0] {
+			t.Errorf("%s came %v times, after %v s in all, want %v", typ, n, sum, seconds[0])
+		}
+		if n, sum := w.value(telemetry.SagaStepSeconds, typ); n != 1 || sum != seconds[1] {
+			t.Errorf("the step to %s took place %v times, and %v s, want %v", typ, n, sum, seconds[1])
+		}
+	}
+}
+
+// Topics are read in any order: what comes of an event may be read before it.
+func TestEventsInAnyOrder(t *testing.T) {
+	w := watch(t)
+	placed, authorised := w.placed("o-1"), w.authorised("o-1", 500)
+	captured := w.event("o-1", "payment.captured", "payment", "outcome", 3, event.PaymentCaptured{})
+	closed := w.event("o-1", "order.closed", "order", captured.ID, 4, event.OrderClosed{})
+	w.m.Observe([]sagamonitor.Event{authorised, closed})
+	w.want(0, telemetry.SagasStarted)
+	w.m.Observe([]sagamonitor.Event{placed})
+	w.want(1, telemetry.SagasEnded)
+	w.m.Observe([]sagamonitor.Event{captured})
+	if n, sum := w.value(telemetry.SagaStepSeconds); n != 4 || sum != 6 {
+		t.Errorf("%v steps took %v s", n, sum)
+	}
+}
+
+func TestWhatIsTakenBack(t *testing.T) {
+	w := watch(t)
+	cancelled := w.event("o-1", "order.cancelled", "order", "timer", 30, event.OrderCancelled{})
+	voided := w.event("o-1", "payment.voided", "payment", cancelled.ID, 31, event.PaymentVoided{})
+	w.m.Observe([]sagamonitor.Event{w.placed("o-1"), w.authorised("o-1", 7), cancelled, voided,
+		w.event("o-1", "order.closed", "order", voided.ID, 32, event.OrderClosed{})})
+	w.m.Sweep()
+	w.want(0, telemetry.MoneyHeld)
+	w.want(1, telemetry.SagasEnded, `"compensated" value:"true"`, `"in_time" value:"true"`)
+	w.want(3, telemetry.SagaStepSeconds, `"undo" value:"true"`)
+	if _, sum := w.value(telemetry.SagaStepSeconds, "order.cancelled"); sum != 30 {
+		t.Errorf("the deadline acted after %v s", sum)
+	}
+}
+
+// A saga whose time is over is counted once, whenever it ends, and if it never does.
+func TestOverdueOnce(t *testing.T) {
+	w := watch(t)
+	w.m.Observe([]sagamonitor.Event{w.placed("o-1"), w.placed("o-2"), w.placed("o-3")})
+	w.m.Observe([]sagamonitor.Event{w.event("o-3", "order.closed", "order", "x", 61, event.OrderClosed{})}) // late, before anybody looked
+	w.want(1, telemetry.SagasOverdue)
+	w.now = w.now.Add(2 * time.Minute)
+	w.m.Sweep()
+	w.m.Sweep()
+	w.want(3, telemetry.SagasOverdue)
+	w.want(2, telemetry.SagasLate)
+	w.want(120, telemetry.SagaOldest)
+	w.m.Observe([]sagamonitor.Event{w.event("o-1", "order.closed", "order", "x", 121, event.OrderClosed{})})
+	w.m.Sweep()
+	w.want(3, telemetry.SagasOverdue)
+	w.want(1, telemetry.SagasLate)
+	w.want(2, telemetry.SagasEnded, `"in_time" value:"false"`)
+	w.want(2, telemetry.SagasEnded)
+}
+
+func TestDuplicateEffects(t *testing.T) {
+	w := watch(t)
+	twice := func() sagamonitor.Event {
+		return w.event("o-1", "payment.captured", "payment", "outcome", 3, event.PaymentCaptured{})
+	}
+	w.want(0, telemetry.DuplicateEffects) // there is a series already: Prometheus sees it grow
+	w.m.Observe([]sagamonitor.Event{w.placed("o-1"), w.authorised("o-1", 5), w.authorised("o-1", 5), twice()})
+	w.want(0, telemetry.DuplicateEffects)
+	w.m.Observe([]sagamonitor.Event{twice()})
+	w.want(1, telemetry.DuplicateEffects, "payment.captured")
+	w.m.Observe([]sagamonitor.Event{w.event("o-1", "order.closed", "order", "x", 4, event.OrderClosed{}), twice()}) // after the end too
+	w.want(2, telemetry.DuplicateEffects)
+}
+
+// A process that takes over knows the sagas under way, and does not count again.
+func TestRestore(t *testing.T) {
+	w := watch(t)
+	w.m.Restore([]sagamonitor.Event{w.placed("o-1"), w.authorised("o-1", 500)})
+	w.m.Sweep()
+	w.want(1, telemetry.SagasRunning)
+	w.want(500, telemetry.MoneyHeld)
+	w.want(0, telemetry.SagasStarted)
+	w.want(0, telemetry.SagaStepSeconds)
+	w.m.Observe([]sagamonitor.Event{w.event("o-1", "order.closed", "order", "x", 4, event.OrderClosed{})})
+	w.want(1, telemetry.SagasEnded)
+}
+
+// What does not belong to a saga takes no memory, and what has ended is forgotten.
+func TestMemoryIsBounded(t *testing.T) {
+	w := watch(t)
+	w.m.Observe([]sagamonitor.Event{w.event("delivery", "stock.received", "", "", 0, event.StockReceived{})})
+	w.m.Observe([]sagamonitor.Event{w.placed("o-1"), w.event("o-1", "order.closed", "order", "x", 4, event.OrderClosed{}),
+		w.event("nowhere", "payment.captured", "payment", "x", 4, event.PaymentCaptured{})})
+	w.now = w.now.Add(11 * time.Minute)
+	w.m.Sweep()
+	if n := w.m.Followed(); n != 0 {
+		t.Errorf("%d sagas are remembered", n)
+	}
+}

@@ -1,0 +1,121 @@
+package sagamonitor
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weirstream/weir/streams"
+)
+
+// plan is what a declared saga says about types of events.
+type plan struct {
+	name                        string
+	starts                      string
+	within                      time.Duration
+	types, ends, once, undoOnly map[string]bool
+	steps                       map[step][]reaction
+}
+
+// step is a decider and what it emits; a reaction, on what, and whether that
+// takes something back.
+type step struct{ decider, emits string }
+
+type reaction struct {
+	on   string // empty: a command or timer of its own
+	undo bool
+}
+
+func newPlan(v *streams.Vocabulary, s streams.Saga) (*plan, error) {
+	var failed error
+	name := func(e streams.Event) string {
+		f, ok := v.FactOf(e)
+		if !ok {
+			failed = fmt.Errorf("saga %s names %T, which is no registered event", s.Name, e)
+			return ""
+		}
+		return f.Name
+	}
+	p := &plan{name: s.Name, starts: name(s.Starts), within: s.Within, types: map[string]bool{}, ends: map[string]bool{}, once: map[string]bool{},
+		undoOnly: map[string]bool{}, steps: map[step][]reaction{}}
+	p.types[p.starts] = true
+	does := map[string]bool{p.starts: true}
+	for _, st := range s.Steps {
+		r := reaction{undo: st.Undo}
+		if st.On != nil {
+			r.on = name(st.On)
+		}
+		for _, e := range st.Emits {
+			n := name(e)
+			p.types[n] = true
+			does[n] = does[n] || !st.Undo
+			p.steps[step{st.By, n}] = append(p.steps[step{st.By, n}], r)
+		}
+	}
+	for n := range p.types {
+		p.undoOnly[n] = !does[n]
+	}
+	for _, e := range s.Ends {
+		p.ends[name(e)] = true
+	}
+	for _, e := range s.Once {
+		p.once[name(e)] = true
+	}
+	return p, failed
+}
+
+// saga is one that is followed.
+type saga struct {
+	plan           *plan // nil until its start is read
+	first          time.Time
+	started, due   time.Time
+	ended, endedAt time.Time // of the event; when it was read
+	overdue        bool
+	compensated    bool
+	money          moneyBox
+	at             map[string]time.Time // of its events, by id
+	seen           map[string]int       // by type
+	last           []moment             // in the order of reading
+	early          []Event              // read before the start
+	waiting        []Event              // whose causes are not read yet
+}
+
+type moment struct {
+	typ  string
+	time time.Time
+}
+
+// over tells whether nothing more is expected of a saga: it has ended long ago,
+// or its start never came.
+func (s *saga) over(now time.Time) bool {
+	if s.plan == nil {
+		return now.Sub(s.first) > linger
+	}
+	return !s.ended.IsZero() && now.Sub(s.endedAt) > linger
+}
+
+// cause is when what led to an event happened, and whether the step takes
+// something back. The outcome of an outside call names no event as its cause:
+// then it is the latest one that the decider reacts to by such an event. Commands
+// and timers have none, and count from the saga's start.
+func (s *saga) cause(e Event) (from time.Time, undo, ok bool) {
+	reactions := s.plan.steps[step{e.Decider, e.Type}]
+	own := false
+	for _, r := range reactions {
+		if r.on == "" {
+			own, undo = true, r.undo
+			continue
+		}
+		for _, x := range s.last {
+			if x.typ == r.on && !x.time.After(e.Time) && x.time.After(from) {
+				from, undo, ok = x.time, r.undo, true
+			}
+		}
+	}
+	if at, direct := s.at[e.Causation]; direct {
+		return at, undo, true
+	}
+	if !ok && own {
+		return s.started, undo, true
+	}
+	return from, undo, ok
+}

@@ -1,0 +1,61 @@
+package streams_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/streamtest"
+)
+
+// A service that is not there cannot keep it from being known how far it is
+// behind, and for how long.
+func TestBehindIsSeenFromOutside(t *testing.T) {
+	inTheater(t, func(t *testing.T, c *streamtest.Cluster, _ *slow) {
+		cfg := streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions}
+		if err := streams.MakeTopics(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		w, err := streams.NewWatcher(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		look := func() (records int64, age time.Duration) {
+			t.Helper()
+			all, err := w.Look(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range all {
+				if b.Service == "stage" && b.Topic == "external.account" {
+					records, age = b.Records, b.Age
+				}
+			}
+			return records, age
+		}
+		want := func(when string, records int64, age time.Duration) {
+			t.Helper()
+			if n, a := look(); n != records || a.Round(time.Second) != age {
+				t.Errorf("%s: %d records behind for %v, want %d for %v", when, n, a, records, age)
+			}
+		}
+		want("before anything happens", 0, 0)
+		n := c.Start("stage")
+		key := neighbours(2, 1)[0]
+		tell(t, c, act{Account: key, Do: "a"})
+		time.Sleep(10 * time.Second)
+		want("when all is taken", 0, 0)
+		n.Kill()
+		time.Sleep(time.Minute) // idle is not late
+		want("when it is dead and idle", 0, 0)
+		tell(t, c, act{Account: key, Do: "b"}, act{Account: key, Do: "c"})
+		want("at once", 2, 0)
+		time.Sleep(20 * time.Second)
+		tell(t, c, act{Account: key, Do: "d"})
+		want("later", 3, 20*time.Second)
+		c.Start("stage")
+		time.Sleep(20 * time.Second)
+		want("when it is back", 0, 0)
+	})
+}
