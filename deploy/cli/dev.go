@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -57,6 +58,7 @@ a second Ctrl-C stops at once. It reads no configuration: see weir run for that.
 	f.StringVar(&cfg.Data, "data", "", "directory to keep everything in (default: a temporary one)")
 	f.Int32Var(&cfg.Partitions, "partitions", 2, "partitions of every topic; cannot be changed for a data directory")
 	f.Float64Var(&o.Rate, "orders-per-second", 0, "orders that simulated shoppers place")
+	f.DurationVar(&o.Synthetic, "synthetic", time.Minute, synthetic)
 	f.DurationVar(&o.For, "for", 0, "run this long, print a summary, and fail if an invariant broke (default: until Ctrl-C)")
 	f.StringVar((*string)(&cfg.Outside.Provider), "provider", "", "URL of a payment provider to use instead of the simulated one")
 	f.StringVar((*string)(&cfg.Outside.Carrier), "carrier", "", "URL of a carrier to use instead of the simulated one")
@@ -71,6 +73,8 @@ a second Ctrl-C stops at once. It reads no configuration: see weir run for that.
 func configFlag(c *cobra.Command) *string {
 	return c.Flags().StringP("config", "c", "", "configuration file (default: "+config.DefaultFile+", if it is there)")
 }
+
+const synthetic = "time between orders that the gateway places itself, to see whether orders work; 0: none"
 
 func runCommand() *cobra.Command {
 	var o platform.Options
@@ -92,6 +96,7 @@ PostgreSQL, RabbitMQ, MongoDB and Consul.`,
 	}
 	path := configFlag(c)
 	http := c.Flags().String("http", "", "address of the HTTP interface (default: the configuration's)")
+	c.Flags().DurationVar(&o.Synthetic, "synthetic", 0, synthetic)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var err error
 		if o.Config, err = config.Load(*path); err != nil {

@@ -33,6 +33,9 @@ import (
 
 func (p *platform) startTelemetry(ctx context.Context) error {
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := p.registerBuild(); err != nil {
+		return err
+	}
 	exporters := []sdktrace.SpanExporter{p.traces}
 	if p.Config.OTLP.Endpoint != "" {
 		e, err := otlptrace.New(ctx, otlpClient(p.Config.OTLP))

@@ -27,10 +27,11 @@ type Options struct {
 	Config config.Config
 	Units  []string // names of services, gateway, projection; or all
 
-	Kafka string        // address of the embedded log; default 127.0.0.1:9092
-	Rate  float64       // simulated shoppers' orders per second; 0: none
-	For   time.Duration // how long to run; 0: until ctx ends
-	Keep  int           // records per partition that the embedded log keeps behind its slowest reader; default 2,000
+	Kafka     string        // address of the embedded log; default 127.0.0.1:9092
+	Synthetic time.Duration // between orders that the gateway places itself, to see whether orders work; 0: none
+	Rate      float64       // simulated shoppers' orders per second; 0: none
+	For       time.Duration // how long to run; 0: until ctx ends
+	Keep      int           // records per partition that the embedded log keeps behind its slowest reader; default 2,000
 
 	Log *slog.Logger
 	Out io.Writer // what a person reads; default: discards

@@ -46,6 +46,7 @@ type platform struct {
 	telemetry *telemetry.Telemetry
 	traces    *telemetry.Recent
 	metrics   *prometheus.Registry
+	watched   *watched // where the read model is written
 	began     time.Time
 
 	incarnations atomic.Pointer[map[string]string] // of the stores, by service
@@ -146,6 +147,9 @@ func (p *platform) start(ctx context.Context) error {
 	}
 	p.followIncarnations(ctx)
 	p.register(ctx)
+	if err := p.startSynthetic(ctx); err != nil {
+		return err
+	}
 	return p.startShoppers(ctx)
 }
 

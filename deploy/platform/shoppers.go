@@ -80,18 +80,18 @@ func shop(client *http.Client, addr string) error {
 	if err != nil {
 		return err
 	}
-	if err := post(client, "http://"+addr+"/v1/orders", id, body); err != nil {
+	if err := post(context.Background(), client, "http://"+addr+"/v1/orders", id, body); err != nil {
 		return err
 	}
 	if rand.N(50) == 0 {
 		time.Sleep(rand.N(50 * time.Millisecond))
-		return post(client, "http://"+addr+"/v1/orders/"+id+"/cancel", id, []byte(`{"reason":"changed my mind"}`))
+		return post(context.Background(), client, "http://"+addr+"/v1/orders/"+id+"/cancel", id, []byte(`{"reason":"changed my mind"}`))
 	}
 	return nil
 }
 
-func post(client *http.Client, url, key string, body []byte) error {
-	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+func post(ctx context.Context, client *http.Client, url, key string, body []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,9 @@ func (p *platform) startReads(ctx context.Context) error {
 	p.reads = projection.New(rows)
 	p.closeAtEnd("read model", p.reads.Close)
 	if p.units.projection {
+		if p.watched, err = newWatched(p); err != nil {
+			return err
+		}
 		p.background(ctx, "read model", p.project)
 	}
 	return nil
@@ -90,9 +93,14 @@ const fencedTime = 20 * time.Second
 // project writes the read model while it is this process's turn.
 func (p *platform) project(ctx context.Context) error {
 	run := func(ctx context.Context) error {
+		stop, err := p.watch(ctx)
+		if err != nil {
+			return err
+		}
+		defer stop()
 		return p.reads.Run(ctx, projection.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Sagas: p.sagas,
 			Log: p.Log, TopicWait: 30 * time.Second, // the services make the topics at the same time
-			Changed: gateway.OrdersChanged(p.cache)})
+			Changed: gateway.OrdersChanged(p.cache), Written: p.observe})
 	}
 	if p.broker != nil {
 		return run(ctx) // nobody else reads an embedded log

@@ -72,6 +72,9 @@ func (r *run) take(ctx context.Context, fetches kgo.Fetches) error {
 	if orders := b.orders(); r.cfg.Changed != nil && len(orders) > 0 {
 		r.cfg.Changed(orders)
 	}
+	if r.cfg.Written != nil && len(b.Events) > 0 {
+		r.cfg.Written(b.Events)
+	}
 	r.model.notify()
 	return nil
 }

@@ -30,6 +30,9 @@ type Config struct {
 	// drop these orders; optional. It holds up the next write, and a process that
 	// dies in between does not tell.
 	Changed func(orders []string)
+	// Written hears, after each write, which events are in the rows now, each
+	// once; optional. It holds up the next write.
+	Written func(events []Event)
 	Now     func() time.Time // time.Now if nil
 	Log     *slog.Logger     // of outages of the store; discards if nil
 }

@@ -86,9 +86,14 @@ func (m *Monitor) zero(p *plan) {
 	}
 }
 
-// Restore takes the events of sagas under way without counting them: they were
-// counted when they happened.
-func (m *Monitor) Restore(events []Event) { m.take(events, false) }
+// Restore forgets all, and takes the events of sagas under way without counting
+// them: they were counted when they happened.
+func (m *Monitor) Restore(events []Event) {
+	m.mu.Lock()
+	m.sagas, m.order = map[string]*saga{}, nil
+	m.mu.Unlock()
+	m.take(events, false)
+}
 
 // Observe counts events. Those that belong to no saga are passed over.
 func (m *Monitor) Observe(events []Event) { m.take(events, true) }

@@ -80,7 +80,10 @@ func (w *watched) value(name string, labels ...string) (n, sum float64) {
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			all := fmt.Sprint(m.GetLabel())
+			all := ""
+			for _, l := range m.GetLabel() {
+				all += l.GetName() + "=" + l.GetValue() + " "
+			}
 			match := f.GetName() == name
 			for _, l := range labels {
 				match = match && strings.Contains(all, l)
@@ -114,7 +117,7 @@ func TestASagaIsMeasured(t *testing.T) {
 	w.want(0, telemetry.SagasRunning)
 	w.want(0, telemetry.MoneyHeld)
 	w.want(1, telemetry.SagasStarted)
-	w.want(1, telemetry.SagasEnded, `"compensated" value:"false"`, `"in_time" value:"true"`)
+	w.want(1, telemetry.SagasEnded, "compensated=false ", "in_time=true ")
 	w.want(1, telemetry.SagasEnded)
 	w.want(0, telemetry.SagasOverdue)
 	w.want(0, telemetry.DuplicateEffects)
@@ -152,8 +155,8 @@ func TestWhatIsTakenBack(t *testing.T) {
 		w.event("o-1", "order.closed", "order", voided.ID, 32, event.OrderClosed{})})
 	w.m.Sweep()
 	w.want(0, telemetry.MoneyHeld)
-	w.want(1, telemetry.SagasEnded, `"compensated" value:"true"`, `"in_time" value:"true"`)
-	w.want(3, telemetry.SagaStepSeconds, `"undo" value:"true"`)
+	w.want(1, telemetry.SagasEnded, "compensated=true ", "in_time=true ")
+	w.want(3, telemetry.SagaStepSeconds, "undo=true ")
 	if _, sum := w.value(telemetry.SagaStepSeconds, "order.cancelled"); sum != 30 {
 		t.Errorf("the deadline acted after %v s", sum)
 	}
@@ -175,7 +178,7 @@ func TestOverdueOnce(t *testing.T) {
 	w.m.Sweep()
 	w.want(3, telemetry.SagasOverdue)
 	w.want(1, telemetry.SagasLate)
-	w.want(2, telemetry.SagasEnded, `"in_time" value:"false"`)
+	w.want(2, telemetry.SagasEnded, "in_time=false ")
 	w.want(2, telemetry.SagasEnded)
 }
 

@@ -1,0 +1,157 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/processors/sagamonitor"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/telemetry"
+)
+
+// registerBuild tells which program this is.
+func (p *platform) registerBuild() error {
+	i := telemetry.NewInstruments(p.metrics)
+	g := i.Gauge(telemetry.BuildInfo)
+	version := "devel"
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
+		version = b.Main.Version
+	}
+	g.WithLabelValues(version, runtime.Version()).Set(1)
+	return i.Err()
+}
+
+// lookEvery is how often the whole is looked at from outside.
+const lookEvery = 2 * time.Second
+
+// watched is what one process, the one that writes the read model, sees of the
+// whole: sagas, and how far everybody is behind.
+type watched struct {
+	monitor          *sagamonitor.Monitor
+	behind           *streams.Watcher
+	records, seconds *prometheus.GaugeVec
+}
+
+func newWatched(p *platform) (w *watched, err error) {
+	i := telemetry.NewInstruments(p.metrics)
+	w = &watched{records: i.Gauge(telemetry.BehindRecords), seconds: i.Gauge(telemetry.BehindSeconds)}
+	if w.monitor, err = sagamonitor.New(p.topology, p.sagas, i, time.Now); err != nil {
+		return nil, err
+	}
+	if w.behind, err = streams.NewWatcher(p.runtime()); err != nil {
+		return nil, err
+	}
+	p.wait = append(p.wait, w.behind.Close)
+	return w, nil
+}
+
+// watch looks at the whole until stop, or ctx ends. What it tells is of one
+// process at a time: it forgets all when it stops.
+func (p *platform) watch(ctx context.Context) (stop func(), err error) {
+	if err := p.restoreSagas(ctx); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		tick := time.NewTicker(lookEvery)
+		defer tick.Stop()
+		for failing := false; ; {
+			err := p.look(ctx)
+			if err != nil && !failing && ctx.Err() == nil {
+				p.Log.Warn("how far services are behind is not known", "error", err)
+			}
+			failing = err != nil
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		looking.Wait()
+		p.watched.monitor.Restore(nil)
+		p.watched.monitor.Sweep()
+		p.watched.records.Reset()
+		p.watched.seconds.Reset()
+	}, nil
+}
+
+// look sets the gauges of the whole. Those of the log are gone while it cannot
+// be asked: unknown is not the same as fine.
+func (p *platform) look(ctx context.Context) error {
+	p.watched.monitor.Sweep()
+	ctx, cancel := context.WithTimeout(ctx, 5*lookEvery)
+	defer cancel()
+	all, err := p.watched.behind.Look(ctx)
+	if err != nil {
+		p.watched.seconds.Reset()
+		return err
+	}
+	oldest := map[string]time.Duration{}
+	for _, b := range all {
+		p.watched.records.WithLabelValues(b.Service, b.Topic).Set(float64(b.Records))
+		oldest[b.Service] = max(oldest[b.Service], b.Age)
+	}
+	for service, age := range oldest {
+		p.watched.seconds.WithLabelValues(service).Set(age.Seconds())
+	}
+	for _, t := range p.reads.Stats(time.Now()) {
+		p.watched.records.WithLabelValues("projection", t.Topic).Set(float64(t.Lag))
+	}
+	return nil
+}
+
+// observe tells the monitor what was written.
+func (p *platform) observe(events []projection.Event) {
+	out := make([]sagamonitor.Event, len(events))
+	for i := range events {
+		out[i] = sagaEvent(&events[i].Entry)
+	}
+	p.watched.monitor.Observe(out)
+}
+
+func sagaEvent(e *projection.Entry) sagamonitor.Event {
+	decider := e.Source[strings.LastIndexByte(e.Source, '/')+1:]
+	return sagamonitor.Event{ID: e.ID, Type: e.Type, Version: e.Version, Correlation: e.Correlation, Causation: e.Causation, Decider: decider, Time: e.Time, Data: e.Data}
+}
+
+// restoredSagas bounds the sagas under way that a new writer reads again.
+const restoredSagas = 10_000
+
+// restoreSagas has the monitor know the sagas that are under way.
+func (p *platform) restoreSagas(ctx context.Context) error {
+	var events []sagamonitor.Event
+	f := projection.SagaFilter{State: projection.Running}
+	for n := 0; n < restoredSagas; {
+		page, err := p.reads.Sagas(ctx, f)
+		if err != nil {
+			return fmt.Errorf("sagas under way not read: %w", err)
+		}
+		for _, s := range page.Items {
+			entries, err := p.reads.Events(ctx, s.Correlation)
+			if err != nil {
+				return fmt.Errorf("events of saga %s not read: %w", s.Correlation, err)
+			}
+			for i := range entries {
+				events = append(events, sagaEvent(&entries[i]))
+			}
+		}
+		if n += len(page.Items); page.Next == "" {
+			break
+		}
+		f.Page = page.Next
+	}
+	p.watched.monitor.Restore(events)
+	return nil
+}
