@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +45,7 @@ type house struct {
 	at      time.Time
 	n       int
 	letters []console.Letter
+	mu      sync.Mutex // of what is switched and asked
 	slos    []console.SLO
 	alerts  []console.Alert
 	faults  []console.Fault
@@ -90,6 +93,8 @@ func newHouse(t *testing.T) *house {
 	}
 	act := func(what string) func(context.Context, string, streams.StreamID) (int, error) {
 		return func(_ context.Context, service string, key streams.StreamID) (int, error) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
 			h.asked = append(h.asked, fmt.Sprint(what, " ", service, " ", key.Decider, " ", key.Key))
 			return h.left, h.fails
 		}
@@ -100,14 +105,22 @@ func newHouse(t *testing.T) *house {
 		SLOs:    func(context.Context) ([]console.SLO, error) { return h.slos, h.fails },
 		Alerts:  func(context.Context) ([]console.Alert, error) { return h.alerts, h.fails },
 		Runbook: func(name string) (string, bool) { b, ok := h.books[name]; return b, ok },
-		Faults:  func() []console.Fault { return h.faults }, SwitchFault: h.switchFault})
+		Faults:  h.faultsNow, SwitchFault: h.switchFault})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
 }
 
+func (h *house) faultsNow() []console.Fault {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.faults)
+}
+
 func (h *house) switchFault(_ context.Context, name string, on bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for i := range h.faults {
 		if f := &h.faults[i]; f.Name == name {
 			f.On, f.Since = on, time.Now()

@@ -1,0 +1,127 @@
+package dashboards
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/weirstream/weir/alerts"
+)
+
+// limits are the bounds that the rules compare with, read from the rules: a line
+// on a board lies where the alert is.
+type limits struct {
+	objectives, alerts map[string]float64 // by an objective's id, by an alert's name
+	policy             alerts.Policy
+}
+
+// limit is a bound, if there is one.
+type limit struct {
+	value float64
+	known bool
+}
+
+var promQL = parser.NewParser(parser.Options{})
+
+func readLimits(s *alerts.Set) (limits, error) {
+	l := limits{map[string]float64{}, map[string]float64{}, s.Policy}
+	for _, o := range s.SLOs {
+		groups, err := o.Rules(s.Policy, s.Runbooks)
+		if err != nil {
+			return l, err
+		}
+		// What an objective counts is in what it records, and first there.
+		if err := note(l.objectives, o.ID(), groups[0].Rules[0].Expr); err != nil {
+			return l, err
+		}
+	}
+	for _, a := range s.Alerts {
+		if err := note(l.alerts, a.Name, a.Expr); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// note keeps the first bound that an expression compares something with.
+func note(in map[string]float64, name, expr string) error {
+	tree, err := promQL.ParseExpr(expr)
+	if err != nil {
+		return fmt.Errorf("rule of %s: %w", name, err)
+	}
+	parser.Inspect(tree, func(n parser.Node, _ []parser.Node) error {
+		if _, done := in[name]; done {
+			return nil
+		}
+		if v, ok := bound(n); ok {
+			in[name] = v
+		}
+		return nil
+	})
+	return nil
+}
+
+// bound is the number of "… > number", or a bucket's.
+func bound(n parser.Node) (float64, bool) {
+	switch n := n.(type) {
+	case *parser.BinaryExpr:
+		if v, ok := n.RHS.(*parser.NumberLiteral); ok && n.Op == parser.GTR && v.Val > 0 {
+			return v.Val, true
+		}
+	case *parser.VectorSelector:
+		for _, m := range n.LabelMatchers {
+			if m.Name == "le" {
+				first, _, _ := strings.Cut(m.Value, "|") // le=~"1|1[.]0"
+				v, err := strconv.ParseFloat(first, 64)
+				return v, err == nil
+			}
+		}
+	}
+	return 0, false
+}
+
+func (l limits) objective(id string) limit {
+	v, ok := l.objectives[id]
+	return limit{v, ok}
+}
+
+func (l limits) alert(name string) limit {
+	v, ok := l.alerts[name]
+	return limit{v, ok}
+}
+
+// burn colours burn rates: 1 uses up the budget just within the period, and each
+// factor that alerts has its severity's colour.
+func (l limits) burn() (out []step) {
+	colors := map[float64]string{1: yellow}
+	for _, w := range l.policy.Windows {
+		if w.Severity == alerts.Page {
+			colors[w.Factor] = red
+		} else if colors[w.Factor] != red {
+			colors[w.Factor] = orange
+		}
+	}
+	for factor, color := range colors {
+		out = append(out, step{factor, color})
+	}
+	slices.SortFunc(out, func(a, b step) int { return int(1000 * (a.from - b.from)) })
+	return out
+}
+
+// windows are those over which error ratios are recorded, the shortest first.
+func (l limits) windows() (out []time.Duration) {
+	for _, w := range l.policy.Windows {
+		out = append(out, w.Short, w.Long)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// budget colours what is left of an error budget, from 0 to 1.
+func (p *panel) budget() *panel {
+	return p.steps(red, step{0, orange}, step{0.25, green})
+}

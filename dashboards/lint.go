@@ -1,0 +1,228 @@
+package dashboards
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+)
+
+// mostPanels is how many panels a board may have. With more, nobody looks.
+const mostPanels = 25
+
+// core are the types of panels that Grafana 9.3 has without plugins.
+var core = []string{"timeseries", "stat", "gauge", "bargauge", "table", "heatmap", "text", "state-timeline", "status-history", "barchart"}
+
+var uidShape = regexp.MustCompile(`^weir-[a-z0-9-]{1,35}$`) // 40 is Grafana's own bound
+
+// LintAll checks boards, each and as a whole.
+func LintAll(boards []Board, known Series) (errs []error) {
+	seen := map[string]bool{}
+	for _, b := range boards {
+		for _, name := range []string{"uid " + b.ID(), "title " + text(b.Title)} {
+			if seen[name] {
+				errs = append(errs, fmt.Errorf("board %s: there is another one with the %s", b.ID(), name))
+			}
+			seen[name] = true
+		}
+		errs = append(errs, Lint(b, known)...)
+	}
+	for _, b := range boards {
+		errs = append(errs, b.lintLinks(seen)...)
+	}
+	return errs
+}
+
+var toBoard = regexp.MustCompile(`/d/([a-z0-9-]+)($|\?)`)
+
+// lintLinks finds links to boards that there are not.
+func (b Board) lintLinks(seen map[string]bool) (errs []error) {
+	raw, err := b.JSON()
+	if err != nil {
+		return []error{err}
+	}
+	for _, u := range regexp.MustCompile(`"url": "([^"]*)"`).FindAllStringSubmatch(string(raw), -1) {
+		if m := toBoard.FindStringSubmatch(u[1]); m != nil && !seen["uid "+m[1]] {
+			errs = append(errs, fmt.Errorf("board %s links to %s, which there is not", b.ID(), m[1]))
+		}
+	}
+	return errs
+}
+
+// Lint says what is wrong with a board: in what Grafana would show badly or not
+// at all, and in what a person could not read. known are the series to ask for.
+func Lint(b Board, known Series) (errs []error) {
+	bad := func(where, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("board %s, %s: "+format, append([]any{b.ID(), where}, args...)...))
+	}
+	b.lintBoard(bad)
+	b.lintGrid(bad)
+	for _, p := range b.all() {
+		lintPanel(p, bad)
+	}
+	b.lintVariables(bad)
+	for _, q := range Queries(b) {
+		lintQuery(q, known, bad)
+	}
+	return errs
+}
+
+type complain = func(where, format string, args ...any)
+
+func (b Board) lintBoard(bad complain) {
+	if !uidShape.MatchString(b.ID()) {
+		bad("itself", "the uid %q is not weir-… of lower case letters, digits and dashes, 40 at most", b.ID())
+	}
+	if text(b.Title) == "" || text(b.Description) == "" || !slices.Contains(b.Tags, tag) {
+		bad("itself", "it needs a title, a description and the tag %s", tag)
+	}
+	if b.SchemaVersion != schemaVersion {
+		bad("itself", "schema version %d: Grafana 9.3 opens up to %d", b.SchemaVersion, schemaVersion)
+	}
+	if n := len(b.all()); n > mostPanels {
+		bad("itself", "%d panels, at most %d are read: fold, merge or drop some", n, mostPanels)
+	}
+}
+
+// lintGrid looks at ids and places. What is in a folded row only meets its own.
+func (b Board) lintGrid(bad complain) {
+	ids := map[uint32]bool{}
+	check := func(title string, id uint32, g *dashboard.GridPos) {
+		if id == 0 || ids[id] {
+			bad(title, "the id %d is taken, or 0", id)
+		}
+		ids[id] = true
+		if g == nil || g.W == 0 || g.H == 0 || g.X+g.W > columns {
+			bad(title, "it has no place within %d columns", columns)
+		}
+	}
+	var open []dashboard.Panel
+	for _, p := range b.Panels {
+		if r := p.RowPanel; r != nil {
+			check(text(r.Title), r.Id, r.GridPos)
+			open = append(open, dashboard.Panel{Title: r.Title, GridPos: r.GridPos})
+			lintOverlap(r.Panels, bad)
+			for _, in := range r.Panels {
+				check(text(in.Title), number32(in.Id), in.GridPos)
+			}
+			continue
+		}
+		check(text(p.Panel.Title), number32(p.Panel.Id), p.Panel.GridPos)
+		open = append(open, *p.Panel)
+	}
+	lintOverlap(open, bad)
+}
+
+func number32(id *uint32) uint32 {
+	if id == nil {
+		return 0
+	}
+	return *id
+}
+
+func lintOverlap(panels []dashboard.Panel, bad complain) {
+	for i, p := range panels {
+		for _, q := range panels[i+1:] {
+			if p.GridPos != nil && q.GridPos != nil && overlap(*p.GridPos, *q.GridPos) {
+				bad(text(p.Title), "it lies over %q", text(q.Title))
+			}
+		}
+	}
+}
+
+func overlap(a, b dashboard.GridPos) bool {
+	return a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H
+}
+
+func lintPanel(p dashboard.Panel, bad complain) {
+	title := text(p.Title)
+	if title == "" || text(p.Description) == "" {
+		bad(title, "a panel needs a title, and a description of what it shows and what to do")
+	}
+	if !slices.Contains(core, p.Type) {
+		bad(title, "panels of type %q need a plugin or a newer Grafana: use one of %v", p.Type, core)
+	}
+	if p.Type == "text" {
+		return
+	}
+	if p.FieldConfig == nil || text(p.FieldConfig.Defaults.Unit) == "" {
+		bad(title, "it has no unit")
+	}
+	lintSteps(p, bad)
+	if len(p.Targets) == 0 || !byVariable(p.Datasource) {
+		bad(title, "it needs a query, and the datasource of the variable")
+	}
+	refs := map[string]bool{}
+	for _, t := range p.Targets {
+		q, ok := t.(prometheus.Dataquery)
+		if !ok || !byVariable(q.Datasource) || text(q.RefId) == "" || refs[text(q.RefId)] {
+			bad(title, "query %q needs a name of its own and the datasource of the variable", text(q.RefId))
+		}
+		refs[text(q.RefId)] = true
+	}
+}
+
+func byVariable(d *common.DataSourceRef) bool { return d != nil && text(d.Uid) == "${datasource}" }
+
+func lintSteps(p dashboard.Panel, bad complain) {
+	if p.FieldConfig == nil || p.FieldConfig.Defaults.Thresholds == nil {
+		return
+	}
+	steps := p.FieldConfig.Defaults.Thresholds.Steps
+	for i, s := range steps {
+		if (i == 0) != (s.Value == nil) || i > 1 && *s.Value <= *steps[i-1].Value {
+			bad(text(p.Title), "its thresholds do not ascend from one without a value")
+			return
+		}
+	}
+}
+
+// lintVariables looks at the declarations, and for names that are not declared.
+func (b Board) lintVariables(bad complain) {
+	declared := map[string]bool{}
+	for _, v := range b.Templating.List {
+		if declared[v.Name] {
+			bad("variable "+v.Name, "it is declared twice")
+		}
+		declared[v.Name] = true
+		if _, _, ok := values(v); v.Type == dashboard.VariableTypeQuery && (!ok || !byVariable(v.Datasource)) {
+			bad("variable "+v.Name, "its query is label_values(series, label), of the variable's datasource")
+		}
+	}
+	for _, a := range b.annotations {
+		if !byVariable(a.Datasource) {
+			bad("annotation "+a.Name, "it needs the datasource of the variable")
+		}
+	}
+	raw, err := b.JSON()
+	if err != nil {
+		bad("itself", "%w", err)
+	}
+	used := named(string(raw))
+	slices.Sort(used)
+	for _, name := range slices.Compact(used) {
+		if !declared[name] {
+			bad("itself", "$%s is used and not declared", name)
+		}
+	}
+}
+
+// fixed is a rate over a time that does not follow the scrapes.
+var fixed = regexp.MustCompile(`(rate|increase)\([^()]*\[[^$\]]`)
+
+func lintQuery(q Query, known Series, bad complain) {
+	where := q.Panel + " " + q.Ref
+	for _, err := range known.CheckQuery(q.Filled(nil)) {
+		bad(where, "%w in %s", err, q.Expr)
+	}
+	if strings.HasPrefix(q.Panel, "annotation ") {
+		return
+	}
+	if fixed.MatchString(q.Expr) {
+		bad(where, "a rate over a fixed time: use $__rate_interval, or $__range for a sum, in %s", q.Expr)
+	}
+}

@@ -1,0 +1,81 @@
+package dashboards
+
+import (
+	"fmt"
+	"strings"
+)
+
+// onInstance keeps a board's choice of processes.
+const onInstance = `instance=~"$instance"`
+
+// is matches a label with one value.
+func is(label, value string) string { return fmt.Sprintf("%s=%q", label, value) }
+
+func selector(metric string, matchers []string) string {
+	if len(matchers) == 0 {
+		return metric
+	}
+	return metric + "{" + strings.Join(matchers, ",") + "}"
+}
+
+// per is a counter's growth a second, by labels; an empty by sums up all.
+func per(by, metric string, matchers ...string) string {
+	return total(by, "rate("+selector(metric, matchers)+"[$__rate_interval])")
+}
+
+// during is a counter's growth in the time that the board shows.
+func during(by, metric string, matchers ...string) string {
+	return total(by, "increase("+selector(metric, matchers)+"[$__range])")
+}
+
+// total sums up by labels.
+func total(by, expr string) string {
+	if by == "" {
+		return "sum(" + expr + ")"
+	}
+	return "sum by (" + by + ") (" + expr + ")"
+}
+
+// most is the highest value of a gauge, by labels.
+func most(by, metric string, matchers ...string) string {
+	if by == "" {
+		return "max(" + selector(metric, matchers) + ")"
+	}
+	return "max by (" + by + ") (" + selector(metric, matchers) + ")"
+}
+
+// orNone is 0 where there are no series: nothing of the kind has happened.
+func orNone(expr string) string { return expr + " or vector(0)" }
+
+// quantile is a share's upper bound of a histogram, in its unit.
+func quantile(q float64, by, histogram string, matchers ...string) string {
+	return fmt.Sprintf("histogram_quantile(%v, %s)", q, per(join(by, "le"), histogram+"_bucket", matchers...))
+}
+
+// quantileDuring is the same over the time that the board shows.
+func quantileDuring(q float64, by, histogram string, matchers ...string) string {
+	return fmt.Sprintf("histogram_quantile(%v, %s)", q, during(join(by, "le"), histogram+"_bucket", matchers...))
+}
+
+func join(by, label string) string {
+	if by == "" {
+		return label
+	}
+	return by + ", " + label
+}
+
+// quantiles adds the usual three to a graph, each with its traces.
+func (p *panel) quantiles(histogram string, matchers ...string) *panel {
+	for _, q := range []struct {
+		share float64
+		name  string
+	}{{0.5, "half"}, {0.95, "95 %"}, {0.99, "99 %"}} {
+		p.query(quantile(q.share, "", histogram, matchers...), q.name)
+	}
+	return p.exemplars()
+}
+
+// buckets fills a heatmap from a histogram.
+func (p *panel) buckets(histogram string, matchers ...string) *panel {
+	return p.query(per("le", histogram+"_bucket", matchers...), "{{le}}").exemplars()
+}
