@@ -69,4 +69,4 @@ bench-real: ## Measure lanes on PostgreSQL and a pipeline on Kafka beside bare p
 
 .PHONY: golden
 golden: ## Write again what is rendered from the code: parts of the README, topics and access rules
-	go test $(TAGS) ./deploy/cli -run TestGolden -update
+	go test $(TAGS) ./deploy/cli ./dashboards -run TestGolden -update

@@ -58,7 +58,7 @@ func Boards(b Business) ([]Board, error) {
 		drafts = append(drafts, service(b, s, l))
 	}
 	for _, s := range b.Sagas {
-		drafts = append(drafts, saga(b, s))
+		drafts = append(drafts, saga(b, s, l))
 	}
 	var out []Board
 	for _, d := range drafts {

@@ -89,6 +89,16 @@ func (l limits) objective(id string) limit {
 	return limit{v, ok}
 }
 
+// any is the lowest bound of the objectives whose ids end so.
+func (l limits) any(end string) (out limit) {
+	for id, v := range l.objectives {
+		if strings.HasSuffix(id, end) && (!out.known || v < out.value) {
+			out = limit{v, true}
+		}
+	}
+	return out
+}
+
 func (l limits) alert(name string) limit {
 	v, ok := l.alerts[name]
 	return limit{v, ok}

@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/prometheus/prometheus/promql/parser"
 )
 
 // mostPanels is how many panels a board may have. With more, nobody looks.
@@ -211,18 +212,22 @@ func (b Board) lintVariables(bad complain) {
 	}
 }
 
-// fixed is a rate over a time that does not follow the scrapes.
-var fixed = regexp.MustCompile(`(rate|increase)\([^()]*\[[^$\]]`)
+// marked are times that no query says itself, to know the variables by.
+var marked = map[string]string{"__rate_interval": "61s", "__range": "3607s"}
 
 func lintQuery(q Query, known Series, bad complain) {
 	where := q.Panel + " " + q.Ref
 	for _, err := range known.CheckQuery(q.Filled(nil)) {
 		bad(where, "%w in %s", err, q.Expr)
 	}
-	if strings.HasPrefix(q.Panel, "annotation ") {
-		return
+	tree, err := promQL.ParseExpr(q.Filled(marked))
+	if err != nil {
+		return // said above
 	}
-	if fixed.MatchString(q.Expr) {
-		bad(where, "a rate over a fixed time: use $__rate_interval, or $__range for a sum, in %s", q.Expr)
-	}
+	parser.Inspect(tree, func(n parser.Node, _ []parser.Node) error {
+		if m, ok := n.(*parser.MatrixSelector); ok && m.Range != 61*time.Second && m.Range != 3607*time.Second {
+			bad(where, "it looks back over a fixed time: use $__rate_interval, or $__range for a sum, in %s", q.Expr)
+		}
+		return nil
+	})
 }

@@ -1,5 +1,137 @@
 package dashboards
 
-import "github.com/weirstream/weir/streams"
+import (
+	"slices"
+	"strings"
 
-func saga(b Business, s streams.Saga) draft { return draft{uid: SagaUID(s.Name)} }
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
+	"github.com/weirstream/weir/alerts"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/telemetry"
+)
+
+// saga is the board of one saga.
+func saga(b Business, s streams.Saga, l limits) draft {
+	of := is("saga", s.Name)
+	d := draft{uid: SagaUID(s.Name), title: "Weir: saga " + s.Name, tags: []string{"saga"},
+		alerts:    firing(is("service", s.Name)) + " or " + firing(of),
+		help:      "How far sagas come, how long their steps take, what is taken back, and what money is held meanwhile.",
+		variables: []dashboard.VariableModel{traceID(), b.live()},
+		links:     append([]dashboard.DashboardLink{link("Overview", "/d/"+OverviewUID, "All services"), outside("Sagas, one by one", "${live}/sagas", "Every saga on the live page, with its events, traces and spans")}, traceLinks()...)}
+	for _, svc := range servicesOf(b, s) {
+		d.links = append(d.links, link("Service "+svc, "/d/"+ServiceUID(svc), "A service that takes part"))
+	}
+	happens, undone := sagaEvents(b.Topology, s)
+	d.rows = []row{
+		{title: "Is it well?", panels: sagaWell(s, of)},
+		{title: "Where does it hurt?", panels: []*panel{funnel("How far they come", "Events of the saga in their declared order, in the time shown: where bars get short, sagas wait or were refused.", of, happens).size(12, 14), ends(of), cancelled(of)}},
+		{title: "How long it takes", panels: sagaTimes(s, of, b.Topology)},
+		{title: "What is taken back", panels: []*panel{funnel("Compensations", "Events that take back what a step did, in the time shown. None is best; many of one kind: see who refuses.", of, undone),
+			steps("Time to take back", "From what a service reacted to, to the event that takes back, 95 % of them.", of, "true")}},
+		{title: "Burn rates", folded: true, panels: []*panel{burnStates(is("sloth_service", s.Name), l).size(24, 6)}},
+	}
+	return d
+}
+
+// servicesOf are the services that perform a saga's steps.
+func servicesOf(b Business, s streams.Saga) (out []string) {
+	for _, svc := range b.Topology.Services {
+		if slices.Contains(sagasOf(b, svc), s.Name) {
+			out = append(out, svc.Name)
+		}
+	}
+	return out
+}
+
+// sagaEvents are the public events of a saga, in the order in which its steps
+// declare them; those that only steps back emit apart. Private ones are seen by
+// nobody but their service.
+func sagaEvents(t *streams.Topology, s streams.Saga) (happens, undone []string) {
+	add := func(to []string, e streams.Event) []string {
+		f, ok := t.Vocabulary.FactOf(e)
+		if !ok || f.Private || slices.Contains(happens, f.Name) || slices.Contains(undone, f.Name) {
+			return to
+		}
+		return append(to, f.Name)
+	}
+	for _, undo := range []bool{false, true} {
+		for _, st := range s.Steps {
+			for _, e := range st.Emits {
+				if undo && st.Undo {
+					undone = add(undone, e)
+				} else if !undo && !st.Undo {
+					happens = add(happens, e)
+				}
+			}
+		}
+	}
+	return happens, undone
+}
+
+func sagaWell(s streams.Saga, of string) []*panel {
+	own := is("sloth_service", s.Name)
+	return []*panel{
+		number("Budgets left", "percentunit", "What is left of the error budgets of the saga: ending in time, and without taking anything back.").size(8, 4).
+			query(selector(alerts.BudgetRemaining, []string{own}), "{{sloth_slo}}").budget().
+			leads("Objective", "/d/"+ObjectivesUID+"?var-slo=${__field.labels.sloth_id}&${__url_time_range}"),
+		number("Under way", "none", "Sagas that have begun and not ended.").
+			query(most("", telemetry.SagasRunning, of), "running").steps(blue).spark(),
+		number("Late", "none", "Sagas beyond their declared time. Above 0: they will not end by themselves, the live page says what each waits for.").
+			query(most("", telemetry.SagasLate, of), "late").steps(green, step{1, red}).leads("Stuck sagas", "${live}/sagas?state=stuck"),
+		number("Oldest", "s", "Age of the oldest saga under way. Red: beyond its declared time.").
+			query(most("", telemetry.SagaOldest, of), "oldest").steps(green, step{s.Within.Seconds(), red}).spark(),
+		number("Effects twice", "none", "Events that may happen once in a saga and happened again. Above 0 is a fault of the platform: a customer may have paid twice.").
+			query(orNone(during("", telemetry.DuplicateEffects, of)), "twice").steps(green, step{1, red}),
+	}
+}
+
+// funnel is one bar per event.
+func funnel(title, help, of string, events []string) *panel {
+	p := bars(title, "short", help).steps(blue)
+	for _, e := range events {
+		p.query(orNone(during("", telemetry.SagaEventSeconds+"_count", of, is("event", e))), e)
+	}
+	return p
+}
+
+func ends(of string) *panel {
+	return graph("Begun and ended", "cps", "Sagas a second. Begun above ended for long: they pile up.").size(12, 7).
+		query(orNone(per("", telemetry.SagasStarted, of)), "begun").
+		query(orNone(per("", telemetry.SagasEnded, of, is("in_time", "true"))), "ended in time").
+		query(orNone(per("", telemetry.SagasEnded, of, is("in_time", "false"))), "ended late").
+		query(orNone(per("", telemetry.SagasOverdue, of)), "out of time").
+		paint("begun", blue, "ended in time", green, "ended late", orange, "out of time", red)
+}
+
+func cancelled(of string) *panel {
+	return graph("Kept and taken back", "percentunit", "Share of the ended sagas in which a step took something back: customers who did not get what they ordered.").size(12, 7).
+		query(per("", telemetry.SagasEnded, of, is("compensated", "true"))+" / ("+per("", telemetry.SagasEnded, of)+" > 0)", "taken back").
+		may("no saga has been taken back, or none has ended").paint("taken back", orange)
+}
+
+func sagaTimes(s streams.Saga, of string, t *streams.Topology) []*panel {
+	var ends []string
+	for _, e := range s.Ends {
+		if f, ok := t.Vocabulary.FactOf(e); ok {
+			ends = append(ends, f.Name)
+		}
+	}
+	ended := `event=~"` + strings.Join(ends, "|") + `"`
+	return []*panel{
+		graph("From start to end", "s", "How long sagas take. The line is the declared time.").size(12, 8).
+			quantiles(telemetry.SagaEventSeconds, of, ended).steps(green, step{s.Within.Seconds(), red}),
+		heat("Ends", "How the time from start to end spreads: a band that rises is a step that slows down.").buckets(telemetry.SagaEventSeconds, of, ended),
+		bars("Time to each event", "s", "From the start to the first event of each type, 95 % of them in the time shown: the widest gap is where the time goes.").size(12, 14).
+			query("sort("+quantileDuring(0.95, "event", telemetry.SagaEventSeconds, of)+")", "{{event}}").steps(blue),
+		steps("Time of each step", "From what a service reacted to, to the event that came of it, 95 % of them in the time shown. The longest bar is the step to look at.", of, "false").size(12, 14),
+		graph("Money held", "short", "Money set aside and neither captured nor given back, in minor units (cents) by currency. It rises while nothing is sold: captures or voids wait.").size(24, 7).
+			query(total("currency", telemetry.MoneyHeld), "{{currency}}").may("no money was set aside yet"),
+	}
+}
+
+// steps is one bar per step, the longest first.
+func steps(title, help, of, undo string) *panel {
+	return bars(title, "s", help).steps(blue).
+		query("sort_desc("+quantileDuring(0.95, "decider, event", telemetry.SagaStepSeconds, of, is("undo", undo))+")", "{{decider}} → {{event}}").may("no step of the kind has happened yet")
+}
