@@ -1,0 +1,140 @@
+// Package ruletest runs promtool's unit tests of Prometheus rules in this
+// process, so that whoever has only Go can test alerts. The format and its
+// meaning are those of "promtool test rules"
+// (https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/),
+// but what can only be a mistake is an error: a pattern of rule_files that finds
+// nothing, an alertname that no rule has, an input series that is there twice.
+// And a query may hold more than promtool's 10000 samples.
+//
+// It is fast because a rule is evaluated for all times at once where its
+// expression allows that: see fast.go.
+package ruletest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Result is what came of the tests.
+type Result struct {
+	Tests    int // that ran
+	Failures []Failure
+}
+
+// Failure is an expectation that was not met, or a rule or an expression that
+// could not be evaluated.
+type Failure struct {
+	Test     string        // name of the test
+	At       time.Duration // since the start of the test
+	Subject  string        // what was looked at: "alert X", "expression Y", "rule Z"
+	Expected []string      // alerts or samples, none if there should be none
+	Got      []string
+	Err      error // why there is nothing to compare
+}
+
+func (f Failure) String() string {
+	head := fmt.Sprintf("test %q at %s, %s", f.Test, span(f.At), f.Subject)
+	if f.Err != nil {
+		return head + ": " + f.Err.Error()
+	}
+	return head + list("\n  expected", f.Expected) + list("\n  got     ", f.Got)
+}
+
+func list(what string, entries []string) string {
+	if len(entries) == 0 {
+		return what + " nothing"
+	}
+	return what + " " + strings.Join(entries, "\n           ")
+}
+
+// String says what failed, or how many tests passed.
+func (r Result) String() string {
+	if len(r.Failures) == 0 {
+		return fmt.Sprintf("%d tests passed", r.Tests)
+	}
+	lines := []string{fmt.Sprintf("%d expectations of %d tests not met:", len(r.Failures), r.Tests)}
+	for _, f := range r.Failures {
+		lines = append(lines, f.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Run runs files of tests with the rule files that they name. The error is of
+// files that cannot be read or make no sense; what fails is in the Result.
+func Run(files ...string) (Result, error) {
+	var out Result
+	for _, file := range files {
+		r, err := runFile(file)
+		if err != nil {
+			return out, fmt.Errorf("ruletest: %s: %w", file, err)
+		}
+		out.Tests += r.Tests
+		out.Failures = append(out.Failures, r.Failures...)
+	}
+	return out, nil
+}
+
+func runFile(file string) (Result, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return Result{}, err
+	}
+	tests, err := parseTests(data)
+	if err != nil {
+		return Result{}, err
+	}
+	rules, err := readRules(filepath.Dir(file), tests.RuleFiles)
+	if err != nil {
+		return Result{}, err
+	}
+	return tests.run(rules)
+}
+
+// readRules reads the files that patterns find, relative to a directory.
+func readRules(dir string, patterns []string) ([]ruleFile, error) {
+	var out []ruleFile
+	for _, p := range patterns {
+		if !filepath.IsAbs(p) {
+			p = filepath.Join(dir, p)
+		}
+		found, err := filepath.Glob(p)
+		if err != nil {
+			return nil, fmt.Errorf("rule_files: %s: %w", p, err)
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("rule_files: there is no file %s", p)
+		}
+		for _, name := range found {
+			if slices.ContainsFunc(out, func(f ruleFile) bool { return f.name == name }) {
+				continue
+			}
+			data, err := os.ReadFile(name)
+			if err != nil {
+				return nil, fmt.Errorf("rule_files: %w", err)
+			}
+			out = append(out, ruleFile{name, data})
+		}
+	}
+	return out, nil
+}
+
+// RunTest runs tests with rules that are no files; rule_files is not read.
+func RunTest(rules [][]byte, tests []byte) (Result, error) {
+	parsed, err := parseTests(tests)
+	if err != nil {
+		return Result{}, fmt.Errorf("ruletest: %w", err)
+	}
+	var files []ruleFile
+	for i, data := range rules {
+		files = append(files, ruleFile{fmt.Sprintf("rules %d", i+1), data})
+	}
+	r, err := parsed.run(files)
+	if err != nil {
+		return r, fmt.Errorf("ruletest: %w", err)
+	}
+	return r, nil
+}
