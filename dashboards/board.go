@@ -132,8 +132,15 @@ func alertsAnnotation(expr string) annotation {
 	return a
 }
 
-func link(title, url, tooltip string) dashboard.DashboardLink {
+// newLink is one in sight: the SDK's own would hide in a menu.
+func newLink() dashboard.DashboardLink {
 	l := *dashboard.NewDashboardLink()
+	l.Placement = nil
+	return l
+}
+
+func link(title, url, tooltip string) dashboard.DashboardLink {
+	l := newLink()
 	l.Title, l.Type, l.Url, l.Tooltip, l.Icon, l.KeepTime = title, dashboard.DashboardLinkTypeLink, cog.ToPtr(url), tooltip, "external link", true
 	return l
 }
@@ -147,7 +154,7 @@ func outside(title, url, tooltip string) dashboard.DashboardLink {
 
 // boardsLink leads to all boards.
 func boardsLink() dashboard.DashboardLink {
-	l := *dashboard.NewDashboardLink()
+	l := newLink()
 	l.Title, l.Type, l.Tags, l.Icon = "Boards", dashboard.DashboardLinkTypeDashboards, []string{tag}, "dashboard"
 	l.AsDropdown, l.KeepTime, l.Tooltip = true, true, "All boards of Weir, at the same time"
 	return l

@@ -38,11 +38,12 @@ func promises() []*panel {
 // objectiveList is one line per objective.
 func objectiveList() *panel {
 	p := list("Objectives", "percentunit", "Every promise, the one with the least budget first. A click on its name shows it below.").
-		query(alerts.BudgetRemaining, "").query(alerts.Objective, "").query(alerts.CurrentBurn, "").query(alerts.PeriodBurn, "").
-		query("max by (sloth_id, owner, kind) ("+alerts.Info+")", "").
+		query(most("sloth_id", alerts.BudgetRemaining), "").query(most("sloth_id", alerts.Objective), "").
+		query(most("sloth_id", alerts.CurrentBurn), "").query(most("sloth_id", alerts.PeriodBurn), "").
+		query(most("sloth_id, owner, kind", alerts.Info), "").
 		transform("merge", map[string]any{}).
 		transform("organize", map[string]any{
-			"excludeByName": map[string]bool{"Time": true, "__name__": true, "job": true, "instance": true, "sloth_service": true, "sloth_slo": true, "Value #E": true},
+			"excludeByName": map[string]bool{"Time": true, "Value #E": true},
 			"indexByName":   map[string]int{"sloth_id": 0, "kind": 1, "Value #A": 2, "Value #B": 3, "Value #C": 4, "Value #D": 5, "owner": 6},
 			"renameByName":  map[string]string{"sloth_id": "Objective", "kind": "Kind", "owner": "Owner", "Value #A": "Budget left", "Value #B": "Promised", "Value #C": "Burn rate now", "Value #D": "Burn rate, period"}}).
 		transform("sortBy", map[string]any{"sort": []map[string]any{{"field": "Budget left"}}}).
@@ -87,6 +88,6 @@ func ratios(s *alerts.Set, l limits, chosen string) *panel {
 
 func alertStates() *panel {
 	return states("Its alerts", "none", "When its alerts waited or fired.").
-		query("max by (alertname, severity, alertstate) ("+selector("ALERTS", []string{`sloth_id=~"$slo"`})+")", "{{severity}} {{alertstate}}").may("no alert of it waits or fires").
+		query(most("alertname, severity, alertstate", "ALERTS", `sloth_id=~"$slo"`), "{{severity}} {{alertstate}}").may("no alert of it waits or fires").
 		steps(red)
 }

@@ -26,7 +26,7 @@ func overview(b Business, l limits) draft {
 		variables: []dashboard.VariableModel{choice("service", "Service", telemetry.BehindSeconds, "service"), instances(), traceID(), b.live()},
 		links:     append(traceLinks(), outside("Live page", "${live}/", "Sagas, traces and dead letters, one by one"))}
 	d.rows = []row{
-		{title: "Is it well?", panels: wellness(b)},
+		{title: "Is it well?", panels: wellness()},
 		{title: "Where does it hurt?", panels: []*panel{budgets(""), alertList(), burnStates("", l).size(24, 10)}},
 		{title: "Traffic", panels: traffic(l)},
 		{title: "Orders of the platform's own", folded: true, panels: synthetic()},
@@ -34,7 +34,7 @@ func overview(b Business, l limits) draft {
 	return d
 }
 
-func wellness(b Business) []*panel {
+func wellness() []*panel {
 	out := []*panel{
 		number("Pages", "none", "Alerts that wake a person and fire now. Above 0: the list below links their runbooks.").
 			query(orNone("count("+firing(`severity="page"`)+")"), "pages").steps(green, step{1, red}),
@@ -72,11 +72,12 @@ func some(matchers string) []string {
 // alertList lists what fires now, each with its runbook.
 func alertList() *panel {
 	p := list("Firing alerts", "none", "Alerts that fire now, the pages first. The name leads to the runbook: what it means and what to do.").
-		query("sort_desc("+firing(`severity="page"`)+" * 2) or "+firing(`severity!="page"`), "").may("no alert is firing").
+		query(firing(), "").may("no alert is firing").
 		transform("organize", map[string]any{
-			"excludeByName": map[string]bool{"Time": true, "Value": true, "alertstate": true, "__name__": true, "sloth_id": true, "sloth_service": true, "sloth_slo": true},
-			"indexByName":   map[string]int{"alertname": 0, "severity": 1, "service": 2, "saga": 3, "owner": 4},
-			"renameByName":  map[string]string{"alertname": "Alert", "severity": "Severity", "owner": "Owner"}})
+													"excludeByName": map[string]bool{"Time": true, "Value": true, "alertstate": true, "__name__": true, "sloth_id": true, "sloth_service": true, "sloth_slo": true},
+													"indexByName":   map[string]int{"alertname": 0, "severity": 1, "service": 2, "saga": 3, "owner": 4},
+													"renameByName":  map[string]string{"alertname": "Alert", "severity": "Severity", "service": "Service", "saga": "Saga", "owner": "Owner"}}).
+		transform("sortBy", map[string]any{"sort": []map[string]any{{"field": "Severity"}}}) // page comes before ticket
 	return p.override("byName", "Alert", "links", []map[string]any{{"title": "Runbook", "url": "${live}" + alerts.DefaultRunbooks + "${__value.raw}", "targetBlank": true}})
 }
 

@@ -93,7 +93,9 @@ func heat(title, help string) *panel {
 
 // list shows one line per series.
 func list(title, unit, help string) *panel {
-	p := newPanel(table.NewPanelBuilder().ShowHeader(true).Filterable(true), title, unit, help, 12, 10)
+	b := table.NewPanelBuilder().ShowHeader(true).Filterable(true).
+		Footer(common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{}))
+	p := newPanel(b, title, unit, help, 12, 10)
 	p.instant, p.table = true, true
 	return p
 }
@@ -233,7 +235,7 @@ func word(s, color string) dashboard.ValueMappingResult {
 
 // leads adds a link to the panel's values.
 func (p *panel) leads(title, url string) *panel {
-	l := *dashboard.NewDashboardLink()
+	l := newLink()
 	l.Title, l.Url = title, cog.ToPtr(url)
 	p.FieldConfig.Defaults.Links = append(p.FieldConfig.Defaults.Links, l)
 	return p

@@ -21,7 +21,7 @@ func pipeline(b Business, l limits) draft {
 			graph("Behind", "s", "How long the oldest record waits that a service has not taken, seen from the log. All services: the broker or the machine. One: its board says more.").
 				query(most("service", telemetry.BehindSeconds, seen), "{{service}}").leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
 			graph("Records behind", "short", "Records between a service's stored cursors and the ends of its topics, seen from the log.").
-				query(total("service, topic", selector(telemetry.BehindRecords, []string{seen})), "{{service}} ← {{topic}}"),
+				query(most("service, topic", telemetry.BehindRecords, seen), "{{service}} ← {{topic}}"),
 			graph("Unpublished", "s", "How long the oldest stored event waits for Kafka. The line is the alert's: the broker is away or refuses.").
 				query(most("service", telemetry.UnpublishedAge, of...), "{{service}}").limit(l.alert("OutboxStuck")),
 		}},
@@ -50,7 +50,7 @@ func pipeline(b Business, l limits) draft {
 				query(quantile(0.95, "endpoint", telemetry.EffectSeconds, of...), "{{endpoint}}").may("nothing was asked of the outside yet").exemplars(),
 			breakers(of).size(24, 6),
 		}},
-		{title: "Telemetry and processes", folded: true, panels: processes(l)},
+		{title: "Telemetry and processes", folded: true, panels: processes()},
 	}
 	return d
 }
@@ -82,12 +82,12 @@ func deciding(l limits, of []string) []*panel {
 	}
 }
 
-func processes(l limits) []*panel {
+func processes() []*panel {
 	return []*panel{
 		graph("Spans", "cps", "Spans started and handed to an exporter. A gap for long: traces have holes, see who collects them.").size(12, 8).
 			query(per("", telemetry.SpansStarted, onInstance), "started").query(per("", telemetry.SpansExported, onInstance), "exported").may("no exporter is configured").paint("started", blue, "exported", green),
 		list("Processes", "none", "Every process with its version. Two versions for long: a roll-out stands still.").size(12, 8).
-			query("max by (instance, version, go) ("+selector(telemetry.BuildInfo, []string{onInstance})+")", "").
+			query(most("instance, version, go", telemetry.BuildInfo, onInstance), "").
 			transform("organize", map[string]any{"excludeByName": map[string]bool{"Time": true, "Value": true}, "renameByName": map[string]string{"instance": "Process", "version": "Version", "go": "Go"}}),
 	}
 }

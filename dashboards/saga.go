@@ -126,7 +126,7 @@ func sagaTimes(s streams.Saga, of string, t *streams.Topology) []*panel {
 			query("sort("+quantileDuring(0.95, "event", telemetry.SagaEventSeconds, of)+")", "{{event}}").steps(blue),
 		steps("Time of each step", "From what a service reacted to, to the event that came of it, 95 % of them in the time shown. The longest bar is the step to look at.", of, "false").size(12, 14),
 		graph("Money held", "short", "Money set aside and neither captured nor given back, in minor units (cents) by currency. It rises while nothing is sold: captures or voids wait.").size(24, 7).
-			query(total("currency", telemetry.MoneyHeld), "{{currency}}").may("no money was set aside yet"),
+			query(most("currency", telemetry.MoneyHeld), "{{currency}}").may("no money was set aside yet"),
 	}
 }
 

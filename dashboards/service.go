@@ -26,7 +26,7 @@ func service(b Business, s streams.Service, l limits) draft {
 		{title: "Decisions", panels: decisions(of)},
 	}
 	if calls := outsideCalls(b.Topology, s); len(calls) > 0 {
-		d.rows = append(d.rows, row{title: "Outside calls", panels: effects(l, of)})
+		d.rows = append(d.rows, row{title: "Outside calls", panels: effects(of)})
 	}
 	d.rows = append(d.rows, row{title: "Lanes and store", folded: true, panels: lanes(l, of)})
 	return d
@@ -83,7 +83,7 @@ func serviceHurts(s streams.Service, l limits, of []string) []*panel {
 		states("Burn rates", "none", "When which promise of the service burned its error budget how fast.").size(12, 7).
 			query(selector(alerts.CurrentBurn, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}").steps(green, l.burn()...),
 		graph("Behind by topic", "short", "Records that the service has not taken, seen from the ends of the log. One topic grows alone: look at who writes it.").size(12, 7).
-			query(total("topic", selector(telemetry.BehindRecords, []string{is("service", s.Name)})), "{{topic}}").may("the service reads no topic"),
+			query(most("topic", telemetry.BehindRecords, is("service", s.Name)), "{{topic}}").may("the service reads no topic"),
 	}
 }
 
@@ -98,7 +98,7 @@ func decisions(of []string) []*panel {
 	}
 }
 
-func effects(l limits, of []string) []*panel {
+func effects(of []string) []*panel {
 	const none = "nothing was asked of the outside yet"
 	return []*panel{
 		graph("Time of a call", "s", "How long one attempt at an outside call takes, 95 % of them.").

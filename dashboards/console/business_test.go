@@ -27,6 +27,12 @@ func newBusiness(t *testing.T) *house {
 	h.background(h.page.Run)
 	h.promises()
 	h.breakables()
+	for _, service := range h.top.Services { // most of what is promised is kept
+		for i, name := range []string{"availability", "latency", "freshness", "completeness"} {
+			h.slos = append(h.slos, console.SLO{ID: service.Name + "-" + name, Service: service.Name, Name: name, Owner: "platform", Description: "What " + service.Name + " promises.", Objective: 99.9, Window: month,
+				Budget: 0.99 - 0.03*float64(i*len(service.Name)%9), Burn: 0.1 * float64(i), Bad: float64(i), Total: 120_000, History: h.slos[0].History, Alerts: h.slos[0].Alerts})
+		}
+	}
 	tracer := sdktrace.NewTracerProvider(sdktrace.WithSyncer(h.traces)).Tracer("")
 	for i := range 22 {
 		h.at = time.Now().Add(time.Duration(i-24) * 9 * time.Second)
@@ -40,10 +46,8 @@ func newBusiness(t *testing.T) *house {
 		{Service: "notification", Decider: "message", Key: "o-581570", Kind: "outcome", Name: "send", From: "message/0@31", Reason: "the mailbox is no address", At: time.Now().Add(-30 * time.Second), Correlation: "o-581570"},
 	}
 	h.tel.OnBreaker("payment", "provider", "open")
-	for range 9 {
-		h.flow()
-		time.Sleep(time.Second)
-	}
+	h.background(h.flow)
+	time.Sleep(9 * time.Second) // until the curves have a shape
 	return h
 }
 
@@ -105,14 +109,28 @@ func (h *house) call(tracer oteltrace.Tracer, ctx context.Context, service, effe
 	h.span(tracer, ctx, service, effect, correlation, at, took, failed, attribute.String("peer.service", endpoint), attribute.String("weir.effect", effect))
 }
 
-// flow is a second's work of the deciders.
-func (h *house) flow() {
+// flow has the deciders at work until ctx ends.
+func (h *house) flow(ctx context.Context) error {
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		h.work(n)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// work is a quarter of a second's work.
+func (h *house) work(n int) {
 	for _, s := range h.top.Services {
 		for _, d := range s.Deciders {
 			var inputs []streams.InputInfo
 			var events []string
 			for i, r := range h.top.Reactions(d) {
-				for range 9 - min(i, 7) {
+				for range 3 + n%4 - min(i, 2) {
 					inputs = append(inputs, streams.InputInfo{Decider: d.Name, Kind: r.Kind, Name: r.Input, Age: 11 * time.Millisecond, Result: "decided"})
 					events = append(events, r.Emits...)
 				}
@@ -121,7 +139,9 @@ func (h *house) flow() {
 		}
 	}
 	h.tel.OnLane(streams.LaneEvent{Service: "payment", What: streams.LaneMeasured, Lag: map[string]int64{"claim.order": 318}, LagAge: 4200 * time.Millisecond})
+	unsampled := streams.Origin{Traceparent: "00-" + traceA + "-00f067aa0ba902b7-00"}
 	for _, a := range []streams.Attempt{{Service: "payment", Effect: "authorise", Endpoint: "provider"}, {Service: "shipping", Effect: "label", Endpoint: "carrier"}, {Service: "notification", Effect: "send", Endpoint: "mailbox"}} {
+		a.Origin = unsampled
 		_, done := h.tel.OnEffect(a)
 		done(nil)
 	}

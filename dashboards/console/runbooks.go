@@ -40,6 +40,7 @@ func (c *Console) alertsOf(ctx context.Context, runbook string) (out []alertView
 	all, _ := c.alertViews(ctx) // the list of concerns says if they cannot be read
 	for _, a := range all {
 		if a.Name == runbook || path.Base(a.Runbook) == runbook {
+			a.Path = "" // it is open
 			out = append(out, a)
 		}
 	}

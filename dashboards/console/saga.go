@@ -113,10 +113,7 @@ func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *p
 		b.Story = tell(c.Topology, *o, b.Hops)
 	}
 	letters, _ := c.Letters(ctx) // the list of concerns says if they cannot be read
-	b.Why = parkedOf(letters, s.Correlation, o)
-	if b.Running {
-		b.Why = append(b.Why, c.holdups(b.Story.Left, b.Hops)...)
-	}
+	b.Why = c.why(letters, s.Correlation, o, b.Story.Left, b.Hops)
 	for _, h := range b.Hops {
 		if h.Correlation != s.Correlation && !slices.Contains(b.Others, h.Correlation) && len(b.Others) < tracesShown {
 			b.Others = append(b.Others, h.Correlation)

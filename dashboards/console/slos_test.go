@@ -32,7 +32,7 @@ func (h *house) promises() {
 			Budget: 0.714, Burn: 0.42, Bad: 143, Total: 1_000_000, History: history(1, 0.714, 0.0004), Alerts: windows(0.3, 0.2)},
 		{ID: "order-confirmation", Service: "order", Name: "confirmation", Owner: "checkout", Description: "Orders that are confirmed within a second.", Objective: 99, Window: month,
 			Budget: 0.18, Burn: 16.2, Bad: 8200, Total: 1_000_000, History: history(0.9, 0.18, 0.03), Alerts: windows(16.2, 15.1)},
-		{ID: "payment-latency", Service: "payment", Name: "latency", Owner: "platform", Description: "Inputs whose effect is stored within a second.", Objective: 99.9, Window: month,
+		{ID: "payment-capture", Service: "payment", Name: "capture", Owner: "platform", Description: "Inputs whose effect is stored within a second.", Objective: 99.9, Window: month,
 			Budget: -0.2, Burn: 120, Bad: 1200, Total: 1_000_000, History: history(0.4, -0.2, 0.1), Alerts: windows(2, 130)},
 		{ID: "probe-buying", Service: "probe", Name: "buying", Owner: "checkout", Description: "Bought by nobody yet.", Objective: 99, Window: month, NoData: true, Budget: math.NaN(), Burn: math.Inf(1)},
 	}

@@ -24,6 +24,7 @@ type hindrance struct {
 	More  string
 	Since time.Time // zero: not known
 	Path  string    // where to look on, if anywhere
+	at    string    // the decider at which an input is parked
 }
 
 // stuckRow is a saga that is late or silent, with what holds it up.
@@ -80,11 +81,20 @@ func (c *Console) stuckRow(ctx context.Context, s projection.Saga, letters []Let
 	if r.Order != nil {
 		left = tell(c.Topology, *r.Order, hops).Left
 	}
-	r.Why = append(parkedOf(letters, s.Correlation, r.Order), c.holdups(left, hops)...)
+	r.Why = c.why(letters, s.Correlation, r.Order, left, hops)
 	if len(r.Why) == 0 {
 		r.Why = plainly(s, left)
 	}
 	return r, nil
+}
+
+// why is what keeps a saga from going on.
+func (c *Console) why(letters []Letter, correlation string, o *projection.Order, left []step, hops []hop) []hindrance {
+	parked := parkedOf(letters, correlation, o)
+	free := slices.DeleteFunc(slices.Clone(left), func(l step) bool { // whoever has not decided waits for nobody else
+		return slices.ContainsFunc(parked, func(h hindrance) bool { return h.at == l.By })
+	})
+	return append(parked, c.holdups(free, hops)...)
 }
 
 // plainly says what is to come, where nothing is known to hold it up.
@@ -105,10 +115,10 @@ func parkedOf(letters []Letter, correlation string, o *projection.Order) (out []
 		ours := func(l Letter) bool { return l.Correlation == correlation || o != nil && l.Key == o.ID }
 		path := "/dead-letters#" + k.ID
 		if ours(k.Letter) {
-			out = append(out, hindrance{severe, mask(k.Name) + " is parked at " + k.Decider, mask(firstLine(k.Reason)), k.At, path})
+			out = append(out, hindrance{severe, mask(k.Name) + " is parked at " + k.Decider, mask(firstLine(k.Reason)), k.At, path, k.Decider})
 		} else if i := slices.IndexFunc(k.Waiting, ours); i >= 0 {
 			l := k.Waiting[i]
-			out = append(out, hindrance{severe, mask(l.Name) + " waits behind a parked input of " + k.Decider + " " + mask(k.Key), mask(firstLine(k.Reason)), l.At, path})
+			out = append(out, hindrance{severe, mask(l.Name) + " waits behind a parked input of " + k.Decider + " " + mask(k.Key), mask(firstLine(k.Reason)), l.At, path, k.Decider})
 		}
 	}
 	return out

@@ -47,7 +47,9 @@ func TestStuckSagasSayWhy(t *testing.T) {
 		t.Errorf("%d sagas have a call in their trace", n)
 	}
 	h.get("/sagas/c-late", 200, "provider has not answered payment", "asked once", "must end by")
-	h.get("/sagas/c-parked", 200, "waits behind a parked input")
+	if body := h.get("/sagas/c-parked", 200, "waits behind a parked input"); strings.Contains(body, "has not answered") {
+		t.Error("who has not decided waits for an answer")
+	}
 	h.get("/", 200, "1 saga beyond the declared time", "/sagas?state=stuck")
 
 	partition := streams.Partition("o-silent", partitions)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -149,7 +150,7 @@ func (s *shape) waitsOf(by lineage, hops []hop, spans []telemetry.Span, left []s
 	for _, l := range left {
 		if l.By == by.Decider && endpoint != "" && !l.Since.IsZero() {
 			_, _, n := attempts(spans, by, endpoint, l.Since, now)
-			waits = append(waits, wait{Label: endpoint + tries(n) + ", " + span(now.Sub(l.Since)) + " so far", from: l.Since, to: now})
+			waits = append(waits, wait{Label: endpoint + strings.TrimSuffix(tries(n), ",") + ", " + span(now.Sub(l.Since)) + " so far", from: l.Since, to: now})
 		}
 	}
 	return waits
