@@ -53,14 +53,14 @@ func (e *evaluation) fast() error {
 // inTemplate finds the function that lets an annotation read any series.
 var inTemplate = regexp.MustCompile(`\{\{[^}]*\bquery\b`)
 
-// readsOnlyBackwards: every rule reads series with known names, which rules
-// before it write or none, and at times up to that of its evaluation.
+// readsOnlyBackwards says whether every rule reads series with known names, which rules
+// before it write or none, at times up to that of its evaluation.
 func readsOnlyBackwards(groups []*rules.Group) bool {
 	last := map[string]int{} // rule that writes a name
 	var all []rules.Rule
 	for _, g := range groups {
-		if g.Limit() > 0 { // counts what one evaluation gives
-			return false
+		if g.Limit() > 0 || g.QueryOffset() != groups[0].QueryOffset() {
+			return false // a limit counts one evaluation; with two offsets a rule sees what another writes only later
 		}
 		for _, r := range g.Rules() {
 			a, alerts := r.(*rules.AlertingRule)
