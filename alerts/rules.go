@@ -75,11 +75,7 @@ func (s *SLO) Rules(p Policy, runbooks string) ([]Group, error) {
 		return nil, err
 	}
 	group := func(kind string, rules []Rule) Group {
-		every := p.Every
-		if every == 0 {
-			every = 30 * time.Second
-		}
-		return Group{Name: "slo-" + kind + "-" + s.ID(), Interval: span(every), Rules: rules}
+		return Group{Name: "slo-" + kind + "-" + s.ID(), Interval: span(p.every()), Rules: rules}
 	}
 	return []Group{group("sli", append(s.indicator(p), s.meta(p)...)), group("alerts", s.alerts(p, runbooks))}, nil
 }
@@ -114,8 +110,7 @@ func (s *SLO) ratio(p Policy, w time.Duration) string {
 	if s.SLI.weigh != nil {
 		return s.SLI.bad(w)
 	}
-	bad, total := s.bad(p, w), s.total(p, w)
-	return fmt.Sprintf("(%s or 0 * %s) / (%s > 0)\nor 0 * %s", bad, total, total, total)
+	return fmt.Sprintf("(%s or 0 * %s)\n/ clamp_min(%s, 1e-9)", s.bad(p, w), s.total(p, w), s.total(p, w))
 }
 
 func (s *SLO) indicator(p Policy) (out []Rule) {

@@ -3,7 +3,6 @@ package alerts
 import (
 	"errors"
 	"fmt"
-	"time"
 )
 
 // Set is all that a platform promises and watches.
@@ -55,15 +54,16 @@ func (s *Set) Groups() ([]Group, error) {
 	if len(s.Alerts) == 0 {
 		return out, nil
 	}
-	every := s.Policy.Every
-	if every == 0 {
-		every = 30 * time.Second
-	}
-	causes := Group{Name: "alerts", Interval: span(every)}
+	return append(out, s.causes()), nil
+}
+
+// causes is the group of the alerts without a budget.
+func (s *Set) causes() Group {
+	g := Group{Name: "alerts", Interval: span(s.Policy.every())}
 	for _, a := range s.Alerts {
-		causes.Rules = append(causes.Rules, a.Rule(s.Runbooks))
+		g.Rules = append(g.Rules, a.Rule(s.Runbooks))
 	}
-	return append(out, causes), nil
+	return g
 }
 
 // Names are those of all alerts, each once, in their order.

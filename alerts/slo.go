@@ -98,6 +98,13 @@ func (p *Policy) spans() []time.Duration {
 	return out
 }
 
+func (p *Policy) every() time.Duration {
+	if p.Every == 0 {
+		return 30 * time.Second
+	}
+	return p.Every
+}
+
 func (p *Policy) shortest() time.Duration { return p.spans()[0] }
 
 // windows are those that an objective alerts by.
