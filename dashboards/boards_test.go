@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/services/sagas"
@@ -144,5 +145,105 @@ func TestRulesAskForKnownSeries(t *testing.T) {
 				t.Errorf("%s %s%s: %v", g.Name, r.Record, r.Alert, err)
 			}
 		}
+	}
+}
+
+// limitsOn is where a panel draws its limit.
+func limitsOn(t *testing.T, all []Board, board, title string) []float64 {
+	t.Helper()
+	for _, b := range all {
+		for _, p := range b.all() {
+			if b.ID() != board || text(p.Title) != title {
+				continue
+			}
+			var out []float64
+			for _, s := range p.FieldConfig.Defaults.Thresholds.Steps[1:] {
+				out = append(out, *s.Value)
+			}
+			return out
+		}
+	}
+	t.Fatalf("board %s has no panel %q", board, title)
+	return nil
+}
+
+// A limit on a board is where the alert or the objective has it, and moves along.
+func TestLimitsComeFromTheRules(t *testing.T) {
+	all := boards(t)
+	for _, c := range []struct {
+		board, title string
+		want         []float64
+	}{
+		{OverviewUID, "Time to answer", []float64{0.1}}, {IngestionUID, "Time to answer", []float64{0.1}}, {IngestionUID, "Answers", []float64{0.1}},
+		{ServiceUID("order"), "From event to effect", []float64{1}}, {ServiceUID("order"), "Behind", []float64{30}},
+		{ServiceUID("order"), "Oldest unpublished event", []float64{10}}, {PipelineUID, "Unpublished", []float64{10}}, {PipelineUID, "Time to commit", []float64{0.1}},
+		{ServiceUID("order"), "Time to commit", []float64{0.1}}, {IngestionUID, "Beyond their quota", []float64{1}}, {IngestionUID, "Beyond quota", []float64{1}},
+		{PipelineUID, "Conflicts", []float64{0.1}}, {PipelineUID, "Repeats and clocks", []float64{5}}, {OverviewUID, "Burn rates", []float64{1, 3, 6, 14.4}},
+		{SagaUID("place-order"), "Oldest", []float64{900}}, {SagaUID("place-order"), "From start to end", []float64{900}},
+	} {
+		if got := limitsOn(t, all, c.board, c.title); !slices.Equal(got, c.want) {
+			t.Errorf("%s, %s: limits %v, want %v", c.board, c.title, got, c.want)
+		}
+	}
+	moved := business(t)
+	for _, o := range moved.Alerts.SLOs {
+		if o.ID() == "order-latency" {
+			o.SLI = alerts.Within(telemetry.InputAge, 250*time.Millisecond, `service="order"`, `service="order",decider="order"`)
+		}
+	}
+	for _, a := range moved.Alerts.Alerts {
+		if a.Name == "OutboxStuck" {
+			a.Expr = "max by (service) (" + telemetry.UnpublishedAge + ") > 20"
+		}
+	}
+	all, err := Boards(moved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := limitsOn(t, all, ServiceUID("order"), "From event to effect"); !slices.Equal(got, []float64{0.25}) {
+		t.Errorf("the objective's bound moved to 250 ms, the board's is %v", got)
+	}
+	if got := limitsOn(t, all, PipelineUID, "Unpublished"); !slices.Equal(got, []float64{20}) {
+		t.Errorf("the alert's bound moved to 20 s, the board's is %v", got)
+	}
+}
+
+// Another business, without alerts of its own and without outside calls, has
+// boards too.
+func TestBoardsOfLittle(t *testing.T) {
+	b := business(t)
+	b.Alerts.Alerts, b.Alerts.SLOs, b.Sagas = nil, b.Alerts.SLOs[:1], nil
+	all, err := Boards(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, err := b.Alerts.Groups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range LintAll(all, Known(groups)) {
+		t.Error(err)
+	}
+}
+
+func TestQueriesAreFilled(t *testing.T) {
+	q := Query{Expr: `sum by (x) (rate(y{service=~"$service",a="${b:raw}"}[$__rate_interval]) + increase(z[$__range]))`}
+	if got, want := q.Filled(nil), `sum by (x) (rate(y{service=~".*",a=".*"}[1m]) + increase(z[1h]))`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := q.Filled(map[string]string{"service": "order", "__rate_interval": "20s"}), `sum by (x) (rate(y{service=~"order",a=".*"}[20s]) + increase(z[1h]))`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	all := 0
+	for _, b := range boards(t) {
+		for _, q := range Queries(b) {
+			all++
+			if b.ID() == OverviewUID && q.Panel == "Firing alerts" && q.Empty == "" {
+				t.Error("a list of alerts is empty on a good day, and does not say so")
+			}
+		}
+	}
+	if all < 150 {
+		t.Errorf("only %d queries on all boards", all)
 	}
 }

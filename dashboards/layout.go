@@ -24,7 +24,7 @@ func place(rows []row, empty map[target]string) (out []dashboard.PanelOrRowPanel
 		head := dashboard.RowPanel{Type: "row", Title: cog.ToPtr(r.title), Id: id, Collapsed: r.folded, Panels: []dashboard.Panel{},
 			GridPos: &dashboard.GridPos{W: columns, H: 1, Y: y}}
 		y++
-		panels, bottom := line(r.panels, id, y, empty)
+		panels, bottom := flow(r.panels, id, y, empty)
 		id += uint32(len(panels))
 		if r.folded { // its panels take no room until it is opened
 			head.Panels = panels
@@ -40,8 +40,8 @@ func place(rows []row, empty map[target]string) (out []dashboard.PanelOrRowPanel
 	return out
 }
 
-// line fills lines of the grid from y on, each as high as its highest panel.
-func line(panels []*panel, id, y uint32, empty map[target]string) (out []dashboard.Panel, bottom uint32) {
+// flow fills lines of the grid from y on, each as high as its highest panel.
+func flow(panels []*panel, id, y uint32, empty map[target]string) (out []dashboard.Panel, bottom uint32) {
 	x, high := uint32(0), uint32(0)
 	for _, p := range panels {
 		if x+p.w > columns {

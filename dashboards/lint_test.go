@@ -48,7 +48,7 @@ func TestLintRefuses(t *testing.T) {
 		"no panel id":     {func(b *Board) { folded(*b).Id = nil }, "is taken, or 0"},
 		"too wide":        {func(b *Board) { second(*b).GridPos.X = 20 }, "no place within 24"},
 		"no place":        {func(b *Board) { folded(*b).GridPos = nil }, "no place within 24"},
-		"overlap":         {func(b *Board) { second(*b).GridPos.X = 4 }, `"One": it lies over "Two"`},
+		"overlap":         {func(b *Board) { second(*b).GridPos.X = 4 }, `One: it lies over "Two"`},
 		"panel type":      {func(b *Board) { first(*b).Type = "grafana-clock-panel" }, "need a plugin"},
 		"panel title":     {func(b *Board) { second(*b).Title = nil }, "a panel needs a title"},
 		"panel help":      {func(b *Board) { folded(*b).Description = nil }, "what it shows and what to do"},

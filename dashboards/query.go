@@ -26,7 +26,7 @@ func Queries(b Board) (out []Query) {
 			if !ok {
 				continue
 			}
-			out = append(out, Query{b.ID(), text(p.Title), text(q.RefId), q.Expr, b.empty[target{*p.Id, text(q.RefId)}]})
+			out = append(out, Query{b.ID(), text(p.Title), text(q.RefId), q.Expr, b.empty[target{number32(p.Id), text(q.RefId)}]})
 		}
 	}
 	for _, v := range b.Templating.List {
