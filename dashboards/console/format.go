@@ -149,13 +149,12 @@ func plural(n int, thing string) string {
 	return count(int64(n)) + " " + thing + "s"
 }
 
-// curve is an SVG path through values in a field of this size, and the same
-// closed to an area.
-func curve(values []float64, width, height float64) (line, area string) {
+// curve is an SVG path through values in a field of this size, whose upper edge
+// is top or the highest of them, and the same closed to an area.
+func curve(values []float64, top, width, height float64) (line, area string) {
 	if len(values) < 2 {
 		return "", ""
 	}
-	top := 0.0
 	for _, v := range values {
 		top = max(top, v)
 	}

@@ -152,7 +152,7 @@ func tileOf(points []point, now float64, of func(point) float64) tile {
 		top = max(top, v)
 	}
 	t := tile{Now: perSecond(now), Peak: perSecond(top)}
-	t.Line, t.Area = curve(values, 180, 30)
+	t.Line, t.Area = curve(values, 0, 180, 30)
 	return t
 }
 

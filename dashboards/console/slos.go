@@ -120,8 +120,8 @@ func viewSLO(s SLO, alerts []Alert) sloView {
 		budget[i], errors[i] = max(finite(p.Budget), 0), max(finite(p.Errors), 0)
 		top = max(top, errors[i])
 	}
-	v.Curve.Line, v.Curve.Area = curve(thin(budget, 90), 180, 30)
-	v.Error.Line, v.Error.Area = curve(thin(errors, 90), 180, 30)
+	v.Curve.Line, v.Curve.Area = curve(thin(budget, 90), 1, 180, 30)
+	v.Error.Line, v.Error.Area = curve(thin(errors, 90), 0, 180, 30)
 	v.Worst = percent(top) + " %"
 	return v
 }

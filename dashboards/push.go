@@ -1,0 +1,175 @@
+package dashboards
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Grafana is a server to push boards to, through its HTTP API.
+type Grafana struct {
+	URL   string // e.g. http://127.0.0.1:3000
+	Token string // of a service account that may write folders and boards
+}
+
+// Change is what a push did to one board.
+type Change struct {
+	Board   string `json:"board"`   // its uid
+	What    string `json:"what"`    // created, updated or unchanged
+	Version int    `json:"version"` // in Grafana's history of the board
+	URL     string `json:"url"`
+}
+
+// pushLimit bounds one request: a Grafana that answers later is of no use.
+const pushLimit = 20 * time.Second
+
+// Push makes the folder if it is not there, and creates or overwrites each board
+// that differs, with a message for the board's history. What was done before an
+// error stays, and is told.
+func (g Grafana) Push(ctx context.Context, boards []Board, message string) ([]Change, error) {
+	u, err := url.Parse(g.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("the address of Grafana must be like http://127.0.0.1:3000")
+	}
+	if err := g.folder(ctx); err != nil {
+		return nil, err
+	}
+	var out []Change
+	for _, b := range boards {
+		c, err := g.board(ctx, b, message)
+		if err != nil {
+			return out, fmt.Errorf("board %s: %w", b.ID(), err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func (g Grafana) folder(ctx context.Context) error {
+	status, err := g.call(ctx, http.MethodGet, "/api/folders/"+Folder, nil, nil)
+	if status != http.StatusNotFound {
+		return err
+	}
+	body := map[string]string{"uid": Folder, "title": FolderTitle}
+	// Another push may have made it since: that is as good.
+	if status, err = g.call(ctx, http.MethodPost, "/api/folders", body, nil); err != nil && status != http.StatusConflict {
+		return fmt.Errorf("folder %s not made: %w", Folder, err)
+	}
+	return nil
+}
+
+func (g Grafana) board(ctx context.Context, b Board, message string) (Change, error) {
+	raw, err := b.JSON()
+	if err != nil {
+		return Change{}, err
+	}
+	var there struct {
+		Dashboard map[string]any
+		Meta      struct {
+			FolderUID, URL string
+			Version        int
+		}
+	}
+	c := Change{Board: b.ID(), What: "updated"}
+	status, err := g.call(ctx, http.MethodGet, "/api/dashboards/uid/"+b.ID(), nil, &there)
+	switch {
+	case status == http.StatusNotFound:
+		c.What = "created"
+	case err != nil:
+		return c, err
+	case there.Meta.FolderUID == Folder && same(raw, there.Dashboard):
+		return Change{b.ID(), "unchanged", there.Meta.Version, there.Meta.URL}, nil
+	}
+	var done struct {
+		URL     string
+		Version int
+	}
+	body := map[string]any{"dashboard": json.RawMessage(raw), "folderUid": Folder, "message": message, "overwrite": true}
+	if _, err := g.call(ctx, http.MethodPost, "/api/dashboards/db", body, &done); err != nil {
+		return c, err
+	}
+	c.URL, c.Version = done.URL, done.Version
+	return c, nil
+}
+
+// same compares a board with what Grafana stored, which has a number and a
+// version of its own.
+func same(ours []byte, theirs map[string]any) bool {
+	var want map[string]any
+	if json.Unmarshal(ours, &want) != nil {
+		return false
+	}
+	delete(theirs, "id")
+	delete(theirs, "version")
+	return reflect.DeepEqual(want, theirs)
+}
+
+// call makes a request and decodes its answer. The status is 0 if nobody answers.
+func (g Grafana) call(ctx context.Context, method, path string, body, into any) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, pushLimit)
+	defer cancel()
+	var sent bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&sent).Encode(body); err != nil {
+			return 0, err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(g.URL, "/")+path, &sent)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if g.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+g.Token)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, fmt.Errorf("%w. Is Grafana running there?", err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
+	if err != nil {
+		return res.StatusCode, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return res.StatusCode, refusal(method, path, res, answer)
+	}
+	if into == nil {
+		return res.StatusCode, nil
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return res.StatusCode, fmt.Errorf("%s %s: the answer is no JSON: %w. Is it a Grafana?", method, path, err)
+	}
+	return res.StatusCode, nil
+}
+
+// refusal says what Grafana said, and what to do.
+func refusal(method, path string, res *http.Response, answer []byte) error {
+	var said struct{ Message, Status string }
+	if json.Unmarshal(answer, &said) != nil || said.Message == "" {
+		said.Message = res.Status
+	}
+	cure := ""
+	switch {
+	case res.StatusCode == http.StatusUnauthorized:
+		cure = ": the token is missing, wrong or expired. Make one for a service account with the role Editor"
+	case res.StatusCode == http.StatusForbidden:
+		cure = ": the token's account may not do that. Give it the role Editor, or writing of folders and dashboards"
+	case said.Status == "name-exists":
+		cure = ": the folder has another board of the same title. Rename or delete that one"
+	case said.Status == "version-mismatch":
+		cure = ": somebody saves it at the same time. Push again"
+	case said.Status == "plugin-dashboard":
+		cure = ": the board belongs to a plugin. Remove it there"
+	case strings.Contains(said.Message, "provisioned"):
+		cure = ": Grafana reads the board from files. Change the files (weir dashboards render), or take them away from it"
+	}
+	return fmt.Errorf("%s %s: %s%s", method, path, said.Message, cure)
+}
