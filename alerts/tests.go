@@ -61,8 +61,8 @@ func (f *TestFile) YAML() ([]byte, error) {
 // story is a test that is being told: how long what lasts, and what is seen.
 type story struct {
 	name   string
-	alert  string // matchers of its ALERTS series
-	every  time.Duration
+	alert  string        // matchers of its ALERTS series
+	every  time.Duration // between samples
 	phases []phase
 	looks  []look
 }
@@ -165,11 +165,10 @@ func (s *SLO) Tests(p Policy) map[string]*TestFile {
 			continue
 		}
 		teller := &teller{slo: s, policy: p, windows: windows, severity: severity, every: windows[0].Short / 5}
-		f := &TestFile{Rules: s.ruleFiles(), Interval: span(teller.every)}
-		if severity == Ticket { // days, in steps that the shortest window still sees
-			teller.every = p.shortest() * 2 / 5
-			f.Interval = span(p.shortest())
+		if severity == Ticket && s.SLI.helper != "" { // whose events are the evaluations
+			teller.every = p.shortest()
 		}
+		f := &TestFile{Rules: s.ruleFiles(), Interval: span(teller.every)}
 		for _, t := range teller.stories() {
 			f.Tests = append(f.Tests, t.test())
 		}
@@ -194,11 +193,12 @@ type teller struct {
 	policy   Policy
 	windows  []Window
 	severity string
-	every    time.Duration
+	every    time.Duration // between evaluations; everything happens at one
 }
 
 func (t *teller) story(name string) *story {
-	return &story{name: t.slo.ID() + " " + t.severity + ": " + name, every: t.every,
+	// The shortest window needs two samples.
+	return &story{name: t.slo.ID() + " " + t.severity + ": " + name, every: min(t.every, t.policy.shortest()*2/5),
 		alert: matchers(label("alertname", t.slo.Alert), label("sloth_id", t.slo.ID()), label("severity", t.severity), label("owner", t.slo.Owner))}
 }
 
@@ -221,7 +221,7 @@ func (t *teller) stories() []*story {
 	for _, w := range t.windows {
 		out = append(out, t.breach(w))
 	}
-	out = append(out, t.justUnder(), t.idle(), t.noData())
+	out = append(out, t.outage(), t.justUnder(), t.idle(), t.noData())
 	if t.slo.MinBad > 1 && t.slo.SLI.helper == "" && t.slo.SLI.weigh == nil {
 		out = append(out, t.oneAtNight())
 	}
@@ -238,12 +238,50 @@ func (t *teller) breach(w Window) *story {
 	}
 	promise := t.promise(w)
 	s.then(t.longest(), good).expect(t.longest()-t.every, false)
-	s.then(promise+2*t.every, bad).expect(promise+t.every, true)
-	reset := w.Short + 3*t.policy.shortest()
-	for _, other := range t.windows { // each resets with its own short window
-		reset = max(reset, other.Short+3*t.policy.shortest())
+	s.then(promise+2*t.every, bad).expect(t.tooSoon(w), false).expect(promise+t.every, true)
+	return s.then(t.reset()+t.every, good).expect(t.reset(), false)
+}
+
+// tooSoon is a time after a breach's beginning at which the long window must not
+// have seen enough of it.
+func (t *teller) tooSoon(w Window) time.Duration {
+	if t.slo.SLI.helper == "" {
+		return (w.Long / 2).Truncate(t.every)
 	}
-	return s.then(reset+t.every, good).expect(reset, false)
+	return (t.shortestOutage() / 2).Truncate(t.every)
+}
+
+// shortestOutage is how long all must be bad until the first pair of windows
+// allows no more.
+func (t *teller) shortestOutage() time.Duration {
+	shortest := time.Duration(math.MaxInt64)
+	for _, w := range t.windows {
+		shortest = min(shortest, time.Duration(w.Factor*t.slo.Budget()*float64(w.Long)))
+	}
+	return shortest
+}
+
+// reset is how soon an alert ends after the breach: the longest of the short
+// windows, and a little.
+func (t *teller) reset() (d time.Duration) {
+	for _, w := range t.windows {
+		d = max(d, w.Short)
+	}
+	return d + t.every*2
+}
+
+// outage has everything fail, for as long as it takes to be far over all
+// thresholds. What the long windows remember does not keep the alert alive.
+func (t *teller) outage() *story {
+	s := t.story("fires in an outage, and resets though much of the budget is gone")
+	var lasts time.Duration
+	for _, w := range t.windows {
+		lasts = max(lasts, min(w.Long, time.Duration(2*w.Factor*t.slo.Budget()*float64(w.Long))))
+	}
+	lasts = lasts.Truncate(t.every) + 3*t.every
+	s.then(t.longest(), t.load(0, traffic))
+	s.then(lasts, t.load(1, traffic)).expect(lasts-t.every, true)
+	return s.then(t.reset()+t.every, t.load(0, traffic)).expect(t.reset(), false)
 }
 
 // promise is the time to fire: what the long window needs to reach its
@@ -259,15 +297,14 @@ func (t *teller) promise(w Window) time.Duration {
 // justUnder burns a little slower than the slowest pair of windows allows, for as
 // long as that looks back, and nobody is called.
 func (t *teller) justUnder() *story {
-	slowest, shortest := t.windows[0].Factor, time.Duration(math.MaxInt64)
+	slowest := t.windows[0].Factor
 	for _, w := range t.windows {
 		slowest = min(slowest, w.Factor)
-		shortest = min(shortest, time.Duration(w.Factor*t.slo.Budget()*float64(w.Long)))
 	}
 	s := t.story("stays silent just under its threshold")
 	s.then(t.longest(), t.load(0, traffic))
 	if t.slo.SLI.helper != "" { // an outage that is a little too short
-		outage := time.Duration(under * float64(shortest)).Truncate(t.every)
+		outage := time.Duration(under * float64(t.shortestOutage())).Truncate(t.every)
 		s.then(outage-t.every, t.load(1, traffic)).expect(outage-2*t.every, false)
 		return s.then(t.windows[0].Long, t.load(0, traffic)).expect(t.every, false).expect(t.windows[0].Short, false)
 	}
