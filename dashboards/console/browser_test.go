@@ -21,7 +21,9 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/weirstream/weir/dashboards/console"
 	"github.com/weirstream/weir/streams/streamtest"
+	"github.com/weirstream/weir/streams/telemetry"
 )
 
 // browser is a tab of Chromium at the page of a business.
@@ -131,7 +133,7 @@ func (b *browser) shoot(dir, name string) {
 // pages of the business, by name.
 func pagesOf(h *house) map[string]string {
 	trace := ""
-	for _, s := range h.traces.List(failedTraces, 1) {
+	for _, s := range h.traces.List(telemetry.Filter{Failed: true}, 1) {
 		trace = s.ID
 	}
 	return map[string]string{"overview": "/", "sagas": "/sagas", "stuck": "/sagas?state=stuck", "none": "/sagas?q=nobody", "shipped": "/orders/o-581564", "waiting": "/orders/o-581582",
@@ -219,7 +221,7 @@ func TestActingByKeyboard(t *testing.T) {
 			h := newHouse(t)
 			h.promises()
 			h.breakables()
-			h.letters = parkedLetters
+			h.letters = []console.Letter{{Service: "order", Decider: "order", Key: "o-1", Kind: "event", Name: "payment.declined", From: "payment.order/0@5", Reason: "no such order", Stack: "order.go:12", At: time.Now()}}
 			b := newBrowser(t, h)
 			b.run(command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: off}))
 			b.look("light", 1280)

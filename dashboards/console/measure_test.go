@@ -2,17 +2,6 @@
 
 package console_test
 
-import (
-	"time"
-
-	"github.com/weirstream/weir/dashboards/console"
-	"github.com/weirstream/weir/streams/telemetry"
-)
-
-var failedTraces = telemetry.Filter{Failed: true}
-
-var parkedLetters = []console.Letter{{Service: "order", Decider: "order", Key: "o-1", Kind: "event", Name: "payment.declined", From: "payment.order/0@5", Reason: "no such order", Stack: "order.go:12", At: time.Now()}}
-
 // widest names what sticks out on the right.
 const widest = `[...document.querySelectorAll("main *, header *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, pre")).slice(0, 5).map(e => e.outerHTML.slice(0, 90))`
 
