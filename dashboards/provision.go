@@ -85,7 +85,7 @@ func datasources(s Servers, live string) settings {
 		}, nil),
 		source(Elasticsearch, "elasticsearch", s.Elasticsearch, settings{
 			"index": logsIndex, "timeField": "@timestamp", "esVersion": "8.0.0", "logMessageField": "message", "logLevelField": "log.level",
-			"dataLinks": []settings{{"field": "^trace[.]id$", "datasourceUid": Jaeger, "url": "$${__value.raw}", "urlDisplayLabel": "Trace in Jaeger"}},
+			"dataLinks": []settings{{"field": "trace.id", "datasourceUid": Jaeger, "url": "$${__value.raw}", "urlDisplayLabel": "Trace in Jaeger"}},
 		}, settings{"database": logsIndex}), // where Grafana 9 looks for the index
 	}}
 }

@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirstream/weir/alerts"
+	"github.com/weirstream/weir/dashboards"
+	"github.com/weirstream/weir/services/sagas"
+)
+
+// grafanaToken is where the token is, which no flag takes: flags are seen in ps.
+const grafanaToken = "WEIR_GRAFANA_TOKEN"
+
+func dashboardsCommand() *cobra.Command {
+	c := &cobra.Command{Use: "dashboards", Short: "Render, check and push Grafana's boards",
+		Long: `The boards follow from the topology, the sagas and the objectives. Nobody draws
+one: what is changed by hand in Grafana is lost with the next push.
+
+The rules live in Prometheus, not in Grafana: its list of alerts shows those of
+the datasource "prometheus".`}
+	live := c.PersistentFlags().String("live", "http://127.0.0.1:8080", "address of the live page, as a browser reaches it")
+	c.AddCommand(dashboardsRender(live), dashboardsLint(live), dashboardsPush(live))
+	return c
+}
+
+func business(live string) (dashboards.Business, error) {
+	t, err := sagas.Topology()
+	if err != nil {
+		return dashboards.Business{}, err
+	}
+	return dashboards.Business{Topology: t, Sagas: sagas.All(), Alerts: alerts.Business(t, sagas.All(), alerts.Standard()), Live: live}, nil
+}
+
+func dashboardsRender(live *string) *cobra.Command {
+	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write boards, datasources and folder as Grafana reads them at its start",
+		Long: `Write DIR/dashboards/*.json and DIR/provisioning/{datasources,dashboards}/weir.yaml.
+Start Grafana with GF_PATHS_PROVISIONING=DIR/provisioning. A board of Weir in DIR
+that there is no more is removed.`,
+		Example: "  weir dashboards render --out /etc/grafana/weir --prometheus http://prometheus:9090"}
+	out := c.Flags().String("out", "", "directory to write to")
+	at := c.Flags().String("path", "", "where Grafana finds DIR/dashboards, if not there")
+	var s dashboards.Servers
+	c.Flags().StringVar(&s.Prometheus, "prometheus", "http://127.0.0.1:9090", "Prometheus, as Grafana reaches it")
+	c.Flags().StringVar(&s.Jaeger, "jaeger", "http://127.0.0.1:16686", "Jaeger's query API, as Grafana reaches it")
+	c.Flags().StringVar(&s.Elasticsearch, "elasticsearch", "http://127.0.0.1:9200", "Elasticsearch, as Grafana reaches it")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *out == "" {
+			return usagef("--out is missing: say which directory to write to")
+		}
+		dir, err := filepath.Abs(*out)
+		if err != nil {
+			return err
+		}
+		if *at == "" {
+			*at = filepath.Join(dir, "dashboards")
+		}
+		b, err := business(*live)
+		if err != nil {
+			return err
+		}
+		files, err := dashboards.Files(b, s, *at)
+		if err != nil {
+			return err
+		}
+		if err := writeFiles(dir, files); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "%d files in %s\n", len(files), dir)
+		return err
+	}
+	return c
+}
+
+// writeFiles writes files below a directory, and removes boards that are none
+// any more: Grafana would go on showing them.
+func writeFiles(dir string, files map[string][]byte) error {
+	for name, text := range files {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			return err
+		}
+	}
+	old, err := filepath.Glob(filepath.Join(dir, "dashboards", "weir-*.json"))
+	if err != nil {
+		return err
+	}
+	for _, path := range old {
+		if _, is := files["dashboards/"+filepath.Base(path)]; !is {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	return err
+}
+
+func dashboardsLint(live *string) *cobra.Command {
+	return &cobra.Command{Use: "lint", Args: cobra.NoArgs, Short: "Check boards and their queries; connects to nothing",
+		RunE: func(c *cobra.Command, _ []string) error {
+			b, err := business(*live)
+			if err != nil {
+				return err
+			}
+			boards, err := dashboards.Boards(b)
+			if err != nil {
+				return err
+			}
+			groups, err := b.Alerts.Groups()
+			if err != nil {
+				return err
+			}
+			if errs := dashboards.LintAll(boards, dashboards.Known(groups)); len(errs) > 0 {
+				return errors.Join(errs...)
+			}
+			queries := 0
+			for _, b := range boards {
+				queries += len(dashboards.Queries(b))
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%d boards with %d queries are sound\n", len(boards), queries)
+			return err
+		}}
+}
+
+func dashboardsPush(live *string) *cobra.Command {
+	c := &cobra.Command{Use: "push", Args: cobra.NoArgs, Short: "Create or overwrite the boards in a running Grafana, and print what changed",
+		Long: `Push the boards into Grafana's folder "Weir". The token of a service account
+with the role Editor is read from ` + grafanaToken + `.`,
+		Example: "  weir dashboards push --grafana http://127.0.0.1:3000"}
+	g := dashboards.Grafana{}
+	c.Flags().StringVar(&g.URL, "grafana", "", "address of Grafana")
+	message := c.Flags().String("message", "weir dashboards push, "+version(), "for the history of each board")
+	out := output(c, "table", "json")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *out != "table" && *out != "json" {
+			return usagef("-o %q: use table or json", *out)
+		}
+		if g.URL == "" {
+			return usagef("--grafana is missing: say where it is, as in http://127.0.0.1:3000")
+		}
+		g.Token = os.Getenv(grafanaToken)
+		b, err := business(*live)
+		if err != nil {
+			return err
+		}
+		boards, err := dashboards.Boards(b)
+		if err != nil {
+			return err
+		}
+		changes, err := g.Push(c.Context(), boards, *message)
+		if err != nil && g.Token == "" {
+			err = fmt.Errorf("%w (%s is empty)", err, grafanaToken)
+		}
+		return errors.Join(printChanges(c, *out, changes), err)
+	}
+	return c
+}
+
+func printChanges(c *cobra.Command, form string, changes []dashboards.Change) error {
+	if form == "json" {
+		return printJSON(c.OutOrStdout(), append([]dashboards.Change{}, changes...))
+	}
+	t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
+	for _, change := range changes {
+		fmt.Fprintf(t, "%s\t%s\tversion %d\n", change.What, change.Board, change.Version)
+	}
+	return t.Flush()
+}
