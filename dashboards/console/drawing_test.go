@@ -175,6 +175,10 @@ func TestTimelineTellsWaitsAndCompensations(t *testing.T) {
 	if m := rows["notification · message"]; len(m.Waits) != 1 || m.Waits[0].Label != "mailbox, 196 ms so far" {
 		t.Errorf("the wait for the mailbox is %+v", m.Waits)
 	}
+	open := s.drawTimeline(hops[:6], []telemetry.Span{call, again}, []step{{By: "payment", Since: noon.Add(12 * time.Millisecond)}}, true, noon.Add(time.Minute), noon.Add(2*time.Second))
+	if w := open.Rows[3].Waits; len(w) != 1 || w[0].Label != "provider, 2 tries, 2.0 s so far" {
+		t.Errorf("the open wait is %+v", w)
+	}
 	blind := s.drawTimeline(hops, nil, left, true, noon.Add(time.Minute), noon.Add(2*time.Second))
 	if w := blind.Rows[3].Waits; blind.Rows[3].Name != "payment" || len(w) != 1 || w[0].Label != "provider ≤ 1.8 s" {
 		t.Errorf("without a trace the wait is %+v", blind.Rows[3])

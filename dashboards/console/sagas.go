@@ -72,6 +72,7 @@ type sagasBody struct {
 	Choices      []choice
 	Rows         []sagaRow
 	Stuck        []stuckRow // instead of rows
+	More         bool       // running sagas that were not looked at
 	Next         string     // path of the next page
 	Paged        bool
 	Trouble      string
@@ -153,7 +154,7 @@ func (c *Console) find(ctx context.Context, b *sagasBody, page string) (next str
 		return c.findOrders(ctx, b, page)
 	}
 	if b.State == "stuck" {
-		b.Stuck, err = c.stuck(ctx)
+		b.Stuck, b.More, err = c.stuck(ctx)
 		return "", err
 	}
 	found, err := c.Reads.Sagas(ctx, projection.SagaFilter{State: b.State, Page: page})

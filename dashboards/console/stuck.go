@@ -34,12 +34,12 @@ type stuckRow struct {
 }
 
 // stuck lists the sagas that are late, or have had no event for a while, of the
-// oldest running ones.
-func (c *Console) stuck(ctx context.Context) (out []stuckRow, err error) {
+// oldest running ones; more is whether others run that were not looked at.
+func (c *Console) stuck(ctx context.Context) (out []stuckRow, more bool, err error) {
 	// What is late in a hundred years is what runs now, the oldest first.
 	running, err := c.Reads.Late(ctx, c.Now().Add(everyRunning), flyingCounted)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	letters, lettersErr := c.Letters(ctx)
 	for _, s := range running {
@@ -49,7 +49,7 @@ func (c *Console) stuck(ctx context.Context) (out []stuckRow, err error) {
 		}
 		row, err := c.stuckRow(ctx, s, letters)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if lettersErr != nil {
 			row.Why = append(row.Why, hindrance{Level: warning, What: "dead letters cannot be read now", More: mask(lettersErr.Error())})
@@ -59,7 +59,7 @@ func (c *Console) stuck(ctx context.Context) (out []stuckRow, err error) {
 		}
 		out = append(out, row)
 	}
-	return out, nil
+	return out, len(running) == projection.PageSize, nil
 }
 
 func (c *Console) stuckRow(ctx context.Context, s projection.Saga, letters []Letter) (r stuckRow, err error) {
