@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/weirstream/weir/alerts"
@@ -90,7 +90,7 @@ func (s Series) checkSelector(v *parser.VectorSelector) (errs []error) {
 		return []error{fmt.Errorf("%s is neither in the catalogue nor recorded by a rule", v.Name)}
 	}
 	for _, m := range v.LabelMatchers {
-		if m.Name != labels.MetricName && !f.has(m.Name) {
+		if m.Name != model.MetricNameLabel && !f.has(m.Name) {
 			errs = append(errs, fmt.Errorf("%s has no label %s: it has %v", v.Name, m.Name, f.labels))
 		}
 	}
