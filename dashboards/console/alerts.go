@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -32,9 +33,11 @@ const (
 // alertView is an alert as it is listed.
 type alertView struct {
 	Alert
-	Level  string
-	Labels []pair
-	Path   string // of its runbook, if there is one
+	Level     string
+	Labels    []pair
+	Reads     string // the value
+	Path      string // of its runbook, if there is one
+	Objective string // path of the objective that it watches, if it is shown
 }
 
 // alertsNow are the pending and firing alerts, the most severe first.
@@ -67,7 +70,10 @@ func (a *Alert) rank() (n int) {
 func (c *Console) alertViews(ctx context.Context) (out []alertView, err error) {
 	list, err := c.alertsNow(ctx)
 	for _, a := range list {
-		v := alertView{Alert: a, Path: c.runbookPath(a), Level: [...]string{severe, warning, calm, calm}[a.rank()]}
+		v := alertView{Alert: a, Path: c.runbookPath(a), Level: [...]string{severe, warning, calm, calm}[a.rank()], Reads: strconv.FormatFloat(finite(a.Value), 'g', 3, 64)}
+		if a.SLO != "" && c.SLOs != nil {
+			v.Objective = "/slos#slo-" + url.PathEscape(a.SLO)
+		}
 		for _, p := range pairs(a.Labels) {
 			if p.Name != "severity" && p.Name != "alertname" && !strings.HasPrefix(p.Name, "sloth_") {
 				v.Labels = append(v.Labels, p)

@@ -27,6 +27,7 @@ func newBusiness(t *testing.T) *house {
 	h.background(h.page.Run)
 	h.promises()
 	h.breakables()
+	h.faults[0].On, h.faults[0].Since = true, time.Now().Add(-8*time.Minute)
 	for _, service := range h.top.Services { // most of what is promised is kept
 		for i, name := range []string{"availability", "latency", "freshness", "completeness"} {
 			h.slos = append(h.slos, console.SLO{ID: service.Name + "-" + name, Service: service.Name, Name: name, Owner: "platform", Description: "What " + service.Name + " promises.", Objective: 99.9, Window: month,

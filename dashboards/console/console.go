@@ -39,7 +39,8 @@ type Config struct {
 	// Both tell how many are parked still.
 	Retry, Drop func(ctx context.Context, service string, key streams.StreamID) (left int, err error)
 	// SLOs are the objectives and Alerts the pending and firing alerts. Both are
-	// asked at most every two seconds, and given up after five.
+	// asked at most every two seconds, and given up after two: every page waits
+	// for them.
 	SLOs   func(context.Context) ([]SLO, error)
 	Alerts func(context.Context) ([]Alert, error)
 	// Runbook is what to do about an alert of this name, in Markdown.

@@ -43,8 +43,9 @@ type Point struct {
 	Errors float64 // bad events of all, as a ratio
 }
 
-// askTime bounds a question about objectives and alerts, which wait for others.
-const askTime = 5 * time.Second
+// askTime bounds a question about objectives and alerts, which every page waits
+// for.
+const askTime = 2 * time.Second
 
 // ask asks for everybody who looks: it is not given up with the first of them.
 func ask[T any](ctx context.Context, f func(context.Context) (T, error)) func() (T, error) {

@@ -61,7 +61,7 @@ func TestObjectivesAndAlerts(t *testing.T) {
 	h := newHouse(t)
 	h.promises()
 	body := h.get("/", 200, "gateway · availability", "99.95 %", "71 % left", "burns 0.4×", "18 % left", "burns 16.2×", "−20 % left", "burns 120×", "no data", "2 alerts", `href="/slos#slo-order-confirmation"`)
-	page, ticket, pending := strings.Index(body, "<b>ConfirmationLatencyBurn"), strings.Index(body, "<b>CertificateEnds"), strings.Index(body, "<b>LogBehind")
+	page, ticket, pending := strings.Index(body, ">ConfirmationLatencyBurn</a></b>"), strings.Index(body, "<b>CertificateEnds"), strings.Index(body, "<b>LogBehind")
 	if page < 0 || !(page < ticket && ticket < pending) {
 		t.Errorf("the alerts stand at %d, %d and %d", page, ticket, pending)
 	}
@@ -69,7 +69,7 @@ func TestObjectivesAndAlerts(t *testing.T) {
 		t.Error("what is no number is drawn")
 	}
 	h.get("/slos", 200, "Orders that are confirmed within a second.", "checkout", "8,200 of 1,000,000 events", "5 min and 1 h", "14.4×", "16.2× and 15.1×", "1× and –", `href="/runbooks/ConfirmationLatencyBurn"`,
-		`href="https://books.example/CertificateEnds"`, "service order", "2</sup>")
+		`href="https://books.example/CertificateEnds"`, "owner checkout · service order · value 0.162", "2</sup>")
 	body = h.get("/runbooks/ConfirmationLatencyBurn", 200, "<h1>Confirmation is slow</h1>", "<strong>a second</strong>", "<ol>", `<a href="/">overview</a>`, "<code>weir lanes</code>", "<pre><code>curl", "burns the error budget")
 	for _, bad := range []string{"<script>alert", "<img", "javascript:"} {
 		if strings.Contains(body, bad) {
