@@ -4,7 +4,7 @@ program=$(command -v chromium || echo "$cache/chromium-browser/chromium")
 . "$here/tool.sh"
 
 install() {
-  once chromium debian chromium fonts-dejavu-core && once chromium-browser launcher
+  once chromium debian chromium chromium-common fonts-dejavu-core && once chromium-browser launcher
 }
 
 # launcher is a program that finds Debian's libraries and fonts in the cache; the
