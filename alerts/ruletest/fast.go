@@ -7,6 +7,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -53,32 +54,30 @@ func (e *evaluation) fast() error {
 // inTemplate finds the function that lets an annotation read any series.
 var inTemplate = regexp.MustCompile(`\{\{[^}]*\bquery\b`)
 
-// readsOnlyBackwards says whether every rule reads series with known names, which rules
-// before it write or none, at times up to that of its evaluation.
+// readsOnlyBackwards says whether every rule reads series with known names, which
+// rules before it write or none, at times up to that of its evaluation.
 func readsOnlyBackwards(groups []*rules.Group) bool {
-	last := map[string]int{} // rule that writes a name
 	var all []rules.Rule
 	for _, g := range groups {
 		if g.Limit() > 0 || g.QueryOffset() != groups[0].QueryOffset() {
 			return false // a limit counts one evaluation; with two offsets a rule sees what another writes only later
 		}
-		for _, r := range g.Rules() {
-			a, alerts := r.(*rules.AlertingRule)
-			if !alerts {
-				last[r.Name()] = len(all)
-			} else {
-				last["ALERTS"], last["ALERTS_FOR_STATE"] = len(all), len(all)
-				if inTemplate.MatchString(a.String()) {
-					return false
-				}
-			}
-			all = append(all, r)
+		all = append(all, g.Rules()...)
+	}
+	writers := map[string][]int{} // of a name
+	for i, r := range all {
+		a, alerts := r.(*rules.AlertingRule)
+		if alerts && inTemplate.MatchString(a.String()) {
+			return false
+		}
+		for _, name := range names(r) {
+			writers[name] = append(writers[name], i)
 		}
 	}
 	for i, r := range all {
 		backwards := true
 		parser.Inspect(r.Query(), func(n parser.Node, _ []parser.Node) error {
-			backwards = backwards && readsBefore(n, i, last)
+			backwards = backwards && readsBefore(n, all, writers, i)
 			return nil
 		})
 		if !backwards {
@@ -88,7 +87,17 @@ func readsOnlyBackwards(groups []*rules.Group) bool {
 	return true
 }
 
-func readsBefore(n parser.Node, rule int, last map[string]int) bool {
+// names are those of the series that a rule writes.
+func names(r rules.Rule) []string {
+	if _, alerts := r.(*rules.AlertingRule); alerts {
+		return []string{"ALERTS", "ALERTS_FOR_STATE"}
+	}
+	return []string{r.Name()}
+}
+
+// readsBefore says whether a part of rule i's expression reads what none of the
+// rules from i on writes, and not ahead.
+func readsBefore(n parser.Node, all []rules.Rule, writers map[string][]int, i int) bool {
 	switch n := n.(type) {
 	case *parser.SubqueryExpr:
 		return n.OriginalOffset >= 0 && n.Timestamp == nil && n.StartOrEnd == 0
@@ -97,8 +106,18 @@ func readsBefore(n parser.Node, rule int, last map[string]int) bool {
 		if name < 0 || n.OriginalOffset < 0 || n.Timestamp != nil || n.StartOrEnd != 0 {
 			return false
 		}
-		writer, written := last[n.LabelMatchers[name].Value]
-		return !written || writer < rule
+		return !slices.ContainsFunc(writers[n.LabelMatchers[name].Value], func(w int) bool { return w >= i && mayWrite(all[w], n.LabelMatchers) })
+	}
+	return true
+}
+
+// mayWrite is false if a label that the rule itself gives its series rules them out.
+func mayWrite(r rules.Rule, matchers []*labels.Matcher) bool {
+	for _, m := range matchers {
+		given := r.Labels().Get(m.Name)
+		if given != "" && m.Name != labels.MetricName && !strings.Contains(given, "{{") && !m.Matches(given) {
+			return false
+		}
 	}
 	return true
 }

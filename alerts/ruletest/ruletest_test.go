@@ -23,34 +23,12 @@ func TestFilesThatPass(t *testing.T) {
 	}
 }
 
-// The fast way must store the very samples that going step by step does, and
-// rules that it cannot evaluate must not come near it.
+// The fast way must store the very samples that going step by step does.
 func TestFastGivesTheSameSamples(t *testing.T) {
-	for file, fast := range map[string]bool{"shop": true, "delayed": true, "order": false} {
-		data, err := os.ReadFile("testdata/" + file + ".test.yml")
-		if err != nil {
-			t.Fatal(err)
-		}
-		tests, err := parseTests(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rules, err := readRules("testdata", tests.RuleFiles)
-		if err != nil {
-			t.Fatal(err)
-		}
-		parsed, err := parseRules(rules)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, file := range []string{"shop", "delayed"} {
+		tests, parsed := read(t, file)
 		for i := range tests.Tests {
 			slow := stored(t, tests, i, parsed, (*evaluation).stepByStep)
-			if !fast {
-				if e := open(t, tests, i, parsed); e.fast() != errNotFast {
-					t.Errorf("%s: evaluated fast", file)
-				}
-				continue
-			}
 			quick := stored(t, tests, i, parsed, (*evaluation).fast)
 			if len(slow) != len(quick) {
 				t.Errorf("%s: %d series step by step, %d fast", file, len(slow), len(quick))
@@ -62,6 +40,62 @@ func TestFastGivesTheSameSamples(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func read(t *testing.T, file string) (*testFile, *loader) {
+	t.Helper()
+	data, err := os.ReadFile("testdata/" + file + ".test.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := parseTests(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := readRules("testdata", tests.RuleFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := parseRules(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tests, parsed
+}
+
+// Each of these, beside rules that are fast, sends a test the slow way.
+func TestWhatIsNotFast(t *testing.T) {
+	for _, c := range []struct{ name, group, rule string }{
+		{"a later rule's series", "", "{record: a, expr: b}, {record: b, expr: up}"},
+		{"its own series", "", "{record: a, expr: a + 1 or up}"},
+		{"a later rule's series by its label", "", "{record: a, expr: 'b{of=\"x\"}'}, {record: b, expr: up, labels: {of: x}}"},
+		{"a later rule's series by a label that may be anything", "", "{record: a, expr: 'b{of=\"x\"}'}, {record: b, expr: up}"},
+		{"alerts that are still to come", "", "{record: a, expr: count(ALERTS)}, {alert: B, expr: up}"},
+		{"a name that may be any", "", "{record: a, expr: 'count({__name__=~\"u.*\"})'}"},
+		{"no name", "", "{record: a, expr: 'count({job=\"x\"})'}"},
+		{"the future", "", "{record: a, expr: up offset -1m}"},
+		{"a fixed time", "", "{record: a, expr: up @ 60}"},
+		{"the end", "", "{record: a, expr: up @ end()}"},
+		{"the future in a subquery", "", "{record: a, expr: 'sum_over_time(up[5m:1m] offset -1m)'}"},
+		{"a limit", "limit: 5, ", "{record: a, expr: up}"},
+		{"a query in a template", "", "{alert: B, expr: up, annotations: {of: '{{ query \"up\" | first | value }}'}}"},
+		{"two offsets", "query_offset: 1m, ", "{record: a, expr: up}"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tests, err := parseTests([]byte("tests: [{name: t, input_series: [{series: up, values: '1x3'}]}]"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			rules := "groups: [{name: fast, rules: [{record: ok, expr: up}]}, {name: g, " + c.group + "rules: [" + c.rule + "]}]"
+			parsed, err := parseRules([]ruleFile{{"rules", []byte(rules)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := open(t, tests, 0, parsed).fast(); err != errNotFast {
+				t.Errorf("evaluated fast: %v", err)
+			}
+		})
 	}
 }
 
