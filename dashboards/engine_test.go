@@ -2,6 +2,7 @@ package dashboards
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,11 @@ func TestEveryQueryAnswers(t *testing.T) {
 			}
 			if v, _ := got.Value.(promql.Vector); len(v) == 1 && v[0].F == 0 && strings.Contains(q.Expr, "weir_") {
 				t.Errorf("%s, %s %s: 0 although every metric grows: %s", q.Board, q.Panel, q.Ref, q.Filled(nil))
+			}
+			for _, label := range regexp.MustCompile(`{{(\w+)}}`).FindAllStringSubmatch(q.Legend, -1) {
+				if v, _ := got.Value.(promql.Vector); len(v) > 0 && !v[0].Metric.Has(label[1]) {
+					t.Errorf("%s, %s %s: its legend names %s, and there is only %s", q.Board, q.Panel, q.Ref, label[1], v[0].Metric)
+				}
 			}
 			query.Close()
 		}

@@ -1,6 +1,8 @@
 package dashboards
 
 import (
+	"slices"
+
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
@@ -40,22 +42,35 @@ func place(rows []row, empty map[target]string) (out []dashboard.PanelOrRowPanel
 	return out
 }
 
-// flow fills lines of the grid from y on, each as high as its highest panel.
+// flow puts each panel where there is room highest up, and there to the left.
 func flow(panels []*panel, id, y uint32, empty map[target]string) (out []dashboard.Panel, bottom uint32) {
-	x, high := uint32(0), uint32(0)
+	var used [columns]uint32 // how far down each column is taken
+	for x := range used {
+		used[x] = y
+	}
 	for _, p := range panels {
-		if x+p.w > columns {
-			x, y, high = 0, y+high, 0
-		}
 		id++
 		placed := p.Panel
 		placed.Id = cog.ToPtr(id)
-		placed.GridPos = &dashboard.GridPos{X: x, Y: y, W: p.w, H: p.h}
+		placed.GridPos = room(used, p.w, p.h)
+		for x := placed.GridPos.X; x < placed.GridPos.X+p.w; x++ {
+			used[x] = placed.GridPos.Y + p.h
+		}
 		for ref, why := range p.empty {
 			empty[target{id, ref}] = why
 		}
 		out = append(out, placed)
-		x, high = x+p.w, max(high, p.h)
 	}
-	return out, y + high
+	return out, slices.Max(used[:])
+}
+
+// room finds the place of a panel above which nothing is free.
+func room(used [columns]uint32, w, h uint32) *dashboard.GridPos {
+	var best *dashboard.GridPos
+	for x := uint32(0); x+w <= columns; x++ {
+		if y := slices.Max(used[x : x+w]); best == nil || y < best.Y {
+			best = &dashboard.GridPos{X: x, Y: y, W: w, H: h}
+		}
+	}
+	return best
 }

@@ -115,7 +115,8 @@ func only(t *testing.T, name string, errs []error, want string) {
 	}
 }
 
-// A line's panels have one place each, and the next line begins below the highest.
+// Panels go where there is room highest up, and no row begins before the one
+// above it ends.
 func TestPlaces(t *testing.T) {
 	g := func(w, h uint32) *panel { return graph("x", "ops", "y").query("up", "").may("for the test").size(w, h) }
 	empty := map[target]string{}
@@ -132,7 +133,7 @@ func TestPlaces(t *testing.T) {
 		}
 		places = append(places, at{*p.Panel.Id, p.Panel.GridPos.X, p.Panel.GridPos.Y})
 	}
-	want := []at{{1, 0, 0}, {2, 0, 1}, {3, 12, 1}, {4, 0, 6}, {5, 0, 8}, {6, 0, 9}, {7, 0, 9}, {8, 0, 10}}
+	want := []at{{1, 0, 0}, {2, 0, 1}, {3, 12, 1}, {4, 0, 4}, {5, 0, 6}, {6, 0, 7}, {7, 0, 7}, {8, 0, 8}}
 	if len(places) != len(want) {
 		t.Fatalf("got %v, want %v", places, want)
 	}

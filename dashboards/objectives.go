@@ -16,7 +16,7 @@ func objectives(b Business, l limits) draft {
 		links:     []dashboard.DashboardLink{link("Overview", "/d/"+OverviewUID, "All services")}}
 	d.rows = []row{
 		{title: "Is it well?", panels: promises()},
-		{title: "Where does it hurt?", panels: []*panel{objectiveList().size(24, 12), burnStates("", l).size(24, 10)}},
+		{title: "Where does it hurt?", panels: []*panel{objectiveList().size(24, 12), burnStates(alerts.CurrentBurn, "{{sloth_id}}", l).size(24, 16)}},
 		{title: "One objective: $slo", panels: objective(b.Alerts, l)},
 	}
 	return d

@@ -27,7 +27,7 @@ func overview(b Business, l limits) draft {
 		links:     append(traceLinks(), outside("Live page", "${live}/", "Sagas, traces and dead letters, one by one"))}
 	d.rows = []row{
 		{title: "Is it well?", panels: wellness()},
-		{title: "Where does it hurt?", panels: []*panel{budgets(""), alertList(), burnStates("", l).size(24, 10)}},
+		{title: "Where does it hurt?", panels: []*panel{budgets(), alertList(), burnStates(most("sloth_service", alerts.CurrentBurn), "{{sloth_service}}", l).size(24, 9)}},
 		{title: "Traffic", panels: traffic(l)},
 		{title: "Orders of the platform's own", folded: true, panels: synthetic()},
 	}
@@ -55,18 +55,11 @@ func wellness() []*panel {
 	return out
 }
 
-// budgets is what is left of the error budgets, the least first.
-func budgets(matchers string) *panel {
-	return bars("Error budget left", "percentunit", "What is left of each objective's error budget over its period; below 0 the promise is broken. Open the objective to see when it was spent.").
-		query("sort("+selector(alerts.BudgetRemaining, some(matchers))+")", "{{sloth_id}}").budget().between(0, 1).
+// budgets are the error budgets with the least left, as many as there is room for.
+func budgets() *panel {
+	return bars("Least error budget left", "percentunit", "The objectives with the least error budget left over their period; below 0 the promise is broken. Open one to see when it was spent.").
+		query("sort(bottomk(12, "+alerts.BudgetRemaining+"))", "{{sloth_id}}").budget().between(0, 1).
 		leads("Objective", "/d/"+ObjectivesUID+"?var-slo=${__field.labels.sloth_id}&${__url_time_range}")
-}
-
-func some(matchers string) []string {
-	if matchers == "" {
-		return nil
-	}
-	return []string{matchers}
 }
 
 // alertList lists what fires now, each with its runbook.
@@ -81,10 +74,10 @@ func alertList() *panel {
 	return p.override("byName", "Alert", "links", []map[string]any{{"title": "Runbook", "url": "${live}" + alerts.DefaultRunbooks + "${__value.raw}", "targetBlank": true}})
 }
 
-// burnStates shows when which objective burned its budget how fast.
-func burnStates(matchers string, l limits) *panel {
+// burnStates shows when which budgets burned how fast.
+func burnStates(expr, legend string, l limits) *panel {
 	return states("Burn rates", "none", fmt.Sprintf("How fast error budgets burn: at 1 a budget lasts just its %.0f days, at the factors of the alerts it is gone in days or hours. Look at what began at the same time.", l.policy.Period.Hours()/24)).
-		query(selector(alerts.CurrentBurn, some(matchers)), "{{sloth_id}}").steps(green, l.burn()...)
+		query(expr, legend).steps(green, l.burn()...)
 }
 
 func traffic(l limits) []*panel {

@@ -149,13 +149,13 @@ func (p *panel) may(why string) *panel {
 	return p
 }
 
-// exemplars has the queries so far show single traces beside the curves.
+// exemplars has the last query show single traces beside the curves. Those of
+// another quantile of the same histogram would be the same points again.
 func (p *panel) exemplars() *panel {
-	for i, t := range p.Targets {
-		q := t.(prometheus.Dataquery)
-		q.Exemplar = cog.ToPtr(true)
-		p.Targets[i] = q
-	}
+	i := len(p.Targets) - 1
+	q := p.Targets[i].(prometheus.Dataquery)
+	q.Exemplar = cog.ToPtr(true)
+	p.Targets[i] = q
 	return p
 }
 

@@ -11,11 +11,12 @@ import (
 
 // Query is one query of a board: of a panel, a variable or an annotation.
 type Query struct {
-	Board string // its uid
-	Panel string // its title, "variable …" or "annotation …"
-	Ref   string
-	Expr  string // PromQL with Grafana's variables
-	Empty string // why it may have no series; empty: it must have some
+	Board  string // its uid
+	Panel  string // its title, "variable …" or "annotation …"
+	Ref    string
+	Expr   string // PromQL with Grafana's variables
+	Legend string // the name of a series, with {{labels}}
+	Empty  string // why it may have no series; empty: it must have some
 }
 
 // Queries are all queries of a board.
@@ -26,16 +27,16 @@ func Queries(b Board) (out []Query) {
 			if !ok {
 				continue
 			}
-			out = append(out, Query{b.ID(), text(p.Title), text(q.RefId), q.Expr, b.empty[target{number32(p.Id), text(q.RefId)}]})
+			out = append(out, Query{b.ID(), text(p.Title), text(q.RefId), q.Expr, text(q.LegendFormat), b.empty[target{number32(p.Id), text(q.RefId)}]})
 		}
 	}
 	for _, v := range b.Templating.List {
 		if selector, label, ok := values(v); ok {
-			out = append(out, Query{b.ID(), "variable " + v.Name, "A", fmt.Sprintf("count by (%s) (%s)", label, selector), ""})
+			out = append(out, Query{b.ID(), "variable " + v.Name, "A", fmt.Sprintf("count by (%s) (%s)", label, selector), "", ""})
 		}
 	}
 	for _, a := range b.annotations {
-		out = append(out, Query{b.ID(), "annotation " + a.Name, "A", text(a.Expr), "no alert is firing"})
+		out = append(out, Query{b.ID(), "annotation " + a.Name, "A", text(a.Expr), a.TitleFormat, "no alert is firing"})
 	}
 	return out
 }

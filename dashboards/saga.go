@@ -29,7 +29,7 @@ func saga(b Business, s streams.Saga, l limits) draft {
 		{title: "How long it takes", panels: sagaTimes(s, of, b.Topology)},
 		{title: "What is taken back", panels: []*panel{funnel("Compensations", "Events that take back what a step did, in the time shown. None is best; many of one kind: see who refuses.", of, undone),
 			steps("Time to take back", "From what a service reacted to, to the event that takes back, 95 % of them.", of, "true")}},
-		{title: "Burn rates", folded: true, panels: []*panel{burnStates(is("sloth_service", s.Name), l).size(24, 6)}},
+		{title: "Burn rates", folded: true, panels: []*panel{burnStates(selector(alerts.CurrentBurn, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}", l).size(24, 6)}},
 	}
 	return d
 }

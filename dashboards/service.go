@@ -80,8 +80,7 @@ func serviceHurts(s streams.Service, l limits, of []string) []*panel {
 			query(per("result", telemetry.Inputs, of...), "{{result}}").paint("decided", green, "rejected", yellow, "parked", red).stacked(),
 		graph("Rejections", "ops", "Inputs that a business rule refused, by rule.").
 			query(per("code", telemetry.Rejections, of...), "{{code}}").may("no rule has refused anything yet"),
-		states("Burn rates", "none", "When which promise of the service burned its error budget how fast.").size(12, 7).
-			query(selector(alerts.CurrentBurn, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}").steps(green, l.burn()...),
+		burnStates(selector(alerts.CurrentBurn, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}", l).size(12, 7),
 		graph("Behind by topic", "short", "Records that the service has not taken, seen from the ends of the log. One topic grows alone: look at who writes it.").size(12, 7).
 			query(most("topic", telemetry.BehindRecords, is("service", s.Name)), "{{topic}}").may("the service reads no topic"),
 	}
