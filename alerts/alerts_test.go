@@ -122,7 +122,7 @@ func TestUselessObjectives(t *testing.T) {
 		"nobody":      {func(s *alerts.SLO) { s.Owner = "" }, "needs an owner"},
 		"no bucket":   {func(s *alerts.SLO) { s.SLI = alerts.Within(telemetry.InputAge, 123*time.Millisecond, "", "") }, "no histogram of the catalogue with a bucket"},
 		"no metric": {func(s *alerts.SLO) {
-			s.SLI = alerts.Ratio(alerts.Availability, alerts.Events{Metric: "x"}, alerts.Events{Metric: telemetry.Inputs})
+			s.SLI = alerts.Ratio(alerts.Availability, []alerts.Events{{Metric: "x"}}, alerts.Events{Metric: telemetry.Inputs})
 		}, "not in the catalogue"},
 		"no gauge":     {func(s *alerts.SLO) { s.SLI = alerts.Below(alerts.Freshness, telemetry.Inputs, 1, "", "") }, "no gauge"},
 		"no indicator": {func(s *alerts.SLO) { s.SLI = alerts.SLI{} }, "no indicator"},

@@ -51,7 +51,7 @@ func entrance() []*SLO {
 	return []*SLO{
 		{Service: "gateway", Name: "availability", Alert: "GatewayAvailabilityBurn", Owner: checkout, Objective: 99.95, MinBad: 5,
 			Description: "Requests for orders and events that get an answer which is not the platform's own failure (5xx).",
-			SLI: Ratio(Availability, Events{telemetry.RequestSeconds, matchers(orders, `status=~"5.."`), like("503")}, Events{telemetry.RequestSeconds, "", like("201")},
+			SLI: Ratio(Availability, []Events{{telemetry.RequestSeconds, matchers(orders, `status=~"5.."`), like("503")}}, Events{telemetry.RequestSeconds, "", like("201")},
 				Events{telemetry.RequestSeconds, orders, ""})},
 		{Service: "gateway", Name: "latency", Alert: "GatewayLatencyBurn", Owner: checkout, Objective: 99, MinBad: 10,
 			Description: "Requests for orders and events that are answered within 100 ms.",
@@ -59,11 +59,13 @@ func entrance() []*SLO {
 	}
 }
 
+const placeOrder = `saga="place-order"`
+
 // confirmation is what the customer waits for after the click.
 func confirmation() *SLO {
 	return &SLO{Service: "order", Name: "confirmation", Alert: "ConfirmationLatencyBurn", Owner: checkout, Objective: 99, MinBad: 10,
-		Description: "Orders that are confirmed within a second of being placed: stock claimed and payment authorised.",
-		SLI:         Within(telemetry.SagaEventSeconds, time.Second, `saga="place-order",event="order.confirmed"`, `saga="place-order",event="order.confirmed"`)}
+		Description: "Orders whose customer knows within a second how it goes: confirmed, with stock claimed and payment authorised, or cancelled.",
+		SLI:         Promptly(Events{telemetry.SagasStarted, placeOrder, placeOrder}, telemetry.SagaAnswer, time.Second, placeOrder)}
 }
 
 // ofSaga: the objective over time comes first.
@@ -72,11 +74,11 @@ func ofSaga(s streams.Saga) []*SLO {
 	return []*SLO{
 		{Service: s.Name, Name: "in-time", Alert: "SagaOverdueBurn", Owner: checkout, Objective: 99.9, MinBad: 3,
 			Description: fmt.Sprintf("Sagas that come to an end, whichever, within %s.", s.Within),
-			SLI: Ratio(InTime, Events{telemetry.SagasOverdue, saga, saga},
+			SLI: Ratio(InTime, []Events{{telemetry.SagasOverdue, saga, saga}},
 				Events{telemetry.SagasEnded, matchers(saga, `in_time="true"`), matchers(saga, `compensated="false",in_time="true"`)})},
 		{Service: s.Name, Name: "compensation", Alert: "CompensationBurn", Owner: checkout, Objective: 95, MinBad: 10, NoPage: true,
 			Description: "Sagas that end without taking anything back: customers who get what they ordered.",
-			SLI: Ratio(Compensation, Events{telemetry.SagasEnded, matchers(saga, `compensated="true"`), matchers(saga, `compensated="true",in_time="true"`)},
+			SLI: Ratio(Compensation, []Events{{telemetry.SagasEnded, matchers(saga, `compensated="true"`), matchers(saga, `compensated="true",in_time="true"`)}},
 				Events{telemetry.SagasEnded, matchers(saga, `compensated="false"`), matchers(saga, `compensated="false",in_time="true"`)})},
 	}
 }
@@ -93,7 +95,7 @@ func ofService(t *streams.Topology, s streams.Service) []*SLO {
 	out := []*SLO{
 		{Service: s.Name, Name: "availability", Alert: "ServiceAvailabilityBurn", Owner: platform, Objective: 99.95, MinBad: 3,
 			Description: "Inputs of the service that are decided, and not parked behind a failure.",
-			SLI: Ratio(Availability, Events{telemetry.Inputs, matchers(service, `result="parked"`), like("parked")}, Events{telemetry.Inputs, "", like("decided")},
+			SLI: Ratio(Availability, []Events{{telemetry.Inputs, matchers(service, `result="parked"`), like("parked")}}, Events{telemetry.Inputs, "", like("decided")},
 				Events{telemetry.Inputs, service, ""})},
 		{Service: s.Name, Name: "latency", Alert: "ServiceLatencyBurn", Owner: platform, Objective: 99, MinBad: 10,
 			Description: "Inputs of the service whose effect is stored within a second of the event.",
@@ -151,9 +153,9 @@ func outside(t *streams.Topology) (out []*SLO) {
 		endpoint := label("endpoint", n)
 		like := func(result string) string { return matchers(endpoint, `effect="example"`, label("result", result)) }
 		out = append(out, &SLO{Service: n, Name: "answers", Alert: "OutsideCallsBurn", Owner: checkout, Objective: 99, MinBad: 5,
-			Description: "Attempts at a call of the " + n + " that get a definite answer, be it a refusal.",
-			SLI: Ratio(Availability, Events{telemetry.EffectSeconds, matchers(endpoint, `result="in-doubt"`), like("in-doubt")},
-				Events{telemetry.EffectSeconds, "", like("answered")}, Events{telemetry.EffectSeconds, endpoint, ""})})
+			Description: "Calls of the " + n + " that get a definite answer, be it a refusal. Those that an open breaker holds back get none.",
+			SLI: Ratio(Availability, []Events{{telemetry.EffectSeconds, matchers(endpoint, `result="in-doubt"`), like("in-doubt")}, {telemetry.HeldBack, endpoint, ""}},
+				Events{telemetry.EffectSeconds, "", like("answered")}, Events{telemetry.EffectSeconds, endpoint, ""}, Events{telemetry.HeldBack, endpoint, ""})})
 	}
 	return out
 }
@@ -163,7 +165,7 @@ func outside(t *streams.Topology) (out []*SLO) {
 func synthetic() *SLO {
 	return &SLO{Service: "synthetic", Name: "orders", Alert: "SyntheticOrdersBurn", Owner: checkout, Objective: 99, MinBad: 2,
 		Description: "Orders that the platform places itself, one a minute, and that are confirmed within their time.",
-		SLI: Ratio(Availability, Events{telemetry.SyntheticOrders, `result!="confirmed"`, `result="unanswered"`},
+		SLI: Ratio(Availability, []Events{{telemetry.SyntheticOrders, `result!="confirmed"`, `result="unanswered"`}},
 			Events{telemetry.SyntheticOrders, "", `result="confirmed"`}, Events{telemetry.SyntheticOrders, "", ""})}
 }
 

@@ -68,11 +68,11 @@ func causes() []*Alert {
 			Expr:        "max by (saga) (" + telemetry.SagasLate + ") > 0",
 			Example:     []Example{{telemetry.SagasLate + `{saga="place-order"}`, 0, 1, false}}},
 		{Name: "HotKey", Severity: Ticket, Owner: platform, For: time.Minute, Within: 8 * time.Minute,
-			Summary:     "One lane of {{ $labels.service }} has most of its unread records.",
-			Description: "One key, or a few of one lane, get more than that lane can take, while the others have nothing to do.",
-			Expr: "(max by (service) (sum by (service, lane) (avg_over_time(" + telemetry.LagRecords + "[1m]))) > 200)\nand\n(max by (service) (sum by (service, lane) (avg_over_time(" + telemetry.LagRecords +
-				"[1m])))\n> 0.75 * sum by (service) (avg_over_time(" + telemetry.LagRecords + "[1m])))",
-			Example: []Example{{telemetry.LagRecords + `{service="inventory",topic="claim.sku",lane="0"}`, 300, 1000, false}, {telemetry.LagRecords + `{service="inventory",topic="claim.sku",lane="1"}`, 300, 10, false}}},
+			Summary:     "One lane of {{ $labels.service }} takes nearly all of its inputs, {{ $value | humanize }} a second.",
+			Description: "One key, or a few of one lane, get nearly all the work, while the other lanes have nothing to do: the service is as fast as one lane.",
+			Expr: "(max by (service) (sum by (service, lane) (rate(" + telemetry.LaneInputs + "[5m]))) > 50)\nand\n(max by (service) (sum by (service, lane) (rate(" + telemetry.LaneInputs +
+				"[5m])))\n> 0.85 * sum by (service) (rate(" + telemetry.LaneInputs + "[5m])))\nand\n(count by (service) (sum by (service, lane) (" + telemetry.LaneInputs + ")) > 1)",
+			Example: []Example{{telemetry.LaneInputs + `{service="inventory",lane="0"}`, 84, 84, true}, {telemetry.LaneInputs + `{service="inventory",lane="1"}`, 16, 10, true}}},
 		{Name: "SpansLost", Severity: Ticket, Owner: platform, For: 10 * time.Minute, Within: 25 * time.Minute,
 			Summary:     "{{ $value | humanizePercentage }} of the spans do not reach an exporter.",
 			Description: "Traces have holes: whoever collects them is away or too slow.",

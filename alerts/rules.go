@@ -54,6 +54,12 @@ func ErrorRatio(s *SLO, window time.Duration) string {
 
 func ratioName(w time.Duration) string { return "slo:sli_error:ratio_rate" + span(w) }
 
+// ShortRatio is the series of all error ratios over the shortest window.
+func (p *Policy) ShortRatio() string { return ratioName(p.shortest()) }
+
+// Span is a window as it is in the label sloth_window.
+func Span(d time.Duration) string { return span(d) }
+
 func (s *SLO) labels() map[string]string {
 	return map[string]string{"sloth_id": s.ID(), "sloth_service": s.Service, "sloth_slo": s.Name}
 }

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -81,15 +82,43 @@ func sum(events []Events, w time.Duration) string {
 
 func (e Events) input(rate float64) input { return input{e.series() + braces(e.Like), rate, true} }
 
-// Ratio is good events among all: bad ones are counted, and good ones.
-func Ratio(k Kind, bad, good Events, total ...Events) SLI {
+// Ratio is bad events among all. The total is that of bad and good ones, unless
+// it is given.
+func Ratio(k Kind, bad []Events, good Events, total ...Events) SLI {
 	if len(total) == 0 {
-		total = []Events{good, bad}
+		total = append([]Events{good}, bad...)
 	}
-	return SLI{Kind: k, err: declared(append([]Events{bad, good}, total...)...),
-		bad:   bad.rate,
+	return SLI{Kind: k, err: declared(slices.Concat(bad, []Events{good}, total)...),
+		bad:   func(w time.Duration) string { return sum(bad, w) },
 		total: func(w time.Duration) string { return sum(total, w) },
-		drive: func(l load) []input { return []input{bad.input(l.bad), good.input(l.good)} }}
+		drive: func(l load) []input { return []input{bad[0].input(l.bad), good.input(l.good)} }}
+}
+
+// Promptly is the share of what is asked that is answered within a bound, which
+// is that of a bucket. What is not answered yet is bad.
+func Promptly(asked Events, answer string, bound time.Duration, where string) SLI {
+	in := Within(answer, bound, where, where)
+	s := SLI{Kind: Latency, err: errors.Join(in.err, declared(asked)), total: asked.rate}
+	if s.err != nil {
+		return s
+	}
+	prompt, bucket := bucketRate(answer, bound, where), in.drive(load{good: 1})[1].series
+	s.bad = func(w time.Duration) string {
+		return fmt.Sprintf("clamp_min(%s - (%s or 0 * %s), 0)", asked.rate(w), prompt(w), asked.rate(w))
+	}
+	s.drive = func(l load) []input { return []input{asked.input(l.good + l.bad), {bucket, l.good, true}} }
+	return s
+}
+
+// bucketRate is how many values a second are within a bound.
+func bucketRate(metric string, bound time.Duration, where string) func(time.Duration) string {
+	le := `le="` + strconv.FormatFloat(bound.Seconds(), 'g', -1, 64) + `"`
+	if bound.Seconds() == float64(int(bound.Seconds())) {
+		le = fmt.Sprintf(`le=~"%d|%d[.]0"`, int(bound.Seconds()), int(bound.Seconds())) // Prometheus 3 writes 1.0
+	}
+	return func(w time.Duration) string {
+		return fmt.Sprintf("sum(rate(%s_bucket%s[%s]))", metric, braces(matchers(where, le)), span(w))
+	}
 }
 
 // Within is the share of a histogram's values up to a bound, which must be that
@@ -101,14 +130,10 @@ func Within(metric string, bound time.Duration, where, like string) SLI {
 		s.err = fmt.Errorf("%s is no histogram of the catalogue with a bucket up to %s: it has %v seconds", metric, bound, m.Buckets)
 		return s
 	}
-	le := `le="` + strconv.FormatFloat(bound.Seconds(), 'g', -1, 64) + `"`
-	if bound.Seconds() == float64(int(bound.Seconds())) {
-		le = fmt.Sprintf(`le=~"%d|%d[.]0"`, int(bound.Seconds()), int(bound.Seconds())) // Prometheus 3 writes 1.0
-	}
-	all := Events{Metric: metric, Where: where, Like: like}
+	all, within := Events{Metric: metric, Where: where, Like: like}, bucketRate(metric, bound, where)
 	s.total = all.rate
 	s.bad = func(w time.Duration) string {
-		return fmt.Sprintf("(%s - sum(rate(%s_bucket%s[%s])))", all.rate(w), metric, braces(matchers(where, le)), span(w))
+		return fmt.Sprintf("(%s - %s)", all.rate(w), within(w))
 	}
 	bucket := metric + "_bucket" + braces(matchers(like, `le="`+strconv.FormatFloat(bound.Seconds(), 'f', -1, 64)+`"`))
 	s.drive = func(l load) []input {

@@ -107,6 +107,7 @@ func (r *effectRunner) run(p PendingEffect) {
 		}
 		if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 			n-- // not asked at all
+			r.heldBack(&p, n)
 		} else if n == 1 || n%10 == 0 {
 			i.log.Warn("outside call in doubt, asking again", "effect", p.Effect, "attempt", n, "error", err,
 				"correlation", p.Origin.Correlation, "trace", p.Origin.Traceparent)
@@ -114,6 +115,13 @@ func (r *effectRunner) run(p PendingEffect) {
 		if !sleep(r.ctx, backoff(n, 100*time.Millisecond, 5*time.Second)) {
 			return
 		}
+	}
+}
+
+func (r *effectRunner) heldBack(p *PendingEffect, n int) {
+	i := r.l.i
+	if t, ok := i.plan.target(p.Stream, OutcomeInput, p.Effect); ok && i.hooks.effect != nil {
+		i.hooks.effect.OnHeldBack(Attempt{Service: i.plan.service, Effect: p.Effect, Endpoint: t.reaction.effect.endpoint, Number: n + 1, Origin: p.Origin})
 	}
 }
 

@@ -83,6 +83,8 @@ type HookEffect interface {
 	// and a function for its end, which returns the traceparent that the next
 	// attempt and the outcome carry.
 	OnEffect(a Attempt) (traceparent string, done func(err error) string)
+	// OnHeldBack is called when an open breaker keeps a call from being made.
+	OnHeldBack(a Attempt)
 	// OnBreaker is called when an endpoint's breaker changes state: "closed",
 	// "half-open" or "open".
 	OnBreaker(service, endpoint, state string)

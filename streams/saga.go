@@ -10,12 +10,13 @@ import (
 // Saga is a declared choreography: nobody executes it. It is checked against
 // what the deciders declare, drawn, watched and measured.
 type Saga struct {
-	Name   string
-	Starts Event         // zero value of the event that begins it
-	Ends   []Event       // the events that end it, each for good
-	Within time.Duration // from start to end
-	Once   []Event       // may happen once in a saga at most: a second one is a fault of the platform
-	Steps  []Step
+	Name    string
+	Starts  Event         // zero value of the event that begins it
+	Ends    []Event       // the events that end it, each for good
+	Within  time.Duration // from start to end
+	Once    []Event       // may happen once in a saga at most: a second one is a fault of the platform
+	Answers []Event       // the first of them tells the customer how it goes
+	Steps   []Step
 }
 
 // Step is one reaction of the choreography.
@@ -52,6 +53,11 @@ func (s Saga) Check(t *Topology) error {
 	for _, e := range s.Ends {
 		if n := name(e); !reached[n] {
 			errs = append(errs, fmt.Errorf("saga %s ends with %s, which no step emits", s.Name, n))
+		}
+	}
+	for _, e := range s.Answers {
+		if n := name(e); !reached[n] {
+			errs = append(errs, fmt.Errorf("saga %s answers with %s, which no step emits", s.Name, n))
 		}
 	}
 	for _, e := range s.Once {

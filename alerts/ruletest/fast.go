@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
@@ -102,7 +103,7 @@ func readsBefore(n parser.Node, all []rules.Rule, writers map[string][]int, i in
 	case *parser.SubqueryExpr:
 		return n.OriginalOffset >= 0 && n.Timestamp == nil && n.StartOrEnd == 0
 	case *parser.VectorSelector:
-		name := slices.IndexFunc(n.LabelMatchers, func(m *labels.Matcher) bool { return m.Name == labels.MetricName && m.Type == labels.MatchEqual })
+		name := slices.IndexFunc(n.LabelMatchers, func(m *labels.Matcher) bool { return m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual })
 		if name < 0 || n.OriginalOffset < 0 || n.Timestamp != nil || n.StartOrEnd != 0 {
 			return false
 		}
@@ -115,7 +116,7 @@ func readsBefore(n parser.Node, all []rules.Rule, writers map[string][]int, i in
 func mayWrite(r rules.Rule, matchers []*labels.Matcher) bool {
 	for _, m := range matchers {
 		given := r.Labels().Get(m.Name)
-		if given != "" && m.Name != labels.MetricName && !strings.Contains(given, "{{") && !m.Matches(given) {
+		if given != "" && m.Name != model.MetricNameLabel && !strings.Contains(given, "{{") && !m.Matches(given) {
 			return false
 		}
 	}
@@ -154,7 +155,7 @@ func (e *evaluation) record(r *rules.RecordingRule, series promql.Matrix, end ti
 	app := e.db.AppenderV2(e.options.Context)
 	for _, s := range series {
 		b := labels.NewBuilder(s.Metric)
-		b.Set(labels.MetricName, r.Name())
+		b.Set(model.MetricNameLabel, r.Name())
 		r.Labels().Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
 		if err := e.appendSeries(app, b.Labels(), samples(s), end.UnixMilli()); err != nil {
 			return errors.Join(err, app.Rollback())

@@ -59,6 +59,8 @@ a second Ctrl-C stops at once. It reads no configuration: see weir run for that.
 	f.Int32Var(&cfg.Partitions, "partitions", 2, "partitions of every topic; cannot be changed for a data directory")
 	f.Float64Var(&o.Rate, "orders-per-second", 0, "orders that simulated shoppers place")
 	f.DurationVar(&o.Synthetic, "synthetic", time.Minute, synthetic)
+	f.BoolVar(&o.Prometheus, "prometheus", true, "run a Prometheus in this process, with all rules and alerts, at /prometheus")
+	f.Float64Var(&cfg.Quota.PerSecond, "quota", 500, "requests a second that one client may make; 0: no bound")
 	f.DurationVar(&o.For, "for", 0, "run this long, print a summary, and fail if an invariant broke (default: until Ctrl-C)")
 	f.StringVar((*string)(&cfg.Outside.Provider), "provider", "", "URL of a payment provider to use instead of the simulated one")
 	f.StringVar((*string)(&cfg.Outside.Carrier), "carrier", "", "URL of a carrier to use instead of the simulated one")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/weirstream/weir/deploy/prometheus"
 	"github.com/weirstream/weir/services/gateway"
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/services/gateway/edge"
@@ -26,6 +27,9 @@ func (p *platform) startHTTP(l net.Listener) error {
 	mux.Handle("/v1/dead-letters", edge.Methods{http.MethodGet: letters.list})
 	mux.Handle("/v1/dead-letters/{service}/{decider}/{key}", edge.Methods{http.MethodGet: letters.show})
 	mux.Handle("/v1/dead-letters/{service}/{decider}/{key}/{verb}", edge.Methods{http.MethodPost: letters.act})
+	mux.Handle(prometheus.Path, &p.promises)
+	mux.Handle("/v1/faults", edge.Methods{http.MethodGet: p.listFaults})
+	mux.Handle("/v1/faults/{name}/{verb}", edge.Methods{http.MethodPost: p.turnFault})
 	if p.units.gateway {
 		if err := p.serveGateway(mux); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/streams"
 )
@@ -33,6 +34,9 @@ type Options struct {
 	For       time.Duration // how long to run; 0: until ctx ends
 	Keep      int           // records per partition that the embedded log keeps behind its slowest reader; default 2,000
 
+	Prometheus bool          // runs in this process, with the rules of the business
+	Policy     alerts.Policy // of its alerts; default DevPolicy
+
 	Log *slog.Logger
 	Out io.Writer // what a person reads; default: discards
 	// Ready is called once everything is at work, with the addresses in use.
@@ -42,6 +46,9 @@ type Options struct {
 func (o *Options) defaults() {
 	if o.Kafka == "" {
 		o.Kafka = "127.0.0.1:9092"
+	}
+	if o.Policy.Windows == nil {
+		o.Policy = DevPolicy()
 	}
 	if o.Keep == 0 {
 		o.Keep = 2000

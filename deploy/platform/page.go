@@ -10,8 +10,15 @@ import (
 
 // page is the live page, fed until the platform stops.
 func (p *platform) page() http.Handler {
-	c, err := console.New(console.Config{Reads: p.reads, Metrics: p.metrics, Topology: p.topology, Sagas: p.sagas, Traces: p.traces, NotReady: p.notReady,
-		Letters: p.shownLetters, Retry: p.unparker(retry), Drop: p.unparker(drop), Log: p.Log})
+	cfg := console.Config{Reads: p.reads, Metrics: p.metrics, Topology: p.topology, Sagas: p.sagas, Traces: p.traces, NotReady: p.notReady,
+		Letters: p.shownLetters, Retry: p.unparker(retry), Drop: p.unparker(drop), Runbook: runbook, Log: p.Log}
+	if p.Prometheus {
+		cfg.SLOs, cfg.Alerts = p.promises.shownSLOs, p.promises.shownAlerts
+	}
+	if p.faults != nil {
+		cfg.Faults, cfg.SwitchFault = p.shownFaults, p.faults.turn
+	}
+	c, err := console.New(cfg)
 	if err != nil { // the rest of the interface is worth having without it
 		p.Log.Error("no live page", "error", err)
 		return http.NotFoundHandler()
@@ -32,6 +39,15 @@ func (p *platform) shownLetters(ctx context.Context) ([]console.Letter, error) {
 		out[i] = console.Letter(l)
 	}
 	return out, nil
+}
+
+func (p *platform) shownFaults() []console.Fault {
+	all := p.faults.list()
+	out := make([]console.Fault, len(all))
+	for i, f := range all {
+		out[i] = console.Fault(f)
+	}
+	return out
 }
 
 func (p *platform) unparker(verb string) func(context.Context, string, streams.StreamID) (int, error) {

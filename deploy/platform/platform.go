@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/deploy/discovery"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/cache"
@@ -47,6 +48,8 @@ type platform struct {
 	traces    *telemetry.Recent
 	metrics   *prometheus.Registry
 	watched   *watched // where the read model is written
+	promises  promises
+	faults    *faults // of a platform that is all embedded, or nil
 	began     time.Time
 
 	incarnations atomic.Pointer[map[string]string] // of the stores, by service
@@ -121,6 +124,7 @@ func (p *platform) start(ctx context.Context) error {
 			return err
 		}
 	}
+	p.promises.set = alerts.Business(p.topology, p.sagas, p.Policy)
 	if p.units, err = choose(p.topology, p.Units); err != nil {
 		return err
 	}
@@ -134,7 +138,7 @@ func (p *platform) start(ctx context.Context) error {
 	p.Config.HTTP = listener.Addr().String()
 	p.wait = append(p.wait, func() { listener.Close() })
 	for _, step := range []func(context.Context) error{p.startTelemetry, p.startKafka, p.startCommands, p.startRegistry, p.startOutside,
-		p.startServices, p.startCache, p.startReads, p.startTrim} {
+		p.startFaults, p.startServices, p.startCache, p.startReads, p.startTrim} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -143,6 +147,9 @@ func (p *platform) start(ctx context.Context) error {
 		return err
 	}
 	if err := p.awaitReady(ctx); err != nil {
+		return err
+	}
+	if err := p.startPromises(ctx); err != nil {
 		return err
 	}
 	p.followIncarnations(ctx)

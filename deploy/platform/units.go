@@ -27,12 +27,20 @@ func (p *platform) startServices(ctx context.Context) error {
 		}
 		p.stores[name] = store
 		p.closeAtEnd("event store of "+name, store.Close)
-		if p.instances[name], err = streams.NewInstance(p.runtime(), name, store); err != nil {
+		cfg := p.runtime()
+		if p.faults != nil {
+			store = slowStore{store, &p.faults.slow}
+			cfg.Hooks, cfg.Now = append(cfg.Hooks, p.faults), p.faults.clock(name)
+		}
+		if p.instances[name], err = streams.NewInstance(cfg, name, store); err != nil {
 			return err
 		}
 	}
 	// Together: each waits for its group, and all drain at once.
 	p.background(ctx, "services", func(ctx context.Context) error { return runAll(ctx, p.instances) })
+	if p.faults != nil {
+		p.wait = append(p.wait, p.faults.end) // before they drain
+	}
 	return nil
 }
 

@@ -43,9 +43,9 @@ type Monitor struct {
 	order []string         // of their first events
 	total moneyBox         // held, of all
 
-	started, ended, overdue, again *prometheus.CounterVec
-	running, late, oldest, held    *prometheus.GaugeVec
-	eventSeconds, stepSeconds      *prometheus.HistogramVec
+	started, ended, overdue, again    *prometheus.CounterVec
+	running, late, oldest, held       *prometheus.GaugeVec
+	eventSeconds, stepSeconds, answer *prometheus.HistogramVec
 }
 
 // New registers the metrics of sagas.
@@ -53,7 +53,7 @@ func New(t *streams.Topology, sagas []streams.Saga, i *telemetry.Instruments, no
 	m := &Monitor{now: now, plans: map[string]*plan{}, known: map[string]bool{}, facts: t.Vocabulary, sagas: map[string]*saga{}, total: moneyBox{},
 		started: i.Counter(telemetry.SagasStarted), ended: i.Counter(telemetry.SagasEnded), overdue: i.Counter(telemetry.SagasOverdue), again: i.Counter(telemetry.DuplicateEffects),
 		running: i.Gauge(telemetry.SagasRunning), late: i.Gauge(telemetry.SagasLate), oldest: i.Gauge(telemetry.SagaOldest), held: i.Gauge(telemetry.MoneyHeld),
-		eventSeconds: i.Histogram(telemetry.SagaEventSeconds), stepSeconds: i.Histogram(telemetry.SagaStepSeconds)}
+		eventSeconds: i.Histogram(telemetry.SagaEventSeconds), answer: i.Histogram(telemetry.SagaAnswer), stepSeconds: i.Histogram(telemetry.SagaStepSeconds)}
 	for _, s := range sagas {
 		p, err := newPlan(t.Vocabulary, s)
 		if err != nil {
@@ -148,9 +148,14 @@ func (m *Monitor) event(s *saga, e Event, count bool) {
 	s.seen[e.Type]++
 	s.last = append(s.last, moment{e.Type, e.Time})
 	s.compensated = s.compensated || p.undoOnly[e.Type]
+	first := p.answers[e.Type] && !s.answered
+	s.answered = s.answered || first
 	s.money.take(m.facts, e)
 	if count {
 		m.measure(s, e)
+	}
+	if count && first {
+		m.answer.WithLabelValues(p.name).Observe(atLeast0(e.Time.Sub(s.started)))
 	}
 	if p.ends[e.Type] && s.ended.IsZero() {
 		m.end(s, e, count)

@@ -18,7 +18,7 @@ import (
 // The saga of these tests: an order waits for its payment, and is closed.
 var saga = streams.Saga{
 	Name: "small", Starts: event.OrderPlaced{}, Ends: []streams.Event{event.OrderClosed{}}, Within: time.Minute,
-	Once: []streams.Event{event.PaymentCaptured{}},
+	Once: []streams.Event{event.PaymentCaptured{}}, Answers: []streams.Event{event.PaymentAuthorised{}, event.OrderCancelled{}},
 	Steps: []streams.Step{
 		{By: "order", After: "place-order", Emits: []streams.Event{event.OrderPlaced{}}},
 		{By: "payment", On: event.OrderPlaced{}, Emits: []streams.Event{event.PaymentAuthorised{}, event.PaymentCaptured{}}},
@@ -121,6 +121,9 @@ func TestASagaIsMeasured(t *testing.T) {
 	w.want(1, telemetry.SagasEnded)
 	w.want(0, telemetry.SagasOverdue)
 	w.want(0, telemetry.DuplicateEffects)
+	if n, sum := w.value(telemetry.SagaAnswer); n != 1 || sum != 2 {
+		t.Errorf("answered %v times, after %v s", n, sum)
+	}
 	for typ, seconds := range map[string][2]float64{"order.placed": {0, 0}, "payment.authorised": {2, 2}, "payment.captured": {3, 3}, "order.closed": {4, 1}} {
 		if n, sum := w.value(telemetry.SagaEventSeconds, typ); n != 1 || sum != seconds[0] {
 			t.Errorf("%s came %v times, after %v s in all, want %v", typ, n, sum, seconds[0])
@@ -157,6 +160,7 @@ func TestWhatIsTakenBack(t *testing.T) {
 	w.want(0, telemetry.MoneyHeld)
 	w.want(1, telemetry.SagasEnded, "compensated=true ", "in_time=true ")
 	w.want(3, telemetry.SagaStepSeconds, "undo=true ")
+	w.want(1, telemetry.SagaAnswer) // the first one
 	if _, sum := w.value(telemetry.SagaStepSeconds, "order.cancelled"); sum != 30 {
 		t.Errorf("the deadline acted after %v s", sum)
 	}

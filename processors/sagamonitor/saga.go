@@ -13,6 +13,7 @@ type plan struct {
 	starts                      string
 	within                      time.Duration
 	types, ends, once, undoOnly map[string]bool
+	answers                     map[string]bool
 	steps                       map[step][]reaction
 }
 
@@ -35,7 +36,7 @@ func newPlan(v *streams.Vocabulary, s streams.Saga) (*plan, error) {
 		}
 		return f.Name
 	}
-	p := &plan{name: s.Name, starts: name(s.Starts), within: s.Within, types: map[string]bool{}, ends: map[string]bool{}, once: map[string]bool{},
+	p := &plan{name: s.Name, starts: name(s.Starts), within: s.Within, types: map[string]bool{}, ends: map[string]bool{}, answers: map[string]bool{}, once: map[string]bool{},
 		undoOnly: map[string]bool{}, steps: map[step][]reaction{}}
 	p.types[p.starts] = true
 	does := map[string]bool{p.starts: true}
@@ -57,6 +58,9 @@ func newPlan(v *streams.Vocabulary, s streams.Saga) (*plan, error) {
 	for _, e := range s.Ends {
 		p.ends[name(e)] = true
 	}
+	for _, e := range s.Answers {
+		p.answers[name(e)] = true
+	}
 	for _, e := range s.Once {
 		p.once[name(e)] = true
 	}
@@ -71,6 +75,7 @@ type saga struct {
 	ended, endedAt time.Time // of the event; when it was read
 	overdue        bool
 	compensated    bool
+	answered       bool
 	money          moneyBox
 	at             map[string]time.Time // of its events, by id
 	seen           map[string]int       // by type

@@ -19,6 +19,7 @@ var PlaceOrder = streams.Saga{
 	Once: emits{event.OrderPlaced{}, event.StockReserved{}, event.PaymentAuthorised{}, event.OrderConfirmed{}, event.PaymentCaptured{}, event.OrderReleased{},
 		event.ShipmentDispatched{}, event.OrderShipped{}, event.StockShipped{}, event.OrderCancelled{}, event.StockReleased{}, event.PaymentVoided{},
 		event.PaymentRefunded{}, event.MailSent{}, event.OrderClosed{}},
+	Answers: emits{event.OrderConfirmed{}, event.OrderCancelled{}},
 	Steps: []streams.Step{
 		{By: "order", After: "place-order", Emits: emits{event.OrderPlaced{}}},
 

@@ -38,6 +38,7 @@ var batchSizes = []float64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000}
 // person would read about them.
 var Catalogue = []Metric{
 	counter(Inputs, "inputs", "Inputs that a decider took, by what became of them: decided, rejected or parked.", "service", "decider", "kind", "input", "result"),
+	counter(LaneInputs, "inputs", "Inputs that a lane took: one that takes far more than its neighbours has a hot key.", "service", "lane"),
 	counter(Rejections, "inputs", "Inputs refused by a business rule.", "service", "decider", "code"),
 	counter(Emitted, "events", "Events stored, by type.", "service", "type"),
 	counter(Repeats, "records", "Records skipped because their effect was stored before.", "service"),
@@ -52,6 +53,7 @@ var Catalogue = []Metric{
 	gauge(Parked, "inputs", "Inputs parked: failed, or waiting behind one that did.", "service", "lane"),
 	gauge(EffectsPending, "calls", "Outside calls that wait for a definite answer.", "service", "lane"),
 	duration(EffectSeconds, "Time of one attempt at an outside call.", "service", "effect", "endpoint", "result"),
+	counter(HeldBack, "calls", "Outside calls that an open breaker kept from being made; each is tried again.", "service", "effect", "endpoint"),
 	gauge(BreakerState, "state", "Circuit breaker of an endpoint: 0 closed, 1 half-open, 2 open.", "service", "endpoint"),
 	counter(Conflicts, "commits", "Commits that were refused or whose end is unknown.", "service"),
 	counter(LaneChanges, "changes", "Changes in lanes' lives.", "service", "change"),
@@ -70,6 +72,7 @@ var Catalogue = []Metric{
 	gauge(SagasLate, "sagas", "Sagas under way beyond their declared time.", "saga"),
 	gauge(SagaOldest, "seconds", "Age of the oldest saga under way; 0 if none is.", "saga"),
 	duration(SagaEventSeconds, "Time from a saga's start to its first event of a type.", "saga", "event"),
+	duration(SagaAnswer, "Time from a saga's start to the first event that tells its customer how it goes. Sagas without one yet are missing here.", "saga"),
 	duration(SagaStepSeconds, "Time from what a decider reacted to, to the event that came of it.", "saga", "decider", "event", "undo"),
 	counter(DuplicateEffects, "events", "Events that may happen once in a saga, and happened again. Anything above 0 is a fault of the platform.", "saga", "event"),
 	gauge(MoneyHeld, "minor units", "Money set aside at the provider that is neither captured nor given back yet.", "currency"),

@@ -12,9 +12,9 @@ import (
 
 // metrics are the collectors behind the names.
 type metrics struct {
-	inputs, rejections, emitted, repeats, future, conflicts, changes, spans, exported, ingested, refused *prometheus.CounterVec
-	age, batch, decide, commit, effect, request                                                          *prometheus.HistogramVec
-	lag, lagAge, unpublished, parked, pending, breaker, halted                                           *prometheus.GaugeVec
+	inputs, laneInputs, rejections, emitted, repeats, future, conflicts, changes, spans, exported, ingested, refused, heldBack *prometheus.CounterVec
+	age, batch, decide, commit, effect, request                                                                                *prometheus.HistogramVec
+	lag, lagAge, unpublished, parked, pending, breaker, halted                                                                 *prometheus.GaugeVec
 
 	mu       sync.Mutex
 	resolved map[streams.InputInfo]inputMetrics // labels looked up once
@@ -29,9 +29,9 @@ type inputMetrics struct {
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	i := NewInstruments(reg)
 	m := &metrics{resolved: map[streams.InputInfo]inputMetrics{}, clients: map[string]bool{},
-		inputs: i.Counter(Inputs), rejections: i.Counter(Rejections), emitted: i.Counter(Emitted), repeats: i.Counter(Repeats), future: i.Counter(FutureInputs),
+		inputs: i.Counter(Inputs), laneInputs: i.Counter(LaneInputs), rejections: i.Counter(Rejections), emitted: i.Counter(Emitted), repeats: i.Counter(Repeats), future: i.Counter(FutureInputs),
 		conflicts: i.Counter(Conflicts), changes: i.Counter(LaneChanges), spans: i.Counter(SpansStarted), exported: i.Counter(SpansExported),
-		ingested: i.Counter(Ingested), refused: i.Counter(QuotaRefused),
+		ingested: i.Counter(Ingested), heldBack: i.Counter(HeldBack), refused: i.Counter(QuotaRefused),
 		age: i.Histogram(InputAge), batch: i.Histogram(BatchInputs), decide: i.Histogram(DecideSeconds), commit: i.Histogram(CommitSeconds),
 		effect: i.Histogram(EffectSeconds), request: i.Histogram(RequestSeconds),
 		lag: i.Gauge(LagRecords), lagAge: i.Gauge(LagSeconds), unpublished: i.Gauge(UnpublishedAge), parked: i.Gauge(Parked),
@@ -72,6 +72,7 @@ func (t *Telemetry) OnBatch(b streams.BatchInfo) {
 	if b.Repeats > 0 {
 		m.repeats.WithLabelValues(b.Service).Add(float64(b.Repeats))
 	}
+	m.laneInputs.WithLabelValues(b.Service, strconv.Itoa(int(b.Lane))).Add(float64(len(b.Inputs)))
 	m.batch.WithLabelValues(b.Service).Observe(float64(len(b.Inputs)))
 	m.decide.WithLabelValues(b.Service).Observe(b.Decide.Seconds())
 	m.commit.WithLabelValues(b.Service).Observe(b.Commit.Seconds())
@@ -127,6 +128,11 @@ func (t *Telemetry) OnLane(e streams.LaneEvent) {
 		}
 	}
 	m.changes.WithLabelValues(e.Service, string(e.What)).Inc()
+}
+
+// OnHeldBack counts calls that a breaker kept from being made.
+func (t *Telemetry) OnHeldBack(a streams.Attempt) {
+	t.metrics.heldBack.WithLabelValues(a.Service, a.Effect, a.Endpoint).Inc()
 }
 
 // OnBreaker keeps the state of an endpoint's breaker.

@@ -6,6 +6,7 @@ package telemetry
 // Every metric of the platform, by name. Durations are seconds.
 const (
 	Inputs         = "weir_inputs_total"
+	LaneInputs     = "weir_lane_inputs_total"
 	Rejections     = "weir_rejections_total"
 	Emitted        = "weir_events_emitted_total"
 	Repeats        = "weir_repeats_total"
@@ -20,6 +21,7 @@ const (
 	Parked         = "weir_parked_inputs"
 	EffectsPending = "weir_effects_pending"
 	EffectSeconds  = "weir_effect_seconds"
+	HeldBack       = "weir_effects_held_back_total"
 	BreakerState   = "weir_breaker_state"
 	Conflicts      = "weir_commit_conflicts_total"
 	LaneChanges    = "weir_lane_changes_total"
@@ -38,6 +40,7 @@ const (
 	SagasLate        = "weir_sagas_late"
 	SagaOldest       = "weir_saga_oldest_seconds"
 	SagaEventSeconds = "weir_saga_event_seconds"
+	SagaAnswer       = "weir_saga_answer_seconds"
 	SagaStepSeconds  = "weir_saga_step_seconds"
 	DuplicateEffects = "weir_duplicate_effects_total"
 	MoneyHeld        = "weir_money_held_minor_units"

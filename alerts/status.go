@@ -1,0 +1,81 @@
+package alerts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Asked is what an instant query of Prometheus answered: a value for each series.
+type Asked []struct {
+	Labels map[string]string
+	Value  float64
+}
+
+// Ask answers an instant query as of now.
+type Ask func(ctx context.Context, expr string) (Asked, error)
+
+// Status is how an objective stands.
+type Status struct {
+	*SLO
+	NoData     bool          // nothing is known of it: its series are missing
+	Remaining  float64       // of the budget, as a share: 1 untouched, 0 used up, below 0 overdrawn
+	Burn       float64       // now, as a multiple of the rate that uses it up exactly
+	Ratio      float64       // of bad events over the period
+	Bad, Total float64       // events over the period; 0 for those that count none
+	Period     time.Duration // over which the budget counts
+}
+
+// Statuses asks Prometheus how every objective stands.
+func (s *Set) Statuses(ctx context.Context, ask Ask) ([]Status, error) {
+	byID := map[string]*Status{}
+	out := make([]Status, len(s.SLOs))
+	for i, o := range s.SLOs {
+		out[i] = Status{SLO: o, NoData: true, Period: s.Policy.Period}
+		byID[o.ID()] = &out[i]
+	}
+	for expr, take := range map[string]func(*Status, float64){
+		BudgetRemaining:            func(x *Status, v float64) { x.Remaining, x.NoData = v, math.IsNaN(v) },
+		CurrentBurn:                func(x *Status, v float64) { x.Burn = v },
+		ratioName(s.Policy.Period): func(x *Status, v float64) { x.Ratio = v },
+		s.count(badName):           func(x *Status, v float64) { x.Bad = v },
+		s.count(totalName):         func(x *Status, v float64) { x.Total = v },
+	} {
+		samples, err := ask(ctx, expr)
+		if err != nil {
+			return nil, fmt.Errorf("how the objectives stand is not known: %w", err)
+		}
+		for _, v := range samples {
+			if x := byID[v.Labels["sloth_id"]]; x != nil {
+				take(x, v.Value)
+			}
+		}
+	}
+	return out, nil
+}
+
+// count is how many events were recorded over the period.
+func (s *Set) count(name string) string {
+	// A rule's samples are this far apart.
+	return fmt.Sprintf("sum by (sloth_id) (sum_over_time(%s%s[%s])) * %v", name, span(s.Policy.shortest()), span(s.Policy.Period), s.Policy.every().Seconds())
+}
+
+// ErrBudget says that a budget is used up.
+var ErrBudget = errors.New("the error budget is used up")
+
+// Gate refuses if an objective has less of its budget left than least, as a
+// share, or is not known. It is for pipelines: who has no budget ships no risk.
+func Gate(all []Status, least float64) error {
+	var errs []error
+	for _, x := range all {
+		switch {
+		case x.NoData:
+			errs = append(errs, fmt.Errorf("%s is not known: Prometheus has no data of it", x.ID()))
+		case x.Remaining < least:
+			errs = append(errs, fmt.Errorf("%s has %.1f %% of its budget left, less than %.1f %%: %w", x.ID(), 100*x.Remaining, 100*least, ErrBudget))
+		}
+	}
+	return errors.Join(errs...)
+}

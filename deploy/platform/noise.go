@@ -1,0 +1,181 @@
+package platform
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/services/gateway/edge"
+	"github.com/weirstream/weir/services/ingest"
+	"github.com/weirstream/weir/streams"
+)
+
+// noise is traffic that nobody wants: it runs until it is ended.
+type noise struct {
+	mu      sync.Mutex
+	running map[string]context.CancelFunc // they return when it has ended
+}
+
+// begin starts a noise. It fails if it cannot be made at all.
+func (n *noise) begin(name string, make func(context.Context) (every time.Duration, once func(context.Context) error, err error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		every, once, err := make(ctx)
+		if err != nil {
+			cancel()
+			return err
+		}
+		done := goEvery(ctx, every, once)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.running[name] = func() { cancel(); <-done }
+		return nil
+	}
+}
+
+func (n *noise) end(name string) func(context.Context) error {
+	return func(context.Context) error {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.running[name]()
+		delete(n.running, name)
+		return nil
+	}
+}
+
+// goEvery does something until ctx ends; its failures are part of the noise.
+func goEvery(ctx context.Context, every time.Duration, do func(context.Context) error) (done chan struct{}) {
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			_ = do(ctx)
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return done
+}
+
+// delivery is an event from outside: some pieces of an article arrived.
+func delivery(id string, sku event.SKU) map[string]any {
+	return map[string]any{"specversion": "1.0", "id": id, "source": "/practice", "type": "stock.received",
+		"data": event.StockReceived{SKU: sku, Quantity: 1}}
+}
+
+// postEvents posts a batch as a client of this key.
+func (p *platform) postEvents(ctx context.Context, key string, events []map[string]any) (status int, err error) {
+	body, err := json.Marshal(events)
+	if err != nil {
+		return 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.Config.HTTP+ingest.Path, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/cloudevents-batch+json")
+	req.Header.Set(edge.APIKeyHeader, key)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return res.StatusCode, res.Body.Close()
+}
+
+// hotKey posts a hundred deliveries of one article five times a second.
+func (f *faults) hotKey(context.Context) (time.Duration, func(context.Context) error, error) {
+	n := 0
+	return 200 * time.Millisecond, func(ctx context.Context) error {
+		events := make([]map[string]any, 100)
+		for i := range events {
+			n++
+			events[i] = delivery(fmt.Sprintf("hot-%d-%d", time.Now().UnixNano(), n), "hot")
+		}
+		_, err := f.p.postEvents(ctx, "hot-key", events)
+		return err
+	}, nil
+}
+
+// flood posts single deliveries at three times the quota.
+func (f *faults) flood(context.Context) (time.Duration, func(context.Context) error, error) {
+	quota := f.p.Config.Quota.PerSecond
+	if quota <= 0 {
+		return 0, nil, fmt.Errorf("this platform has no quota, and takes all it can: set quota.per_second")
+	}
+	return time.Second / 10, func(ctx context.Context) error {
+		var posting sync.WaitGroup
+		for range 8 {
+			posting.Go(func() {
+				for range int(quota*3/10/8) + 1 {
+					if _, err := f.p.postEvents(ctx, "flood", []map[string]any{delivery(fmt.Sprint("flood-", time.Now().UnixNano()), "flood")}); err != nil {
+						return
+					}
+				}
+			})
+		}
+		posting.Wait()
+		return nil
+	}, nil
+}
+
+// repeats publishes again, byte for byte, what is on the log of orders.
+func (f *faults) repeats(ctx context.Context) (time.Duration, func(context.Context) error, error) {
+	topic := "order.order"
+	cl, err := kgo.NewClient(append(f.p.kafka[:len(f.p.kafka):len(f.p.kafka)], kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
+	if err != nil {
+		return 0, nil, err
+	}
+	context.AfterFunc(ctx, cl.Close)
+	var known []*kgo.Record
+	return 200 * time.Millisecond, func(ctx context.Context) error {
+		if len(known) < 100 {
+			wait, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			known = append(known, cl.PollRecords(wait, 100).Records()...)
+		}
+		again := make([]*kgo.Record, min(len(known), 20))
+		for i := range again {
+			r := known[i]
+			again[i] = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
+		}
+		return cl.ProduceSync(ctx, again...).FirstErr()
+	}, nil
+}
+
+// poisonOn writes an event that nobody can read, as a broken producer would.
+func (f *faults) poisonOn(ctx context.Context) error {
+	sku := fmt.Sprintf("poison-%x", time.Now().Unix())
+	e := streams.Envelope{ID: sku, Type: "stock.received", Version: 1, Source: "/practice", Time: time.Now(), Key: sku, Data: []byte(`"poison"`)}
+	topic, ok := f.p.topology.Topic(e.Type)
+	if !ok {
+		return fmt.Errorf("nothing carries %s", e.Type)
+	}
+	cl, err := kgo.NewClient(append(f.p.kafka[:len(f.p.kafka):len(f.p.kafka)], kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	f.poison = streams.StreamID{Decider: "shelf", Key: sku}
+	return cl.ProduceSync(ctx, e.Record(topic.Name, streams.Partition(sku, f.p.Config.Partitions))).FirstErr()
+}
+
+func (f *faults) poisonOff(ctx context.Context) error {
+	left, err := f.p.unpark(ctx, "inventory", f.poison, drop)
+	if err == nil && left > 0 {
+		err = fmt.Errorf("%d inputs of %s are still parked", left, f.poison.Key)
+	}
+	return err
+}
