@@ -39,7 +39,7 @@ func Business(t *streams.Topology, all []streams.Saga, p Policy) *Set {
 	if inTime != nil {
 		s.SLOs = append(s.SLOs, buying(requests[0], confirmed, inTime))
 	}
-	s.Alerts = causes()
+	s.Alerts = causes(p)
 	return s
 }
 

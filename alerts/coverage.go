@@ -38,7 +38,7 @@ func (s *Set) Coverage() (c Coverage) {
 		}
 	}
 	for _, a := range s.Alerts {
-		count(a.Name, a.Tests())
+		count(a.Name, a.Tests(s.Policy))
 	}
 	slices.SortFunc(c.Missing, strings.Compare)
 	return c

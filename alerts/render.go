@@ -56,7 +56,7 @@ func (s *Set) testFiles(add func(string, []byte, error) error) error {
 		}
 	}
 	for _, a := range s.Alerts {
-		b, err := a.Tests().YAML()
+		b, err := a.Tests(s.Policy).YAML()
 		if err := add("tests/"+a.Name+".yml", b, err); err != nil {
 			return err
 		}

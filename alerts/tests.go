@@ -334,8 +334,8 @@ func (t *teller) oneAtNight() *story {
 }
 
 // Tests are the alert's.
-func (a *Alert) Tests() *TestFile {
-	const every = 15 * time.Second
+func (a *Alert) Tests(p Policy) *TestFile {
+	every := p.shortest() / 20
 	calm, breach := make([]input, len(a.Example)), make([]input, len(a.Example))
 	for i, e := range a.Example {
 		calm[i], breach[i] = input{e.Series, e.Calm, e.Counter}, input{e.Series, e.Breach, e.Counter}
@@ -343,7 +343,7 @@ func (a *Alert) Tests() *TestFile {
 	story := func(name string) *story {
 		return &story{name: a.Name + ": " + name, every: every, alert: matchers(label("alertname", a.Name), label("severity", a.Severity), label("owner", a.Owner))}
 	}
-	const settle = 40 * time.Minute
+	settle := 8 * p.shortest()
 	fires := story(fmt.Sprintf("stays silent just under its threshold, fires within %s of a breach, and resets", span(a.Within))).
 		then(settle, calm).expect(settle-every, false).
 		then(a.Within+every, breach).expect(a.Within, true).
