@@ -30,7 +30,7 @@ func ingestion(b Business, l limits) draft {
 				query(per("type", telemetry.Ingested, `result="accepted"`, client, event, onInstance), "{{type}}").may(none),
 			graph("By result", "cps", "Events a second by what became of them.").
 				query(per("result", telemetry.Ingested, client, event, onInstance), "{{result}}").may(none).paint("accepted", green, "refused", orange, "unavailable", red).stacked(),
-			list("In the time shown", "short", "Events by client, type and result, the most first.").size(24, 8).
+			list("In the time shown", "short", "Events by client, type and result, the most first.").size(24, 8).whole().
 				query("sort_desc("+during("client, type, result", telemetry.Ingested, client, event, onInstance)+")", "").may(none).
 				transform("organize", map[string]any{"excludeByName": map[string]bool{"Time": true}, "renameByName": map[string]string{"client": "Client", "type": "Event", "result": "Result", "Value": "Events"}}),
 		}},

@@ -217,7 +217,7 @@ var marked = map[string]string{"__rate_interval": "61s", "__range": "3607s"}
 
 func lintQuery(q Query, known Series, bad complain) {
 	where := q.Panel + " " + q.Ref
-	for _, err := range known.CheckQuery(q.Filled(nil)) {
+	for _, err := range known.check(q.Filled(nil)) {
 		bad(where, "%w in %s", err, q.Expr)
 	}
 	tree, err := promQL.ParseExpr(q.Filled(marked))

@@ -192,6 +192,12 @@ func (p *panel) between(low, high float64) *panel {
 	return p
 }
 
+// whole rounds what is counted: Prometheus' increase guesses between two scrapes.
+func (p *panel) whole() *panel {
+	p.FieldConfig.Defaults.Decimals = cog.ToPtr(0.0)
+	return p
+}
+
 // paint gives series of these names a colour, in pairs of name and colour.
 func (p *panel) paint(pairs ...string) *panel {
 	for i := 0; i < len(pairs); i += 2 {

@@ -31,7 +31,7 @@ func pipeline(b Business, l limits) draft {
 			graph("Age of what is read", "s", "Age of the last record read while there are unread ones: how far back in time a lane works.").
 				query(most("service, lane", telemetry.LagSeconds, of...), "{{service}}/{{lane}}"),
 			graph("Repeats and clocks", "cps", "Records skipped because their effect was there, and inputs from more than a second ahead. Repeats come with restarts; all the time, somebody publishes again.").
-				query(per("service", telemetry.Repeats, of...), "{{service}} repeats").may("no service has read yet").
+				query(per("service", telemetry.Repeats, of...), "{{service}} repeats").may("no record has come twice yet").
 				query(per("service", telemetry.FutureInputs, of...), "{{service}} from the future").may("no clock is ahead").limit(l.alert("RepeatsStorm")),
 		}},
 		{title: "Deciding and committing", panels: deciding(l, of)},

@@ -32,7 +32,11 @@ func Queries(b Board) (out []Query) {
 	}
 	for _, v := range b.Templating.List {
 		if selector, label, ok := values(v); ok {
-			out = append(out, Query{b.ID(), "variable " + v.Name, "A", fmt.Sprintf("count by (%s) (%s)", label, selector), "", ""})
+			q := Query{Board: b.ID(), Panel: "variable " + v.Name, Ref: "A", Expr: fmt.Sprintf("count by (%s) (%s)", label, selector)}
+			if v.IncludeAll != nil && *v.IncludeAll {
+				q.Empty = "nothing of the kind yet, and All is a choice"
+			}
+			out = append(out, q)
 		}
 	}
 	for _, a := range b.annotations {

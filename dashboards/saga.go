@@ -88,7 +88,7 @@ func sagaWell(s streams.Saga, of string) []*panel {
 
 // funnel is one bar per event.
 func funnel(title, help, of string, events []string) *panel {
-	p := bars(title, "short", help).steps(blue)
+	p := bars(title, "short", help).steps(blue).whole()
 	for _, e := range events {
 		p.query(orNone(during("", telemetry.SagaEventSeconds+"_count", of, is("event", e))), e)
 	}

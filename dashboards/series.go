@@ -62,10 +62,10 @@ func (s Series) find(metric string) (family, bool) {
 
 func (f family) has(label string) bool { return f.labels == nil || slices.Contains(f.labels, label) }
 
-// CheckQuery says what is wrong with a PromQL expression without variables:
+// check says what is wrong with a PromQL expression without variables:
 // its grammar, metrics and labels that there are not, quantiles without buckets
 // and rates of what goes up and down.
-func (s Series) CheckQuery(expr string) (errs []error) {
+func (s Series) check(expr string) (errs []error) {
 	tree, err := promQL.ParseExpr(expr)
 	if err != nil {
 		return []error{err}
@@ -156,22 +156,4 @@ func names(in []*parser.VectorSelector) (out []string) {
 		out = append(out, v.Name)
 	}
 	return out
-}
-
-// Metrics are the metrics that an expression without variables reads; a
-// histogram's parts count as the histogram.
-func Metrics(expr string) ([]string, error) {
-	tree, err := promQL.ParseExpr(expr)
-	if err != nil {
-		return nil, err
-	}
-	out := names(selectors(tree))
-	for i, n := range out {
-		for _, part := range []string{"_bucket", "_count", "_sum"} {
-			if m, ok := telemetry.Declared(strings.TrimSuffix(n, part)); ok && m.Kind == telemetry.Histogram {
-				out[i] = m.Name
-			}
-		}
-	}
-	return out, nil
 }

@@ -25,7 +25,7 @@ func service(b Business, s streams.Service, l limits) draft {
 		{title: "Where does it hurt?", panels: serviceHurts(s, l, of)},
 		{title: "Decisions", panels: decisions(of)},
 	}
-	if calls := outsideCalls(b.Topology, s); len(calls) > 0 {
+	if asksOutside(b.Topology, s) {
 		d.rows = append(d.rows, row{title: "Outside calls", panels: effects(of)})
 	}
 	d.rows = append(d.rows, row{title: "Lanes and store", folded: true, panels: lanes(l, of)})
@@ -44,16 +44,11 @@ func sagasOf(b Business, s streams.Service) (out []string) {
 	return out
 }
 
-// outsideCalls are the effects that a service asks for.
-func outsideCalls(t *streams.Topology, s streams.Service) (out []string) {
-	for _, d := range s.Deciders {
-		for _, r := range t.Reactions(d) {
-			if r.Kind == streams.OutcomeInput {
-				out = append(out, r.Input)
-			}
-		}
-	}
-	return out
+// asksOutside says whether a service has effects.
+func asksOutside(t *streams.Topology, s streams.Service) bool {
+	return slices.ContainsFunc(s.Deciders, func(d *streams.Decider) bool {
+		return slices.ContainsFunc(t.Reactions(d), func(r streams.Reaction) bool { return r.Kind == streams.OutcomeInput })
+	})
 }
 
 func serviceWell(s streams.Service, l limits, of []string) []*panel {
