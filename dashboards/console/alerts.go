@@ -40,7 +40,8 @@ type alertView struct {
 	Objective string // path of the objective that it watches, if it is shown
 }
 
-// alertsNow are the pending and firing alerts, the most severe first.
+// alertsNow are the pending and firing alerts, the most severe first. An
+// objective that wakes a person makes no ticket beside it.
 func (c *Console) alertsNow(ctx context.Context) ([]Alert, error) {
 	if c.Alerts == nil {
 		return nil, nil
@@ -49,7 +50,9 @@ func (c *Console) alertsNow(ctx context.Context) ([]Alert, error) {
 	if err != nil {
 		return nil, err
 	}
-	list = slices.Clone(list)
+	list = slices.DeleteFunc(slices.Clone(list), func(a Alert) bool {
+		return a.SLO != "" && a.Severity != page && slices.ContainsFunc(list, func(b Alert) bool { return b.Name == a.Name && b.SLO == a.SLO && b.rank() == 0 })
+	})
 	slices.SortStableFunc(list, func(a, b Alert) int {
 		return cmp.Or(cmp.Compare(a.rank(), b.rank()), a.Since.Compare(b.Since), strings.Compare(a.Name, b.Name))
 	})

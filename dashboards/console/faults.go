@@ -25,8 +25,12 @@ type faultView struct {
 	Watch []watched
 }
 
-// watched is an alert that has to fire, and its state: firing, pending or none.
-type watched struct{ Name, State string }
+// watched is an alert that has to fire.
+type watched struct {
+	Name  string
+	State string // firing, pending or none
+	Path  string // of its runbook, if there is one
+}
 
 // faultsBody is the page of faults.
 type faultsBody struct {
@@ -49,7 +53,7 @@ func (c *Console) faultPage(w http.ResponseWriter, r *http.Request) {
 	for _, f := range c.Faults() {
 		v := faultView{Fault: f}
 		for _, name := range f.Alerts {
-			x := watched{Name: name}
+			x := watched{Name: name, Path: c.runbookPath(Alert{Name: name})}
 			if i := slices.IndexFunc(alerts, func(a Alert) bool { return a.Name == name }); i >= 0 {
 				x.State = alerts[i].State
 			}

@@ -28,7 +28,7 @@ func TestFaults(t *testing.T) {
 	h := newHouse(t)
 	h.promises()
 	h.breakables()
-	h.get("/faults", 200, "Every call of the payment provider", "ConfirmationLatencyBurn", "firing", "ProviderSlow", `aria-label="Switch provider-slow on"`)
+	h.get("/faults", 200, "Every call of the payment provider", `href="/runbooks/ConfirmationLatencyBurn"`, "firing", "ProviderSlow", `aria-label="Switch provider-slow on"`)
 	if strings.Contains(h.get("/", 200), "Broken on purpose") {
 		t.Error("a fault is on that was not switched")
 	}

@@ -42,6 +42,9 @@ func (h *house) promises() {
 		{Name: "ConfirmationLatencyBurn", Severity: "page", State: "firing", SLO: "order-confirmation", Summary: "order burns the error budget of confirmation: 16.2 % of the events are bad.",
 			Runbook: "/runbooks/ConfirmationLatencyBurn", Labels: map[string]string{"service": "order", "severity": "page", "sloth_id": "order-confirmation", "owner": "checkout"}, Since: time.Now().Add(-7 * time.Minute), Value: 0.162},
 	}
+	beside := h.alerts[2] // the same, less severe
+	beside.Severity = "ticket"
+	h.alerts = append(h.alerts, beside)
 	h.books = map[string]string{"ConfirmationLatencyBurn": runbook}
 }
 
