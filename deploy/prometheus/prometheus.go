@@ -2,7 +2,7 @@
 // evaluates rules and answers Prometheus' HTTP API, so that whoever has only Go
 // sees metrics and alerts. It has no web pages and tells no Alertmanager.
 //
-// What it costs, beside a weir without it (go1.26, linux/amd64): README.md.
+// README.md has what it costs.
 package prometheus
 
 import (
@@ -150,6 +150,7 @@ func openDB(c Config, metrics prometheus.Registerer) (*tsdb.DB, error) {
 	o.RetentionDuration = c.Retention.Milliseconds()
 	o.MinBlockDuration, o.MaxBlockDuration = blockLength.Milliseconds(), blockLength.Milliseconds()
 	o.WALCompression = compression.Snappy
+	o.StripeSize = 1024 // for thousands of series: the default is for millions, and takes 4 MB
 	o.EnableExemplarStorage, o.MaxExemplars = true, maxExemplars
 	return tsdb.Open(c.Dir, c.Log, metrics, o, nil)
 }
@@ -195,9 +196,10 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // awaitPool waits for the moment in which the manager has taken the targets over:
-// stopped before that, it would start to scrape afterwards.
+// stopped before that, it would start to scrape afterwards. Not for ever, as what
+// it cannot take over it only logs.
 func (s *Server) awaitPool() {
-	for len(s.scrapes.ScrapePools()) == 0 {
+	for end := time.Now().Add(time.Second); len(s.scrapes.ScrapePools()) == 0 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 }
