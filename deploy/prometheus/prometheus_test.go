@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -222,7 +223,21 @@ func TestQueriesEndBeforeTheFiles(t *testing.T) {
 		asked <- err
 	}()
 	eventually(t, "the query runs", func() bool { return len(s.slots) == 1 })
+	var left atomic.Bool
+	inner, leave, err := s.enter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { // one that takes its time to hear of the end
+		<-inner.Done()
+		time.Sleep(200 * time.Millisecond)
+		left.Store(true)
+		leave()
+	}()
 	stop()
+	if !left.Load() {
+		t.Error("Run returned while a query ran")
+	}
 	if err := <-asked; err == nil {
 		t.Error("the query came to its end: it is not slow enough to test this")
 	}
