@@ -374,7 +374,7 @@ func (b *batch) logInputs(ctx context.Context) {
 }
 
 func (b *batch) reportBatch() {
-	if len(b.l.i.hooks.batch) == 0 || len(b.rows) == 0 {
+	if len(b.l.i.hooks.batch) == 0 || len(b.rows) == 0 && b.info.Repeats == 0 {
 		return
 	}
 	for i := range b.info.Inputs {

@@ -51,7 +51,8 @@ type Hop struct {
 	ID               string
 }
 
-// HookBatch is told of every committed batch.
+// HookBatch is told of every committed batch, and of one that held nothing but
+// repeats: that has no inputs, and needs no commit.
 type HookBatch interface{ OnBatch(b BatchInfo) }
 
 // BatchInfo measures one committed batch.

@@ -72,6 +72,9 @@ func (t *Telemetry) OnBatch(b streams.BatchInfo) {
 	if b.Repeats > 0 {
 		m.repeats.WithLabelValues(b.Service).Add(float64(b.Repeats))
 	}
+	if len(b.Inputs) == 0 && len(b.Events) == 0 {
+		return // repeats and nothing else: nothing was committed
+	}
 	m.laneInputs.WithLabelValues(b.Service, strconv.Itoa(int(b.Lane))).Add(float64(len(b.Inputs)))
 	m.batch.WithLabelValues(b.Service).Observe(float64(len(b.Inputs)))
 	m.decide.WithLabelValues(b.Service).Observe(b.Decide.Seconds())

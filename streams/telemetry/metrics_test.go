@@ -1,6 +1,7 @@
 package telemetry_test
 
 import (
+	"context"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
@@ -232,4 +234,35 @@ func TestFutureInputs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Repeats are counted though nothing has to be committed for them, and count as
+// no batch.
+func TestRepeatsAlone(t *testing.T) {
+	inErrands(t, 0, func(e *errands) {
+		e.request("r-1", "", runErrand{Customer: "ada", Mail: "m"})
+		time.Sleep(80 * time.Second)
+		batches := e.gathered()["weir_batch_inputs{service=floor}"]
+		cl, err := kgo.NewClient(append(e.c.Client(), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+			kgo.ConsumeTopics("desk.customer"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cl.Close()
+		again := cl.PollFetches(context.Background()).Records()
+		for _, r := range again {
+			r.Offset, r.LeaderEpoch = 0, 0
+		}
+		if err := cl.ProduceSync(context.Background(), again...).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		got := e.gathered()
+		if n := got["weir_repeats_total{service=floor}"]; n == 0 || n != float64(len(again)) {
+			t.Errorf("%v repeats are counted of %d", n, len(again))
+		}
+		if n := got["weir_batch_inputs{service=floor}"]; n != batches {
+			t.Errorf("%v batches, %v before", n, batches)
+		}
+	})
 }

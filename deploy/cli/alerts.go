@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirstream/weir/alerts"
+	"github.com/weirstream/weir/alerts/ruletest"
+	"github.com/weirstream/weir/services/sagas"
+)
+
+// businessAlerts are what the business promises and watches.
+func businessAlerts(runbooks string) (*alerts.Set, error) {
+	t, err := sagas.Topology()
+	if err != nil {
+		return nil, err
+	}
+	s := alerts.Business(t, sagas.All(), alerts.Standard())
+	s.Runbooks = runbooks
+	return s, s.Check()
+}
+
+func alertsCommand() *cobra.Command {
+	c := &cobra.Command{Use: "alerts", Short: "Render objectives and alerts for Prometheus, and test every one of them",
+		Long: `The objectives of the business and the alerts beside them are values in the code.
+They render to rules and their tests for Prometheus, routes for Alertmanager,
+OpenSLO documents and runbooks.`}
+	runbooks := c.PersistentFlags().String("runbooks", alerts.DefaultRunbooks, "address that a runbook's name is put behind, in the alerts")
+	c.AddCommand(alertsRender(runbooks), alertsTest(), alertsDiff(runbooks))
+	return c
+}
+
+func alertsRender(runbooks *string) *cobra.Command {
+	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/"}
+	dir := c.Flags().String("out", "", "directory to write to")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *dir == "" {
+			return usagef("--out is missing: name the directory to write to")
+		}
+		files, err := rendered(*runbooks)
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			file := filepath.Join(*dir, filepath.FromSlash(name))
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(file, files[name], 0o644); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%d files in %s\n", len(files), *dir)
+		return nil
+	}
+	return c
+}
+
+func rendered(runbooks string) (map[string][]byte, error) {
+	s, err := businessAlerts(runbooks)
+	if err != nil {
+		return nil, err
+	}
+	return s.Files()
+}
+
+func alertsTest() *cobra.Command {
+	c := &cobra.Command{Use: "test [FILE...]", Short: "Test every alert: that it fires, stays silent, resets, and stands no data",
+		Long: `Run the tests of all alerts in this process, or test files in the format of
+promtool test rules that are named.`}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		s, err := businessAlerts(alerts.DefaultRunbooks)
+		if err != nil {
+			return err
+		}
+		if len(args) > 0 {
+			return runRuleTests(c, args)
+		}
+		files, err := s.Files()
+		if err != nil {
+			return err
+		}
+		tests, remove, err := inTemporary(files)
+		if err != nil {
+			return err
+		}
+		defer remove()
+		if err := runRuleTests(c, tests); err != nil {
+			return err
+		}
+		cover := s.Coverage()
+		fmt.Fprintf(c.OutOrStdout(), "%d of %d alerts are tested (%.0f %%)\n", cover.Tested, cover.Alerts, 100*float64(cover.Tested)/float64(cover.Alerts))
+		if cover.Tested < cover.Alerts {
+			return fmt.Errorf("not tested: %s", strings.Join(cover.Missing, ", "))
+		}
+		return nil
+	}
+	return c
+}
+
+func runRuleTests(c *cobra.Command, files []string) error {
+	r, err := ruletest.Run(files...)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.OutOrStdout(), r)
+	if len(r.Failures) > 0 {
+		return errors.New("alerts do not behave as they should")
+	}
+	return nil
+}
+
+// inTemporary writes files below a temporary directory, and lists the tests.
+func inTemporary(files map[string][]byte) (tests []string, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "weir-alerts-")
+	if err != nil {
+		return nil, nil, err
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	for name, b := range files {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, b, 0o644)); err != nil {
+			remove()
+			return nil, nil, err
+		}
+		if strings.HasPrefix(name, "tests/") {
+			tests = append(tests, file)
+		}
+	}
+	slices.Sort(tests)
+	return tests, remove, nil
+}
+
+func alertsDiff(runbooks *string) *cobra.Command {
+	return &cobra.Command{Use: "diff DIR", Args: cobra.ExactArgs(1), Short: "Compare a directory that was rendered before with what the code says now",
+		RunE: func(c *cobra.Command, args []string) error {
+			files, err := rendered(*runbooks)
+			if err != nil {
+				return err
+			}
+			differ := 0
+			say := func(what, name string) { differ++; fmt.Fprintln(c.OutOrStdout(), what, name) }
+			for _, name := range slices.Sorted(maps.Keys(files)) {
+				have, err := os.ReadFile(filepath.Join(args[0], filepath.FromSlash(name)))
+				switch {
+				case errors.Is(err, fs.ErrNotExist):
+					say("missing  ", name)
+				case err != nil:
+					return err
+				case !bytes.Equal(have, files[name]):
+					say("differs  ", name)
+				}
+			}
+			for _, old := range stale(args[0], files) {
+				say("stale    ", old)
+			}
+			if differ > 0 {
+				return fmt.Errorf("%d files are not what the code says: render again, with the same --runbooks", differ)
+			}
+			return nil
+		}}
+}
+
+// stale are files of a rendered directory that the code does not render now.
+func stale(dir string, files map[string][]byte) (out []string) {
+	for _, kind := range []string{"rules", "tests", "openslo", "runbooks"} {
+		names, _ := filepath.Glob(filepath.Join(dir, kind, "*")) // the pattern is well-formed
+		for _, n := range names {
+			if name := kind + "/" + filepath.Base(n); files[name] == nil {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/client_golang/api"
+	prometheus "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
+	"github.com/spf13/cobra"
+
+	"github.com/weirstream/weir/alerts"
+)
+
+func sloCommand() *cobra.Command {
+	c := &cobra.Command{Use: "slo", Short: "Show how the objectives stand, and stop a pipeline that has no budget",
+		Long: `Ask Prometheus how the objectives stand: how much of each error budget is left, and
+how fast it burns. Without --prometheus that is the one in a running weir dev.`}
+	url := c.PersistentFlags().String("prometheus", "http://127.0.0.1:8080/prometheus", "address of Prometheus")
+	c.AddCommand(sloStatus(url), sloGate(url))
+	return c
+}
+
+// statuses asks how the objectives stand, or those that are named.
+func statuses(ctx context.Context, url string, names []string) ([]alerts.Status, error) {
+	s, err := businessAlerts(alerts.DefaultRunbooks)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(s.SLOs, func(o *alerts.SLO) bool { return o.ID() == n }) {
+			return nil, usagef("there is no objective %q: see weir slo status", n)
+		}
+	}
+	if len(names) > 0 {
+		s.SLOs = slices.DeleteFunc(s.SLOs, func(o *alerts.SLO) bool { return !slices.Contains(names, o.ID()) })
+	}
+	client, err := api.NewClient(api.Config{Address: url, RoundTripper: http.DefaultTransport})
+	if err != nil {
+		return nil, usagef("--prometheus %q: %v", url, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return s.Statuses(ctx, func(ctx context.Context, expr string) (alerts.Asked, error) {
+		v, _, _, err := prometheus.NewAPI(client).Query(ctx, expr, time.Now())
+		if err != nil {
+			return nil, fmt.Errorf("Prometheus at %s: %w. Is weir dev running, or is it elsewhere (--prometheus)?", url, err)
+		}
+		samples, ok := v.(model.Vector)
+		if !ok {
+			return nil, fmt.Errorf("Prometheus at %s answers %s with a %s", url, expr, v.Type())
+		}
+		out := make(alerts.Asked, len(samples))
+		for i, s := range samples {
+			out[i].Value, out[i].Labels = float64(s.Value), map[string]string{}
+			for k, v := range s.Metric {
+				out[i].Labels[string(k)] = string(v)
+			}
+		}
+		return out, nil
+	})
+}
+
+func sloStatus(url *string) *cobra.Command {
+	c := &cobra.Command{Use: "status [OBJECTIVE...]", Short: "Show every objective, those with the least budget first"}
+	out := output(c, "table", "json")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		all, err := statuses(c.Context(), *url, args)
+		if err != nil {
+			return err
+		}
+		slices.SortStableFunc(all, func(a, b alerts.Status) int {
+			switch {
+			case a.NoData != b.NoData:
+				return map[bool]int{true: 1, false: -1}[a.NoData]
+			case a.Remaining < b.Remaining:
+				return -1
+			case a.Remaining > b.Remaining:
+				return 1
+			}
+			return strings.Compare(a.ID(), b.ID())
+		})
+		if *out == "json" {
+			return printJSON(c.OutOrStdout(), shownStatuses(all))
+		}
+		return printStatuses(c.OutOrStdout(), all)
+	}
+	return c
+}
+
+func printStatuses(w io.Writer, all []alerts.Status) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "OBJECTIVE\tPROMISED\tBUDGET LEFT\tBURNS NOW\tBAD EVENTS\t")
+	for _, s := range all {
+		if s.NoData {
+			fmt.Fprintf(t, "%s\t%v %%\tno data\t\t\t\n", s.ID(), s.Objective)
+			continue
+		}
+		fmt.Fprintf(t, "%s\t%v %%\t%.1f %%\t%.2f ×\t%.3f %%\t\n", s.ID(), s.Objective, 100*s.Remaining, s.Burn, 100*s.Ratio)
+	}
+	return t.Flush()
+}
+
+// shownStatus is an objective in JSON. Shares are of 1.
+type shownStatus struct {
+	ID        string  `json:"id"`
+	Owner     string  `json:"owner"`
+	Objective float64 `json:"objective_percent"`
+	Period    string  `json:"period"`
+	NoData    bool    `json:"no_data"`
+	Remaining float64 `json:"budget_remaining"`
+	Burn      float64 `json:"burn_rate"`
+	Ratio     float64 `json:"error_ratio"`
+}
+
+func shownStatuses(all []alerts.Status) []shownStatus {
+	out := make([]shownStatus, len(all))
+	for i, s := range all {
+		out[i] = shownStatus{s.ID(), s.Owner, s.Objective, alerts.Span(s.Period), s.NoData, s.Remaining, s.Burn, s.Ratio}
+	}
+	return out
+}
+
+func sloGate(url *string) *cobra.Command {
+	var least float64
+	var unknown bool
+	c := &cobra.Command{Use: "gate [OBJECTIVE...]", Short: "Exit with 1 if an objective has too little budget left",
+		Long: `For pipelines: exit with 0 if every objective, or each that is named, has at least so
+much of its error budget left, with 1 if one has less, and say which. An objective
+that nothing is known of counts as one that has none, unless --unknown is given.`,
+		Example: `  weir slo gate --at-least 10                        # percent of the budget, of all
+  weir slo gate gateway-availability journey-buying  # of these, anything above 0`}
+	c.Flags().Float64Var(&least, "at-least", 0, "percent of the budget that must be left")
+	c.Flags().BoolVar(&unknown, "unknown", false, "let objectives pass of which there are no data")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		all, err := statuses(c.Context(), *url, args)
+		if err != nil {
+			return err
+		}
+		if unknown {
+			all = slices.DeleteFunc(all, func(s alerts.Status) bool { return s.NoData })
+		}
+		if err := alerts.Gate(all, least/100); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%d objectives have at least %v %% of their budgets left\n", len(all), least)
+		return nil
+	}
+	return c
+}

@@ -1,0 +1,118 @@
+package platform_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirstream/weir/dashboards"
+	"github.com/weirstream/weir/deploy/platform"
+)
+
+// given are the values of Grafana's variables.
+var given = map[string]string{"__rate_interval": "5s", "__range": "60s", "__interval": "1s"}
+
+// panel is the queries of a panel of a board.
+func panel(t *testing.T, all []dashboards.Board, board, title string) (out []string) {
+	t.Helper()
+	for _, b := range all {
+		for _, q := range dashboards.Queries(b) {
+			if q.Board == board && q.Panel == title {
+				out = append(out, q.Filled(given))
+			}
+		}
+	}
+	if len(out) == 0 {
+		t.Fatalf("board %s has no panel %q", board, title)
+	}
+	return out
+}
+
+// slow are the alerts that a slow machine sets off by itself, with windows of
+// seconds. All others fire for their own reasons only.
+var slow = []string{"BuyingJourneyBurn", "CompletenessBurn", "ConfirmationLatencyBurn", "GatewayLatencyBurn", "ServiceLatencyBurn"}
+
+// What each fault may bring along, beside the alerts that it must and the slow
+// ones, and the panel that it moves.
+var practised = map[string]struct {
+	may          []string
+	board, panel string
+	rises        float64 // by more than this, of the highest series
+}{
+	"provider-slow":      {[]string{"SyntheticOrdersBurn"}, "weir-pipeline", "Time of a call", 0.5},
+	"provider-declining": {[]string{"SyntheticOrdersBurn"}, "weir-saga-place-order", "Kept and taken back", 0.1},
+	"provider-down":      {[]string{"SyntheticOrdersBurn"}, "weir-pipeline", "Circuit breakers", 0.9},
+	"carrier-down":       {nil, "weir-pipeline", "Circuit breakers", 0.9},
+	"poison-event":       {nil, "weir-pipeline", "Parked", 0.9},
+	"hot-key":            {nil, "weir-ingestion", "Accepted, by client", 50},
+	"slow-store":         {nil, "weir-pipeline", "Time to commit", 0.1},
+	"consumer-stuck":     {nil, "weir-pipeline", "Behind", 5},
+	"duplicate-storm":    {nil, "weir-pipeline", "Repeats and clocks", 5},
+	"clock-skew":         {nil, "weir-pipeline", "Repeats and clocks", 0.1},
+	"ingestion-flood":    {nil, "weir-ingestion", "Beyond their quota", 1},
+}
+
+// Every fault calls those that it must, and nobody else; it shows on a panel; and
+// all is well after it.
+func TestFaultsAndTheirAlerts(t *testing.T) {
+	p := startPractice(t)
+	all := boards(t)
+	p.await("shoppers", 30*time.Second, func() (bool, string) {
+		v := p.query("sum(rate(weir_sagas_ended_total[5s]))")
+		return len(v) == 1 && v[0] > 2, fmt.Sprint(v)
+	})
+	p.calm(2*time.Minute, slow...)
+	var list platform.Faults
+	p.get(http.MethodGet, "/v1/faults", &list)
+	if len(list.Faults) != len(practised) {
+		t.Errorf("%d faults, %d of them are practised", len(list.Faults), len(practised))
+	}
+	for _, f := range list.Faults {
+		t.Run(f.Name, func(t *testing.T) { (&practice{t: t, url: p.url}).fault(f, all) })
+	}
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func (p *practice) fault(f platform.Fault, all []dashboards.Board) {
+	with, ok := practised[f.Name]
+	if !ok {
+		p.t.Fatalf("no test practises %s", f.Name)
+	}
+	queries := panel(p.t, all, with.board, with.panel)
+	highest := func() (top float64) {
+		for _, q := range queries {
+			top = slices.Max(append(p.query(q), top))
+		}
+		return top
+	}
+	before := highest()
+	var now platform.Faults
+	p.get(http.MethodPost, "/v1/faults/"+f.Name+"/on", &now)
+	defer func() { p.get(http.MethodPost, "/v1/faults/"+f.Name+"/off", &now) }() // the next one is not to suffer from it
+	must := append(slices.Clone(f.Alerts), "FaultPractised")
+	var strangers []string
+	top := 0.0
+	took := p.await(f.Name, 90*time.Second, func() (bool, string) {
+		firing := p.firing()
+		for _, a := range firing {
+			if !slices.Contains(must, a) && !slices.Contains(with.may, a) && !slices.Contains(slow, a) && !slices.Contains(strangers, a) {
+				strangers = append(strangers, a)
+			}
+		}
+		missing := slices.DeleteFunc(slices.Clone(must), func(a string) bool { return slices.Contains(firing, a) })
+		top = max(top, highest())
+		return len(missing) == 0 && top >= before+with.rises, fmt.Sprintf("not firing: %v; firing: %v; the panel %q was at %v and is at %v", missing, firing, with.panel, before, top)
+	})
+	p.get(http.MethodPost, "/v1/faults/"+f.Name+"/off", &now)
+	others := slices.DeleteFunc(slices.Clone(slow), func(a string) bool { return slices.Contains(must, a) })
+	calm := p.calm(3*time.Minute, others...)
+	p.t.Logf("%s: %s after %s, calm %s after its end; %q rose from %.3g to %.3g", f.Name, strings.Join(must, ", "), took.Round(time.Second), calm.Round(time.Second), with.panel, before, top)
+	if len(strangers) > 0 {
+		p.t.Errorf("%s: these fired too: %v", f.Name, strangers)
+	}
+}
