@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -146,6 +147,49 @@ func forbidClock(t *testing.T, file string) {
 		}
 		return true
 	})
+}
+
+// instruments makes metrics: only telemetry does, from its catalogue.
+var instruments = regexp.MustCompile(`prometheus\.New(Counter|Gauge|Histogram|Summary|Untyped)|prometheus\.MustNewConst|promauto\.`)
+
+func TestMetricsAreDeclared(t *testing.T) {
+	found := 0
+	for _, p := range packages(t) {
+		for _, f := range p.GoFiles {
+			b, err := os.ReadFile(filepath.Join(p.Dir, f))
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch uses := instruments.Match(b); {
+			case uses && p.path == "streams/telemetry":
+				found++
+			case uses:
+				t.Errorf("%s/%s makes a metric of its own: declare it in the catalogue of streams/telemetry, and use its Instruments", p.path, f)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("telemetry makes no metrics: this test looks for the wrong thing")
+	}
+}
+
+// heavy are modules that must not reach those who import the runtime.
+var heavy = []string{"github.com/prometheus/prometheus/", "github.com/grafana/grafana-foundation-sdk/", "github.com/chromedp/"}
+
+func TestTheRuntimeIsLight(t *testing.T) {
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "./streams/...", "./services/...", "./processors/...", "./alerts")
+	list.Dir, list.Stderr = "..", os.Stderr
+	b, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for dep := range strings.Lines(string(b)) {
+		for _, h := range heavy {
+			if strings.HasPrefix(dep, h) {
+				t.Errorf("the runtime, the services or the objectives need %s", strings.TrimSpace(dep))
+			}
+		}
+	}
 }
 
 // Bounds of one service. One that needs more shows what the runtime lacks.
