@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weirstream/weir/deploy/platform"
 	"github.com/weirstream/weir/services/sagas"
 )
 
@@ -25,6 +26,7 @@ func TestGoldenReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := replaceBlock(t, string(b), "topology", "```mermaid\n"+top.Mermaid()+"```")
+	want = replaceBlock(t, want, "faults", faultTable())
 	want = replaceBlock(t, want, "service", "```go\n"+codeOf(t, "wishlist_test.go")+"```")
 	want = replaceBlock(t, want, "simulation", "```go\n"+codeOf(t, "wishdays_test.go")+"```")
 	if want == string(b) {
@@ -36,6 +38,20 @@ func TestGoldenReadme(t *testing.T) {
 	if err := os.WriteFile(readme, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// faultTable says what each fault does, and whom it calls.
+func faultTable() string {
+	var b strings.Builder
+	b.WriteString("| fault | what it does, and what is to be seen | alerts, with their runbooks |\n|---|---|---|")
+	for _, f := range platform.AllFaults() {
+		var calls []string
+		for _, a := range f.Alerts {
+			calls = append(calls, "["+a+"](alerts/runbooks/"+a+".md)")
+		}
+		b.WriteString("\n| `" + f.Name + "` | " + f.What + " " + f.Effect + " | " + strings.Join(calls, ", ") + " |")
+	}
+	return b.String()
 }
 
 // Topics and access rules are committed, so that a change of them is seen.

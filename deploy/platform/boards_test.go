@@ -77,7 +77,9 @@ func (p *practice) send(t *testing.T, client string, n int) {
 // the catalogue, with its type and no other labels.
 func (p *practice) onlyDeclared() {
 	p.t.Helper()
-	var metadata struct{ Data map[string][]struct{ Type string } }
+	var metadata struct {
+		Data map[string][]struct{ Type string }
+	}
 	p.get(http.MethodGet, "/prometheus/api/v1/metadata", &metadata)
 	seen := 0
 	for name, m := range metadata.Data {

@@ -65,7 +65,26 @@ const clockAhead = 10 * time.Second
 func newFaults(p *platform) (*faults, error) {
 	i := telemetry.NewInstruments(p.metrics)
 	f := &faults{p: p, gauge: i.Gauge(telemetry.FaultOn)}
-	f.all = []*fault{
+	f.noise.running = map[string]context.CancelFunc{}
+	f.all = f.switches()
+	for _, x := range f.all {
+		f.gauge.WithLabelValues(x.Name).Set(0)
+	}
+	return f, i.Err()
+}
+
+// AllFaults are the faults that weir dev can practise, none of them on.
+func AllFaults() []Fault {
+	var out []Fault
+	for _, x := range (&faults{}).switches() {
+		out = append(out, x.Fault)
+	}
+	return out
+}
+
+// switches are all faults, in the order of the way of an order.
+func (f *faults) switches() []*fault {
+	return []*fault{
 		f.simulated("provider-slow", provider, sim.Faults{LatencyMS: 1500}, "Every call of the payment provider takes a second and a half.",
 			"Orders are confirmed late; none is lost.", "ConfirmationLatencyBurn"),
 		f.simulated("provider-declining", provider, sim.Faults{Declines: 0.8}, "The provider declines four payments of five.",
@@ -89,11 +108,6 @@ func newFaults(p *platform) (*faults, error) {
 		{Fault: Fault{Name: "ingestion-flood", What: "One client posts three times what its quota allows.", Effect: "It is told to wait; others are not affected.",
 			Alerts: []string{"ClientsThrottled"}}, on: f.noise.begin("ingestion-flood", f.flood), off: f.noise.end("ingestion-flood")},
 	}
-	f.noise.running = map[string]context.CancelFunc{}
-	for _, x := range f.all {
-		f.gauge.WithLabelValues(x.Name).Set(0)
-	}
-	return f, i.Err()
 }
 
 // simulated breaks a simulated server.

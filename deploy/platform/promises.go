@@ -2,7 +2,6 @@ package platform
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"net/http"
 	"sync/atomic"
@@ -29,8 +28,8 @@ func DevPolicy() alerts.Policy {
 	return p
 }
 
-// startPromises starts Prometheus once everything is at work, so that nobody
-// waits for it.
+// startPromises starts Prometheus, once everything is at work and beside it:
+// nobody waits for it.
 func (p *platform) startPromises(ctx context.Context) error {
 	if !p.Prometheus {
 		return nil
@@ -46,13 +45,16 @@ func (p *platform) startPromises(ctx context.Context) error {
 	if err := p.makeData(); err != nil {
 		return err
 	}
-	s, err := prometheus.Open(prometheus.Config{Targets: []prometheus.Target{{Name: "weir", Address: p.Config.HTTP}}, Rules: map[string][]byte{"weir.yml": rules},
-		ScrapeInterval: min(2*time.Second, p.Policy.Every), Dir: p.path("prometheus"), ExternalURL: "http://" + p.Config.HTTP + prometheus.Path, Log: p.Log})
-	if err != nil {
-		return fmt.Errorf("embedded Prometheus: %w", err)
-	}
-	p.background(ctx, "embedded Prometheus", s.Run)
-	p.promises.server.Store(s)
+	cfg := prometheus.Config{Targets: []prometheus.Target{{Name: "weir", Address: p.Config.HTTP}}, Rules: map[string][]byte{"weir.yml": rules},
+		ScrapeInterval: min(2*time.Second, p.Policy.Every), Dir: p.path("prometheus"), ExternalURL: "http://" + p.Config.HTTP + prometheus.Path, Log: p.Log}
+	p.background(ctx, "embedded Prometheus", func(ctx context.Context) error {
+		s, err := prometheus.Open(cfg)
+		if err != nil {
+			return err
+		}
+		p.promises.server.Store(s)
+		return s.Run(ctx)
+	})
 	return nil
 }
 
