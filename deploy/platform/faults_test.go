@@ -58,6 +58,9 @@ var practised = map[string]struct {
 // Every fault calls those that it must, and nobody else; it shows on a panel; and
 // all is well after it.
 func TestFaultsAndTheirAlerts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes minutes; make test runs it")
+	}
 	p := startPractice(t)
 	all := boards(t)
 	p.await("shoppers", 30*time.Second, func() (bool, string) {
