@@ -35,8 +35,43 @@ func alertsCommand() *cobra.Command {
 They render to rules and their tests for Prometheus, routes for Alertmanager,
 OpenSLO documents and runbooks.`}
 	runbooks := c.PersistentFlags().String("runbooks", alerts.DefaultRunbooks, "address that a runbook's name is put behind, in the alerts")
-	c.AddCommand(alertsRender(runbooks), alertsTest(), alertsDiff(runbooks))
+	c.AddCommand(alertsRender(runbooks), alertsTest(), alertsDiff(runbooks), alertsImport(runbooks))
 	return c
+}
+
+func alertsImport(runbooks *string) *cobra.Command {
+	return &cobra.Command{Use: "import FILE...", Args: cobra.MinimumNArgs(1), Short: "Print the rules of objectives in OpenSLO v1 documents",
+		Long: `Read OpenSLO v1 documents of kind SLO, whose queries of Prometheus have {{.window}}
+for the window, and print rules for Prometheus as of the business's own objectives.
+What a document says and the rules could not is refused.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			s := &alerts.Set{Policy: alerts.Standard(), Runbooks: *runbooks}
+			for _, name := range args {
+				f, err := os.Open(name)
+				if err != nil {
+					return err
+				}
+				slos, period, err := alerts.ReadOpenSLO(f)
+				if err := errors.Join(err, f.Close()); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+				if len(s.SLOs) > 0 && period != s.Policy.Period {
+					return fmt.Errorf("%s counts over %s, and others over %s: print them one by one", name, alerts.Span(period), alerts.Span(s.Policy.Period))
+				}
+				s.Policy.Period = period
+				s.SLOs = append(s.SLOs, slos...)
+			}
+			groups, err := s.Groups()
+			if err != nil {
+				return err
+			}
+			rules, err := alerts.File(groups)
+			if err != nil {
+				return err
+			}
+			_, err = c.OutOrStdout().Write(rules)
+			return err
+		}}
 }
 
 func alertsRender(runbooks *string) *cobra.Command {
