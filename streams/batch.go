@@ -57,7 +57,7 @@ type answer struct {
 }
 
 func (l *lane) newBatch() *batch {
-	return &batch{l: l, timers: map[TimerKey]*Timer{}, known: map[string]Reply{}}
+	return &batch{l: l, timers: map[TimerKey]*Timer{}, known: map[string]Reply{}, info: BatchInfo{Service: l.i.plan.service, Lane: l.o.part}}
 }
 
 func (b *batch) addCommand(c *CommandRequest) {
@@ -259,6 +259,11 @@ func (b *batch) decideAll(ctx context.Context, at time.Time) error {
 func (b *batch) commit(ctx context.Context, began time.Time) error {
 	l := b.l
 	b.info.Decide = l.i.cfg.Now().Sub(began)
+	if h := l.i.hooks.commit; h != nil {
+		if done := h.OnCommit(b.info); done != nil {
+			b.done = append(b.done, done)
+		}
+	}
 	if err := l.i.store.Commit(ctx, l.o.part, leaky(&b.tx)); err != nil {
 		b.end(err)
 		l.i.hooks.laneEvent(LaneEvent{Service: l.i.plan.service, Lane: l.o.part, What: LaneConflict, Err: err})
@@ -380,7 +385,6 @@ func (b *batch) reportBatch() {
 	for i := range b.info.Inputs {
 		b.info.Inputs[i].Age += b.info.Decide + b.info.Commit
 	}
-	b.info.Service, b.info.Lane = b.l.i.plan.service, b.l.o.part
 	for _, h := range b.l.i.hooks.batch {
 		h.OnBatch(b.info)
 	}

@@ -51,6 +51,13 @@ type Hop struct {
 	ID               string
 }
 
+// HookCommit wraps each commit of a batch. It is called when all is decided,
+// and returns nil or a function called with the commit's end.
+type HookCommit interface {
+	// OnCommit is not told how long the commit takes, nor the final ages.
+	OnCommit(b BatchInfo) (done func(err error))
+}
+
 // HookBatch is told of every committed batch, and of one that held nothing but
 // repeats: that has no inputs, and needs no commit.
 type HookBatch interface{ OnBatch(b BatchInfo) }
@@ -137,6 +144,7 @@ const (
 type hooks struct {
 	point  []HookPoint
 	decide HookDecide
+	commit HookCommit
 	batch  []HookBatch
 	effect HookEffect
 	lane   []HookLane
@@ -150,6 +158,9 @@ func sortHooks(all []Hook) hooks {
 		}
 		if v, ok := x.(HookDecide); ok {
 			h.decide = v
+		}
+		if v, ok := x.(HookCommit); ok {
+			h.commit = v
 		}
 		if v, ok := x.(HookBatch); ok {
 			h.batch = append(h.batch, v)

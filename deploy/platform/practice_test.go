@@ -3,6 +3,7 @@ package platform_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -59,6 +60,13 @@ func startPractice(t *testing.T) *practice {
 	case err := <-ended:
 		t.Fatal(err)
 	}
+	p.await("Prometheus", 30*time.Second, func() (bool, string) { // it begins beside the rest
+		res, err := http.Get(p.url + "/prometheus/api/v1/status/buildinfo")
+		if err != nil {
+			return false, err.Error()
+		}
+		return res.StatusCode == http.StatusOK, errors.Join(res.Body.Close(), errors.New(res.Status)).Error()
+	})
 	return p
 }
 

@@ -26,7 +26,7 @@ type Recent struct {
 type Span struct {
 	ID, Parent string
 	Name       string
-	Kind       string // "consumer", "client", "server"
+	Kind       string // "consumer", "client", "server", "internal"
 	Start      time.Time
 	End        time.Time
 	Error      string // empty unless it failed
@@ -80,6 +80,10 @@ func (r *Recent) add(s sdktrace.ReadOnlySpan) {
 func spanOf(s sdktrace.ReadOnlySpan) Span {
 	x := Span{ID: s.SpanContext().SpanID().String(), Name: s.Name(), Kind: s.SpanKind().String(), Start: s.StartTime(), End: s.EndTime(),
 		Attributes: attributes(s.Attributes())}
+	// The service is in the resource, as collectors want it; the page asks the span.
+	if v, ok := s.Resource().Set().Value("service.name"); ok && x.Attributes["service.name"] == "" {
+		x.Attributes["service.name"] = v.AsString()
+	}
 	if s.Status().Code == codes.Error {
 		x.Error = cmp.Or(s.Status().Description, "failed")
 	}

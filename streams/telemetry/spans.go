@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -24,10 +24,10 @@ import (
 // budget whose verdict is made where a trace begins and rides in traceparent,
 // except that everything from an error on is kept.
 type Telemetry struct {
-	metrics  *metrics
-	provider *sdktrace.TracerProvider
-	tracer   trace.Tracer
-	budget   budget
+	metrics    *metrics
+	processors []sdktrace.SpanProcessor // one per exporter, for the spans of all services
+	sources    sync.Map                 // service → *source
+	budget     budget
 }
 
 // Options say where telemetry goes.
@@ -44,20 +44,20 @@ func New(o Options) (*Telemetry, error) {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
 	t := &Telemetry{metrics: m, budget: budget{perSecond: int64(o.SpansPerSecond)}}
-	opts := []sdktrace.TracerProviderOption{sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())),
-		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", "weir")))}
 	for _, e := range o.Exporters {
 		// The default queue of 2,048 silently loses spans: a commit ends a thousand at once.
-		opts = append(opts, sdktrace.WithBatcher(counting{e, m.exported.WithLabelValues()}, sdktrace.WithMaxQueueSize(65536), sdktrace.WithMaxExportBatchSize(2048), sdktrace.WithBatchTimeout(time.Second)))
+		t.processors = append(t.processors, sdktrace.NewBatchSpanProcessor(counting{e, m.exported.WithLabelValues()}, sdktrace.WithMaxQueueSize(65536), sdktrace.WithMaxExportBatchSize(2048), sdktrace.WithBatchTimeout(time.Second)))
 	}
-	t.provider = sdktrace.NewTracerProvider(opts...)
-	t.tracer = t.provider.Tracer("github.com/weirstream/weir/streams")
 	return t, nil
 }
 
 // Close exports what is left, until ctx ends.
 func (t *Telemetry) Close(ctx context.Context) error {
-	if err := t.provider.Shutdown(ctx); err != nil {
+	var errs []error
+	for _, p := range t.processors {
+		errs = append(errs, p.Shutdown(ctx))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("spans not exported: %w", err)
 	}
 	return nil
@@ -143,34 +143,10 @@ func (t *Telemetry) start(tp, service, name string, always bool, opts ...trace.S
 		ctx = trace.ContextWithRemoteSpanContext(ctx, sc)
 	}
 	t.budget.used.Add(1)
-	t.metrics.spans.WithLabelValues(service).Inc()
-	_, span := t.tracer.Start(ctx, name, opts...)
+	from := t.source(service)
+	from.started.Inc()
+	_, span := from.tracer.Start(ctx, name, opts...)
 	return span, traceparent(span.SpanContext())
-}
-
-func hopAttributes(h streams.Hop) []attribute.KeyValue {
-	a := []attribute.KeyValue{
-		attribute.String("service.name", h.Service), attribute.String("weir.decider", h.Decider), attribute.String("weir.input", h.Name),
-		attribute.String("weir.kind", string(h.Kind)), attribute.String("weir.correlation", h.Origin.Correlation),
-		attribute.String("messaging.message.id", h.ID), attribute.String("messaging.operation.type", "process"),
-	}
-	if h.Topic != "" {
-		a = append(a, attribute.String("messaging.system", "kafka"), attribute.String("messaging.destination.name", h.Topic),
-			attribute.String("messaging.destination.partition.id", strconv.Itoa(int(h.Partition))), attribute.Int64("messaging.kafka.offset", h.Offset))
-	}
-	return a
-}
-
-func finish(span trace.Span, err error) {
-	if err != nil {
-		var rejected *streams.Rejection
-		if errors.As(err, &rejected) {
-			span.SetAttributes(attribute.String("weir.rejected", rejected.Code))
-		} else {
-			span.SetStatus(codes.Error, err.Error())
-		}
-	}
-	span.End()
 }
 
 // OnDecide begins the span of one decision.
@@ -180,13 +156,13 @@ func (t *Telemetry) OnDecide(h streams.Hop) (string, func(error)) {
 		return tp, nil
 	}
 	span.SetAttributes(hopAttributes(h)...)
-	return tp, func(err error) { finish(span, err) }
+	return tp, func(err error) { finish(span, "decided", err) }
 }
 
 // OnFail keeps the trace from a failed decision on.
 func (t *Telemetry) OnFail(h streams.Hop, err error) string {
 	span, tp := t.start(h.Origin.Traceparent, h.Service, h.Decider+" "+h.Name, true, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(hopAttributes(h)...))
-	finish(span, err)
+	finish(span, "decided", err)
 	return tp
 }
 
@@ -194,8 +170,8 @@ func (t *Telemetry) OnFail(h streams.Hop, err error) string {
 func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error) string) {
 	began := time.Now()
 	opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(attribute.String("service.name", a.Service), attribute.String("peer.service", a.Endpoint),
-			attribute.String("weir.effect", a.Effect), attribute.Int("weir.attempt", a.Number), attribute.String("weir.correlation", a.Origin.Correlation))}
+		trace.WithAttributes(attribute.String("peer.service", a.Endpoint), attribute.String("weir.effect", a.Effect),
+			attribute.Int("weir.attempt", a.Number), attribute.String("weir.correlation", a.Origin.Correlation))}
 	span, tp := t.start(a.Origin.Traceparent, a.Service, a.Effect, false, opts...)
 	return tp, func(err error) string {
 		result, after := "answered", a.Origin.Traceparent
@@ -206,7 +182,7 @@ func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error) string) {
 			}
 		}
 		if span != nil {
-			finish(span, err)
+			finish(span, result, err)
 		}
 		observe(t.metrics.effect.WithLabelValues(a.Service, a.Effect, a.Endpoint, result), time.Since(began), after)
 		return after
@@ -217,8 +193,8 @@ func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error) string) {
 // is the pattern, not the path, which may hold an id.
 func (t *Telemetry) OnRequest(r *http.Request, route string) (string, func(status int)) {
 	began := time.Now()
-	span, tp := t.start(r.Header.Get("traceparent"), "http", r.Method+" "+route, false, trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(attribute.String("service.name", "gateway"), attribute.String("http.request.method", r.Method), attribute.String("http.route", route)))
+	span, tp := t.start(r.Header.Get("traceparent"), "gateway", r.Method+" "+route, false, trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route)))
 	return tp, func(status int) {
 		if span != nil {
 			span.SetAttributes(attribute.Int("http.response.status_code", status))

@@ -84,8 +84,13 @@ func TestOneTraceToTheLastEvent(t *testing.T) {
 		}
 		retried := under(t, spans, failed.ID, "floor errand.asked")
 		last := under(t, spans, remind.ID, "floor errand.reminded")
-		if len(all) != 9 {
-			t.Errorf("%d spans, want 9: %v", len(all), spans)
+		for _, decided := range []telemetry.Span{command, spans["desk ring"][0], remind, failed, retried, last} {
+			if c := under(t, spans, decided.ID, "commit"); len(c.Links) != 1 || c.Links[0].Span != decided.ID || c.Attributes["service.name"] != decided.Attributes["service.name"] {
+				t.Errorf("the commit of %s: %+v", describe(decided), c)
+			}
+		}
+		if len(all) != 9+6 {
+			t.Errorf("%d spans, want 9 and 6 commits: %v", len(all), spans)
 		}
 		got := e.stored("c-1")
 		for name, want := range map[string]string{"errand.asked": command.ID, "floor.loaded": retried.ID, "errand.reminded": remind.ID, "floor.closed": last.ID} {
@@ -139,7 +144,8 @@ func TestUnsampledTraceIsKeptFromAnErrorOn(t *testing.T) {
 			if env := got["weir.parked"]; env.Traceparent != "" && spanOf(env) != failed.ID {
 				t.Errorf("the dead letter carries %s, want span %s", env.Traceparent, failed.ID)
 			}
-			if len(spans) != 1 {
+			under(t, spans, retried.ID, "commit")
+			if len(spans) != 2 {
 				t.Errorf("%v", spans)
 			}
 		})
