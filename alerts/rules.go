@@ -81,10 +81,12 @@ func (s *SLO) Rules(p Policy, runbooks string) ([]Group, error) {
 		return nil, err
 	}
 	group := func(kind string, rules []Rule) Group {
-		return Group{Name: "slo-" + kind + "-" + s.ID(), Interval: span(p.every()), Rules: rules}
+		return Group{Name: s.groupName(kind), Interval: span(p.every()), Rules: rules}
 	}
 	return []Group{group("sli", append(s.indicator(p), s.meta(p)...)), group("alerts", s.alerts(p, runbooks))}, nil
 }
+
+func (s *SLO) groupName(kind string) string { return "slo-" + kind + "-" + s.ID() }
 
 // own has an indicator's expression read the objective's own helper.
 func (s *SLO) own(expr string) string {

@@ -17,6 +17,7 @@ import (
 type TestFile struct {
 	Rules    []string `yaml:"rule_files"`
 	Interval string   `yaml:"evaluation_interval"`
+	Groups   []string `yaml:"group_eval_order,omitempty"` // promtool takes what is not named at random
 	Tests    []Test   `yaml:"tests"`
 }
 
@@ -168,7 +169,7 @@ func (s *SLO) Tests(p Policy) map[string]*TestFile {
 		if severity == Ticket && s.SLI.helper != "" { // whose events are the evaluations
 			teller.every = p.shortest()
 		}
-		f := &TestFile{Rules: s.ruleFiles(), Interval: span(teller.every)}
+		f := &TestFile{Rules: s.ruleFiles(), Interval: span(teller.every), Groups: s.groupOrder()}
 		for _, t := range teller.stories() {
 			f.Tests = append(f.Tests, t.test())
 		}
@@ -185,6 +186,14 @@ func (s *SLO) ruleFiles() (out []string) {
 		out = append(out, "../"+part.SLO.RuleFile())
 	}
 	return append(out, "../"+s.RuleFile())
+}
+
+// groupOrder has what is read recorded first.
+func (s *SLO) groupOrder() (out []string) {
+	for _, part := range s.SLI.weigh {
+		out = append(out, part.SLO.groupOrder()...)
+	}
+	return append(out, s.groupName("sli"), s.groupName("alerts"))
 }
 
 // teller tells the stories of an objective's alert of one severity.
