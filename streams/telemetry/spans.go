@@ -155,14 +155,14 @@ func (t *Telemetry) OnDecide(h streams.Hop) (string, func(error)) {
 	if span == nil {
 		return tp, nil
 	}
-	span.SetAttributes(hopAttributes(h)...)
-	return tp, func(err error) { finish(span, "decided", err) }
+	a := hopAttributes(h)
+	return tp, func(err error) { finish(span, "decided", err, a...) }
 }
 
 // OnFail keeps the trace from a failed decision on.
 func (t *Telemetry) OnFail(h streams.Hop, err error) string {
-	span, tp := t.start(h.Origin.Traceparent, h.Service, h.Decider+" "+h.Name, true, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(hopAttributes(h)...))
-	finish(span, "decided", err)
+	span, tp := t.start(h.Origin.Traceparent, h.Service, h.Decider+" "+h.Name, true, trace.WithSpanKind(trace.SpanKindConsumer))
+	finish(span, "parked", err, hopAttributes(h)...)
 	return tp
 }
 
@@ -176,7 +176,7 @@ func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error) string) {
 	return tp, func(err error) string {
 		result, after := "answered", a.Origin.Traceparent
 		if err != nil {
-			result = "in-doubt"
+			result = inDoubt
 			if span == nil {
 				span, after = t.start(after, a.Service, a.Effect, true, append(opts, trace.WithTimestamp(began))...)
 			}

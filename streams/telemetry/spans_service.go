@@ -41,11 +41,10 @@ func (t *Telemetry) source(service string) *source {
 
 // hopAttributes never hold a key: it may be a person's.
 func hopAttributes(h streams.Hop) []attribute.KeyValue {
-	a := []attribute.KeyValue{
+	a := append(make([]attribute.KeyValue, 0, 13), // what finish adds included
 		attribute.String("weir.decider", h.Decider), attribute.String("weir.input", h.Name),
 		attribute.String("weir.kind", string(h.Kind)), attribute.String("weir.correlation", h.Origin.Correlation),
-		attribute.String("messaging.message.id", h.ID), attribute.String("messaging.operation.type", "process"),
-	}
+		attribute.String("messaging.message.id", h.ID), attribute.String("messaging.operation.type", "process"))
 	if h.Topic != "" {
 		a = append(a, attribute.String("weir.key.kind", h.Topic[strings.LastIndexByte(h.Topic, '.')+1:]),
 			attribute.String("messaging.system", "kafka"), attribute.String("messaging.destination.name", h.Topic),
@@ -54,23 +53,27 @@ func hopAttributes(h streams.Hop) []attribute.KeyValue {
 	return a
 }
 
-// finish ends a span with its result: what it is if all went well, or how not.
-func finish(span trace.Span, result string, err error) {
+// finish ends a span with its attributes, all at once as the SDK's slice of
+// them grows by copies, and its result: what it is if all went well, or how not.
+func finish(span trace.Span, result string, err error, a ...attribute.KeyValue) {
 	var rejected *streams.Rejection
 	var parked *streams.DecisionError
 	switch {
 	case err == nil:
 	case errors.As(err, &rejected): // no error: so decided the business
 		result = "rejected"
-		span.SetAttributes(attribute.String("weir.rejected", rejected.Code))
+		a = append(a, attribute.String("weir.rejected", rejected.Code))
 	case errors.As(err, &parked):
 		result = "parked"
-	case result == "decided":
+	case result != inDoubt:
 		result = "uncommitted" // and decided again
 	}
-	span.SetAttributes(attribute.String("weir.result", result))
+	span.SetAttributes(append(a, attribute.String("weir.result", result))...)
 	if err != nil && rejected == nil {
 		span.SetStatus(codes.Error, err.Error())
 	}
 	span.End()
 }
+
+// inDoubt is the result of a call that nobody knows the end of.
+const inDoubt = "in-doubt"
