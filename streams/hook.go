@@ -51,10 +51,10 @@ type Hop struct {
 	ID               string
 }
 
-// HookCommit wraps each commit of a batch. It is called when all is decided,
-// and returns nil or a function called with the commit's end.
+// HookCommit wraps each commit of a batch. OnCommit is called when all of it is
+// decided: b has no commit time yet, and ages up to the admission. It returns a
+// function for the commit's end, or nil.
 type HookCommit interface {
-	// OnCommit is not told how long the commit takes, nor the final ages.
 	OnCommit(b BatchInfo) (done func(err error))
 }
 
