@@ -13,7 +13,8 @@ import (
 // Without traffic a ratio is 0 / 0 for Sloth, and its budget is not known for the
 // 30 days after. Ours is 0: nobody was let down.
 func TestSlothDoesNotKnowTheBudgetAfterIdleTime(t *testing.T) {
-	ours, sloths := both(t, quiet())
+	s := quiet()
+	ours, sloths := both(t, s)
 	for _, id := range objectives {
 		for _, expr := range []string{ratio(id, "5m"), ratio(id, "30m"), ratio(id, "1h"), ratio(id, "2h"), ratio(id, "6h"), burn(id)} {
 			a, b := ours.one(expr), sloths.one(expr)
@@ -30,7 +31,7 @@ func TestSlothDoesNotKnowTheBudgetAfterIdleTime(t *testing.T) {
 		t.Logf("%s: left of the budget %.3f, Sloth %.3f; after 20 h of nothing %.3f, Sloth %v", id, a[before], b[before], a[end], b[end])
 	}
 	same(t, ours, sloths, longSpans, nil)
-	sameVerdicts(t, ours, sloths)
+	sameVerdicts(t, s, ours, sloths)
 }
 
 // zeroForNaN counts where Sloth's is NaN and ours 0, and leaves these steps out.
@@ -78,12 +79,13 @@ func TestSlothWeighsMinutesAndNotEvents(t *testing.T) {
 		t.Logf("%s: %.3f of the budget is left, ours says %.3f, Sloth %.3f", id, truth, a, b)
 	}
 	same(t, ours, sloths, windows, nil)
-	sameVerdicts(t, ours, sloths)
+	sameVerdicts(t, s, ours, sloths)
 }
 
 // Before the first 5xx there is no series of any, and so no ratio for Sloth.
 func TestSlothKnowsNothingBeforeTheFirstError(t *testing.T) {
-	ours, sloths := both(t, unborn())
+	s := unborn()
+	ours, sloths := both(t, s)
 	id, end := "gateway-availability", ours.steps-1
 	if a, b := ours.one(left(id)), sloths.one(left(id)); a[end] != 1 || len(b) != 0 {
 		t.Errorf("%s: left %v, Sloth %v", id, a.at(end), b.at(end))
@@ -91,11 +93,12 @@ func TestSlothKnowsNothingBeforeTheFirstError(t *testing.T) {
 	if a, b := ours.one(left("gateway-latency")), sloths.one(left("gateway-latency")); a[end] != 1 || b[end] != 1 {
 		t.Errorf("latency, whose series are there: left %v, Sloth %v", a.at(end), b.at(end))
 	}
-	sameVerdicts(t, ours, sloths)
+	sameVerdicts(t, s, ours, sloths)
 }
 
 func TestWithoutSeriesAsSloth(t *testing.T) {
-	ours, sloths := both(t, silent())
+	s := silent()
+	ours, sloths := both(t, s)
 	for _, e := range []*evaluation{ours, sloths} {
 		for _, id := range objectives {
 			for _, expr := range []string{ratio(id, "5m"), ratio(id, "3d"), burn(id), left(id)} {
@@ -108,5 +111,5 @@ func TestWithoutSeriesAsSloth(t *testing.T) {
 			}
 		}
 	}
-	sameVerdicts(t, ours, sloths)
+	sameVerdicts(t, s, ours, sloths)
 }

@@ -4,6 +4,7 @@ package alerts_test
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type story struct {
 	lasts time.Duration
 	load  func(since time.Duration) load
 	never []string // series that are not there
+	calls []string // alerts that it sets off at least, ours and Sloth's
 }
 
 // load is what happens between two scrapes: requests, those that fail, and those
@@ -73,20 +75,25 @@ const (
 	day  = 24 * hour
 )
 
-// stories on which ours and Sloth's are to agree in everything.
+var (
+	pages   = []string{"gateway-availability page", "gateway-latency page"}
+	tickets = []string{"gateway-availability ticket", "gateway-latency ticket"}
+)
+
+// alike are stories on which ours and Sloth's are to agree in everything.
 func alike() []story {
 	calm := burning(10, .2)
 	return []story{
 		{name: "healthy", lasts: day, load: func(time.Duration) load { return calm }},
-		{name: "slow burn", lasts: 4 * day, load: between(day, 4*day, burning(10, 1.5), calm)},
-		{name: "fast burn", lasts: 2 * day, load: between(day, day+2*hour, burning(10, 20), calm)},
-		{name: "outage of 10 minutes", lasts: 2 * day, load: between(day, day+10*time.Minute, burning(10, math.Inf(1)), calm)},
+		{name: "slow burn", lasts: 4 * day, load: between(day, 4*day, burning(10, 1.5), calm), calls: tickets},
+		{name: "fast burn", lasts: 2 * day, load: between(day, day+2*hour, burning(10, 20), calm), calls: slices.Concat(pages, tickets)},
+		{name: "outage of 10 minutes", lasts: 2 * day, load: between(day, day+10*time.Minute, burning(10, math.Inf(1)), calm), calls: pages},
 	}
 }
 
 // quiet has nothing happen at all, after a day of a burn that is over.
 func quiet() story {
-	return story{name: "idle", lasts: day + 20*hour, load: between(day, 2*day, load{}, burning(10, 3))}
+	return story{name: "idle", lasts: day + 20*hour, load: between(day, 2*day, load{}, burning(10, 3)), calls: tickets}
 }
 
 // night has a request every ten minutes after a day of traffic, of which one is
@@ -109,7 +116,7 @@ func night() story {
 
 // nights has a hundredth of the traffic at night, when a new release is tried.
 func nights() story {
-	return story{name: "errors at night", lasts: 3 * day, load: func(since time.Duration) load {
+	return story{name: "errors at night", lasts: 3 * day, calls: pages, load: func(since time.Duration) load {
 		if clock := since % day; 8*hour <= clock && clock < 16*hour {
 			return burning(1, 10)
 		}
