@@ -27,10 +27,9 @@ func traceLinks() []dashboard.DashboardLink {
 	}
 }
 
-// tracesOf leads to a service's traces in Jaeger. To Jaeger the whole platform
-// is one service: which of ours did it is an attribute of the span.
+// tracesOf leads to a service's traces in Jaeger.
 func tracesOf(service string) dashboard.DashboardLink {
-	return outside("Traces of "+service, explore(Jaeger, `{"refId":"A","queryType":"search","service":"weir","tags":"service.name=`+service+`"}`), "Search in Jaeger")
+	return outside("Traces of "+service, explore(Jaeger, `{"refId":"A","queryType":"search","service":"`+service+`"}`), "Search in Jaeger")
 }
 
 // logsOf leads to a service's lines in Elasticsearch.

@@ -13,7 +13,7 @@ import (
 // Bounds and measures of a trace.
 const (
 	tracesShown  = 3   // of a saga
-	spansBeside  = 60  // of each of them
+	spansBeside  = 150 // of each of them
 	spansShown   = 500 // on the trace's own page
 	barWidth     = 1000
 	deepestShown = 12 // beyond it spans are not indented further
