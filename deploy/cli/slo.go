@@ -50,11 +50,11 @@ func statuses(ctx context.Context, url string, names []string) ([]alerts.Status,
 	return s.Statuses(ctx, func(ctx context.Context, expr string) (alerts.Asked, error) {
 		v, _, _, err := prometheus.NewAPI(client).Query(ctx, expr, time.Now())
 		if err != nil {
-			return nil, fmt.Errorf("Prometheus at %s: %w. Is weir dev running, or is it elsewhere (--prometheus)?", url, err)
+			return nil, fmt.Errorf("asking Prometheus at %s: %w. Is weir dev running, or is it elsewhere (--prometheus)?", url, err)
 		}
 		samples, ok := v.(model.Vector)
 		if !ok {
-			return nil, fmt.Errorf("Prometheus at %s answers %s with a %s", url, expr, v.Type())
+			return nil, fmt.Errorf("the Prometheus at %s answers %s with a %s", url, expr, v.Type())
 		}
 		out := make(alerts.Asked, len(samples))
 		for i, s := range samples {
