@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -126,22 +127,38 @@ func sagaEvent(e *projection.Entry) sagamonitor.Event {
 	return sagamonitor.Event{ID: e.ID, Type: e.Type, Version: e.Version, Correlation: e.Correlation, Causation: e.Causation, Decider: decider, Time: e.Time, Data: e.Data}
 }
 
-// restoredSagas bounds the sagas under way that a new writer reads again.
-const restoredSagas = 10_000
+// Bounds of what a new writer reads again of the sagas under way: the rows must
+// not wait for it. Sagas beyond are not measured.
+const (
+	restoredSagas = 10_000
+	restoreTime   = 10 * time.Second
+)
 
 // restoreSagas has the monitor know the sagas that are under way.
 func (p *platform) restoreSagas(ctx context.Context) error {
-	var events []sagamonitor.Event
+	ctx, cancel := context.WithTimeout(ctx, restoreTime)
+	defer cancel()
+	events, err := p.underWay(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		p.Log.Warn("too many sagas are under way to measure all of them", "events", len(events))
+	} else if err != nil {
+		return err
+	}
+	p.watched.monitor.Restore(events)
+	return nil
+}
+
+func (p *platform) underWay(ctx context.Context) (events []sagamonitor.Event, err error) {
 	f := projection.SagaFilter{State: projection.Running}
 	for n := 0; n < restoredSagas; {
 		page, err := p.reads.Sagas(ctx, f)
 		if err != nil {
-			return fmt.Errorf("sagas under way not read: %w", err)
+			return events, fmt.Errorf("sagas under way not read: %w", err)
 		}
 		for _, s := range page.Items {
 			entries, err := p.reads.Events(ctx, s.Correlation)
 			if err != nil {
-				return fmt.Errorf("events of saga %s not read: %w", s.Correlation, err)
+				return events, fmt.Errorf("events of saga %s not read: %w", s.Correlation, err)
 			}
 			for i := range entries {
 				events = append(events, sagaEvent(&entries[i]))
@@ -152,6 +169,5 @@ func (p *platform) restoreSagas(ctx context.Context) error {
 		}
 		f.Page = page.Next
 	}
-	p.watched.monitor.Restore(events)
-	return nil
+	return events, nil
 }

@@ -124,7 +124,8 @@ func traceOf(t *testing.T, base, order string) (id string) {
 	var h struct {
 		Events []struct{ Type, Traceparent string }
 	}
-	eventually(t, "the end of "+order, 30*time.Second, func() error {
+	// The read model is new, and reads first what tests before have left on the log.
+	eventually(t, "the end of "+order, 3*time.Minute, func() error {
 		if err := request(http.MethodGet, base+"/v1/orders/"+order+"/history", "", &h); err != nil {
 			return err
 		}
