@@ -52,7 +52,7 @@ func TestPrometheusHasTheRules(t *testing.T) {
 	}
 	for _, g := range groups {
 		if has[g.Name] != len(g.Rules) {
-			t.Errorf("group %s has %d rules, not %d: was bin/weir built from this source?", g.Name, has[g.Name], len(g.Rules))
+			t.Errorf("group %s has %d rules, not %d: was it started after the last change of the rules?", g.Name, has[g.Name], len(g.Rules))
 		}
 		delete(has, g.Name)
 	}

@@ -9,17 +9,18 @@ install() {
   render
 }
 
-# render writes the rules of the business, as bin/weir has them or, if it is not
-# there or older than they are, as the source has.
+# render writes the rules of the business, by bin/weir if it is of this source.
 render() {
-  local to=(alerts render --out "$dir/alerts.new" --runbooks http://127.0.0.1:8080/runbooks/)
-  rm -rf "$dir/alerts.new"
-  "$repo/bin/weir" "${to[@]}" >"$dir/render.log" 2>&1 ||
-    (cd "$repo" && nice go run -tags synctests . "${to[@]}") >"$dir/render.log" 2>&1 || {
+  local weir=("$repo/bin/weir")
+  if [ ! -x "${weir[0]}" ] || [ -n "$(find "$repo" -name '*.go' -newer "${weir[0]}" -print -quit)" ]; then
+    need go golang
+    weir=(nice go run -C "$repo" -tags synctests .)
+  fi
+  rm -rf "$dir/alerts"
+  "${weir[@]}" alerts render --out "$dir/alerts" --runbooks http://127.0.0.1:8080/runbooks/ >"$dir/render.log" 2>&1 || {
     cat "$dir/render.log" >&2
     die "$name has no rules: why is above; leave it out with SKIP=$name"
   }
-  rm -rf "$dir/alerts" && mv "$dir/alerts.new" "$dir/alerts"
 }
 
 run() {
