@@ -75,7 +75,10 @@ What a document says and the rules could not is refused.`,
 }
 
 func alertsRender(runbooks *string) *cobra.Command {
-	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/"}
+	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/",
+		Long: `Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/ into a directory of
+their own. What else is in those folders is removed: rules that nobody promises any
+more would go on to be evaluated.`}
 	dir := c.Flags().String("out", "", "directory to write to")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *dir == "" {
@@ -91,6 +94,11 @@ func alertsRender(runbooks *string) *cobra.Command {
 				return err
 			}
 			if err := os.WriteFile(file, files[name], 0o644); err != nil {
+				return err
+			}
+		}
+		for _, old := range stale(*dir, files) { // Prometheus would go on with its rules
+			if err := os.Remove(filepath.Join(*dir, filepath.FromSlash(old))); err != nil {
 				return err
 			}
 		}

@@ -52,6 +52,8 @@ func TestAlertsRenderAndDiff(t *testing.T) {
 	}
 	contains(t, run(t, 1, "alerts", "diff", dir, "--runbooks", "https://wiki.example.org/"),
 		"differs   rules/alerts.yml", "missing   tests/LaneHalted.yml", "stale     rules/old.yml", "3 files")
+	run(t, 0, "alerts", "render", "--out", dir)
+	run(t, 0, "alerts", "diff", dir)
 }
 
 // A test file of one's own can be run, and a failure is told.
