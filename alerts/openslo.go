@@ -108,13 +108,11 @@ func (s *SLO) OpenSLO(p Policy) ([]byte, error) {
 	}
 	set(&r.Bad, s.SLI.bad)
 	set(&r.Total, s.SLI.total)
-	var b bytes.Buffer
-	e := yaml.NewEncoder(&b)
-	e.SetIndent(2)
-	if err := e.Encode(d); err != nil {
+	b, err := encode(d)
+	if err != nil {
 		return nil, fmt.Errorf("objective %s not exported: %w", s.ID(), err)
 	}
-	return b.Bytes(), e.Close()
+	return b, nil
 }
 
 func replaceWindow(q string) string {

@@ -1,11 +1,8 @@
 package alerts
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // Routes is a configuration of Alertmanager: pages and tickets by owner, and
@@ -36,10 +33,7 @@ func (s *Set) Routes() ([]byte, error) {
 			routes = append(routes, r)
 		}
 	}
-	var b bytes.Buffer
-	e := yaml.NewEncoder(&b)
-	e.SetIndent(2)
-	err := e.Encode(m{
+	b, err := encode(m{
 		"route":         m{"receiver": "nobody", "group_by": []string{"alertname", "sloth_id", "service"}, "group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h", "routes": routes},
 		"receivers":     receivers,
 		"inhibit_rules": inhibitions(),
@@ -47,7 +41,7 @@ func (s *Set) Routes() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("routes not rendered: %w", err)
 	}
-	return b.Bytes(), e.Close()
+	return b, nil
 }
 
 // inhibition keeps the targets quiet while the source fires, where they agree in

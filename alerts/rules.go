@@ -95,14 +95,14 @@ func (s *SLO) own(expr string) string {
 
 // bad and total are the events per second of a window, or counts of both.
 func (s *SLO) bad(p Policy, w time.Duration) string {
-	if w > rawUpTo && s.SLI.helper == "" && s.SLI.weigh == nil {
+	if w > rawUpTo && s.SLI.counts() {
 		return s.overTime(badName, p, w)
 	}
 	return s.own(s.SLI.bad(w))
 }
 
 func (s *SLO) total(p Policy, w time.Duration) string {
-	if w > rawUpTo && s.SLI.helper == "" && s.SLI.weigh == nil {
+	if w > rawUpTo && s.SLI.counts() {
 		return s.overTime(totalName, p, w)
 	}
 	return s.own(s.SLI.total(w))
@@ -126,7 +126,7 @@ func (s *SLO) indicator(p Policy) (out []Rule) {
 		out = append(out, Rule{Record: helperName, Expr: s.SLI.helper, Labels: s.labels()})
 	}
 	short := p.shortest()
-	if s.SLI.helper == "" && s.SLI.weigh == nil {
+	if s.SLI.counts() {
 		out = append(out,
 			Rule{Record: badName + span(short), Expr: s.bad(p, short) + "\nor 0 * " + s.total(p, short), Labels: s.labels()},
 			Rule{Record: totalName + span(short), Expr: s.total(p, short), Labels: s.labels()})
@@ -190,11 +190,20 @@ func (s *SLO) burns(p Policy, w Window) string {
 
 // File is a rules file for Prometheus.
 func File(groups []Group) ([]byte, error) {
+	b, err := encode(map[string][]Group{"groups": groups})
+	if err != nil {
+		return nil, fmt.Errorf("rules not rendered: %w", err)
+	}
+	return b, nil
+}
+
+// encode writes YAML as all files of this package have it.
+func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	if err := e.Encode(map[string][]Group{"groups": groups}); err != nil {
-		return nil, fmt.Errorf("rules not rendered: %w", err)
+	if err := e.Encode(v); err != nil {
+		return nil, err
 	}
 	return b.Bytes(), e.Close()
 }

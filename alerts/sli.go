@@ -41,6 +41,10 @@ type SLI struct {
 	err    error
 }
 
+// counts tells whether an indicator counts events of its own: neither time nor a
+// mean of others.
+func (s *SLI) counts() bool { return s.helper == "" && s.weigh == nil }
+
 // Events are counted things: the series of a counter of the catalogue, or of
 // the count of a histogram.
 type Events struct {

@@ -1,14 +1,11 @@
 package alerts
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // TestFile is a file of tests in the format of promtool test rules. What it
@@ -50,13 +47,11 @@ type Sample struct {
 
 // YAML is the file as promtool reads it.
 func (f *TestFile) YAML() ([]byte, error) {
-	var b bytes.Buffer
-	e := yaml.NewEncoder(&b)
-	e.SetIndent(2)
-	if err := e.Encode(f); err != nil {
+	b, err := encode(f)
+	if err != nil {
 		return nil, fmt.Errorf("tests not rendered: %w", err)
 	}
-	return b.Bytes(), e.Close()
+	return b, nil
 }
 
 // story is a test that is being told: how long what lasts, and what is seen.
@@ -231,7 +226,7 @@ func (t *teller) stories() []*story {
 		out = append(out, t.breach(w))
 	}
 	out = append(out, t.outage(), t.justUnder(), t.idle(), t.noData())
-	if t.slo.MinBad > 1 && t.slo.SLI.helper == "" && t.slo.SLI.weigh == nil {
+	if t.slo.MinBad > 1 && t.slo.SLI.counts() {
 		out = append(out, t.oneAtNight())
 	}
 	return out

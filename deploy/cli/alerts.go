@@ -88,14 +88,8 @@ more would go on to be evaluated.`}
 		if err != nil {
 			return err
 		}
-		for _, name := range slices.Sorted(maps.Keys(files)) {
-			file := filepath.Join(*dir, filepath.FromSlash(name))
-			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-				return err
-			}
-			if err := os.WriteFile(file, files[name], 0o644); err != nil {
-				return err
-			}
+		if err := writeFiles(*dir, files); err != nil {
+			return err
 		}
 		for _, old := range stale(*dir, files) { // Prometheus would go on with its rules
 			if err := os.Remove(filepath.Join(*dir, filepath.FromSlash(old))); err != nil {
@@ -169,14 +163,13 @@ func inTemporary(files map[string][]byte) (tests []string, remove func(), err er
 		return nil, nil, err
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	for name, b := range files {
-		file := filepath.Join(dir, filepath.FromSlash(name))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, b, 0o644)); err != nil {
-			remove()
-			return nil, nil, err
-		}
+	if err := writeFiles(dir, files); err != nil {
+		remove()
+		return nil, nil, err
+	}
+	for name := range files {
 		if strings.HasPrefix(name, "tests/") {
-			tests = append(tests, file)
+			tests = append(tests, filepath.Join(dir, filepath.FromSlash(name)))
 		}
 	}
 	slices.Sort(tests)

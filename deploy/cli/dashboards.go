@@ -68,7 +68,7 @@ that there is no more is removed.`,
 		if err != nil {
 			return err
 		}
-		if err := writeFiles(dir, files); err != nil {
+		if err := errors.Join(writeFiles(dir, files), removeOldBoards(dir, files)); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(c.OutOrStdout(), "%d files in %s\n", len(files), dir)
@@ -77,8 +77,7 @@ that there is no more is removed.`,
 	return c
 }
 
-// writeFiles writes files below a directory, and removes boards that are none
-// any more: Grafana would go on showing them.
+// writeFiles writes rendered files below a directory.
 func writeFiles(dir string, files map[string][]byte) error {
 	for name, text := range files {
 		path := filepath.Join(dir, filepath.FromSlash(name))
@@ -89,6 +88,12 @@ func writeFiles(dir string, files map[string][]byte) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// removeOldBoards removes boards that are none any more: Grafana would go on
+// showing them.
+func removeOldBoards(dir string, files map[string][]byte) error {
 	old, err := filepath.Glob(filepath.Join(dir, "dashboards", "weir-*.json"))
 	if err != nil {
 		return err
