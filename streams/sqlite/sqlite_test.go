@@ -118,6 +118,27 @@ func hold(t *testing.T, s *Store) func() {
 	return func() { close(end) }
 }
 
+// Who stops waiting shares nothing with the writer, which goes on: it sets its
+// results when the file is free again, under the race detector's eyes.
+func TestAnEndedWaitSharesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s, other := open(t, path), open(t, path)
+	for name, ask := range map[string]func(context.Context) (any, error){
+		"Info":   func(ctx context.Context) (any, error) { return s.Info(ctx, 4) },
+		"Claim":  func(ctx context.Context) (any, error) { return s.Claim(ctx, 0) },
+		"Expire": func(ctx context.Context) (any, error) { return nil, s.Expire(ctx, time.Now()) },
+	} {
+		// Freed by a clock: to free it here would order what the two read and set.
+		time.AfterFunc(150*time.Millisecond, hold(t, other))
+		hurried, end := context.WithTimeout(ctx, 50*time.Millisecond)
+		if _, err := ask(hurried); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: got error %v, want that of the ended wait", name, err)
+		}
+		end()
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
 // Pending commits are merged, and one that fails does not fail the others.
 func TestABadLaneDoesNotFailItsNeighbours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -107,10 +107,10 @@ func (s *Store) Close() error {
 // Info returns the store's identity and records the partition count; 0 only
 // asks.
 func (s *Store) Info(ctx context.Context, partitions int32) (streams.StoreInfo, error) {
-	info := streams.StoreInfo{Incarnation: s.incarnation}
 	if partitions < 0 {
-		return info, s.explain("info", fmt.Errorf("%d partitions: give the platform's count, 1 and up", partitions))
+		return streams.StoreInfo{}, s.explain("info", fmt.Errorf("%d partitions: give the platform's count, 1 and up", partitions))
 	}
+	var made int32
 	err := s.do(ctx, "info", func(w *writer) error {
 		if partitions > 0 {
 			if _, err := w.exec("UPDATE store SET partitions=? WHERE partitions=0", int64(partitions)); err != nil {
@@ -118,15 +118,18 @@ func (s *Store) Info(ctx context.Context, partitions int32) (streams.StoreInfo, 
 			}
 		}
 		return w.query("SELECT partitions FROM store", nil, func(r []driver.Value) error {
-			info.Partitions = int32(num(r[0]))
+			made = int32(num(r[0]))
 			return nil
 		})
 	})
-	if err == nil && partitions > 0 && info.Partitions != partitions {
-		err = s.explain("info", fmt.Errorf("the store was made for %d partitions and the platform has %d, so keys would change lanes: "+
-			"start with %[1]d, or drain the platform and migrate into a new store", info.Partitions, partitions))
+	if err != nil {
+		return streams.StoreInfo{}, err
 	}
-	return info, err
+	if partitions > 0 && made != partitions {
+		return streams.StoreInfo{}, s.explain("info", fmt.Errorf("the store was made for %d partitions and the platform has %d, so keys would change lanes: "+
+			"start with %[1]d, or drain the platform and migrate into a new store", made, partitions))
+	}
+	return streams.StoreInfo{Incarnation: s.incarnation, Partitions: made}, nil
 }
 
 // Claim takes ownership of a lane.

@@ -78,7 +78,8 @@ func (s *Store) send(ctx context.Context, r *request) error {
 	}
 }
 
-// do runs f in a write transaction of its own.
+// do runs f in a write transaction of its own. When ctx ends first f may still
+// run: after an error the caller must not read what f sets.
 func (s *Store) do(ctx context.Context, what string, f func(*writer) error) error {
 	return s.send(ctx, &request{what: what, do: f})
 }
