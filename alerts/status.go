@@ -6,16 +6,10 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	prometheus "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
 )
-
-// Asked is what an instant query of Prometheus answered: a value for each series.
-type Asked []struct {
-	Labels map[string]string
-	Value  float64
-}
-
-// Ask answers an instant query as of now.
-type Ask func(ctx context.Context, expr string) (Asked, error)
 
 // Status is how an objective stands.
 type Status struct {
@@ -29,7 +23,7 @@ type Status struct {
 }
 
 // Statuses asks Prometheus how every objective stands.
-func (s *Set) Statuses(ctx context.Context, ask Ask) ([]Status, error) {
+func (s *Set) Statuses(ctx context.Context, server prometheus.API) ([]Status, error) {
 	byID := map[string]*Status{}
 	out := make([]Status, len(s.SLOs))
 	for i, o := range s.SLOs {
@@ -43,13 +37,17 @@ func (s *Set) Statuses(ctx context.Context, ask Ask) ([]Status, error) {
 		s.count(badName):           func(x *Status, v float64) { x.Bad = v },
 		s.count(totalName):         func(x *Status, v float64) { x.Total = v },
 	} {
-		samples, err := ask(ctx, expr)
+		v, _, _, err := server.Query(ctx, expr, time.Now())
 		if err != nil {
 			return nil, fmt.Errorf("how the objectives stand is not known: %w", err)
 		}
+		samples, ok := v.(model.Vector)
+		if !ok {
+			return nil, fmt.Errorf("how the objectives stand is not known: Prometheus answers %s with a %s", expr, v.Type())
+		}
 		for _, v := range samples {
-			if x := byID[v.Labels["sloth_id"]]; x != nil {
-				take(x, v.Value)
+			if x := byID[string(v.Metric["sloth_id"])]; x != nil {
+				take(x, float64(v.Value))
 			}
 		}
 	}

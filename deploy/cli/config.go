@@ -84,7 +84,7 @@ func printRows(c *cobra.Command, rows []probe.Row) error {
 		}
 		if address == "" {
 			answers, address = "-", "(embedded)"
-			if r.What == "clickhouse" || r.What == "otlp" {
+			if r.What == "clickhouse" || r.What == "otlp" || r.What == "prometheus" {
 				address = "(none)"
 			}
 		}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/api"
 	prometheus "github.com/prometheus/client_golang/api/prometheus/v1"
-	"github.com/prometheus/common/model"
 	"github.com/spf13/cobra"
 
 	"github.com/weirstream/weir/alerts"
@@ -47,24 +46,11 @@ func statuses(ctx context.Context, url string, names []string) ([]alerts.Status,
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return s.Statuses(ctx, func(ctx context.Context, expr string) (alerts.Asked, error) {
-		v, _, _, err := prometheus.NewAPI(client).Query(ctx, expr, time.Now())
-		if err != nil {
-			return nil, fmt.Errorf("asking Prometheus at %s: %w. Is weir dev running, or is it elsewhere (--prometheus)?", url, err)
-		}
-		samples, ok := v.(model.Vector)
-		if !ok {
-			return nil, fmt.Errorf("the Prometheus at %s answers %s with a %s", url, expr, v.Type())
-		}
-		out := make(alerts.Asked, len(samples))
-		for i, s := range samples {
-			out[i].Value, out[i].Labels = float64(s.Value), map[string]string{}
-			for k, v := range s.Metric {
-				out[i].Labels[string(k)] = string(v)
-			}
-		}
-		return out, nil
-	})
+	all, err := s.Statuses(ctx, prometheus.NewAPI(client))
+	if err != nil {
+		return nil, fmt.Errorf("%w. Is weir dev running, or is Prometheus elsewhere (--prometheus)?", err)
+	}
+	return all, nil
 }
 
 func sloStatus(url *string) *cobra.Command {

@@ -34,7 +34,8 @@ type Config struct {
 	Redis      Server  `yaml:"redis"`    // cache, quotas
 	Consul     Consul  `yaml:"consul"`   // discovery
 	ClickHouse Server  `yaml:"clickhouse"`
-	OTLP       OTLP    `yaml:"otlp"` // traces
+	OTLP       OTLP    `yaml:"otlp"`       // traces
+	Prometheus Server  `yaml:"prometheus"` // what it knows of objectives and alerts, the live page shows
 	Logs       Logs    `yaml:"logs"`
 	Outside    Outside `yaml:"outside"`
 	Quota      Quota   `yaml:"quota"`

@@ -34,8 +34,8 @@ type Options struct {
 	For       time.Duration // how long to run; 0: until ctx ends
 	Keep      int           // records per partition that the embedded log keeps behind its slowest reader; default 2,000
 
-	Prometheus bool          // runs in this process, with the rules of the business
-	Policy     alerts.Policy // of its alerts; default DevPolicy
+	Prometheus bool          // runs in this process, with the rules of the business, unless Config names one
+	Policy     alerts.Policy // of its alerts; default DevPolicy, or the standard of the one that Config names
 
 	Log *slog.Logger
 	Out io.Writer // what a person reads; default: discards
@@ -47,7 +47,12 @@ func (o *Options) defaults() {
 	if o.Kafka == "" {
 		o.Kafka = "127.0.0.1:9092"
 	}
-	if o.Policy.Windows == nil {
+	o.Prometheus = o.Prometheus && o.Config.Prometheus.URL == ""
+	switch {
+	case o.Policy.Windows != nil:
+	case o.Config.Prometheus.URL != "":
+		o.Policy = alerts.Standard()
+	default:
 		o.Policy = DevPolicy()
 	}
 	if o.Keep == 0 {

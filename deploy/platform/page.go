@@ -12,7 +12,7 @@ import (
 func (p *platform) page() http.Handler {
 	cfg := console.Config{Reads: p.reads, Metrics: p.metrics, Topology: p.topology, Sagas: p.sagas, Traces: p.traces, NotReady: p.notReady,
 		Letters: p.shownLetters, Retry: p.unparker(retry), Drop: p.unparker(drop), Runbook: runbook, Log: p.Log}
-	if p.Prometheus {
+	if p.promises.asks != nil {
 		cfg.SLOs, cfg.Alerts = p.promises.shownSLOs, p.promises.shownAlerts
 	}
 	if p.faults != nil {

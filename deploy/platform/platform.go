@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/deploy/discovery"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/cache"
@@ -124,7 +123,6 @@ func (p *platform) start(ctx context.Context) error {
 			return err
 		}
 	}
-	p.promises.set = alerts.Business(p.topology, p.sagas, p.Policy)
 	if p.units, err = choose(p.topology, p.Units); err != nil {
 		return err
 	}
@@ -137,7 +135,7 @@ func (p *platform) start(ctx context.Context) error {
 	}
 	p.Config.HTTP = listener.Addr().String()
 	p.wait = append(p.wait, func() { listener.Close() })
-	for _, step := range []func(context.Context) error{p.startTelemetry, p.startKafka, p.startCommands, p.startRegistry, p.startOutside,
+	for _, step := range []func(context.Context) error{p.findPrometheus, p.startTelemetry, p.startKafka, p.startCommands, p.startRegistry, p.startOutside,
 		p.startFaults, p.startServices, p.startCache, p.startReads, p.startTrim} {
 		if err := step(ctx); err != nil {
 			return err

@@ -2,10 +2,16 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/api"
+	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
 
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/dashboards/console"
@@ -13,11 +19,13 @@ import (
 	"github.com/weirstream/weir/services/gateway/edge"
 )
 
-// promises are the objectives and alerts of the business, watched by a
-// Prometheus in this process.
+// promises are the objectives and alerts of the business, watched by the
+// Prometheus that the configuration names, or by one in this process.
 type promises struct {
 	set    *alerts.Set
-	server atomic.Pointer[prometheus.Server] // nil until everything is at work
+	asks   v1.API // nil: nobody watches
+	here   bool
+	server atomic.Pointer[prometheus.Server] // in this process; nil until everything is at work
 }
 
 // DevPolicy watches with the usual windows, and looks more often: who tries
@@ -26,6 +34,25 @@ func DevPolicy() alerts.Policy {
 	p := alerts.Standard()
 	p.Every = 5 * time.Second
 	return p
+}
+
+// findPrometheus decides who is asked how the objectives stand.
+func (p *platform) findPrometheus(context.Context) error {
+	p.promises.set = alerts.Business(p.topology, p.sagas, p.Policy)
+	p.promises.here = p.Prometheus
+	base := p.Config.Prometheus.URL.Reveal()
+	if p.Prometheus {
+		base = "http://" + p.Config.HTTP + prometheus.Path
+	}
+	if base == "" {
+		return nil
+	}
+	c, err := api.NewClient(api.Config{Address: base, RoundTripper: http.DefaultTransport})
+	if err != nil {
+		return errors.New("prometheus.url is no URL") // without it: it may hold a password
+	}
+	p.promises.asks = v1.NewAPI(c)
+	return nil
 }
 
 // startPromises starts Prometheus, once everything is at work and beside it:
@@ -67,26 +94,18 @@ func (x *promises) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	(&edge.Problem{Code: "no-prometheus", Status: http.StatusServiceUnavailable, RetryAfter: 1, Detail: "no Prometheus runs in this process, or not yet"}).Write(w)
 }
 
-// ask queries as of now.
-func (x *promises) ask(ctx context.Context, expr string) (alerts.Asked, error) {
-	s := x.server.Load()
-	if s == nil {
-		return nil, nil // it has not begun: nothing is known
-	}
-	samples, err := s.Query(ctx, expr, time.Now())
-	out := make(alerts.Asked, len(samples))
-	for i, v := range samples {
-		out[i].Labels, out[i].Value = v.Labels, v.Value
-	}
-	return out, err
-}
+// silent reports that nobody can be asked yet: then nothing is known.
+func (x *promises) silent() bool { return x.here && x.server.Load() == nil }
 
 // historyShown is how far back the live page draws a budget.
 const historyShown, historyPoints = time.Hour, 60
 
 // shownSLOs are the objectives as the live page shows them.
 func (x *promises) shownSLOs(ctx context.Context) ([]console.SLO, error) {
-	all, err := x.set.Statuses(ctx, x.ask)
+	if x.silent() {
+		return nil, nil
+	}
+	all, err := x.set.Statuses(ctx, x.asks)
 	if err != nil {
 		return nil, err
 	}
@@ -125,53 +144,75 @@ func (b burnRates) of(s *alerts.SLO, window time.Duration) float64 {
 }
 
 func (x *promises) burns(ctx context.Context) (burnRates, error) {
-	samples, err := x.ask(ctx, `{__name__=~"slo:sli_error:ratio_rate.*"}`)
+	v, _, _, err := x.asks.Query(ctx, `{__name__=~"slo:sli_error:ratio_rate.*"}`, time.Now())
+	samples, _ := v.(model.Vector)
 	out := burnRates{}
 	for _, s := range samples {
-		out[[2]string{s.Labels["sloth_id"], s.Labels["sloth_window"]}] = s.Value
+		out[[2]string{string(s.Metric["sloth_id"]), string(s.Metric["sloth_window"])}] = float64(s.Value)
 	}
 	return out, err
 }
 
 func (x *promises) history(ctx context.Context) (map[string][]console.Point, error) {
-	s := x.server.Load()
-	if s == nil {
-		return nil, nil
-	}
 	now := time.Now()
+	drawn := v1.Range{Start: now.Add(-historyShown), End: now, Step: historyShown / historyPoints}
 	out := map[string][]console.Point{}
-	series, err := s.QueryRange(ctx, alerts.BudgetRemaining, now.Add(-historyShown), now, historyShown/historyPoints)
+	v, _, _, err := x.asks.QueryRange(ctx, alerts.BudgetRemaining, drawn)
 	if err != nil {
 		return nil, err
 	}
+	series, _ := v.(model.Matrix)
 	for _, r := range series {
-		for _, pt := range r.Points {
-			out[r.Labels["sloth_id"]] = append(out[r.Labels["sloth_id"]], console.Point{At: pt.At, Budget: pt.Value})
+		id := string(r.Metric["sloth_id"])
+		for _, pt := range r.Values {
+			out[id] = append(out[id], console.Point{At: pt.Timestamp.Time(), Budget: float64(pt.Value)})
 		}
 	}
-	series, err = s.QueryRange(ctx, x.set.Policy.ShortRatio(), now.Add(-historyShown), now, historyShown/historyPoints)
+	v, _, _, err = x.asks.QueryRange(ctx, x.set.Policy.ShortRatio(), drawn)
+	series, _ = v.(model.Matrix)
 	for _, r := range series {
-		for i, pt := range r.Points {
-			if points := out[r.Labels["sloth_id"]]; i < len(points) && points[i].At.Equal(pt.At) {
-				points[i].Errors = pt.Value
+		points := out[string(r.Metric["sloth_id"])]
+		for i, pt := range r.Values {
+			if i < len(points) && points[i].At.Equal(pt.Timestamp.Time()) {
+				points[i].Errors = float64(pt.Value)
 			}
 		}
 	}
 	return out, err
 }
 
-// shownAlerts are those that are pending or firing.
-func (x *promises) shownAlerts(context.Context) ([]console.Alert, error) {
-	s := x.server.Load()
-	if s == nil {
+// shownAlerts are those of the business that are pending or firing: a
+// Prometheus elsewhere may watch more.
+func (x *promises) shownAlerts(ctx context.Context) ([]console.Alert, error) {
+	if x.silent() {
 		return nil, nil
 	}
+	all, err := x.asks.Alerts(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var out []console.Alert
-	for _, a := range s.Alerts() {
-		out = append(out, console.Alert{Name: a.Name, Severity: a.Labels["severity"], State: a.State, SLO: a.Labels["sloth_id"],
-			Summary: a.Annotations["summary"], Runbook: a.Annotations["runbook_url"], Labels: a.Labels, Since: a.ActiveAt, Value: a.Value})
+	for _, a := range all.Alerts {
+		name := string(a.Labels[model.AlertNameLabel])
+		if _, ours := runbook(name); !ours {
+			continue
+		}
+		value, err := strconv.ParseFloat(a.Value, 64)
+		if err != nil {
+			value = math.NaN()
+		}
+		out = append(out, console.Alert{Name: name, Severity: string(a.Labels["severity"]), State: string(a.State), SLO: string(a.Labels["sloth_id"]),
+			Summary: string(a.Annotations["summary"]), Runbook: string(a.Annotations["runbook_url"]), Labels: texts(a.Labels), Since: a.ActiveAt, Value: value})
 	}
 	return out, nil
+}
+
+func texts(labels model.LabelSet) map[string]string {
+	out := map[string]string{}
+	for k, v := range labels {
+		out[string(k)] = string(v)
+	}
+	return out
 }
 
 func runbook(name string) (string, bool) {

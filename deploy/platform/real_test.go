@@ -33,6 +33,7 @@ func realConfig(t *testing.T) config.Config {
 	real := func(name string) config.Secret { return config.Secret(streamtest.Real(t, name)) }
 	c.Kafka.Brokers, c.Partitions = []string{streamtest.Real(t, "kafka")}, 4
 	c.Postgres.URL, c.RabbitMQ.URL, c.Mongo.URL, c.Redis.URL, c.Consul.URL = real("postgres"), real("rabbitmq"), real("mongo"), real("redis"), real("consul")
+	c.Prometheus.URL = real("prometheus")
 	c.OTLP.Endpoint, c.OTLP.SpansPerSecond = streamtest.Real(t, "jaeger-grpc"), 5000
 	c.Outside = config.Outside{Provider: real("provider"), Carrier: real("carrier"), Mailbox: streamtest.Real(t, "mailbox")}
 	c.HTTP, c.Data = "127.0.0.1:0", t.TempDir()
@@ -166,6 +167,7 @@ func TestASagaOnRealServers(t *testing.T) {
 	t.Run("OpenSearch finds its lines", func(t *testing.T) { inOpenSearch(t, search, trace) })
 	t.Run("Consul knows every unit", func(t *testing.T) { inConsul(t, c) })
 	t.Run("Prometheus scrapes every process", func(t *testing.T) { inPrometheus(t, addresses) })
+	t.Run("the live page shows what Prometheus knows", func(t *testing.T) { onThePage(t, base) })
 	t.Run("dead letters are asked for where they are", func(t *testing.T) {
 		var l Letters
 		if err := request(http.MethodGet, base+"/v1/dead-letters", "", &l); err != nil || l.DeadLetters == nil {
@@ -280,6 +282,26 @@ func inPrometheus(t *testing.T, addresses []string) {
 	})
 }
 
+func onThePage(t *testing.T, base string) {
+	eventually(t, "objectives with data", 2*time.Minute, func() error { // rules are evaluated every 30 s
+		res, err := http.Get(base + "/slos")
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			return err
+		}
+		for _, want := range []string{`id="slo-gateway-availability"`, `id="alerts"`, "<dt>bad</dt>"} {
+			if !strings.Contains(string(b), want) {
+				return fmt.Errorf("%s: no %s on the page", res.Status, want)
+			}
+		}
+		return nil
+	})
+}
+
 // Everything that the configuration names answers, and says its version.
 func TestConfigCheckOnRealServers(t *testing.T) {
 	c := realConfig(t)
@@ -292,7 +314,7 @@ func TestConfigCheckOnRealServers(t *testing.T) {
 		if !r.OK() || r.Address == "" {
 			t.Errorf("%+v", r)
 		}
-		if r.Version == "" && slices.Contains([]string{"kafka", "postgres", "rabbitmq", "mongo", "redis", "consul", "clickhouse"}, r.What) {
+		if r.Version == "" && slices.Contains([]string{"kafka", "postgres", "rabbitmq", "mongo", "redis", "consul", "clickhouse", "prometheus"}, r.What) {
 			t.Errorf("%s tells no version", r.What)
 		}
 	}
@@ -304,13 +326,14 @@ func TestConfigCheckOnRealServers(t *testing.T) {
 	free.Close()
 	c.Kafka.Brokers, c.Postgres.URL, c.RabbitMQ.URL = []string{away}, config.Secret("postgres://weir:hunter2@"+away+"/weir"), config.Secret("amqp://weir:hunter2@"+away+"/")
 	c.Mongo.URL, c.Redis.URL, c.Consul.URL = config.Secret("mongodb://weir:hunter2@"+away+"/"), config.Secret("redis://:hunter2@"+away+"/0"), config.Secret("http://weir:hunter2@"+away)
+	c.Prometheus.URL = c.Consul.URL
 	bad := c
 	bad.RabbitMQ.URL, bad.Mongo.URL = "amqp://weir:hunter2%zz@h/", "mongodb://weir:hunter2%zz@h/"
 	for _, r := range append(probe.All(t.Context(), &c, top), probe.All(t.Context(), &bad, top)...) {
 		if b, err := json.Marshal(r); err != nil || strings.Contains(string(b), "hunter2") {
 			t.Errorf("a secret is told: %s, %v", b, err)
 		}
-		if r.Answers && slices.Contains([]string{"kafka", "postgres", "rabbitmq", "mongo", "redis", "consul"}, r.What) {
+		if r.Answers && slices.Contains([]string{"kafka", "postgres", "rabbitmq", "mongo", "redis", "consul", "prometheus"}, r.What) {
 			t.Errorf("%s answers, though nobody listens", r.What)
 		}
 	}

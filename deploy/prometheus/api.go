@@ -28,13 +28,19 @@ const Path = "/prometheus/"
 // v0.316.0 it is 3.16.0.
 const Version = "3.16.0"
 
+// lookback is how old a series' newest sample may be before a query misses it.
+const lookback = 5 * time.Minute
+
+// errClosed is the answer of a server whose Run has ended.
+var errClosed = errors.New("prometheus: closed")
+
 const noPages = "There are no pages here, only Prometheus' HTTP API, at " + Path + "api/v1/: a data source for Grafana.\n"
 
 // ServeHTTP answers Prometheus' HTTP API at /prometheus/api/v1/. It only reads:
 // whatever writes or deletes is switched off.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, leave, err := s.enter(r.Context())
-	if errors.Is(err, ErrClosed) {
+	if errors.Is(err, errClosed) {
 		http.Error(w, "Prometheus is shutting down", http.StatusServiceUnavailable)
 	}
 	if err != nil {
@@ -42,6 +48,29 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer leave()
 	s.api.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// enter waits for a free place among the queries. The context that it gives ends
+// with the server too; leave must be called.
+func (s *Server) enter(ctx context.Context) (inner context.Context, leave func(), err error) {
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	case <-s.ctx.Done():
+		return nil, nil, errClosed
+	}
+	if s.ctx.Err() != nil {
+		<-s.slots
+		return nil, nil, errClosed
+	}
+	inner, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ctx, cancel)
+	return inner, func() {
+		stop()
+		cancel()
+		<-s.slots
+	}, nil
 }
 
 // newAPI is Prometheus' own API over the parts of this server.

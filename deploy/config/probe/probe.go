@@ -46,6 +46,7 @@ func All(ctx context.Context, c *config.Config, t *streams.Topology) []Row {
 		{"consul", c.Consul.URL.String(), consul(c)},
 		{"clickhouse", c.ClickHouse.URL.String(), clickhouse(c)},
 		{"otlp", c.OTLP.Endpoint, otlp(c)},
+		{"prometheus", c.Prometheus.URL.String(), prometheus(c)},
 		{"provider", c.Outside.Provider.String(), httpServer(c.Outside.Provider.Reveal())},
 		{"carrier", c.Outside.Carrier.String(), httpServer(c.Outside.Carrier.Reveal())},
 		{"mailbox", c.Outside.Mailbox, smtp(c.Outside.Mailbox)},

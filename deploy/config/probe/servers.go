@@ -173,6 +173,15 @@ func clickhouse(c *config.Config) func(context.Context, *Row) error {
 	}
 }
 
+func prometheus(c *config.Config) func(context.Context, *Row) error {
+	return func(ctx context.Context, r *Row) error {
+		var build struct{ Data struct{ Version string } }
+		err := get(ctx, c.Prometheus.URL.Reveal(), "/api/v1/status/buildinfo", nil, &build)
+		r.Version = build.Data.Version
+		return err
+	}
+}
+
 // get reads a JSON answer of a server. User and password of its URL become
 // basic authentication.
 func get(ctx context.Context, base, path string, header http.Header, into any) error {
