@@ -13,22 +13,30 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Behind is how far a service is behind a topic.
+// Behind is how far a service or a pipeline is behind a topic.
 type Behind struct {
 	Service, Topic string
 	Records        int64         // that it has not taken
 	Age            time.Duration // since the oldest of them was first seen on the log; 0 if there are none
 }
 
-// Watcher sees from outside how far services are behind: it compares the ends
-// of the log with the cursors that services mirror. A service that hangs, is
-// dead, or was never started cannot keep that from being known.
+// Watcher sees from outside how far services and pipelines are behind: it compares
+// the ends of the log with the cursors that services mirror, and with pipelines'
+// offsets. Who hangs, is dead, or was never started cannot keep that from being
+// known.
 type Watcher struct {
 	cfg   Config
 	adm   *kadm.Client
-	read  []*plan
+	read  []reader
 	mu    sync.Mutex
 	marks map[string]map[int32][]mark // by topic and partition, oldest first
+}
+
+// reader is who reads the log, under a name.
+type reader struct {
+	name, group string
+	topics      []string
+	all         func(topic string) bool // whether it begins with what was there before it
 }
 
 // mark is an end of the log and when it was first seen.
@@ -41,7 +49,7 @@ type mark struct {
 // dropped: ages get coarser.
 const maxMarks = 1024
 
-// NewWatcher makes a watcher of all services. Ages count from its first Look.
+// NewWatcher makes a watcher of the whole topology. Ages count from its first Look.
 func NewWatcher(cfg Config) (*Watcher, error) {
 	cfg.defaults()
 	cl, err := kgo.NewClient(cfg.Client...)
@@ -50,7 +58,12 @@ func NewWatcher(cfg Config) (*Watcher, error) {
 	}
 	w := &Watcher{cfg: cfg, adm: kadm.NewClient(cl), marks: map[string]map[int32][]mark{}}
 	for i := range cfg.Topology.Services {
-		w.read = append(w.read, newPlan(cfg.Topology, &cfg.Topology.Services[i]))
+		p := newPlan(cfg.Topology, &cfg.Topology.Services[i])
+		w.read = append(w.read, reader{p.service, MirrorGroup(p.service), p.topics(), func(topic string) bool { return p.starts[topic] == All }})
+	}
+	for _, p := range cfg.Topology.Pipelines {
+		types, _ := p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
+		w.read = append(w.read, reader{p.Name, p.Name, cfg.Topology.topicsOf(types), func(string) bool { return true }})
 	}
 	return w, nil
 }
@@ -58,15 +71,14 @@ func NewWatcher(cfg Config) (*Watcher, error) {
 // Close ends the watcher.
 func (w *Watcher) Close() { w.adm.Close() }
 
-// Look tells how far every service is behind each of its topics. Mirrored
+// Look tells how far everyone is behind each of their topics. Mirrored
 // cursors are two seconds old at most.
 func (w *Watcher) Look(ctx context.Context) ([]Behind, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var topics, groups []string
-	for _, p := range w.read {
-		topics = append(topics, p.topics()...)
-		groups = append(groups, MirrorGroup(p.service))
+	for _, r := range w.read {
+		topics, groups = append(topics, r.topics...), append(groups, r.group)
 	}
 	slices.Sort(topics)
 	topics = slices.Compact(topics)
@@ -94,8 +106,8 @@ func (w *Watcher) Look(ctx context.Context) ([]Behind, error) {
 	now := w.cfg.Now()
 	ends.Each(func(o kadm.ListedOffset) { w.mark(o.Topic, o.Partition, o.Offset, now) })
 	var out []Behind
-	for _, p := range w.read {
-		out = append(out, w.service(p, cursors[MirrorGroup(p.service)].Fetched, starts, ends, now)...)
+	for _, r := range w.read {
+		out = append(out, w.behind(r, cursors[r.group].Fetched, starts, ends, now)...)
 	}
 	return out, nil
 }
@@ -118,14 +130,14 @@ func (w *Watcher) mark(topic string, partition int32, end int64, now time.Time) 
 	w.marks[topic][partition] = m
 }
 
-func (w *Watcher) service(p *plan, cursors kadm.OffsetResponses, starts, ends kadm.ListedOffsets, now time.Time) (out []Behind) {
-	for _, topic := range p.topics() {
-		b := Behind{Service: p.service, Topic: topic}
+func (w *Watcher) behind(r reader, cursors kadm.OffsetResponses, starts, ends kadm.ListedOffsets, now time.Time) (out []Behind) {
+	for _, topic := range r.topics {
+		b := Behind{Service: r.name, Topic: topic}
 		for partition, end := range ends[topic] {
 			next := end.Offset
 			if c, ok := cursors.Lookup(topic, partition); ok && c.At >= 0 {
 				next = c.At
-			} else if first, ok := starts.Lookup(topic, partition); ok && p.starts[topic] == All {
+			} else if first, ok := starts.Lookup(topic, partition); ok && r.all(topic) {
 				next = first.Offset // it has never read, and wants all
 			}
 			if next >= end.Offset {

@@ -1,6 +1,7 @@
 package streams_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -57,5 +58,34 @@ func TestBehindIsSeenFromOutside(t *testing.T) {
 		c.Start("stage")
 		time.Sleep(20 * time.Second)
 		want("when it is back", 0, 0)
+	})
+}
+
+// A pipeline has nobody who measures it but from outside.
+func TestAPipelineIsSeenBehind(t *testing.T) {
+	inWatch(t, false, func(t *testing.T, c *streamtest.Cluster, _ *laneWatch) {
+		c.Start("front")
+		w, err := streams.NewWatcher(streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		want := func(when string, records int64) {
+			t.Helper()
+			all, err := w.Look(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i := slices.Index(all, streams.Behind{Service: "watch", Topic: "teller.account", Records: records}); i < 0 {
+				t.Errorf("%s: want %d records behind, got %+v", when, records, all)
+			}
+		}
+		book(t.Context(), t, c, 0, 20)
+		time.Sleep(5 * time.Second) // published
+		want("before it has begun", 20)
+		p := runPipe(c)
+		time.Sleep(10 * time.Second)
+		want("when all is passed on", 0)
+		p.end(t)
 	})
 }

@@ -3,8 +3,9 @@ package streams
 import "time"
 
 // Hook is anything that implements one or more of the Hook interfaces below.
-// Hooks are called on the lane's own goroutine: they must be quick, except for
-// HookPoint, which tests use to hold a lane up or to end it.
+// Hooks are called on the lane's own goroutine, or on the pipeline's, which tells
+// of its batches and their commits: they must be quick, except for HookPoint,
+// which tests use to hold a lane up or to end it.
 type Hook any
 
 // Point names a place in the lane's loop.
@@ -62,9 +63,10 @@ type HookCommit interface {
 // repeats: that has no inputs, and needs no commit.
 type HookBatch interface{ OnBatch(b BatchInfo) }
 
-// BatchInfo measures one committed batch.
+// BatchInfo measures one committed batch. Of a pipeline it is what was polled of
+// a partition and passed on.
 type BatchInfo struct {
-	Service string
+	Service string // or pipeline
 	Lane    int32
 	Inputs  []InputInfo
 	Events  []string // types
@@ -75,11 +77,11 @@ type BatchInfo struct {
 
 // InputInfo measures one decided input.
 type InputInfo struct {
-	Decider  string
+	Decider  string // or pipeline
 	Kind     InputKind
 	Name     string
 	Age      time.Duration // from the event's time to the commit
-	Result   string        // "decided", "rejected", "parked"
+	Result   string        // "decided", "rejected", "parked"; a pipeline parks in the dead letters
 	Rejected string        // its code
 	Key      string        // of the decider
 	Origin   Origin        // with the decision's own traceparent

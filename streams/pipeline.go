@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -68,6 +69,7 @@ type pipe struct {
 	types  []string
 	routes map[reflect.Type]route // of what it may emit
 	opts   []kgo.Opt              // of its membership in the group
+	hooks  hooks
 	log    *slog.Logger
 }
 
@@ -80,7 +82,7 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 	if n < 0 {
 		return fmt.Errorf("the topology has no pipeline %q", name)
 	}
-	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name)}
+	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name), hooks: sortHooks(cfg.Hooks)}
 	r.types, _ = r.p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
 	r.routes = map[reflect.Type]route{}
 	for _, e := range r.p.Emits {
@@ -116,54 +118,80 @@ func (r *pipe) prepare(ctx context.Context) ([]string, error) {
 	})
 }
 
-// outputs turns polled records into records to produce, in order.
-func (r *pipe) outputs(f kgo.Fetches) (out []*kgo.Record, err error) {
-	f.EachRecord(func(rec *kgo.Record) {
-		if err != nil {
-			return
+// outputs turns polled records into records to produce, in order, and tells what
+// it saw of each partition.
+func (r *pipe) outputs(f kgo.Fetches) (out []*kgo.Record, seen []BatchInfo, err error) {
+	began := r.cfg.Now()
+	f.EachPartition(func(p kgo.FetchTopicPartition) {
+		b := BatchInfo{Service: r.p.Name, Lane: p.Partition}
+		for _, rec := range p.Records {
+			if err != nil {
+				return
+			}
+			var made []*kgo.Record
+			made, err = r.output(rec, began, &b)
+			out = append(out, made...)
 		}
-		var rs []*kgo.Record
-		if rs, err = r.output(rec); err == nil {
-			out = append(out, rs...)
+		if len(b.Inputs) > 0 {
+			seen = append(seen, b)
 		}
 	})
-	return out, err
+	took := r.cfg.Now().Sub(began)
+	for i := range seen {
+		seen[i].Decide = took
+	}
+	return out, seen, err
 }
 
-func (r *pipe) output(rec *kgo.Record) ([]*kgo.Record, error) {
+// output is what becomes of a record, which is noted in its batch.
+func (r *pipe) output(rec *kgo.Record, at time.Time, b *BatchInfo) ([]*kgo.Record, error) {
 	in, err := ReadEnvelope(rec)
-	if err != nil {
+	if err != nil { // nothing that it says of itself can be relied on
+		b.Inputs = append(b.Inputs, InputInfo{Decider: r.p.Name, Kind: EventInput, Name: "unreadable", Result: "parked"})
 		return r.dead(rec, in, err), nil
 	}
 	if in.ReplayID != "" || !slices.Contains(r.types, in.Type) {
 		return nil, nil
 	}
+	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.Time), Result: "decided", Key: in.Key,
+		Origin: Origin{Correlation: in.Correlation, Causation: in.Causation, Traceparent: in.Traceparent}}
+	out, types, err := r.become(rec, in)
+	var newer *NewerVersionError
+	if errors.As(err, &newer) {
+		return nil, err
+	}
+	if err != nil {
+		out, types, info.Result = r.dead(rec, in, err), nil, "parked"
+	}
+	b.Inputs, b.Events = append(b.Inputs, info), append(b.Events, types...)
+	return out, nil
+}
+
+// become decodes an event and makes records of what it becomes.
+func (r *pipe) become(rec *kgo.Record, in Envelope) (out []*kgo.Record, types []string, err error) {
 	f, _ := r.cfg.Topology.Vocabulary.Fact(in.Type)
 	e, err := f.Decode(in.Version, in.Data)
 	if err == nil {
 		err = sameKey(e, in.Key)
 	}
 	if err != nil {
-		if _, newer := err.(*NewerVersionError); newer {
-			return nil, err
-		}
-		return r.dead(rec, in, err), nil
+		return nil, nil, err
 	}
 	events, err := r.step(e)
 	if err == nil && len(events) >= pipelineFan {
 		err = fmt.Errorf("one event became %d: at most %d", len(events), pipelineFan-1)
 	}
-	var out []*kgo.Record
-	for i := 0; err == nil && i < len(events); i++ {
-		var o *kgo.Record
-		if o, err = r.record(rec, in, events[i], i); err == nil {
-			out = append(out, o)
-		}
-	}
 	if err != nil {
-		return r.dead(rec, in, err), nil
+		return nil, nil, err
 	}
-	return out, nil
+	for i, e := range events {
+		o, err := r.record(rec, in, e, i)
+		if err != nil {
+			return nil, nil, err
+		}
+		out, types = append(out, o), append(types, r.routes[reflect.TypeOf(e)].fact.Name)
+	}
+	return out, types, nil
 }
 
 func (r *pipe) step(e Event) (out []Event, err error) {

@@ -70,11 +70,17 @@ func (r *pipe) membership(ctx context.Context) error {
 		if err := f.Err(); err != nil {
 			return err
 		}
-		out, err := r.outputs(f)
+		out, seen, err := r.outputs(f)
 		if err != nil {
 			return err
 		}
+		end := r.committing(seen)
 		done, err := m.pass(hard, f, out)
+		if err == nil && !done {
+			end(errAborted)
+		} else {
+			end(err)
+		}
 		if err != nil {
 			return err
 		}
@@ -83,9 +89,43 @@ func (r *pipe) membership(ctx context.Context) error {
 			aborted = 0
 			continue
 		}
-		r.log.Warn("transaction aborted, its input is read again")
+		r.log.Warn(errAborted.Error())
 		sleep(ctx, backoff(aborted, 50*time.Millisecond, 5*time.Second))
 		aborted++
+	}
+}
+
+var errAborted = errors.New("transaction aborted, its input is read again")
+
+// committing tells the hooks of the batches that are about to be passed on. The
+// function that it returns tells them how that ended.
+func (r *pipe) committing(seen []BatchInfo) func(error) {
+	began := r.cfg.Now()
+	var ends []func(error)
+	if h := r.hooks.commit; h != nil {
+		for _, b := range seen {
+			if end := h.OnCommit(b); end != nil {
+				ends = append(ends, end)
+			}
+		}
+	}
+	return func(err error) {
+		for _, end := range ends {
+			end(err)
+		}
+		if err != nil {
+			return
+		}
+		took := r.cfg.Now().Sub(began)
+		for _, b := range seen {
+			b.Commit = took
+			for i := range b.Inputs {
+				b.Inputs[i].Age += b.Decide + took
+			}
+			for _, h := range r.hooks.batch {
+				h.OnBatch(b)
+			}
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ func TestPipelineLosesItsSession(t *testing.T) {
 
 // Transactions that are aborted are tried again, but not as fast as it goes.
 func TestAbortedTransactionsBackOff(t *testing.T) {
-	inWatch(t, true, func(t *testing.T, c *streamtest.Cluster, _ *laneWatch) {
+	inWatch(t, true, func(t *testing.T, c *streamtest.Cluster, w *laneWatch) {
 		ctx := context.Background()
 		c.Start("front")
 		n := c.Start("watchers")
@@ -123,6 +123,10 @@ func TestAbortedTransactionsBackOff(t *testing.T) {
 		out.Store(false)
 		wantWatched(t, c, 100)
 		p.end(t)
+		if w.failed.Load() < 5 {
+			t.Errorf("hooks were told of %d aborted commits", w.failed.Load())
+		}
+		w.wantPassed(t, 100)
 		caughtUp(t, c, n)
 	})
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -103,7 +105,7 @@ func runPipe(c *streamtest.Cluster) *pipeRun {
 	r := &pipeRun{stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		cfg := streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions, MaxBatch: 20}
+		cfg := streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions, MaxBatch: 20, Hooks: c.Hooks}
 		r.err = streams.RunPipeline(ctx, cfg, "watch")
 	}()
 	return r
@@ -123,12 +125,57 @@ func (r *pipeRun) end(t *testing.T) {
 	}
 }
 
-// laneWatch counts the repeats that the watchers dropped.
-type laneWatch struct{ repeats atomic.Int64 }
+// laneWatch counts the repeats that the watchers dropped, and what the pipeline
+// tells of itself.
+type laneWatch struct {
+	repeats, begun, ended, failed atomic.Int64
+	mu                            sync.Mutex
+	passed                        []streams.BatchInfo
+}
 
 func (w *laneWatch) OnBatch(b streams.BatchInfo) {
-	if b.Service == "watchers" {
+	switch b.Service {
+	case "watchers":
 		w.repeats.Add(int64(b.Repeats))
+	case "watch":
+		w.mu.Lock()
+		w.passed = append(w.passed, b)
+		w.mu.Unlock()
+	}
+}
+
+func (w *laneWatch) OnCommit(b streams.BatchInfo) func(error) {
+	if b.Service != "watch" {
+		return nil
+	}
+	w.begun.Add(1)
+	return func(err error) {
+		if w.ended.Add(1); err != nil {
+			w.failed.Add(1)
+		}
+	}
+}
+
+// wantPassed is what the pipeline must have told of deposits 1 … n, each once.
+func (w *laneWatch) wantPassed(t *testing.T, n int) {
+	t.Helper()
+	got := map[string]int{}
+	for _, b := range w.passed {
+		for _, in := range b.Inputs {
+			if in.Decider != "watch" || in.Name != "teller.deposited" || in.Kind != streams.EventInput || in.Age < 0 || in.Origin.Causation == "" {
+				t.Errorf("a batch has the input %+v", in)
+			}
+			got[in.Result]++
+		}
+		for _, e := range b.Events {
+			got[e]++
+		}
+	}
+	const parked = 2
+	passed := n - parked - (least - 1)
+	want := map[string]int{"decided": n - parked, "parked": parked, "watch.large": passed, "watch.told": passed}
+	if !maps.Equal(got, want) || w.begun.Load() == 0 || w.begun.Load() != w.ended.Load() {
+		t.Errorf("told of %v, want %v; %d commits begun, %d ended", got, want, w.begun.Load(), w.ended.Load())
 	}
 }
 
@@ -315,6 +362,7 @@ func TestTransactionalPipeline(t *testing.T) {
 				t.Errorf("%s holds %d records in all, none of them aborted: the test tests nothing", topic, n)
 			}
 		}
+		w.wantPassed(t, 150)
 		if refused.Load() == 0 || w.repeats.Load() != 0 {
 			t.Errorf("%d transactions refused, %d repeats", refused.Load(), w.repeats.Load())
 		}
