@@ -127,7 +127,10 @@ func (i *Instance) Run(ctx context.Context) error {
 		return fmt.Errorf("service %s: %w", i.plan.service, err)
 	}
 	defer mirror.Close()
+	var beside sync.WaitGroup
+	beside.Go(func() { i.forget(ctx) })
 	i.mirror(ctx, mirror)
+	beside.Wait()
 	stopKill := time.AfterFunc(drainTime, kill)
 	defer stopKill.Stop()
 	drained := i.release(i.owned(), true)
@@ -140,6 +143,16 @@ func (i *Instance) Run(ctx context.Context) error {
 	group.CloseAllowingRebalance() // leaves the group, so that others take over at once
 	i.release(i.owned(), true)     // what was assigned meanwhile
 	return nil
+}
+
+// forget removes from the store, until ctx ends, what has told repeats for long
+// enough. Every instance does, as none knows of another.
+func (i *Instance) forget(ctx context.Context) {
+	for sleep(ctx, i.cfg.ReplyTTL/24) {
+		if err := i.store.Expire(ctx, i.cfg.Now().Add(-i.cfg.ReplyTTL)); err != nil && ctx.Err() == nil {
+			i.log.Warn("old replies and external ids not forgotten, will be tried again", "error", err)
+		}
+	}
 }
 
 func (i *Instance) prepare(ctx context.Context) (err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -26,6 +27,8 @@ type Config struct {
 	// Window is how long the ids of events from outside are remembered, to
 	// tell their repeats; 7 days if 0.
 	Window time.Duration
+	// Keep is how long events and ended sagas are kept; for ever if 0.
+	Keep time.Duration
 	// Changed hears, after each write, whose rows it has set, so that caches can
 	// drop these orders; optional. It holds up the next write, and a process that
 	// dies in between does not tell.
@@ -74,11 +77,35 @@ func (m *Model) Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	beside, stop := context.WithCancel(ctx)
+	var pruning sync.WaitGroup
+	pruning.Go(func() { r.prune(beside) })
 	err = r.consume(ctx)
+	stop()
+	pruning.Wait()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return err
+}
+
+// prune removes, until ctx ends, what has been kept for long enough.
+func (r *run) prune(ctx context.Context) {
+	if r.cfg.Keep == 0 {
+		return
+	}
+	t := time.NewTicker(min(r.cfg.Keep/24, time.Hour))
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := r.model.Prune(ctx, r.cfg.Now().Add(-r.cfg.Keep)); err != nil && ctx.Err() == nil {
+			r.cfg.Log.WarnContext(ctx, "old events not removed from the read model, will be tried again", "error", err)
+		}
+	}
 }
 
 // Waits between two tries of a store that does not answer grow from the first

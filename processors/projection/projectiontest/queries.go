@@ -17,6 +17,7 @@ var queryCases = []testCase{
 	{"Await", awaitsItsOwn},
 	{"AwaitWhatAnotherProcessWrites", awaitsAnothers},
 	{"Prune", prune},
+	{"EventsAreKeptForAWhile", keepAWhile},
 	{"WhatIsRecentAndInFlight", whatIsRecentAndInFlight},
 }
 
@@ -186,6 +187,36 @@ func prune(p *place) {
 		p.Errorf("a running saga went: %+v, %v", x, err)
 	}
 }
+
+// keepAWhile runs a writer that keeps events for a second only.
+func keepAWhile(p *place) {
+	l, s := NewLog(p), p.model()
+	w := l.writer("order", 0)
+	w.emit("done", placed("o1", "ada"), event.OrderClosed{Order: "o1"})
+	cfg := l.Config()
+	cfg.Keep = time.Second
+	stop := Start(p, s, cfg)
+	await(p, s, w.last)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		h, err := s.History(ctx, "o1")
+		if err != nil {
+			p.Fatal(err)
+		}
+		if len(h) == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			p.Fatalf("%d events are kept after ten seconds", len(h))
+		}
+	}
+	if _, err := s.Order(ctx, "o1"); err != nil {
+		p.Errorf("the order was removed too: %v", err)
+	}
+	if err := stop(); err != nil {
+		p.Fatal(err)
+	}
+}
+
 func whatIsRecentAndInFlight(p *place) {
 	l, s := NewLog(p), p.model()
 	if f, err := s.InFlight(ctx, noon, 10); err != nil || f.Sagas != 0 || !f.Oldest.IsZero() {
