@@ -145,7 +145,7 @@ func TestTimelineTellsWaitsAndCompensations(t *testing.T) {
 	top := topology(t)
 	s := shapeOf(top, sagas.All())
 	hops := s.hops(declined(t, top))
-	left := []step{{By: "claim", What: "has to release the stock"}, {By: "message", What: "has to tell the customer", Since: noon.Add(1804 * time.Millisecond)}}
+	left := []step{{By: "claim", What: "has to release the stock", Now: true}, {By: "message", What: "has to tell the customer", Now: true, Since: noon.Add(1804 * time.Millisecond)}}
 	call := telemetry.Span{Kind: "client", Start: noon.Add(20 * time.Millisecond), End: noon.Add(30 * time.Millisecond), Error: "EOF", Attributes: map[string]string{"service.name": "payment", "peer.service": "provider"}}
 	again := call
 	again.Start, again.End = noon.Add(time.Second), noon.Add(1790*time.Millisecond)
@@ -175,7 +175,7 @@ func TestTimelineTellsWaitsAndCompensations(t *testing.T) {
 	if m := rows["notification · message"]; len(m.Waits) != 1 || m.Waits[0].Label != "mailbox, 196 ms so far" {
 		t.Errorf("the wait for the mailbox is %+v", m.Waits)
 	}
-	open := s.drawTimeline(hops[:6], []telemetry.Span{call, again}, []step{{By: "payment", Since: noon.Add(12 * time.Millisecond)}}, true, noon.Add(time.Minute), noon.Add(2*time.Second))
+	open := s.drawTimeline(hops[:6], []telemetry.Span{call, again}, []step{{By: "payment", Now: true, Since: noon.Add(12 * time.Millisecond)}}, true, noon.Add(time.Minute), noon.Add(2*time.Second))
 	if w := open.Rows[3].Waits; len(w) != 1 || w[0].Label != "provider, 2 tries, 2.0 s so far" {
 		t.Errorf("the open wait is %+v", w)
 	}

@@ -17,6 +17,7 @@ type shape struct {
 	undo     map[[2]string]bool         // input type and decider of the steps that take back
 	undoOnly map[string]bool            // types that no other step emits
 	refusal  map[string]bool            // types that make others take back
+	ways     map[string]ways            // by saga
 }
 
 // lineage is a decider with its service.
@@ -31,7 +32,7 @@ func (l lineage) Name() string {
 }
 
 func shapeOf(t *streams.Topology, sagas []streams.Saga) shape {
-	s := shape{outcomes: map[string]map[string]bool{}, triggers: map[[2]string][]string{}, endpoint: map[string]string{}, undo: map[[2]string]bool{}, undoOnly: map[string]bool{}, refusal: map[string]bool{}}
+	s := shape{outcomes: map[string]map[string]bool{}, triggers: map[[2]string][]string{}, endpoint: map[string]string{}, undo: map[[2]string]bool{}, undoOnly: map[string]bool{}, refusal: map[string]bool{}, ways: map[string]ways{}}
 	for _, service := range t.Services {
 		for _, d := range service.Deciders {
 			s.deciders = append(s.deciders, lineage{service.Name, d.Name})
@@ -56,6 +57,11 @@ func shapeOf(t *streams.Topology, sagas []streams.Saga) shape {
 	return s
 }
 
+// asks reports whether a decider has to ask outside before these events.
+func (s *shape) asks(decider string, events []string) bool {
+	return slices.ContainsFunc(events, func(e string) bool { return s.outcomes[decider][e] })
+}
+
 func (s *shape) steps(t *streams.Topology, saga streams.Saga) {
 	name := func(e streams.Event) string {
 		f, ok := t.Vocabulary.FactOf(e)
@@ -64,6 +70,7 @@ func (s *shape) steps(t *streams.Topology, saga streams.Saga) {
 		}
 		return f.Name
 	}
+	s.ways[saga.Name] = waysOf(saga, name)
 	does, undoes := map[string]bool{}, map[string]bool{}
 	for _, st := range saga.Steps {
 		for _, e := range st.Emits {

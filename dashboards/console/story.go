@@ -11,17 +11,25 @@ import (
 	"github.com/weirstream/weir/streams"
 )
 
-// step is something that has yet to happen, and who has to do it.
-type step struct {
-	By, What string
-	With     string    // the decider that has to answer it first, if any
-	Since    time.Time // when an outside call was called for; zero if none was
-}
-
 // story is what a person wants to know of a saga: what happened, what is left.
 type story struct {
 	Happened []string
-	Left     []step
+	Left     []step // in the order in which they are declared
+}
+
+// Then is what has to wait for others.
+func (s story) Then() []step { return later(s.Left, false) }
+
+// Now is what nothing keeps from happening.
+func (s story) Now() []step { return later(s.Left, true) }
+
+func later(all []step, now bool) (out []step) {
+	for _, l := range all {
+		if l.Now == now {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // teller finds the events of a saga by what they are.
@@ -66,24 +74,21 @@ func read[E streams.Event](t teller) (e E, ok bool) {
 	return e, h != nil && json.Unmarshal(h.Data, &e) == nil
 }
 
-// tell tells an order's saga.
-func tell(top *streams.Topology, o projection.Order, hops []hop) story {
-	t := newTeller(top, hops)
-	s := story{Happened: []string{t.sofar(o)}}
+// tell tells what happened to an order.
+func (t teller) tell(o projection.Order) (told []string) {
+	told = append(told, t.sofar(o))
 	if o.State == "cancelled" {
 		if back := t.takenBack(); len(back) > 0 {
-			s.Happened = append(s.Happened, "Taken back: "+strings.Join(back, ", ")+".")
+			told = append(told, "Taken back: "+strings.Join(back, ", ")+".")
 		}
 	}
 	if !o.DelayedAt.IsZero() {
-		s.Happened = append(s.Happened, "A deadline passed on the way, "+span(o.DelayedAt.Sub(o.PlacedAt))+" after the placement.")
+		told = append(told, "A deadline passed on the way, "+span(o.DelayedAt.Sub(o.PlacedAt))+" after the placement.")
 	}
 	if o.Closed {
-		s.Happened = append(s.Happened, "Closed after "+span(o.ClosedAt.Sub(o.PlacedAt))+".")
-		return s
+		told = append(told, "Closed after "+span(o.ClosedAt.Sub(o.PlacedAt))+".")
 	}
-	s.Left = t.left(o)
-	return s
+	return told
 }
 
 // sofar is the order's life in one sentence.
@@ -128,67 +133,73 @@ func (t teller) takenBack() (out []string) {
 	return out
 }
 
-// left lists what an order that is not closed waits for.
-func (t teller) left(o projection.Order) []step {
-	switch o.State {
-	case "placed":
-		return t.confirmation(o)
-	case "confirmed":
-		if t.has(event.PaymentCaptured{}) {
-			return []step{{By: "order", What: "has to release the order"}}
-		}
-		return []step{{By: "payment", What: "has to capture " + money(o.Total), Since: o.ConfirmedAt}}
-	case "released":
-		if t.has(event.ShipmentDispatched{}) {
-			return []step{{By: "order", What: "has to note the shipment"}}
-		}
-		return []step{{By: "shipment", What: "has to hand the parcel to the carrier", Since: o.ReleasedAt}}
+// story tells a saga: of an order in its words, of another what is declared.
+func (c *Console) story(saga string, o *projection.Order, hops []hop) (s story) {
+	t := newTeller(c.Topology, hops)
+	if o != nil {
+		s.Happened = t.tell(*o)
 	}
-	return t.settlement(o)
+	s.Left = c.shape.ways[saga].left(hops)
+	for i := range s.Left {
+		l := &s.Left[i]
+		l.What = t.todo(*l, o)
+		if l.Now && c.shape.asks(l.By, l.To) {
+			l.Since = t.latest(l.on)
+		}
+	}
+	return s
 }
 
-func (t teller) confirmation(o projection.Order) []step {
-	switch {
-	case t.has(event.PaymentAuthorised{}):
-		return []step{{By: "order", What: "has to confirm the order"}}
-	case t.has(event.StockRejected{}, event.PaymentDeclined{}):
-		return []step{{By: "order", What: "has to cancel the order"}}
+// latest is when the last of these types happened first.
+func (t teller) latest(types []string) (at time.Time) {
+	for _, e := range types {
+		if h := t.first[e]; h != nil && h.Time.After(at) {
+			at = h.Time
+		}
 	}
-	pay := step{By: "payment", What: "has to set " + money(o.Total) + " aside"}
-	if h := t.first[t.name(event.StockReserved{})]; h != nil {
-		pay.Since = h.Time
-		return []step{pay}
-	}
-	held, wanted := t.times[t.name(event.StockHeld{})], t.times[t.name(event.HoldRequested{})]
-	return []step{{By: "claim", With: "shelf", What: fmt.Sprintf("has to reserve the stock (%d of %d SKUs held)", held, wanted)}, pay}
+	return at
 }
 
-// settlement lists the sides that have not settled.
-func (t teller) settlement(o projection.Order) (out []step) {
-	cancelled := o.State == "cancelled"
-	if !t.has(event.StockShipped{}, event.StockReleased{}) {
-		what := "has to book the stock out"
-		if cancelled {
-			what = "has to release the stock"
-		}
-		out = append(out, step{By: "claim", With: "shelf", What: what})
+// todo says what a step has to do.
+func (t teller) todo(l step, o *projection.Order) string {
+	total := "money"
+	if o != nil {
+		total = money(o.Total)
 	}
-	if cancelled && !t.has(event.PaymentVoided{}, event.PaymentRefunded{}) {
-		what := "has to void the payment"
+	count := func(e streams.Event) int { return t.times[t.name(e)] }
+	switch l.To[0] {
+	case t.name(event.StockHeld{}):
+		return fmt.Sprintf("has to hold the stock (%d of %d SKUs held)", count(event.StockHeld{}), count(event.HoldRequested{}))
+	case t.name(event.PaymentAuthorised{}):
+		return "has to set " + total + " aside"
+	case t.name(event.PaymentCaptured{}):
+		return "has to capture " + total
+	case t.name(event.PaymentVoided{}):
 		if t.has(event.PaymentCaptured{}) {
-			what = "has to refund " + money(o.Total)
+			return "has to refund " + total
 		}
-		out = append(out, step{By: "payment", What: what, Since: o.CancelledAt})
+		return "has to void the payment"
 	}
-	if !t.has(event.MailSent{}, event.MailRefused{}) {
-		since := o.ShippedAt
-		if cancelled {
-			since = o.CancelledAt
+	for e, what := range duties {
+		if t.name(e) == l.To[0] {
+			return what
 		}
-		out = append(out, step{By: "message", What: "has to tell the customer", Since: since})
 	}
-	if len(out) == 0 {
-		out = append(out, step{By: "order", What: "has to close the order"})
-	}
-	return out
+	return "has to bring about " + strings.Join(l.To, " or ")
+}
+
+// duties are what it takes to bring events about.
+var duties = map[streams.Event]string{
+	event.HoldRequested{}:      "has to ask for the stock",
+	event.StockReserved{}:      "has to reserve the stock",
+	event.StockRejected{}:      "has to refuse the stock",
+	event.StockShipped{}:       "has to book the stock out",
+	event.StockReleased{}:      "has to release the stock",
+	event.OrderConfirmed{}:     "has to confirm the order",
+	event.OrderReleased{}:      "has to release the order",
+	event.OrderShipped{}:       "has to note the shipment",
+	event.OrderCancelled{}:     "has to cancel the order",
+	event.OrderClosed{}:        "has to close the order",
+	event.ShipmentDispatched{}: "has to hand the parcel to the carrier",
+	event.MailSent{}:           "has to tell the customer",
 }

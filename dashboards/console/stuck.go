@@ -77,10 +77,7 @@ func (c *Console) stuckRow(ctx context.Context, s projection.Saga, letters []Let
 		return r, err
 	}
 	hops := c.shape.hops(events)
-	var left []step
-	if r.Order != nil {
-		left = tell(c.Topology, *r.Order, hops).Left
-	}
+	left := c.story(s.Name, r.Order, hops).Now()
 	r.Why = c.why(letters, s.Correlation, r.Order, left, hops)
 	if len(r.Why) == 0 {
 		r.Why = plainly(s, left)
@@ -128,11 +125,7 @@ func parkedOf(letters []Letter, correlation string, o *projection.Order) (out []
 // not work, records that are not read, an outside call without an answer.
 func (c *Console) holdups(left []step, hops []hop) (out []hindrance) {
 	for _, l := range left {
-		for _, name := range []string{l.By, l.With} {
-			service, d, ok := c.Topology.Decider(name)
-			if !ok {
-				continue
-			}
+		if service, d, ok := c.Topology.Decider(l.By); ok {
 			topics := c.topicsOf(d)
 			for _, h := range append(c.idle(service.Name, topics, hops), c.unreadOf(service.Name, topics)...) {
 				if !slices.Contains(out, h) {

@@ -52,7 +52,7 @@ func TestStuckSagasSayWhy(t *testing.T) {
 	}
 	h.get("/", 200, "1 saga beyond the declared time", "/sagas?state=stuck")
 
-	partition := streams.Partition("o-silent", partitions)
+	partition := streams.Partition("B", partitions) // where its stock is asked for
 	h.why = []string{"lane order/0 is halted: a hole", "lane inventory/" + string('0'+rune(partition)) + " is halted: the log was cut"}
 	h.get("/sagas/c-silent", 200, "lane inventory/"+string('0'+rune(partition))+" is halted", "the log was cut")
 	if body := h.get("/sagas/c-silent", 200); strings.Contains(body, "lane order/0 is halted") {

@@ -100,7 +100,11 @@ func (s *shape) drawTimeline(hops []hop, spans []telemetry.Span, left []step, ru
 		r := &t.Rows[i]
 		for _, l := range left {
 			if l.By == rows[i].Decider {
-				r.Marks = append(r.Marks, mark{Class: "todo", Label: l.What, Title: l.By + " " + l.What, at: now})
+				m := mark{Class: "todo", Label: l.What, Title: l.By + " " + l.What, at: now}
+				if !l.Now {
+					m.Class, m.Title = "todo later", m.Title+", after "+strings.Join(l.on, ", ")
+				}
+				r.Marks = append(r.Marks, m)
 			}
 		}
 		r.place(at, y)
@@ -203,7 +207,7 @@ func (r *timelineRow) place(at scale, y float64) {
 	for i := range r.Marks {
 		m := &r.Marks[i]
 		m.X = round(at.x(m.at))
-		if m.Class == "todo" {
+		if strings.HasPrefix(m.Class, "todo") {
 			m.X = round(m.X + 10)
 		}
 		texts = append(texts, text{m.X, markSize + 5 + width(m.Label), func(line float64) {
