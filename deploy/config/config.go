@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -141,8 +142,11 @@ func (s Secret) String() string {
 	return u.Redacted()
 }
 
-// MarshalYAML prints what String does.
-func (s Secret) MarshalYAML() (any, error) { return s.String(), nil }
+// MarshalText hides the secret in YAML, JSON and logs.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return strconv.Quote(s.String()) }
 
 // Default is the configuration that nothing changed.
 func Default() Config {

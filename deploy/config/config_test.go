@@ -1,14 +1,30 @@
 package config
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"log/slog"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/weirstream/weir/deploy/logs"
 )
 
 func write(t *testing.T, text string) string {
@@ -47,13 +63,25 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, printed := range []string{string(b), fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%v", &c)} {
+	j, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines bytes.Buffer
+	for _, h := range []slog.Handler{slog.NewJSONHandler(&lines, nil), slog.NewTextHandler(&lines, nil), logs.NewHandler(&lines, slog.LevelInfo, "test")} {
+		slog.New(h).Info("printed", "config", c, "address", &c, "secret", c.Consul.Token)
+	}
+	for _, printed := range []string{string(b), string(j), lines.String(), fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%v", &c), fmt.Sprintf("%#v", c),
+		fmt.Sprintf("%q %x", c.Consul.Token, c.Consul.Token)} {
 		if strings.Contains(printed, "hunter2") {
 			t.Errorf("a secret is printed: %s", printed)
 		}
 	}
 	if !strings.Contains(string(b), "postgres://weir:xxxxx@h/db") {
 		t.Errorf("a URL without its password is not shown: %s", b)
+	}
+	if strings.Count(lines.String(), "msg=printed")+strings.Count(lines.String(), `"printed"`) != 3 {
+		t.Errorf("not every handler wrote its line: %s", lines.String())
 	}
 }
 
@@ -97,4 +125,62 @@ func TestEveryFieldHasAVariable(t *testing.T) {
 			t.Errorf("%s: a field has no yaml name", name)
 		}
 	}
+}
+
+// authority is the file of a certificate that signs itself.
+func authority(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+}
+
+func TestKafkaClient(t *testing.T) {
+	k := Kafka{Brokers: []string{"a:1", "b:2"}, Rack: "r1", TLS: TLS{Enabled: true, CA: authority(t), ServerName: "kafka"},
+		SASL: SASL{Mechanism: "SCRAM-SHA-512", User: "weir", Password: "hunter2"}}
+	cl := client(t, &k)
+	if got := fmt.Sprint(cl.OptValue(kgo.SeedBrokers)); got != "[a:1 b:2]" {
+		t.Errorf("seeds are %s", got)
+	}
+	if got := cl.OptValue(kgo.Rack); got != "r1" {
+		t.Errorf("the rack is %v", got)
+	}
+	if c, ok := cl.OptValue(kgo.DialTLSConfig).(*tls.Config); !ok || c == nil || c.ServerName != "kafka" || c.RootCAs == nil || c.InsecureSkipVerify || c.MinVersion < tls.VersionTLS12 {
+		t.Errorf("TLS is %+v", c)
+	}
+	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
+		k.SASL.Mechanism = mechanism
+		if s, ok := client(t, &k).OptValue(kgo.SASL).([]sasl.Mechanism); !ok || len(s) != 1 || s[0].Name() != mechanism {
+			t.Errorf("SASL is %v, want %s", s, mechanism)
+		}
+	}
+	none := client(t, &Kafka{Brokers: []string{"a:1"}})
+	if c, _ := none.OptValue(kgo.DialTLSConfig).(*tls.Config); c != nil || none.OptValue(kgo.Rack) != "" || len(none.OptValue(kgo.SASL).([]sasl.Mechanism)) > 0 {
+		t.Error("a client that nothing was said about has a rack, TLS or SASL")
+	}
+	k.TLS.CA = write(t, "no certificate")
+	if _, err := k.Client(); err == nil || !strings.Contains(err.Error(), "kafka.tls.ca") {
+		t.Errorf("a CA that is none: %v", err)
+	}
+}
+
+func client(t *testing.T, k *Kafka) *kgo.Client {
+	t.Helper()
+	opts, err := k.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	return cl
 }
