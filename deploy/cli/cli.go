@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -24,22 +26,10 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	root := &cobra.Command{
-		Use:   "weir",
-		Short: "Run, watch and inspect an event-driven business",
-		Long: `Weir runs a business of stream processors, and shows what happens in it.
-
-Begin with "weir dev": everything in this process, nothing to install.`,
-		SilenceUsage: true, SilenceErrors: true,
-	}
+	root := rootCommand()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w. See %s --help", err, c.CommandPath())}
-	})
-	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dashboardsCommand(), alertsCommand(), sloCommand(), metricsCommand(), faultCommand(), dlqCommand(), sagaCommand(), loadCommand(), simulateCommand(), configCommand(), kafkaCommand(), logsCommand(), versionCommand())
-	checkUsage(root)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {
@@ -52,6 +42,23 @@ Begin with "weir dev": everything in this process, nothing to install.`,
 		fmt.Fprintln(stderr, "weir:", err)
 		return 1
 	}
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "weir",
+		Short: "Run, watch and inspect an event-driven business",
+		Long: `Weir runs a business of stream processors, and shows what happens in it.
+
+Begin with "weir dev": everything in this process, nothing to install.`,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w. See %s --help", err, c.CommandPath())}
+	})
+	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dashboardsCommand(), alertsCommand(), sloCommand(), metricsCommand(), faultCommand(), dlqCommand(), sagaCommand(), loadCommand(), simulateCommand(), configCommand(), kafkaCommand(), logsCommand(), versionCommand())
+	checkUsage(root)
+	return root
 }
 
 // checkUsage makes wrong arguments and unknown commands usage errors, all the
@@ -92,7 +99,15 @@ func printJSON(w io.Writer, v any) error {
 
 // output adds the -o flag and checks it.
 func output(c *cobra.Command, allowed ...string) *string {
-	return c.Flags().StringP("output", "o", allowed[0], fmt.Sprintf("how to print: %v", allowed))
+	chosen := allowed[0]
+	c.Flags().FuncP("output", "o", fmt.Sprintf("how to print: %v (default %q)", allowed, chosen), func(s string) error {
+		if !slices.Contains(allowed, s) {
+			return fmt.Errorf("choose from %s", strings.Join(allowed, ", "))
+		}
+		chosen = s
+		return nil
+	})
+	return &chosen
 }
 
 func versionCommand() *cobra.Command {

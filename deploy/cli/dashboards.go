@@ -143,9 +143,6 @@ with the role Editor is read from ` + grafanaToken + `.`,
 	message := c.Flags().String("message", "weir dashboards push, "+version(), "for the history of each board")
 	out := output(c, "table", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *out != "table" && *out != "json" {
-			return usagef("-o %q: use table or json", *out)
-		}
 		if g.URL == "" {
 			return usagef("--grafana is missing: say where it is, as in http://127.0.0.1:3000")
 		}

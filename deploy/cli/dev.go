@@ -168,14 +168,12 @@ func topologyCommand() *cobra.Command {
 			return err
 		}
 		switch *out {
-		case "mermaid":
-			fmt.Fprint(c.OutOrStdout(), t.Mermaid())
-		case "dot":
-			fmt.Fprint(c.OutOrStdout(), t.Dot())
 		case "json":
 			return printJSON(c.OutOrStdout(), t)
+		case "dot":
+			fmt.Fprint(c.OutOrStdout(), t.Dot())
 		default:
-			return usagef("-o %q: use mermaid, dot or json", *out)
+			fmt.Fprint(c.OutOrStdout(), t.Mermaid())
 		}
 		return nil
 	}

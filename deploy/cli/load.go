@@ -24,9 +24,6 @@ and started again: orders that are there stay as they are.`,
 	c.Flags().Float64Var(&o.Rate, "rate", 0, "orders per second (default: as fast as they are taken)")
 	c.Flags().IntVar(&o.Concurrency, "concurrency", 16, "orders under way at once")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if *out != "table" && *out != "json" {
-			return usagef("-o %q: use table or json", *out)
-		}
 		o.File, o.URL, o.Progress = args[0], *cl.url, c.ErrOrStderr()
 		r, err := retail.Load(c.Context(), o)
 		if r.Orders == 0 && err != nil {

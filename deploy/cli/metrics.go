@@ -16,13 +16,10 @@ func metricsCommand() *cobra.Command {
 says. They are at /metrics of every process.`}
 	out := output(c, "md", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		switch *out {
-		case "json":
+		if *out == "json" {
 			return printJSON(c.OutOrStdout(), telemetry.Catalogue)
-		case "md":
-			return printMetrics(c.OutOrStdout())
 		}
-		return usagef("-o %q: use md or json", *out)
+		return printMetrics(c.OutOrStdout())
 	}
 	return c
 }
