@@ -2,8 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirstream/weir/streams"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -22,5 +28,63 @@ func TestExitCodes(t *testing.T) {
 		if want != 0 && !strings.HasPrefix(errs.String(), "weir: ") {
 			t.Errorf("weir %s says %q", call, errs.String())
 		}
+	}
+}
+
+func TestEveryOutputIsChecked(t *testing.T) {
+	checked := 0
+	var walk func(c *cobra.Command, path ...string)
+	walk = func(c *cobra.Command, path ...string) {
+		for _, sub := range c.Commands() {
+			walk(sub, append(path[:len(path):len(path)], sub.Name())...)
+		}
+		if c.Flags().Lookup("output") == nil {
+			return
+		}
+		checked++
+		var out, errs bytes.Buffer
+		if got := Main(append(path, "-o", "png"), &out, &errs); got != 2 || !strings.Contains(errs.String(), "json") {
+			t.Errorf("weir %s -o png: exit code %d, %s", strings.Join(path, " "), got, errs.String())
+		}
+	}
+	walk(rootCommand())
+	if checked < 12 {
+		t.Errorf("only %d commands have -o", checked)
+	}
+}
+
+func TestKafkaPlanAsCalls(t *testing.T) {
+	t.Chdir(t.TempDir()) // where no weir.yaml is
+	plan := func(form string) string {
+		var out, errs bytes.Buffer
+		if code := Main([]string{"kafka", "plan", "-o", form}, &out, &errs); code != 0 {
+			t.Fatalf("exit code %d: %s", code, errs.String())
+		}
+		return out.String()
+	}
+	var want struct {
+		Topics []streams.TopicSpec
+		ACLs   []streams.ACL
+	}
+	if err := json.Unmarshal([]byte(plan("json")), &want); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(plan("cli")), "\n")
+	if len(want.Topics) == 0 || len(want.ACLs) == 0 || len(lines) != len(want.Topics)+len(want.ACLs) {
+		t.Fatalf("%d lines for %d topics and %d access rules", len(lines), len(want.Topics), len(want.ACLs))
+	}
+	for i, s := range want.Topics {
+		call := []string{"kafka-topics.sh ", fmt.Sprintf(" --create --if-not-exists --topic %s --partitions %d --replication-factor %d", s.Name, s.Partitions, s.Replication)}
+		for k, v := range s.Configs {
+			call = append(call, " --config "+k+"="+v)
+		}
+		for _, part := range call {
+			if !strings.Contains(lines[i]+" ", part) {
+				t.Errorf("topic %s: no %q in %s", s.Name, part, lines[i])
+			}
+		}
+	}
+	if first := lines[len(want.Topics)]; !strings.HasPrefix(first, "kafka-acls.sh ") {
+		t.Errorf("after the topics comes %s", first)
 	}
 }

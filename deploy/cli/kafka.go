@@ -34,30 +34,46 @@ func kafkaPlan() *cobra.Command {
 		}
 		topics, acls := t.TopicSpecs(cfg), t.ACLs()
 		switch *out {
-		case "table":
-			return printPlan(c, topics, acls)
 		case "json":
 			return printJSON(c.OutOrStdout(), map[string]any{"topics": topics, "acls": acls})
 		case "cli":
+			for _, s := range topics {
+				fmt.Fprintln(c.OutOrStdout(), topicCLI(s))
+			}
 			for _, a := range acls {
 				fmt.Fprintln(c.OutOrStdout(), a.CLI())
 			}
 			return nil
+		default:
+			return printPlan(c, topics, acls)
 		}
-		return usagef("-o %q: use table, json or cli", *out)
 	}
 	return c
+}
+
+// topicCLI is a topic as a call of Kafka's own kafka-topics.sh.
+func topicCLI(s streams.TopicSpec) string {
+	call := fmt.Sprintf("kafka-topics.sh --bootstrap-server \"$BROKERS\" --command-config admin.properties --create --if-not-exists --topic %s --partitions %d --replication-factor %d",
+		s.Name, s.Partitions, s.Replication)
+	for _, c := range configs(s) {
+		call += " --config " + c
+	}
+	return call
+}
+
+// configs are a topic's settings, name=value.
+func configs(s streams.TopicSpec) (out []string) {
+	for _, k := range slices.Sorted(maps.Keys(s.Configs)) {
+		out = append(out, k+"="+s.Configs[k])
+	}
+	return out
 }
 
 func printPlan(c *cobra.Command, topics []streams.TopicSpec, acls []streams.ACL) error {
 	t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "TOPIC\tPARTITIONS\tREPLICATION\tCONFIGURATION")
 	for _, s := range topics {
-		var configs []string
-		for _, k := range slices.Sorted(maps.Keys(s.Configs)) {
-			configs = append(configs, k+"="+s.Configs[k])
-		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%s\n", s.Name, s.Partitions, s.Replication, strings.Join(configs, " "))
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\n", s.Name, s.Partitions, s.Replication, strings.Join(configs(s), " "))
 	}
 	fmt.Fprintln(t, "\nUNIT\tRESOURCE\tNAME\tMAY")
 	for _, a := range acls {
@@ -74,7 +90,9 @@ func kafkaApply() *cobra.Command {
 	c := &cobra.Command{Use: "apply", Args: cobra.NoArgs, Short: "Make what is missing of the topics and, with --acls, of the ACLs",
 		Long: `Make the topics that are missing, and check those that are there; nothing is
 changed or deleted. With --acls create the access rules too, for users that are
-called like the units. The configuration's user must be allowed to do so.`}
+called like the units. A user that runs several units needs those of all of them,
+and one that does weir run all needs every rule. The configuration's user must be
+allowed to make them.`}
 	path, withACLs := configFlag(c), c.Flags().Bool("acls", false, "create the access rules too")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, t, err := kafkaConfig(*path)
