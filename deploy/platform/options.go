@@ -113,6 +113,7 @@ func (c *chosen) check(cfg *config.Config) error {
 	need(len(cfg.Kafka.Brokers) > 0, "kafka.brokers")
 	need(cfg.RabbitMQ.URL != "", "rabbitmq.url")
 	need(cfg.Consul.URL != "", "consul.url")
+	need(len(c.services) == 0 || cfg.Postgres.URL != "", "postgres.url")
 	need(cfg.Mongo.URL != "" || c.gateway == c.projection, "mongo.url")
 	need(len(c.services) == 0 || cfg.Outside.Provider != "" && cfg.Outside.Carrier != "" && cfg.Outside.Mailbox != "", "outside.provider, outside.carrier and outside.mailbox")
 	if len(missing) > 0 {
