@@ -149,14 +149,19 @@ type progress struct{ left chan int }
 
 func (p *progress) OnBatch(i streams.BatchInfo) { p.left <- len(i.Inputs) }
 
+// broker is an embedded one with the topics of the bookings.
 func broker(b *testing.B) []kgo.Opt {
 	b.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(benchLanes, "till.account"))
+	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(c.Close)
-	return []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}
+	opts := []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}
+	if err := streams.MakeTopics(b.Context(), streams.Config{Topology: bookingTopology(b), Client: opts, Partitions: benchLanes}); err != nil {
+		b.Fatal(err)
+	}
+	return opts
 }
 
 func cpu() time.Duration {

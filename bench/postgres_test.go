@@ -15,8 +15,6 @@ import (
 	"github.com/bytedance/sonic"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/postgres"
@@ -84,12 +82,7 @@ func schema(b *testing.B, prefix string) (service, name string) {
 func postgresLanes(b *testing.B, n int) (took, used time.Duration, batch int) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	log, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(benchLanes, "till.account"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer log.Close()
-	opts := []kgo.Opt{kgo.SeedBrokers(log.ListenAddrs()...)}
+	opts := broker(b)
 	fill(b, opts, n)
 	service, _ := schema(b, "weir_")
 	store, err := postgres.Open(ctx, streamtest.Real(b, "postgres"), service)

@@ -86,6 +86,9 @@ func (t *Topology) ACLs() []ACL {
 	}
 	add(ProjectionUnit, "topic", LaneTopic(ProjectionUnit), "Read", "Describe", "DescribeConfigs")
 	add(ProjectionUnit, "group", ProjectionUnit, "Read", "Describe", "DescribeConfigs", "AlterConfigs")
+	for _, r := range t.readers() { // it watches how far they are behind
+		add(ProjectionUnit, "group", r.group, "Describe")
+	}
 	return out
 }
 

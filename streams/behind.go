@@ -56,16 +56,20 @@ func NewWatcher(cfg Config) (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no Kafka client to watch services with: %w", err)
 	}
-	w := &Watcher{cfg: cfg, adm: kadm.NewClient(cl), marks: map[string]map[int32][]mark{}}
-	for i := range cfg.Topology.Services {
-		p := newPlan(cfg.Topology, &cfg.Topology.Services[i])
-		w.read = append(w.read, reader{p.service, MirrorGroup(p.service), p.topics(), func(topic string) bool { return p.starts[topic] == All }})
-	}
-	for _, p := range cfg.Topology.Pipelines {
-		types, _ := p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
-		w.read = append(w.read, reader{p.Name, p.Name, cfg.Topology.topicsOf(types), func(string) bool { return true }})
-	}
+	w := &Watcher{cfg: cfg, adm: kadm.NewClient(cl), read: cfg.Topology.readers(), marks: map[string]map[int32][]mark{}}
 	return w, nil
+}
+
+func (t *Topology) readers() (out []reader) {
+	for i := range t.Services {
+		p := newPlan(t, &t.Services[i])
+		out = append(out, reader{p.service, MirrorGroup(p.service), p.topics(), func(topic string) bool { return p.starts[topic] == All }})
+	}
+	for _, p := range t.Pipelines {
+		types, _ := p.inputs(t.Vocabulary) // checked by NewTopology
+		out = append(out, reader{p.Name, p.Name, t.topicsOf(types), func(string) bool { return true }})
+	}
+	return out
 }
 
 // Close ends the watcher.

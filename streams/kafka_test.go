@@ -47,22 +47,35 @@ func TestAnACLAsKafkaSaysIt(t *testing.T) {
 	}
 }
 
-// Rule 11: no compaction on topics that feed lanes.
-func TestCompactedTopicIsRefused(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
-		ctx := context.Background()
-		cl, err := kgo.NewClient(c.Client()...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer cl.Close()
-		topic, compact := c.Topology.Topics()[0].Name, "compact"
-		if _, err := kadm.NewClient(cl).CreateTopic(ctx, c.Partitions, 1, map[string]*string{"cleanup.policy": &compact}, topic); err != nil {
-			t.Fatal(err)
-		}
-		err = streams.MakeTopics(ctx, streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions})
-		if err == nil || !strings.Contains(err.Error(), topic) || !strings.Contains(err.Error(), "compacted") {
-			t.Errorf("got error %v, want one that names the compacted topic %s", err, topic)
-		}
-	})
+// Rule 11: no compaction on topics that feed lanes; nor anything else that would
+// lose events.
+func TestTopicsThatLoseEventsAreRefused(t *testing.T) {
+	for _, bad := range []struct{ key, value, why string }{
+		{"cleanup.policy", "compact", "compacted"},
+		{"cleanup.policy", "compact,delete", "compacted"},
+		{"retention.ms", "604800000", "retention.ms=604800000: events would be deleted"},
+		{"min.insync.replicas", "1", "min.insync.replicas=1"},
+		{"min.insync.replicas", "12", ""},
+	} {
+		inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+			ctx := context.Background()
+			cl, err := kgo.NewClient(c.Client()...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cl.Close()
+			topic, forever := c.Topology.Topics()[0].Name, "-1"
+			configs := map[string]*string{"retention.ms": &forever, bad.key: &bad.value}
+			if _, err := kadm.NewClient(cl).CreateTopic(ctx, c.Partitions, 1, configs, topic); err != nil {
+				t.Fatal(err)
+			}
+			err = streams.MakeTopics(ctx, streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions, MinInSync: 2})
+			switch {
+			case bad.why == "" && err != nil:
+				t.Errorf("%s=%s is refused: %v", bad.key, bad.value, err)
+			case bad.why != "" && (err == nil || !strings.Contains(err.Error(), topic) || !strings.Contains(err.Error(), bad.why)):
+				t.Errorf("%s=%s: got error %v, want one that names %s, and says %q", bad.key, bad.value, err, topic, bad.why)
+			}
+		})
+	}
 }

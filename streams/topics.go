@@ -162,26 +162,49 @@ func listTopics(ctx context.Context, adm *kadm.Client, specs []TopicSpec) (kadm.
 
 // checkTopics refuses topics on which the platform's promises would not hold.
 func checkTopics(ctx context.Context, adm *kadm.Client, have kadm.TopicDetails, specs []TopicSpec) error {
+	want := map[string]TopicSpec{}
 	var names []string
 	for _, s := range specs {
 		d := have[s.Name]
 		if n := len(d.Partitions); d.Err == nil && n != int(s.Partitions) {
 			return fmt.Errorf("topic %s has %d partitions, the platform %d: keys would move to other lanes. Growth is a drained migration; set the partition count back", s.Name, n, s.Partitions)
 		}
-		if s.Configs["cleanup.policy"] == "delete" {
-			names = append(names, s.Name)
-		}
+		want[s.Name], names = s, append(names, s.Name)
 	}
 	configs, err := adm.DescribeTopicConfigs(ctx, names...)
 	if err != nil {
 		return fmt.Errorf("looking at the topics' configuration: %w", err)
 	}
+	var errs []error
 	for _, t := range configs {
 		for _, c := range t.Configs {
-			if c.Key == "cleanup.policy" && strings.Contains(c.MaybeValue(), "compact") {
-				return fmt.Errorf("topic %s is compacted: events would be lost from it, and their readers halt. Set its cleanup.policy to delete, and restore what is missing", t.Name)
+			asked, ok := want[t.Name].Configs[c.Key]
+			if why := broken(c.Key, c.MaybeValue(), asked); ok && why != "" {
+				errs = append(errs, fmt.Errorf("topic %s has %s=%s: %s. Set it to %s", t.Name, c.Key, c.MaybeValue(), why, asked))
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+func number(s string) int {
+	n, _ := strconv.Atoi(s) // Kafka's own
+	return n
+}
+
+// broken says what would go wrong with a topic's configuration.
+func broken(key, have, asked string) string {
+	switch {
+	case key == "cleanup.policy" && asked == "delete" && strings.Contains(have, "compact"):
+		return "it is compacted, events would be lost from it, and their readers halt; restore what is missing"
+	case key == "cleanup.policy" && asked == "compact" && have != asked:
+		return "what it tells of services would be deleted, or never be made short"
+	case strings.HasPrefix(key, "retention.") && have != asked:
+		return "events would be deleted, and whoever is new could not read them all"
+	case key == "min.insync.replicas" && number(have) < number(asked):
+		return "what was acknowledged could be lost with fewer replicas than was asked for"
+	case key == "unclean.leader.election.enable" && have != asked:
+		return "a replica that lacks what was acknowledged could become the leader"
+	}
+	return ""
 }
