@@ -263,6 +263,7 @@ func TestFilled(t *testing.T) {
 	h.get("/sagas", 200, "o-1", "o-2", "o-3")
 	h.get("/sagas?q=+o-2+", 303, "/orders/o-2")
 	h.get("/sagas?q=c1", 303, "/sagas/c1")
+	h.get("/sagas?q=o-1&state=running", 303, "/orders/o-1") // a name is one, whatever was listed before
 	for path, want := range map[string]string{"/sagas?q=ada": "o-1 o-2", "/sagas?q=ada&state=cancelled": "o-2", "/sagas?state=cancelled": "o-2", "/sagas?state=running": "o-2 o-3", "/sagas?state=ended": "o-1", "/sagas?q=ada&state=ended": "o-1"} {
 		body := h.get(path, 200)
 		for _, o := range []string{"o-1", "o-2", "o-3"} {

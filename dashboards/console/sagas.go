@@ -89,7 +89,7 @@ func (c *Console) sagaList(w http.ResponseWriter, r *http.Request) {
 	for _, s := range sagaStates {
 		b.Choices = append(b.Choices, choice{s.Name, listPath(b.Query, s.State, ""), s.State == b.State})
 	}
-	if b.Query != "" && b.State == "" && !b.Paged {
+	if b.Query != "" && !b.Paged {
 		path, err := c.exactly(r.Context(), b.Query)
 		if err != nil {
 			c.broken(w, r, err)

@@ -38,10 +38,11 @@ type fault struct {
 
 // faults are the switches of a platform that is all in this process.
 type faults struct {
-	p     *platform
-	mu    sync.Mutex // held while a switch is turned
-	all   []*fault
-	gauge *prometheus.GaugeVec
+	p       *platform
+	turning sync.Mutex // held while a switch is turned, which may take a while
+	mu      sync.Mutex // of what is on
+	all     []*fault
+	gauge   *prometheus.GaugeVec
 
 	slow   atomic.Int64 // nanoseconds that each commit takes longer
 	skew   atomic.Int64 // nanoseconds that the clock of one service is ahead
@@ -145,8 +146,8 @@ func (f *faults) list() []Fault {
 
 // turn switches a fault. One that is as wanted already stays so.
 func (f *faults) turn(ctx context.Context, name string, on bool) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.turning.Lock()
+	defer f.turning.Unlock()
 	i := slices.IndexFunc(f.all, func(x *fault) bool { return x.Name == name })
 	if i < 0 {
 		return fmt.Errorf("%w: %q. See weir fault ls", ErrNoFault, name)
@@ -162,7 +163,9 @@ func (f *faults) turn(ctx context.Context, name string, on bool) error {
 	if err := act(ctx); err != nil {
 		return fmt.Errorf("fault %s: %w", name, err)
 	}
+	f.mu.Lock()
 	x.On, x.Since = on, time.Now()
+	f.mu.Unlock()
 	f.gauge.WithLabelValues(name).Set(value)
 	f.p.Log.Warn("a fault was switched", "fault", name, "on", on)
 	return nil

@@ -93,27 +93,36 @@ func (p *practice) fault(f platform.Fault, all []dashboards.Board) {
 		}
 		return top
 	}
+	must := append(slices.Clone(f.Alerts), "FaultPractised")
+	others := slices.DeleteFunc(slices.Clone(slow), func(a string) bool { return slices.Contains(must, a) })
+	p.calm(3*time.Minute, others...) // what has to fire is not to fire already
 	before := highest()
 	var now platform.Faults
 	p.get(http.MethodPost, "/v1/faults/"+f.Name+"/on", &now)
 	defer func() { p.get(http.MethodPost, "/v1/faults/"+f.Name+"/off", &now) }() // the next one is not to suffer from it
-	must := append(slices.Clone(f.Alerts), "FaultPractised")
 	var strangers []string
-	top := 0.0
-	took := p.await(f.Name, 90*time.Second, func() (bool, string) {
+	look := func() []string {
 		firing := p.firing()
 		for _, a := range firing {
-			if !slices.Contains(must, a) && !slices.Contains(with.may, a) && !slices.Contains(slow, a) && !slices.Contains(strangers, a) {
+			if !slices.Contains(must, a) && !slices.Contains(with.may, a) && !slices.Contains(others, a) && !slices.Contains(strangers, a) {
 				strangers = append(strangers, a)
 			}
 		}
+		return firing
+	}
+	top := 0.0
+	took := p.await(f.Name, 90*time.Second, func() (bool, string) {
+		firing := look()
 		missing := slices.DeleteFunc(slices.Clone(must), func(a string) bool { return slices.Contains(firing, a) })
 		top = max(top, highest())
 		return len(missing) == 0 && top >= before+with.rises, fmt.Sprintf("not firing: %v; firing: %v; the panel %q was at %v and is at %v", missing, firing, with.panel, before, top)
 	})
 	p.get(http.MethodPost, "/v1/faults/"+f.Name+"/off", &now)
-	others := slices.DeleteFunc(slices.Clone(slow), func(a string) bool { return slices.Contains(must, a) })
-	calm := p.calm(3*time.Minute, others...)
+	calm := p.await("calm after "+f.Name, 3*time.Minute, func() (bool, string) {
+		left := slices.DeleteFunc(look(), func(a string) bool { return slices.Contains(others, a) })
+		level := highest()
+		return len(left) == 0 && level < before+with.rises, fmt.Sprintf("still firing: %v; the panel %q was at %v and is at %v", left, with.panel, before, level)
+	})
 	p.t.Logf("%s: %s after %s, calm %s after its end; %q rose from %.3g to %.3g", f.Name, strings.Join(must, ", "), took.Round(time.Second), calm.Round(time.Second), with.panel, before, top)
 	if len(strangers) > 0 {
 		p.t.Errorf("%s: these fired too: %v", f.Name, strangers)

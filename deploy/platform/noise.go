@@ -23,16 +23,22 @@ type noise struct {
 	running map[string]context.CancelFunc // they return when it has ended
 }
 
+// source is what makes a noise: once, again and again, and stop at the end.
+type source struct {
+	every time.Duration
+	once  func(context.Context) error
+	stop  func() // may be nil
+}
+
 // begin starts a noise. It fails if it cannot be made at all.
-func (n *noise) begin(name string, make func(context.Context) (every time.Duration, once func(context.Context) error, err error)) func(context.Context) error {
+func (n *noise) begin(name string, make func() (source, error)) func(context.Context) error {
 	return func(ctx context.Context) error {
-		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		every, once, err := make(ctx)
+		s, err := make()
 		if err != nil {
-			cancel()
 			return err
 		}
-		done := goEvery(ctx, every, once)
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		done := s.run(ctx)
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.running[name] = func() { cancel(); <-done }
@@ -50,15 +56,18 @@ func (n *noise) end(name string) func(context.Context) error {
 	}
 }
 
-// goEvery does something until ctx ends; its failures are part of the noise.
-func goEvery(ctx context.Context, every time.Duration, do func(context.Context) error) (done chan struct{}) {
+// run makes the noise until ctx ends; its failures are part of it.
+func (s source) run(ctx context.Context) (done chan struct{}) {
 	done = make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(every)
+		if s.stop != nil {
+			defer s.stop()
+		}
+		tick := time.NewTicker(s.every)
 		defer tick.Stop()
 		for {
-			_ = do(ctx)
+			_ = s.once(ctx)
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -95,9 +104,9 @@ func (p *platform) postEvents(ctx context.Context, key string, events []map[stri
 }
 
 // hotKey posts a hundred deliveries of one article five times a second.
-func (f *faults) hotKey(context.Context) (time.Duration, func(context.Context) error, error) {
+func (f *faults) hotKey() (source, error) {
 	n := 0
-	return 200 * time.Millisecond, func(ctx context.Context) error {
+	return source{every: 200 * time.Millisecond, once: func(ctx context.Context) error {
 		events := make([]map[string]any, 100)
 		for i := range events {
 			n++
@@ -105,16 +114,16 @@ func (f *faults) hotKey(context.Context) (time.Duration, func(context.Context) e
 		}
 		_, err := f.p.postEvents(ctx, "hot-key", events)
 		return err
-	}, nil
+	}}, nil
 }
 
 // flood posts single deliveries at three times the quota.
-func (f *faults) flood(context.Context) (time.Duration, func(context.Context) error, error) {
+func (f *faults) flood() (source, error) {
 	quota := f.p.Config.Quota.PerSecond
 	if quota <= 0 {
-		return 0, nil, fmt.Errorf("this platform has no quota, and takes all it can: set quota.per_second")
+		return source{}, fmt.Errorf("this platform has no quota, and takes all it can: set quota.per_second")
 	}
-	return time.Second / 10, func(ctx context.Context) error {
+	return source{every: time.Second / 10, once: func(ctx context.Context) error {
 		var posting sync.WaitGroup
 		for range 8 {
 			posting.Go(func() {
@@ -127,20 +136,19 @@ func (f *faults) flood(context.Context) (time.Duration, func(context.Context) er
 		}
 		posting.Wait()
 		return nil
-	}, nil
+	}}, nil
 }
 
 // repeats publishes again, byte for byte, what is on the log of orders.
-func (f *faults) repeats(ctx context.Context) (time.Duration, func(context.Context) error, error) {
+func (f *faults) repeats() (source, error) {
 	topic := "order.order"
 	cl, err := kgo.NewClient(append(f.p.kafka[:len(f.p.kafka):len(f.p.kafka)], kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
 	if err != nil {
-		return 0, nil, err
+		return source{}, err
 	}
-	context.AfterFunc(ctx, cl.Close)
 	var known []*kgo.Record
-	return 200 * time.Millisecond, func(ctx context.Context) error {
+	return source{every: 200 * time.Millisecond, stop: cl.Close, once: func(ctx context.Context) error {
 		if len(known) < 100 {
 			wait, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
@@ -152,7 +160,7 @@ func (f *faults) repeats(ctx context.Context) (time.Duration, func(context.Conte
 			again[i] = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
 		}
 		return cl.ProduceSync(ctx, again...).FirstErr()
-	}, nil
+	}}, nil
 }
 
 // poisonOn writes an event that nobody can read, as a broken producer would.

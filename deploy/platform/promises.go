@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -172,8 +173,9 @@ func (x *promises) history(ctx context.Context) (map[string][]console.Point, err
 	series, _ = v.(model.Matrix)
 	for _, r := range series {
 		points := out[string(r.Metric["sloth_id"])]
-		for i, pt := range r.Values {
-			if i < len(points) && points[i].At.Equal(pt.Timestamp.Time()) {
+		for _, pt := range r.Values {
+			at := pt.Timestamp.Time()
+			if i := slices.IndexFunc(points, func(p console.Point) bool { return p.At.Equal(at) }); i >= 0 {
 				points[i].Errors = float64(pt.Value)
 			}
 		}
