@@ -148,9 +148,20 @@ func (w way) from(events []string) (out way) {
 	return out
 }
 
-// answered reports whether each event that the step reacts to has had an answer.
+// answered reports whether the step has led on from its events of every key: a
+// decider keeps for itself what it has heard in part.
 func (x stride) answered(hops []hop) bool {
-	return !slices.ContainsFunc(hops, func(on hop) bool {
-		return on.Type == x.on && !slices.ContainsFunc(hops, func(h hop) bool { return h.By.Decider == x.by && h.Causation == on.ID })
-	})
+	keys := map[string]string{} // by id
+	waits := map[string]bool{}
+	for _, h := range hops {
+		if h.Type == x.on {
+			keys[h.ID], waits[h.Key] = h.Key, true
+		}
+	}
+	for _, h := range hops {
+		if key, ok := keys[h.Causation]; ok && h.By.Decider == x.by && slices.Contains(x.to, h.Type) {
+			delete(waits, key)
+		}
+	}
+	return len(waits) == 0
 }

@@ -45,6 +45,7 @@ func TestWhatIsLeftIsDeclared(t *testing.T) {
 		{"nothing", nil, ""},
 		{"placed", []streams.Event{event.OrderPlaced{Order: "o1"}}, "claim! shelf claim payment order payment order shipment order claim message order"},
 		{"one of two held", []streams.Event{event.OrderPlaced{Order: "o1"}, one, two, held}, "shelf! claim! payment order payment order shipment order claim message order"},
+		{"all held", []streams.Event{event.OrderPlaced{Order: "o1"}, one, two, held, event.StockHeld{Order: "o1", SKU: "B"}, event.StockReserved{Order: "o1"}}, "payment! order payment order shipment order claim message order"},
 		{"confirmed", paid, "payment! order shipment order claim message order"},
 		{"shipped, and not yet noted", append(paid[:6:6], event.PaymentCaptured{Order: "o1"}, event.OrderReleased{Order: "o1"}, event.ShipmentDispatched{Order: "o1"}), "order! claim! message order"},
 		{"told, and not booked out", append(paid[:6:6], event.PaymentCaptured{Order: "o1"}, event.OrderReleased{Order: "o1"}, event.ShipmentDispatched{Order: "o1"}, event.OrderShipped{Order: "o1"}, event.MailSent{Order: "o1"}), "claim! order"},
@@ -56,9 +57,14 @@ func TestWhatIsLeftIsDeclared(t *testing.T) {
 		{"closed", append(paid[:6:6], event.OrderClosed{Order: "o1"}), ""},
 	} {
 		entries := lived(t, top, c.events...)
-		for i := 1; i < len(entries); i++ {
-			if entries[i].Type == "stock.held" {
-				entries[i].Causation = "e1"
+		held := 0
+		for i := range entries {
+			switch entries[i].Type {
+			case "stock.held": // in the order of what was asked
+				held++
+				entries[i].Causation = fmt.Sprint("e", held)
+			case "stock.reserved": // with the last
+				entries[i].Causation = entries[i-1].ID
 			}
 		}
 		var got []string
