@@ -21,6 +21,7 @@ type Board struct {
 	dashboard.Dashboard
 	annotations []annotation
 	empty       map[target]string // why a query may have no series
+	free        map[uint32]string // why no value of a panel is marked
 }
 
 // target names a query of a board.
@@ -72,7 +73,7 @@ type draft struct {
 
 // build lays the board out.
 func (d draft) build() Board {
-	b := Board{Dashboard: *dashboard.NewDashboard(), empty: map[target]string{}}
+	b := Board{Dashboard: *dashboard.NewDashboard(), empty: map[target]string{}, free: map[uint32]string{}}
 	b.Uid, b.Title, b.Description = cog.ToPtr(d.uid), cog.ToPtr(d.title), cog.ToPtr(d.help)
 	b.Tags = append([]string{tag}, d.tags...)
 	b.SchemaVersion = schemaVersion
@@ -83,7 +84,7 @@ func (d draft) build() Board {
 	b.Templating.List = append([]dashboard.VariableModel{datasourceVariable()}, d.variables...)
 	b.Links = append(d.links, boardsLink())
 	b.annotations = []annotation{alertsAnnotation(d.alerts)}
-	b.Panels = place(d.rows, b.empty)
+	b.Panels = b.place(d.rows)
 	return b
 }
 

@@ -18,19 +18,19 @@ func ingestion(b Business, l limits) draft {
 	d.rows = []row{
 		{title: "Is it well?", panels: ingestionWell(l)},
 		{title: "Where does it hurt?", panels: []*panel{
-			graph("Refused and unavailable, by client", "cps", "Events a second that were not taken. Refused is the client's mistake, tell them; unavailable is ours.").size(12, 8).
+			graph("Refused and unavailable, by client", "cps", "Events a second that were not taken. Refused is the client's mistake, tell them; unavailable is ours.").unmarked(elsewhere).size(12, 8).
 				query(per("client, result", telemetry.Ingested, `result!="accepted"`, client, event, onInstance), "{{client}} {{result}}").may("every posted event was accepted"),
 			graph("Beyond their quota", "reqps", "Requests refused because the client had used up its quota. The line is the alert's. Whether it should get more is a question of business.").size(12, 8).
 				query(per("client", telemetry.QuotaRefused, client, onInstance), "{{client}}").may("no client is beyond its quota").limit(l.alert("ClientsThrottled")),
 		}},
 		{title: "Events", panels: []*panel{
-			graph("Accepted, by client", "cps", "Events a second that were taken, by client. A client at 0 that was not before: ask them.").
+			graph("Accepted, by client", "cps", "Events a second that were taken, by client. A client at 0 that was not before: ask them.").unmarked(volume).
 				query(per("client", telemetry.Ingested, `result="accepted"`, client, event, onInstance), "{{client}}").may(none),
-			graph("Accepted, by type", "cps", "Events a second that were taken, by type.").
+			graph("Accepted, by type", "cps", "Events a second that were taken, by type.").unmarked(volume).
 				query(per("type", telemetry.Ingested, `result="accepted"`, client, event, onInstance), "{{type}}").may(none),
-			graph("By result", "cps", "Events a second by what became of them.").
+			graph("By result", "cps", "Events a second by what became of them.").unmarked(volume).
 				query(per("result", telemetry.Ingested, client, event, onInstance), "{{result}}").may(none).paint("accepted", green, "refused", orange, "unavailable", red).stacked(),
-			list("In the time shown", "short", "Events by client, type and result, the most first.").size(24, 8).whole().
+			list("In the time shown", "short", "Events by client, type and result, the most first.").unmarked(volume).size(24, 8).whole().
 				query("sort_desc("+during("client, type, result", telemetry.Ingested, client, event, onInstance)+")", "").may(none).
 				transform("organize", map[string]any{"excludeByName": map[string]bool{"Time": true}, "renameByName": map[string]string{"client": "Client", "type": "Event", "result": "Result", "Value": "Events"}}),
 		}},
@@ -42,7 +42,7 @@ func ingestion(b Business, l limits) draft {
 func ingestionWell(l limits) []*panel {
 	all := []string{onInstance}
 	return []*panel{
-		number("Posted", "cps", "Events posted a second.").size(6, 4).query(orNone(per("", telemetry.Ingested, all...)), "posted").steps(blue).spark(),
+		number("Posted", "cps", "Events posted a second.").unmarked(volume).size(6, 4).query(orNone(per("", telemetry.Ingested, all...)), "posted").steps(blue).spark(),
 		number("Not taken", "percentunit", "Share of the posted events that were refused or unavailable.").size(6, 4).
 			query("("+per("", telemetry.Ingested, `result!="accepted"`, onInstance)+" or vector(0)) / ("+per("", telemetry.Ingested, all...)+" > 0) or vector(0)", "not taken").steps(green, step{0.01, yellow}, step{0.1, red}).spark(),
 		number("Beyond quota", "reqps", "Requests refused for their client's quota, all clients. Red: the alert's bound for one client.").size(6, 4).
@@ -54,13 +54,13 @@ func ingestionWell(l limits) []*panel {
 
 func requests(l limits) []*panel {
 	return []*panel{
-		graph("Requests by route", "reqps", "HTTP requests a second by method and route.").
+		graph("Requests by route", "reqps", "HTTP requests a second by method and route.").unmarked(volume).
 			query(per("method, route", telemetry.RequestSeconds+"_count", onInstance), "{{method}} {{route}}").may("nobody has asked yet"),
-		graph("Requests by status", "reqps", "HTTP requests a second by status. 429 and 4xx are clients' doing, 5xx is ours.").
+		graph("Requests by status", "reqps", "HTTP requests a second by status. 429 and 4xx are clients' doing, 5xx is ours.").unmarked(volume).
 			query(per("status", telemetry.RequestSeconds+"_count", onInstance), "{{status}}").may("nobody has asked yet").stacked(),
 		graph("Time to answer", "s", "How long requests take. The line is the objective's for orders and events. Points are traces.").
 			quantiles(telemetry.RequestSeconds, onInstance).limit(l.objective("gateway-latency")),
-		heat("Spread", "How the time to answer spreads: a second band above the first is one slow thing behind the gateway.").size(24, 8).
+		heat("Spread", "How the time to answer spreads: a second band above the first is one slow thing behind the gateway.").unmarked(byColor).size(24, 8).
 			buckets(telemetry.RequestSeconds, onInstance),
 	}
 }

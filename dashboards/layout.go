@@ -18,15 +18,16 @@ type row struct {
 }
 
 // place puts rows below one another and their panels from left to right, and
-// numbers all from 1. It notes in empty which queries may have no series.
-func place(rows []row, empty map[target]string) (out []dashboard.PanelOrRowPanel) {
+// numbers all from 1. It notes which queries may have no series, and which panels
+// mark no value.
+func (b Board) place(rows []row) (out []dashboard.PanelOrRowPanel) {
 	id, y := uint32(0), uint32(0)
 	for _, r := range rows {
 		id++
 		head := dashboard.RowPanel{Type: "row", Title: cog.ToPtr(r.title), Id: id, Collapsed: r.folded, Panels: []dashboard.Panel{},
 			GridPos: &dashboard.GridPos{W: columns, H: 1, Y: y}}
 		y++
-		panels, bottom := flow(r.panels, id, y, empty)
+		panels, bottom := b.flow(r.panels, id, y)
 		id += uint32(len(panels))
 		if r.folded { // its panels take no room until it is opened
 			head.Panels = panels
@@ -43,7 +44,7 @@ func place(rows []row, empty map[target]string) (out []dashboard.PanelOrRowPanel
 }
 
 // flow puts each panel where there is room highest up, and there to the left.
-func flow(panels []*panel, id, y uint32, empty map[target]string) (out []dashboard.Panel, bottom uint32) {
+func (b Board) flow(panels []*panel, id, y uint32) (out []dashboard.Panel, bottom uint32) {
 	var used [columns]uint32 // how far down each column is taken
 	for x := range used {
 		used[x] = y
@@ -57,7 +58,10 @@ func flow(panels []*panel, id, y uint32, empty map[target]string) (out []dashboa
 			used[x] = placed.GridPos.Y + p.h
 		}
 		for ref, why := range p.empty {
-			empty[target{id, ref}] = why
+			b.empty[target{id, ref}] = why
+		}
+		if p.free != "" {
+			b.free[id] = p.free
 		}
 		out = append(out, placed)
 	}

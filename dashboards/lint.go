@@ -64,6 +64,7 @@ func Lint(b Board, known Series) (errs []error) {
 	b.lintGrid(bad)
 	for _, p := range b.all() {
 		lintPanel(p, bad)
+		b.lintSteps(p, bad)
 	}
 	b.lintVariables(bad)
 	for _, q := range Queries(b) {
@@ -153,7 +154,6 @@ func lintPanel(p dashboard.Panel, bad complain) {
 	if p.FieldConfig == nil || text(p.FieldConfig.Defaults.Unit) == "" {
 		bad(title, "it has no unit")
 	}
-	lintSteps(p, bad)
 	if len(p.Targets) == 0 || !byVariable(p.Datasource) {
 		bad(title, "it needs a query, and the datasource of the variable")
 	}
@@ -169,11 +169,18 @@ func lintPanel(p dashboard.Panel, bad complain) {
 
 func byVariable(d *common.DataSourceRef) bool { return d != nil && text(d.Uid) == "${datasource}" }
 
-func lintSteps(p dashboard.Panel, bad complain) {
-	if p.FieldConfig == nil || p.FieldConfig.Defaults.Thresholds == nil {
+// lintSteps wants values to be marked, or a reason why none is.
+func (b Board) lintSteps(p dashboard.Panel, bad complain) {
+	if p.Type == "text" {
 		return
 	}
-	steps := p.FieldConfig.Defaults.Thresholds.Steps
+	var steps []dashboard.Threshold
+	if p.FieldConfig != nil && p.FieldConfig.Defaults.Thresholds != nil {
+		steps = p.FieldConfig.Defaults.Thresholds.Steps
+	}
+	if p.Id != nil && len(steps) < 2 && b.free[*p.Id] == "" {
+		bad(text(p.Title), "it marks no value as bad, and does not say why: give it a limit or steps, or use unmarked")
+	}
 	for i, s := range steps {
 		if (i == 0) != (s.Value == nil) || i > 1 && *s.Value <= *steps[i-1].Value {
 			bad(text(p.Title), "its thresholds do not ascend from one without a value")

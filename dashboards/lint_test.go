@@ -13,7 +13,7 @@ import (
 // folded row.
 func sound(expr string) Board {
 	panels := func() []*panel {
-		return []*panel{graph("One", "ops", "What it shows.").query(expr, "{{service}}"), graph("Two", "ops", "What it shows.").query("up", "{{instance}}")}
+		return []*panel{graph("One", "ops", "What it shows.").unmarked(volume).query(expr, "{{service}}"), graph("Two", "ops", "What it shows.").steps(green, step{1, red}).query("up", "{{instance}}")}
 	}
 	return draft{uid: "weir-sound", title: "Sound", help: "For tests.", alerts: firing(), variables: []dashboard.VariableModel{instances()},
 		rows: []row{{title: "Open", panels: panels()}, {title: "Folded", folded: true, panels: panels()[:1]}}}.build()
@@ -55,9 +55,12 @@ func TestLintRefuses(t *testing.T) {
 		"unit":            {func(b *Board) { first(*b).FieldConfig.Defaults.Unit = nil }, "no unit"},
 		"no threshold -∞": {func(b *Board) { first(*b).FieldConfig.Defaults.Thresholds.Steps[0].Value = cog.ToPtr(0.0) }, "do not ascend"},
 		"thresholds": {func(b *Board) {
-			s := &first(*b).FieldConfig.Defaults.Thresholds.Steps
-			*s = append(*s, dashboard.Threshold{Value: cog.ToPtr(2.0), Color: red}, dashboard.Threshold{Value: cog.ToPtr(1.0), Color: green})
+			s := &second(*b).FieldConfig.Defaults.Thresholds.Steps
+			*s = append(*s, dashboard.Threshold{Value: cog.ToPtr(0.5), Color: green})
 		}, "do not ascend"},
+		"nothing marked": {func(b *Board) {
+			second(*b).FieldConfig.Defaults.Thresholds.Steps = second(*b).FieldConfig.Defaults.Thresholds.Steps[:1]
+		}, "marks no value"},
 		"no query":         {func(b *Board) { first(*b).Targets = nil }, "needs a query"},
 		"panel datasource": {func(b *Board) { first(*b).Datasource = nil }, "the datasource of the variable"},
 		"query datasource": {func(b *Board) {
@@ -75,9 +78,9 @@ func TestLintRefuses(t *testing.T) {
 		"too many panels": {func(b *Board) {
 			var many []*panel
 			for range mostPanels + 1 {
-				many = append(many, graph("x", "ops", "y").query("up", ""))
+				many = append(many, graph("x", "ops", "y").unmarked(volume).query("up", ""))
 			}
-			b.Panels = place([]row{{title: "many", panels: many}}, b.empty)
+			b.Panels = b.place([]row{{title: "many", panels: many}})
 		}, "26 panels"},
 	} {
 		b := sound(fine)
@@ -98,7 +101,7 @@ func TestLintRefuses(t *testing.T) {
 		"fixed time":        {`sum(rate(weir_inputs_total[5m]))`, "a fixed time"},
 	} {
 		b := sound(fine)
-		b.Panels = place([]row{{title: "one", panels: []*panel{graph("x", "ops", "y").query(c.expr, "")}}}, b.empty)
+		b.Panels = b.place([]row{{title: "one", panels: []*panel{graph("x", "ops", "y").unmarked(volume).query(c.expr, "")}}})
 		only(t, name, LintAll([]Board{b}, series), c.want)
 	}
 	a, b := sound(fine), sound(fine)
@@ -118,9 +121,11 @@ func only(t *testing.T, name string, errs []error, want string) {
 // Panels go where there is room highest up, and no row begins before the one
 // above it ends.
 func TestPlaces(t *testing.T) {
-	g := func(w, h uint32) *panel { return graph("x", "ops", "y").query("up", "").may("for the test").size(w, h) }
-	empty := map[target]string{}
-	got := place([]row{{panels: []*panel{g(12, 3), g(12, 5), g(8, 2)}}, {folded: true, panels: []*panel{g(24, 4)}}, {panels: []*panel{g(6, 1)}}}, empty)
+	g := func(w, h uint32) *panel {
+		return graph("x", "ops", "y").unmarked(volume).query("up", "").may("for the test").size(w, h)
+	}
+	b := Board{empty: map[target]string{}, free: map[uint32]string{}}
+	got := b.place([]row{{panels: []*panel{g(12, 3), g(12, 5), g(8, 2)}}, {folded: true, panels: []*panel{g(24, 4)}}, {panels: []*panel{g(6, 1)}}})
 	type at struct{ id, x, y uint32 }
 	var places []at
 	for _, p := range got {
@@ -142,7 +147,7 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("panel %d is at %v, want %v", i, places[i], want[i])
 		}
 	}
-	if empty[target{8, "A"}] != "for the test" || len(empty) != 5 {
-		t.Errorf("what may be empty is noted for %v", empty)
+	if b.empty[target{8, "A"}] != "for the test" || len(b.empty) != 5 {
+		t.Errorf("what may be b.empty is noted for %v", b.empty)
 	}
 }

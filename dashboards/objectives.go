@@ -24,7 +24,7 @@ func objectives(b Business, l limits) draft {
 
 func promises() []*panel {
 	return []*panel{
-		number("Promises kept", "none", "Objectives whose error budget is not used up.").size(6, 4).
+		number("Promises kept", "none", "Objectives whose error budget is not used up.").unmarked(declared).size(6, 4).
 			query(orNone("count("+alerts.BudgetRemaining+" >= 0)"), "kept"),
 		number("Promises broken", "none", "Objectives whose error budget is used up. Above 0: stop what is risky until it has recovered.").size(6, 4).
 			query(orNone("count("+alerts.BudgetRemaining+" < 0)"), "broken").steps(green, step{1, red}),
@@ -61,8 +61,8 @@ func objective(s *alerts.Set, l limits) []*panel {
 	return []*panel{
 		number("Budget left", "percentunit", "What is left of its error budget.").query(selector(alerts.BudgetRemaining, []string{chosen}), "left").budget(),
 		number("Burn rate", "none", "How fast the budget burns now. At 1 it lasts just its period.").query(selector(alerts.CurrentBurn, []string{chosen}), "now").steps(green, l.burn()...),
-		number("Promised", "percentunit", "The share of events that has to be good.").query(selector(alerts.Objective, []string{chosen}), "promised").steps(blue),
-		number("Period", "d", "The days over which the budget counts.").query(selector(alerts.PeriodDays, []string{chosen}), "period").steps(blue),
+		number("Promised", "percentunit", "The share of events that has to be good.").unmarked(declared).query(selector(alerts.Objective, []string{chosen}), "promised").steps(blue),
+		number("Period", "d", "The days over which the budget counts.").unmarked(declared).query(selector(alerts.PeriodDays, []string{chosen}), "period").steps(blue),
 		alertStates().size(8, 4),
 		ratios(s, l, chosen).size(12, 9),
 		graph("Burn rate", "none", "How fast the budget burnt, now and over the whole period; the dashed lines are the factors of the alerts.").size(12, 9).
@@ -74,7 +74,7 @@ func objective(s *alerts.Set, l limits) []*panel {
 
 // ratios are the objective's error ratios by window, and what it allows.
 func ratios(s *alerts.Set, l limits, chosen string) *panel {
-	p := graph("Error ratio", "percentunit", "The share of bad events over each window of the alerts, and the share that the promise allows. Short windows above the line for long: it burns.")
+	p := graph("Error ratio", "percentunit", "The share of bad events over each window of the alerts, and the share that the promise allows. Short windows above the line for long: it burns.").unmarked(elsewhere)
 	if len(s.SLOs) == 0 {
 		return p
 	}
@@ -87,7 +87,7 @@ func ratios(s *alerts.Set, l limits, chosen string) *panel {
 }
 
 func alertStates() *panel {
-	return states("Its alerts", "none", "When its alerts waited or fired.").
+	return states("Its alerts", "none", "When its alerts waited or fired.").unmarked(worded).
 		query(most("alertname, severity, alertstate", "ALERTS", `sloth_id=~"$slo"`), "{{severity}} {{alertstate}}").may("no alert of it waits or fires").
 		steps(red)
 }

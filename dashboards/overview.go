@@ -64,7 +64,7 @@ func budgets() *panel {
 
 // alertList lists what fires now, each with its runbook.
 func alertList() *panel {
-	p := list("Firing alerts", "none", "Alerts that fire now, the pages first. The name leads to the runbook: what it means and what to do.").
+	p := list("Firing alerts", "none", "Alerts that fire now, the pages first. The name leads to the runbook: what it means and what to do.").unmarked(worded).
 		query(firing(), "").may("no alert is firing").
 		transform("organize", map[string]any{
 													"excludeByName": map[string]bool{"Time": true, "Value": true, "alertstate": true, "__name__": true, "sloth_id": true, "sloth_service": true, "sloth_slo": true},
@@ -84,21 +84,21 @@ func traffic(l limits) []*panel {
 	const orders = `route=~"/v1/(orders|events).*"`
 	service := []string{`service=~"$service"`, onInstance}
 	return []*panel{
-		graph("Requests", "reqps", "HTTP requests a second by status. 5xx is the platform's own failure; many 429 are clients beyond their quotas: see the board of ingestion.").
+		graph("Requests", "reqps", "HTTP requests a second by status. 5xx is the platform's own failure; many 429 are clients beyond their quotas: see the board of ingestion.").unmarked(volume).
 			query(per("status", telemetry.RequestSeconds+"_count", onInstance), "{{status}}").may("nobody has asked yet").
 			corner(link("Ingestion", "/d/"+IngestionUID, "By client")),
 		graph("Time to answer", "s", "How long requests for orders and events take; the line is the objective's. Points are traces: click one.").
 			quantiles(telemetry.RequestSeconds, orders, onInstance).limit(l.objective("gateway-latency")),
-		graph("Sagas", "cps", "Sagas begun and ended a second. Begun above ended for long: they pile up, see the saga's board.").
+		graph("Sagas", "cps", "Sagas begun and ended a second. Begun above ended for long: they pile up, see the saga's board.").unmarked(volume).
 			query(orNone(per("", telemetry.SagasStarted)), "begun").query(orNone(per("", telemetry.SagasEnded)), "ended").query(orNone(per("", telemetry.SagasOverdue)), "overdue").
 			paint("begun", blue, "ended", green, "overdue", red),
-		graph("Decisions", "ops", "Inputs decided a second, by service. A service at 0 while others work: see its board.").
+		graph("Decisions", "ops", "Inputs decided a second, by service. A service at 0 while others work: see its board.").unmarked(volume).
 			query(per("service", telemetry.Inputs, service...), "{{service}}").leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
-		graph("From event to effect", "s", "How old an event is when its effect is stored, 99 % of them, by service.").
+		graph("From event to effect", "s", "How old an event is when its effect is stored, 99 % of them, by service.").unmarked(elsewhere).
 			query(quantile(0.99, "service", telemetry.InputAge, service...), "{{service}}").exemplars().
 			leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
 		graph("Behind", "s", "How long the oldest record waits that a service has not taken, seen from the log and not by the service. It grows: the service is down, halted or too slow.").
-			query(most("service", telemetry.BehindSeconds, `service=~"$service"`), "{{service}}").
+			query(most("service", telemetry.BehindSeconds, `service=~"$service"`), "{{service}}").limit(l.any("-freshness")).
 			leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
 	}
 }
@@ -106,11 +106,11 @@ func traffic(l limits) []*panel {
 // synthetic are the orders that the platform places itself.
 func synthetic() []*panel {
 	return []*panel{
-		graph("Own orders", "cps", "Orders that the platform places to see whether orders work, by how they ended. Anything but confirmed: a customer would have had no luck either.").
+		graph("Own orders", "cps", "Orders that the platform places to see whether orders work, by how they ended. Anything but confirmed: a customer would have had no luck either.").unmarked(volume).
 			query(per("result", telemetry.SyntheticOrders), "{{result}}").may("the platform was not told to place orders").paint("confirmed", green, "unanswered", red, "refused", orange, "cancelled", yellow),
-		graph("From click to confirmation", "s", "How long the platform's own orders take to be confirmed.").
+		graph("From click to confirmation", "s", "How long the platform's own orders take to be confirmed.").unmarked(elsewhere).
 			quantiles(telemetry.SyntheticSeconds).mayAll("the platform was not told to place orders"),
 		graph("Faults", "none", "Faults that were switched on for practice, and when.").
-			query(most("fault", telemetry.FaultOn), "{{fault}}").may("nobody has practised").between(0, 1),
+			query(most("fault", telemetry.FaultOn), "{{fault}}").may("nobody has practised").between(0, 1).steps(green, step{1, orange}),
 	}
 }

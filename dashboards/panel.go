@@ -31,6 +31,22 @@ type panel struct {
 	table   bool
 	heat    bool
 	empty   map[string]string // by query: why it may have no series
+	free    string            // why no value of it is marked
+}
+
+// Why no value of a panel is marked as good or bad.
+const (
+	volume    = "it shows how much there is: neither much nor little is bad by itself"
+	byColor   = "its colours are counts, the bound is on the time's own panel"
+	declared  = "it shows what was declared"
+	worded    = "it shows words"
+	elsewhere = "it tells where to look: the bound is on the panel of what was promised"
+)
+
+// unmarked says why no value is marked.
+func (p *panel) unmarked(why string) *panel {
+	p.free = why
+	return p
 }
 
 func newPanel(b cog.Builder[dashboard.Panel], title, unit, help string, w, h uint32) *panel {
@@ -181,7 +197,7 @@ func (p *panel) steps(base string, steps ...step) *panel {
 // limit marks what a rule objects to; without one there is nothing to mark.
 func (p *panel) limit(l limit) *panel {
 	if !l.known {
-		return p
+		return p.unmarked("no rule has a bound for it")
 	}
 	return p.steps(green, step{l.value, red})
 }

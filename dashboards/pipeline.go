@@ -19,16 +19,16 @@ func pipeline(b Business, l limits) draft {
 		{title: "Is it well?", panels: pipelineWell(l, seen, of)},
 		{title: "Where does it hurt?", panels: []*panel{
 			graph("Behind", "s", "How long the oldest record waits that a service has not taken, seen from the log. All services: the broker or the machine. One: its board says more.").
-				query(most("service", telemetry.BehindSeconds, seen), "{{service}}").leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
-			graph("Records behind", "short", "Records between a service's stored cursors and the ends of its topics, seen from the log.").
+				query(most("service", telemetry.BehindSeconds, seen), "{{service}}").limit(l.any("-freshness")).leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
+			graph("Records behind", "short", "Records between a service's stored cursors and the ends of its topics, seen from the log.").unmarked(elsewhere).
 				query(most("service, topic", telemetry.BehindRecords, seen), "{{service}} ← {{topic}}"),
 			graph("Unpublished", "s", "How long the oldest stored event waits for Kafka. The line is the alert's: the broker is away or refuses.").
 				query(most("service", telemetry.UnpublishedAge, of...), "{{service}}").limit(l.alert("OutboxStuck")),
 		}},
 		{title: "Reading", panels: []*panel{
-			graph("Unread records", "short", "Records that lanes have not read, as of their last fetch. One lane has most of them: a hot key.").
+			graph("Unread records", "short", "Records that lanes have not read, as of their last fetch. One lane has most of them: a hot key.").unmarked(elsewhere).
 				query(total("service, lane", selector(telemetry.LagRecords, of)), "{{service}}/{{lane}}"),
-			graph("Age of what is read", "s", "Age of the last record read while there are unread ones: how far back in time a lane works.").
+			graph("Age of what is read", "s", "Age of the last record read while there are unread ones: how far back in time a lane works.").unmarked(elsewhere).
 				query(most("service, lane", telemetry.LagSeconds, of...), "{{service}}/{{lane}}"),
 			graph("Repeats and clocks", "cps", "Records skipped because their effect was there, and inputs from more than a second ahead. Repeats come with restarts; all the time, somebody publishes again.").
 				query(per("service", telemetry.Repeats, of...), "{{service}} repeats").may("no record has come twice yet").
@@ -36,17 +36,17 @@ func pipeline(b Business, l limits) draft {
 		}},
 		{title: "Deciding and committing", panels: deciding(l, of)},
 		{title: "Lanes", panels: []*panel{
-			graph("Changes", "cps", "Changes in lanes' lives a second, all services. Reloaded, fenced and conflict again and again: two owners, or a store that loses connections.").
+			graph("Changes", "cps", "Changes in lanes' lives a second, all services. Reloaded, fenced and conflict again and again: two owners, or a store that loses connections.").unmarked(volume).
 				query(per("change", telemetry.LaneChanges, of...), "{{change}}"),
 			states("Halted", "none", "Lanes that stand still and wait for a person.").size(8, 8).
 				query(most("service, lane", telemetry.LanesHalted, of...), "{{service}}/{{lane}}").
 				said(map[string]dashboard.ValueMappingResult{"0": word("works", green), "1": word("halted", red)}).steps(green, step{1, red}),
 			graph("Parked", "none", "Inputs that failed or wait behind one that did, by service. Only their own keys wait.").
-				query(total("service", selector(telemetry.Parked, of)), "{{service}}").leads("Dead letters", "${live}/dead-letters"),
+				query(total("service", selector(telemetry.Parked, of)), "{{service}}").steps(green, step{1, orange}).leads("Dead letters", "${live}/dead-letters"),
 		}},
 		{title: "Outside calls", folded: true, panels: []*panel{
-			graph("Waiting calls", "none", "Outside calls that wait for a definite answer, by service.").size(12, 8).query(total("service", selector(telemetry.EffectsPending, of)), "{{service}}"),
-			graph("Time of a call", "s", "How long one attempt takes, 95 % of them, by endpoint.").size(12, 8).
+			graph("Waiting calls", "none", "Outside calls that wait for a definite answer, by service.").unmarked(volume).size(12, 8).query(total("service", selector(telemetry.EffectsPending, of)), "{{service}}"),
+			graph("Time of a call", "s", "How long one attempt takes, 95 % of them, by endpoint.").unmarked(elsewhere).size(12, 8).
 				query(quantile(0.95, "endpoint", telemetry.EffectSeconds, of...), "{{endpoint}}").may("nothing was asked of the outside yet").exemplars(),
 			breakers(of).size(24, 6),
 		}},
@@ -57,7 +57,7 @@ func pipeline(b Business, l limits) draft {
 
 func pipelineWell(l limits, seen string, of []string) []*panel {
 	return []*panel{
-		number("Decisions", "ops", "Inputs decided a second, all services.").query(per("", telemetry.Inputs, of...), "decided").steps(blue).spark(),
+		number("Decisions", "ops", "Inputs decided a second, all services.").unmarked(volume).query(per("", telemetry.Inputs, of...), "decided").steps(blue).spark(),
 		number("Behind", "s", "The longest that a record waits to be taken. Red: the bound of the services' objectives.").
 			query(most("", telemetry.BehindSeconds, seen), "behind").limit(l.any("-freshness")).spark(),
 		number("Unpublished", "s", "The longest that a stored event waits for Kafka. Red: the alert's bound.").
@@ -71,22 +71,22 @@ func pipelineWell(l limits, seen string, of []string) []*panel {
 
 func deciding(l limits, of []string) []*panel {
 	return []*panel{
-		graph("Time to decide", "s", "How long it takes to load and decide a batch, 99 % of them, by service.").
+		graph("Time to decide", "s", "How long it takes to load and decide a batch, 99 % of them, by service.").unmarked(elsewhere).
 			query(quantile(0.99, "service", telemetry.DecideSeconds, of...), "{{service}}"),
 		graph("Time to commit", "s", "How long a commit takes, half of them, by service. The line is the alert's: the store is slow.").
 			query(quantile(0.5, "service", telemetry.CommitSeconds, of...), "{{service}}").limit(l.alert("StoreSlow")),
-		graph("Inputs in one commit", "short", "How many inputs share a transaction, on average: it grows under load, and lanes keep up that way.").
+		graph("Inputs in one commit", "short", "How many inputs share a transaction, on average: it grows under load, and lanes keep up that way.").unmarked(volume).
 			query(per("service", telemetry.BatchInputs+"_sum", of...)+" / "+per("service", telemetry.BatchInputs+"_count", of...), "{{service}}"),
-		heat("Commits", "How the time of commits spreads: a second band is a disk or a database that is busy with something else.").buckets(telemetry.CommitSeconds, of...),
-		heat("From event to effect", "How old inputs are when their effect is stored.").buckets(telemetry.InputAge, of...),
+		heat("Commits", "How the time of commits spreads: a second band is a disk or a database that is busy with something else.").unmarked(byColor).buckets(telemetry.CommitSeconds, of...),
+		heat("From event to effect", "How old inputs are when their effect is stored.").unmarked(byColor).buckets(telemetry.InputAge, of...),
 	}
 }
 
 func processes() []*panel {
 	return []*panel{
-		graph("Spans", "cps", "Spans started and handed to an exporter. A gap for long: traces have holes, see who collects them.").size(12, 8).
+		graph("Spans", "cps", "Spans started and handed to an exporter. A gap for long: traces have holes, see who collects them.").unmarked(volume).size(12, 8).
 			query(per("", telemetry.SpansStarted, onInstance), "started").query(per("", telemetry.SpansExported, onInstance), "exported").may("no exporter is configured").paint("started", blue, "exported", green),
-		list("Processes", "none", "Every process with its version. Two versions for long: a roll-out stands still.").size(12, 8).
+		list("Processes", "none", "Every process with its version. Two versions for long: a roll-out stands still.").unmarked(worded).size(12, 8).
 			query(most("instance, version, go", telemetry.BuildInfo, onInstance), "").
 			transform("organize", map[string]any{"excludeByName": map[string]bool{"Time": true, "Value": true}, "renameByName": map[string]string{"instance": "Process", "version": "Version", "go": "Go"}}),
 	}

@@ -75,7 +75,7 @@ func sagaWell(s streams.Saga, of string) []*panel {
 		number("Budgets left", "percentunit", "What is left of the error budgets of the saga: ending in time, and without taking anything back.").size(8, 4).
 			query(selector(alerts.BudgetRemaining, []string{own}), "{{sloth_slo}}").budget().
 			leads("Objective", "/d/"+ObjectivesUID+"?var-slo=${__field.labels.sloth_id}&${__url_time_range}"),
-		number("Under way", "none", "Sagas that have begun and not ended.").
+		number("Under way", "none", "Sagas that have begun and not ended.").unmarked(volume).
 			query(most("", telemetry.SagasRunning, of), "running").steps(blue).spark(),
 		number("Late", "none", "Sagas beyond their declared time. Above 0: they will not end by themselves, the live page says what each waits for.").
 			query(most("", telemetry.SagasLate, of), "late").steps(green, step{1, red}).leads("Stuck sagas", "${live}/sagas?state=stuck"),
@@ -88,7 +88,7 @@ func sagaWell(s streams.Saga, of string) []*panel {
 
 // funnel is one bar per event.
 func funnel(title, help, of string, events []string) *panel {
-	p := bars(title, "short", help).steps(blue).whole()
+	p := bars(title, "short", help).unmarked(volume).steps(blue).whole()
 	for _, e := range events {
 		p.query(orNone(during("", telemetry.SagaEventSeconds+"_count", of, is("event", e))), e)
 	}
@@ -96,7 +96,7 @@ func funnel(title, help, of string, events []string) *panel {
 }
 
 func ends(of string) *panel {
-	return graph("Begun and ended", "cps", "Sagas a second. Begun above ended for long: they pile up.").size(12, 7).
+	return graph("Begun and ended", "cps", "Sagas a second. Begun above ended for long: they pile up.").unmarked(volume).size(12, 7).
 		query(orNone(per("", telemetry.SagasStarted, of)), "begun").
 		query(orNone(per("", telemetry.SagasEnded, of, is("in_time", "true"))), "ended in time").
 		query(orNone(per("", telemetry.SagasEnded, of, is("in_time", "false"))), "ended late").
@@ -105,7 +105,7 @@ func ends(of string) *panel {
 }
 
 func cancelled(of string) *panel {
-	return graph("Kept and taken back", "percentunit", "Share of the ended sagas in which a step took something back: customers who did not get what they ordered.").size(12, 7).
+	return graph("Kept and taken back", "percentunit", "Share of the ended sagas in which a step took something back: customers who did not get what they ordered.").unmarked(elsewhere).size(12, 7).
 		query(per("", telemetry.SagasEnded, of, is("compensated", "true"))+" / ("+per("", telemetry.SagasEnded, of)+" > 0)", "taken back").
 		may("no saga has been taken back, or none has ended").paint("taken back", orange)
 }
@@ -121,17 +121,17 @@ func sagaTimes(s streams.Saga, of string, t *streams.Topology) []*panel {
 	return []*panel{
 		graph("From start to end", "s", "How long sagas take. The line is the declared time.").size(12, 8).
 			quantiles(telemetry.SagaEventSeconds, of, ended).steps(green, step{s.Within.Seconds(), red}),
-		heat("Ends", "How the time from start to end spreads: a band that rises is a step that slows down.").buckets(telemetry.SagaEventSeconds, of, ended),
-		bars("Time to each event", "s", "From the start to the first event of each type, 95 % of them in the time shown: the widest gap is where the time goes.").size(12, 14).
+		heat("Ends", "How the time from start to end spreads: a band that rises is a step that slows down.").unmarked(byColor).buckets(telemetry.SagaEventSeconds, of, ended),
+		bars("Time to each event", "s", "From the start to the first event of each type, 95 % of them in the time shown: the widest gap is where the time goes.").unmarked(elsewhere).size(12, 14).
 			query("sort("+quantileDuring(0.95, "event", telemetry.SagaEventSeconds, of)+")", "{{event}}").steps(blue),
 		steps("Time of each step", "From what a service reacted to, to the event that came of it, 95 % of them in the time shown. The longest bar is the step to look at.", of, "false").size(12, 14),
-		graph("Money held", "short", "Money set aside and neither captured nor given back, in minor units (cents) by currency. It rises while nothing is sold: captures or voids wait.").size(24, 7).
+		graph("Money held", "short", "Money set aside and neither captured nor given back, in minor units (cents) by currency. It rises while nothing is sold: captures or voids wait.").unmarked(volume).size(24, 7).
 			query(most("currency", telemetry.MoneyHeld), "{{currency}}").may("no money was set aside yet"),
 	}
 }
 
 // steps is one bar per step, the longest first.
 func steps(title, help, of, undo string) *panel {
-	return bars(title, "s", help).steps(blue).
+	return bars(title, "s", help).unmarked(elsewhere).steps(blue).
 		query("sort_desc("+quantileDuring(0.95, "decider, event", telemetry.SagaStepSeconds, of, is("undo", undo))+")", "{{decider}} → {{event}}").may("no step of the kind has happened yet")
 }

@@ -51,15 +51,6 @@ func Known(groups []alerts.Group) Series {
 	return s
 }
 
-// find finds a metric, also those of Go and the process, which no catalogue has.
-func (s Series) find(metric string) (family, bool) {
-	if f, ok := s[metric]; ok {
-		return f, true
-	}
-	ours := strings.HasPrefix(metric, "go_") || strings.HasPrefix(metric, "process_")
-	return family{counts: strings.HasSuffix(metric, "_total")}, ours
-}
-
 func (f family) has(label string) bool { return f.labels == nil || slices.Contains(f.labels, label) }
 
 // check says what is wrong with a PromQL expression without variables:
@@ -85,7 +76,7 @@ func (s Series) check(expr string) (errs []error) {
 }
 
 func (s Series) checkSelector(v *parser.VectorSelector) (errs []error) {
-	f, ok := s.find(v.Name)
+	f, ok := s[v.Name]
 	if !ok {
 		return []error{fmt.Errorf("%s is neither in the catalogue nor recorded by a rule", v.Name)}
 	}
@@ -101,7 +92,7 @@ func (s Series) checkSelector(v *parser.VectorSelector) (errs []error) {
 func (s Series) checkGrouping(a *parser.AggregateExpr) (errs []error) {
 	below := selectors(a.Expr)
 	for _, label := range a.Grouping {
-		if a.Without || slices.ContainsFunc(below, func(v *parser.VectorSelector) bool { f, ok := s.find(v.Name); return !ok || f.has(label) }) {
+		if a.Without || slices.ContainsFunc(below, func(v *parser.VectorSelector) bool { f, ok := s[v.Name]; return !ok || f.has(label) }) {
 			continue
 		}
 		errs = append(errs, fmt.Errorf("grouped by %s, which none of %v has", label, names(below)))
@@ -114,7 +105,7 @@ var rates = []string{"rate", "irate", "increase"}
 func (s Series) checkCall(c *parser.Call) (errs []error) {
 	if slices.Contains(rates, c.Func.Name) {
 		for _, v := range selectors(c) {
-			if f, ok := s.find(v.Name); ok && !f.counts {
+			if f, ok := s[v.Name]; ok && !f.counts {
 				errs = append(errs, fmt.Errorf("%s of %s, which is a gauge: use its value, or delta", c.Func.Name, v.Name))
 			}
 		}

@@ -62,32 +62,32 @@ func serviceWell(s streams.Service, l limits, of []string) []*panel {
 			query(orNone("sum("+selector(telemetry.LanesHalted, of)+")"), "halted").steps(green, step{1, red}),
 		number("Behind", "s", "How long the oldest record waits that the service has not taken. Red: the objective's bound.").size(3, 4).
 			query(most("", telemetry.BehindSeconds, is("service", s.Name)), "behind").limit(l.objective(s.Name + "-freshness")).spark(),
-		number("Decisions", "ops", "Inputs decided a second.").size(3, 4).
+		number("Decisions", "ops", "Inputs decided a second.").unmarked(volume).size(3, 4).
 			query(per("", telemetry.Inputs, of...), "decided").steps(blue).spark(),
 	}
 }
 
 func serviceHurts(s streams.Service, l limits, of []string) []*panel {
 	return []*panel{
-		graph("From event to effect", "s", "How old an event is when its effect is stored. The line is the objective's. Points are traces: click one.").
+		graph("From event to effect", "s", "How old an event is when its effect is stored. The line is the objective's. Points are traces: click one.").unmarked(elsewhere).
 			quantiles(telemetry.InputAge, of...).limit(l.objective(s.Name + "-latency")),
-		graph("Inputs by result", "ops", "What became of the inputs. Parked is a fault; rejected is the business saying no.").
+		graph("Inputs by result", "ops", "What became of the inputs. Parked is a fault; rejected is the business saying no.").unmarked(volume).
 			query(per("result", telemetry.Inputs, of...), "{{result}}").paint("decided", green, "rejected", yellow, "parked", red).stacked(),
-		graph("Rejections", "ops", "Inputs that a business rule refused, by rule.").
+		graph("Rejections", "ops", "Inputs that a business rule refused, by rule.").unmarked(volume).
 			query(per("code", telemetry.Rejections, of...), "{{code}}").may("no rule has refused anything yet"),
 		burnStates(selector(alerts.CurrentBurn, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}", l).size(12, 7),
-		graph("Behind by topic", "short", "Records that the service has not taken, seen from the ends of the log. One topic grows alone: look at who writes it.").size(12, 7).
+		graph("Behind by topic", "short", "Records that the service has not taken, seen from the ends of the log. One topic grows alone: look at who writes it.").unmarked(elsewhere).size(12, 7).
 			query(most("topic", telemetry.BehindRecords, is("service", s.Name)), "{{topic}}").may("the service reads no topic"),
 	}
 }
 
 func decisions(of []string) []*panel {
 	return []*panel{
-		graph("Inputs", "ops", "Inputs decided a second, by decider and what it took.").size(12, 8).
+		graph("Inputs", "ops", "Inputs decided a second, by decider and what it took.").unmarked(volume).size(12, 8).
 			query(per("decider, input", telemetry.Inputs, of...), "{{decider}} ← {{input}}"),
-		graph("Events", "cps", "Events stored a second, by type.").size(12, 8).
+		graph("Events", "cps", "Events stored a second, by type.").unmarked(volume).size(12, 8).
 			query(per("type", telemetry.Emitted, of...), "{{type}}"),
-		heat("Age of inputs", "How old inputs are when their effect is stored: one band is healthy, a second one above it is a lane or a store with trouble.").size(24, 8).
+		heat("Age of inputs", "How old inputs are when their effect is stored: one band is healthy, a second one above it is a lane or a store with trouble.").unmarked(byColor).size(24, 8).
 			buckets(telemetry.InputAge, of...),
 	}
 }
@@ -95,11 +95,11 @@ func decisions(of []string) []*panel {
 func effects(of []string) []*panel {
 	const none = "nothing was asked of the outside yet"
 	return []*panel{
-		graph("Time of a call", "s", "How long one attempt at an outside call takes, 95 % of them.").
+		graph("Time of a call", "s", "How long one attempt at an outside call takes, 95 % of them.").unmarked(elsewhere).
 			query(quantile(0.95, "effect", telemetry.EffectSeconds, of...), "{{effect}}").may(none).exemplars(),
-		graph("Calls by result", "ops", "Attempts a second by their result. In doubt: no definite answer, it is asked again under the same key.").
+		graph("Calls by result", "ops", "Attempts a second by their result. In doubt: no definite answer, it is asked again under the same key.").unmarked(volume).
 			query(per("endpoint, result", telemetry.EffectSeconds+"_count", of...), "{{endpoint}} {{result}}").may(none),
-		graph("Waiting calls", "none", "Calls that wait for a definite answer. It grows: the other side is away.").
+		graph("Waiting calls", "none", "Calls that wait for a definite answer. It grows: the other side is away.").unmarked(volume).
 			query(total("", selector(telemetry.EffectsPending, of)), "waiting"),
 		breakers(of).size(24, 5),
 	}
@@ -115,17 +115,17 @@ func breakers(of []string) *panel {
 
 func lanes(l limits, of []string) []*panel {
 	return []*panel{
-		graph("Unread records", "short", "Records that each lane has not read yet. One lane alone: a hot key.").
+		graph("Unread records", "short", "Records that each lane has not read yet. One lane alone: a hot key.").unmarked(elsewhere).
 			query(total("lane", selector(telemetry.LagRecords, of)), "lane {{lane}}"),
 		graph("Oldest unpublished event", "s", "How long the oldest stored event waits for Kafka. The line is the alert's: the broker is away or refuses.").
 			query(most("lane", telemetry.UnpublishedAge, of...), "lane {{lane}}").limit(l.alert("OutboxStuck")),
 		graph("Time to commit", "s", "How long a commit takes. The line is the alert's, for half of them: the store is slow.").
 			query(quantile(0.5, "", telemetry.CommitSeconds, of...), "half").query(quantile(0.99, "", telemetry.CommitSeconds, of...), "99 %").limit(l.alert("StoreSlow")),
-		graph("Lanes' lives", "cps", "Changes of lanes a second. Reloads and conflicts again and again: two owners, or a store that loses connections.").
+		graph("Lanes' lives", "cps", "Changes of lanes a second. Reloads and conflicts again and again: two owners, or a store that loses connections.").unmarked(volume).
 			query(per("change", telemetry.LaneChanges, of...), "{{change}}"),
 		graph("Conflicts and repeats", "cps", "Commits refused or in doubt, and records skipped because their effect was there.").
-			query(orNone(per("", telemetry.Conflicts, of...)), "conflicts").query(orNone(per("", telemetry.Repeats, of...)), "repeats").paint("conflicts", red, "repeats", grey),
-		graph("Inputs in one commit", "short", "How many inputs share a transaction: more under load, which is how a lane keeps up.").
+			query(orNone(per("", telemetry.Conflicts, of...)), "conflicts").query(orNone(per("", telemetry.Repeats, of...)), "repeats").paint("conflicts", red, "repeats", grey).limit(l.alert("StoreContended")),
+		graph("Inputs in one commit", "short", "How many inputs share a transaction: more under load, which is how a lane keeps up.").unmarked(volume).
 			query(quantile(0.5, "", telemetry.BatchInputs, of...), "half").query(quantile(0.99, "", telemetry.BatchInputs, of...), "99 %"),
 	}
 }
