@@ -39,8 +39,8 @@ type prober struct {
 func All(ctx context.Context, c *config.Config, t *streams.Topology) []Row {
 	probers := []prober{
 		{"kafka", strings.Join(c.Kafka.Brokers, ","), kafka(c, t)},
-		{"postgres", c.Postgres.URL.String(), postgres(c, t)},
-		{"rabbitmq", c.RabbitMQ.URL.String(), rabbitmq(c, t)},
+		{"postgres", c.Postgres.URL.String(), postgresServer(c, t)},
+		{"rabbitmq", c.RabbitMQ.URL.String(), rabbitmqServer(c, t)},
 		{"mongo", c.Mongo.URL.String(), mongodb(c)},
 		{"redis", c.Redis.URL.String(), redisServer(c)},
 		{"consul", c.Consul.URL.String(), consul(c)},

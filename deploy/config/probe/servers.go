@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -70,9 +71,13 @@ func topics(ctx context.Context, adm *kadm.Client, c *config.Config, t *streams.
 	return err
 }
 
-func postgres(c *config.Config, t *streams.Topology) func(context.Context, *Row) error {
+func postgresServer(c *config.Config, t *streams.Topology) func(context.Context, *Row) error {
 	return func(ctx context.Context, r *Row) error {
-		conn, err := pgx.Connect(ctx, c.Postgres.URL.Reveal())
+		cfg, err := pgx.ParseConfig(c.Postgres.URL.Reveal())
+		if err != nil {
+			return errors.New("postgres.url is not of the form postgres://user:password@host:port/database") // without it: it holds a password
+		}
+		conn, err := pgx.ConnectConfig(ctx, cfg)
 		if err != nil {
 			return err
 		}
@@ -84,12 +89,25 @@ func postgres(c *config.Config, t *streams.Topology) func(context.Context, *Row)
 		if need := c.Postgres.MaxConns * int32(len(t.Services)); need > most {
 			r.Problems = append(r.Problems, fmt.Sprintf("postgres.max_conns times %d services is %d, the server allows %d: lower it", len(t.Services), need, most))
 		}
-		return nil
+		return schemas(ctx, conn, t, r)
 	}
 }
 
-func rabbitmq(c *config.Config, t *streams.Topology) func(context.Context, *Row) error {
-	return func(_ context.Context, r *Row) error {
+func schemas(ctx context.Context, conn *pgx.Conn, t *streams.Topology, r *Row) error {
+	var names []string
+	for _, s := range t.Services {
+		names = append(names, "weir_"+s.Name) // as streams/postgres calls them
+	}
+	rows, err := conn.Query(ctx, "SELECT 'schema ' || name FROM unnest($1::text[]) AS name WHERE to_regnamespace(quote_ident(name)) IS NULL", names)
+	if err != nil {
+		return err
+	}
+	r.Missing, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	return err
+}
+
+func rabbitmqServer(c *config.Config, t *streams.Topology) func(context.Context, *Row) error {
+	return func(ctx context.Context, r *Row) error {
 		if _, err := amqp.ParseURI(c.RabbitMQ.URL.Reveal()); err != nil {
 			return errors.New("rabbitmq.url is not of the form amqp://user:password@host:port/vhost") // without it: it holds a password
 		}
@@ -102,14 +120,49 @@ func rabbitmq(c *config.Config, t *streams.Topology) func(context.Context, *Row)
 			return err
 		}
 		defer conn.Close()
+		defer context.AfterFunc(ctx, func() { _ = conn.CloseDeadline(time.Now()) })() // calls on it know no context
 		r.Version, _ = conn.Properties["version"].(string)
-		return nil
+		return queues(conn, c, t, r)
 	}
+}
+
+func queues(conn *amqp.Connection, c *config.Config, t *streams.Topology, r *Row) error {
+	var names []string // as streams/rabbitmq calls them
+	for _, s := range t.Services {
+		for lane := range c.Partitions {
+			names = append(names, fmt.Sprintf("weir.commands.%s.%d", s.Name, lane))
+		}
+	}
+	names = append(names, "weir.commands.dead")
+	var ch *amqp.Channel
+	enough := time.Now().Add(patience / 2)
+	for i, name := range names {
+		if time.Now().After(enough) {
+			r.Missing = append(r.Missing, fmt.Sprintf("perhaps some of %d queues more, which it takes too long to ask for", len(names)-i))
+			return nil
+		}
+		var err error
+		if ch == nil {
+			if ch, err = conn.Channel(); err != nil {
+				return err
+			}
+		}
+		_, err = ch.QueueDeclarePassive(name, true, false, false, false, nil)
+		var refused *amqp.Error
+		switch {
+		case errors.As(err, &refused) && refused.Code == amqp.NotFound:
+			r.Missing = append(r.Missing, "queue "+name)
+			ch = nil // the broker closed it
+		case err != nil:
+			return fmt.Errorf("looking at queue %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func mongodb(c *config.Config) func(context.Context, *Row) error {
 	return func(ctx context.Context, r *Row) error {
-		cl, err := mongo.Connect(mongooptions.Client().ApplyURI(c.Mongo.URL.Reveal()).SetServerSelectionTimeout(patience))
+		cl, err := mongo.Connect(mongooptions.Client().ApplyURI(c.Mongo.URL.Reveal()).SetServerSelectionTimeout(patience / 2)) // within it, so that the reason is told
 		if err != nil {
 			return errors.New("mongo.url is not of the form mongodb://user:password@host:port/") // without it: it holds a password
 		}
