@@ -24,8 +24,9 @@ type settings = map[string]any
 
 // Files renders what Grafana reads at its start, by the path below its directory
 // of configuration: the boards, their datasources and the folder. boardsAt is
-// where Grafana will find the directory "dashboards" of these files.
-func Files(b Business, s Servers, boardsAt string) (map[string][]byte, error) {
+// where Grafana will find the directory "dashboards" of these files. With watches,
+// Grafana is to evaluate the alerts too.
+func Files(b Business, s Servers, boardsAt string, watches bool) (map[string][]byte, error) {
 	boards, err := Boards(b)
 	if err != nil {
 		return nil, err
@@ -36,10 +37,18 @@ func Files(b Business, s Servers, boardsAt string) (map[string][]byte, error) {
 			return nil, err
 		}
 	}
-	for path, v := range map[string]settings{
+	read := map[string]settings{
 		"provisioning/datasources/weir.yaml": datasources(s, b.Live),
 		"provisioning/dashboards/weir.yaml":  provider(boardsAt),
-	} {
+	}
+	if watches {
+		groups, err := b.Alerts.Groups()
+		if err != nil {
+			return nil, err
+		}
+		read["provisioning/alerting/weir.yaml"] = alerting(groups)
+	}
+	for path, v := range read {
 		var text bytes.Buffer
 		e := yaml.NewEncoder(&text)
 		e.SetIndent(2)
@@ -72,7 +81,7 @@ func datasources(s Servers, live string) settings {
 	return settings{"apiVersion": 1, "datasources": []settings{
 		source(Prometheus, "prometheus", s.Prometheus, settings{
 			"httpMethod": "POST", "timeInterval": "5s",
-			"manageAlerts": true, // the list of alerts shows its rules: Grafana has none of its own
+			"manageAlerts": true, // the list of alerts shows its rules
 			"exemplarTraceIdDestinations": []settings{
 				{"name": "trace_id", "datasourceUid": Jaeger, "urlDisplayLabel": "Trace in Jaeger"},
 				{"name": "trace_id", "url": live + "/traces/$${__value.raw}", "urlDisplayLabel": "Trace on the live page"}},

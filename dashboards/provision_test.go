@@ -8,7 +8,7 @@ import (
 )
 
 func TestProvisioningFiles(t *testing.T) {
-	files, err := Files(business(t), Servers{"http://prom:9090", "http://jaeger:16686", "http://search:9200"}, "/etc/weir/dashboards")
+	files, err := Files(business(t), Servers{"http://prom:9090", "http://jaeger:16686", "http://search:9200"}, "/etc/weir/dashboards", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +57,70 @@ func TestProvisioningFiles(t *testing.T) {
 	}
 	if p := providers.Providers[0]; p.Options.Path != "/etc/weir/dashboards" || p.FolderUID != Folder || p.Folder != FolderTitle {
 		t.Errorf("provider %+v", p)
+	}
+}
+
+// Grafana has every alert once, under a name and a uid of its own, and what it
+// says is written in Grafana's words.
+func TestGrafanaEvaluatesEveryAlert(t *testing.T) {
+	b := business(t)
+	files, err := Files(b, Servers{}, "/etc/weir/dashboards", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := files["provisioning/alerting/weir.yaml"]
+	var rendered struct {
+		Groups []struct {
+			Folder, Interval string
+			Rules            []struct {
+				UID, Title, Condition string
+				Labels, Annotations   map[string]string
+				Data                  []struct {
+					RefID         string `yaml:"refId"`
+					DatasourceUID string `yaml:"datasourceUid"`
+					Model         map[string]any
+				}
+			}
+		}
+	}
+	if err := yaml.Unmarshal(raw, &rendered); err != nil {
+		t.Fatal(err)
+	}
+	groups, err := b.Alerts.Groups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := map[string]int{}
+	for _, g := range groups {
+		for _, r := range g.Rules {
+			if r.Alert != "" {
+				left[r.Expr+r.Labels["severity"]]++
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, g := range rendered.Groups {
+		for _, r := range g.Rules {
+			if seen[r.UID] || seen[r.Title] || len(r.UID) > 40 || g.Folder != FolderTitle || g.Interval == "" {
+				t.Errorf("%s (%s) is there twice, or nowhere", r.Title, r.UID)
+			}
+			seen[r.UID], seen[r.Title] = true, true
+			query, condition := r.Data[0], r.Data[1]
+			if query.DatasourceUID != Prometheus || condition.DatasourceUID != "__expr__" || r.Condition != condition.RefID || !strings.Contains(condition.Model["expression"].(string), "$"+query.RefID) {
+				t.Errorf("%s asks %+v", r.Title, r.Data)
+			}
+			left[query.Model["expr"].(string)+r.Labels["severity"]]--
+			for k, v := range r.Annotations {
+				if strings.Contains(v, "$") || strings.Contains(v, "{{") && !strings.Contains(v, "{{ .Labels.") && !strings.Contains(v, "{{ .Values.A.Value") {
+					t.Errorf("%s: %s is %s", r.Title, k, v)
+				}
+			}
+		}
+	}
+	for expr, n := range left {
+		if n != 0 {
+			t.Errorf("%d alerts too few for %s", n, expr)
+		}
 	}
 }
 

@@ -22,8 +22,8 @@ func dashboardsCommand() *cobra.Command {
 		Long: `The boards follow from the topology, the sagas and the objectives. Nobody draws
 one: what is changed by hand in Grafana is lost with the next push.
 
-The rules live in Prometheus, not in Grafana: its list of alerts shows those of
-the datasource "prometheus".`}
+The rules live in Prometheus: Grafana's list of alerts shows those of the datasource
+"prometheus".`}
 	live := c.PersistentFlags().String("live", "http://127.0.0.1:8080", "address of the live page, as a browser reaches it")
 	c.AddCommand(dashboardsRender(live), dashboardsLint(live), dashboardsPush(live))
 	return c
@@ -41,10 +41,15 @@ func dashboardsRender(live *string) *cobra.Command {
 	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write boards, datasources and folder as Grafana reads them at its start",
 		Long: `Write DIR/dashboards/*.json and DIR/provisioning/{datasources,dashboards}/weir.yaml.
 Start Grafana with GF_PATHS_PROVISIONING=DIR/provisioning. A board of Weir in DIR
-that there is no more is removed.`,
+that there is no more is removed, and alerts without --alerts.
+
+With --alerts there is DIR/provisioning/alerting/weir.yaml too, and Grafana
+evaluates the alerts itself over what Prometheus records: for who has no
+Alertmanager. With both, everybody is told twice.`,
 		Example: "  weir dashboards render --out /etc/grafana/weir --prometheus http://prometheus:9090"}
 	out := c.Flags().String("out", "", "directory to write to")
 	at := c.Flags().String("path", "", "where Grafana finds DIR/dashboards, if not there")
+	watches := c.Flags().Bool("alerts", false, "let Grafana evaluate the alerts too")
 	var s dashboards.Servers
 	c.Flags().StringVar(&s.Prometheus, "prometheus", "http://127.0.0.1:9090", "Prometheus, as Grafana reaches it")
 	c.Flags().StringVar(&s.Jaeger, "jaeger", "http://127.0.0.1:16686", "Jaeger's query API, as Grafana reaches it")
@@ -64,11 +69,11 @@ that there is no more is removed.`,
 		if err != nil {
 			return err
 		}
-		files, err := dashboards.Files(b, s, *at)
+		files, err := dashboards.Files(b, s, *at, *watches)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(writeFiles(dir, files), removeOldBoards(dir, files)); err != nil {
+		if err := errors.Join(writeFiles(dir, files), removeOld(dir, files)); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(c.OutOrStdout(), "%d files in %s\n", len(files), dir)
@@ -91,16 +96,17 @@ func writeFiles(dir string, files map[string][]byte) error {
 	return nil
 }
 
-// removeOldBoards removes boards that are none any more: Grafana would go on
-// showing them.
-func removeOldBoards(dir string, files map[string][]byte) error {
-	old, err := filepath.Glob(filepath.Join(dir, "dashboards", "weir-*.json"))
-	if err != nil {
-		return err
-	}
-	for _, path := range old {
-		if _, is := files["dashboards/"+filepath.Base(path)]; !is {
-			err = errors.Join(err, os.Remove(path))
+// removeOld removes boards and alerts that are none any more: Grafana would go on
+// with them.
+func removeOld(dir string, files map[string][]byte) (err error) {
+	for _, pattern := range []string{"dashboards/weir-*.json", "provisioning/alerting/weir.yaml"} {
+		old, bad := filepath.Glob(filepath.Join(dir, filepath.FromSlash(pattern)))
+		err = errors.Join(err, bad)
+		for _, path := range old {
+			name, bad := filepath.Rel(dir, path)
+			if _, is := files[filepath.ToSlash(name)]; !is || bad != nil {
+				err = errors.Join(err, bad, os.Remove(path))
+			}
 		}
 	}
 	return err
