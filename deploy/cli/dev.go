@@ -114,12 +114,16 @@ PostgreSQL, RabbitMQ, MongoDB and Consul.`,
 }
 
 func runPlatform(c *cobra.Command, o platform.Options) error {
-	log, end, err := logger(c.ErrOrStderr(), o.Config.Logs)
+	lines, words := c.ErrOrStderr(), c.OutOrStdout()
+	if o.Config.Logs.Format == "ecs" { // shippers read a container's standard output
+		lines, words = words, lines
+	}
+	log, end, err := logger(lines, o.Config.Logs)
 	if err != nil {
 		return err
 	}
 	defer end()
-	o.Log, o.Out = log, c.OutOrStdout()
+	o.Log, o.Out = log, words
 	return platform.Run(c.Context(), o)
 }
 

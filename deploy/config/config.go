@@ -40,6 +40,9 @@ type Config struct {
 	Logs       Logs    `yaml:"logs"`
 	Outside    Outside `yaml:"outside"`
 	Quota      Quota   `yaml:"quota"`
+	// HistoryDays is how long the read model keeps events and ended sagas; 0: for
+	// ever. Orders stay.
+	HistoryDays int `yaml:"history_days"`
 }
 
 // Server is one that a URL says everything about.
@@ -103,11 +106,12 @@ type OTLP struct {
 	SpansPerSecond int    `yaml:"spans_per_second"` // budget; what fails is always traced
 }
 
-// Logs say how this process logs to its standard error.
+// Logs say how this process logs.
 type Logs struct {
 	Level  string `yaml:"level"`  // debug, info, warn or error
 	Format string `yaml:"format"` // text, or ecs: JSON as Elasticsearch wants it
-	File   string `yaml:"file"`   // to append to; empty: standard error
+	// File to append to; empty: standard output for ecs, else standard error.
+	File string `yaml:"file"`
 }
 
 // Outside are the servers that effects call; empty ones are simulated here.
@@ -211,6 +215,9 @@ func (c *Config) check() error {
 	oneOf("logs.level", c.Logs.Level, "debug", "info", "warn", "error")
 	if (c.Kafka.TLS.Cert == "") != (c.Kafka.TLS.Key == "") {
 		bad("kafka.tls.cert and kafka.tls.key go together")
+	}
+	if c.HistoryDays < 0 {
+		bad("history_days is %d: choose 1 and up, or 0 for ever", c.HistoryDays)
 	}
 	if c.Quota.PerSecond < 0 || c.Quota.Burst < 0 {
 		bad("quota cannot be negative")
