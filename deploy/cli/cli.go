@@ -119,10 +119,15 @@ func versionCommand() *cobra.Command {
 
 func logsCommand() *cobra.Command {
 	c := &cobra.Command{Use: "logs", Short: "What Elasticsearch has to know of the log lines"}
-	c.AddCommand(&cobra.Command{Use: "template", Args: cobra.NoArgs, Short: "Print the index template, for PUT _index_template/logs-weir",
-		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := c.OutOrStdout().Write(logs.Template())
-			return err
-		}})
+	template := &cobra.Command{Use: "template", Args: cobra.NoArgs, Short: "Print the index template, for PUT _index_template/logs-weir"}
+	out := template.Flags().String("out", "", "file to write it to instead")
+	template.RunE = func(c *cobra.Command, _ []string) error {
+		if *out != "" {
+			return os.WriteFile(*out, logs.Template(), 0o644)
+		}
+		_, err := c.OutOrStdout().Write(logs.Template())
+		return err
+	}
+	c.AddCommand(template)
 	return c
 }

@@ -98,12 +98,12 @@ func TestWhatItNamesIsThere(t *testing.T) {
 	}
 }
 
-// rendered runs what the services alerts and boards run, into a directory that
-// stands for the volume.
+// rendered runs what the services alerts, boards and template run, into a directory
+// that stands for the volume.
 func rendered(t *testing.T, f file) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	for _, name := range []string{"alerts", "boards"} {
+	for _, name := range []string{"alerts", "boards", "template"} {
 		s := f.Services[name]
 		if len(s.Entrypoint) < 2 || s.Entrypoint[0] != "/weir" || !slices.Equal(s.Volumes, []string{"rendered:/rendered"}) {
 			t.Fatalf("%s renders nothing: %+v", name, s)
@@ -166,6 +166,35 @@ func TestWhatIsRenderedIsFound(t *testing.T) {
 	find("grafana", provisioning+"/datasources/weir.yaml", 1)
 	find("grafana", provisioning+"/dashboards/weir.yaml", 1)
 	find("grafana", "/rendered/grafana/dashboards/*.json", 5)
+	index := f.Services["index"]
+	at := slices.IndexFunc(index.Entrypoint, func(arg string) bool { return strings.HasPrefix(arg, "@/rendered/") })
+	if at < 0 || index.DependsOn["template"].Condition != "service_completed_successfully" {
+		t.Fatalf("nobody gives the template to Elasticsearch: %+v", index)
+	}
+	if text, err := os.ReadFile(inVolume(index.Entrypoint[at][1:], dir)); err != nil || !bytes.Contains(text, []byte("trace.id")) && !bytes.Contains(text, []byte(`"trace"`)) {
+		t.Errorf("the template is %.100s, %v", text, err)
+	}
+}
+
+// What weir logs, Filebeat reads.
+func TestTheLogsAreCarried(t *testing.T) {
+	f := read(t)
+	weir, carrier := f.Services["weir"], f.Services["filebeat"]
+	var shipper struct {
+		Inputs []struct{ Paths []string } `yaml:"filebeat.inputs"`
+	}
+	text, err := os.ReadFile("../shipper/filebeat.yml")
+	if err == nil {
+		err = yaml.Unmarshal(text, &shipper)
+	}
+	if err != nil || len(shipper.Inputs) != 1 {
+		t.Fatal(err, shipper)
+	}
+	written := strings.Replace(weir.Environment["WEIR_LOGS_FILE"], "/logs/", "/var/log/weir/", 1)
+	if ok, err := filepath.Match(shipper.Inputs[0].Paths[0], written); !ok || err != nil || weir.Environment["WEIR_LOGS_FORMAT"] != "ecs" ||
+		!slices.Contains(weir.Volumes, "logs:/logs") || !slices.Contains(carrier.Volumes, "logs:/var/log/weir:ro") {
+		t.Errorf("weir writes %s (%v), Filebeat reads %v (%v)", weir.Environment["WEIR_LOGS_FILE"], weir.Volumes, shipper.Inputs, carrier.Volumes)
+	}
 }
 
 // The business finds the servers by names of other services.
@@ -183,7 +212,7 @@ func TestTheBusinessIsConfigured(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, address := range []string{c.Kafka.Brokers[0], c.Postgres.URL.Reveal(), c.RabbitMQ.URL.Reveal(), c.Mongo.URL.Reveal(), c.Redis.URL.Reveal(), c.Consul.URL.Reveal(),
-		"//" + c.Consul.Advertise + ":", c.OTLP.Endpoint, c.Outside.Provider.Reveal(), c.Outside.Carrier.Reveal(), c.Outside.Mailbox} {
+		"//" + c.Consul.Advertise + ":", c.OTLP.Endpoint, c.Prometheus.URL.Reveal(), c.ClickHouse.URL.Reveal(), c.Outside.Provider.Reveal(), c.Outside.Carrier.Reveal(), c.Outside.Mailbox} {
 		_, host, found := strings.Cut(address, "//")
 		if !found {
 			host = address
