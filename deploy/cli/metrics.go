@@ -28,7 +28,11 @@ func printMetrics(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("| metric | type | unit | labels | what it says |\n|---|---|---|---|---|\n")
 	for _, m := range telemetry.Catalogue {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", m.Name, m.Kind, m.Unit, strings.Join(m.Labels, ", "), m.Help)
+		help := m.Help
+		if len(m.Buckets) > 0 {
+			help += fmt.Sprintf(" Buckets: %s.", strings.Trim(fmt.Sprint(m.Buckets), "[]"))
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", m.Name, m.Kind, m.Unit, strings.Join(m.Labels, ", "), help)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

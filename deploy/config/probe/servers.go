@@ -191,7 +191,7 @@ func redisServer(c *config.Config) func(context.Context, *Row) error {
 		if err != nil {
 			return errors.New("redis.url is not of the form redis://host:port/database") // without it: it may hold a password
 		}
-		o.DialerRetries = 1 // it would log each
+		o.DialerRetries, o.MaxRetries = 1, -1 // it would log each
 		cl := redis.NewClient(o)
 		defer cl.Close()
 		info, err := cl.Info(ctx, "server").Result()
