@@ -123,7 +123,7 @@ func (r *pipe) prepare(ctx context.Context) ([]string, error) {
 func (r *pipe) outputs(f kgo.Fetches) (out []*kgo.Record, seen []BatchInfo, err error) {
 	began := r.cfg.Now()
 	f.EachPartition(func(p kgo.FetchTopicPartition) {
-		b := BatchInfo{Service: r.p.Name, Lane: p.Partition}
+		b := BatchInfo{Service: r.p.Name, Lane: p.Partition, Inputs: make([]InputInfo, 0, len(p.Records)), Events: make([]string, 0, len(p.Records))}
 		for _, rec := range p.Records {
 			if err != nil {
 				return

@@ -26,6 +26,17 @@ type inputMetrics struct {
 	age   prometheus.Observer
 }
 
+func (x inputMetrics) add(n int) {
+	if n > 0 {
+		x.count.Add(float64(n))
+	}
+}
+
+// alike reports whether two inputs have the same series.
+func alike(a, b *streams.InputInfo) bool {
+	return a.Name == b.Name && a.Decider == b.Decider && a.Result == b.Result && a.Kind == b.Kind
+}
+
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	i := NewInstruments(reg)
 	m := &metrics{resolved: map[streams.InputInfo]inputMetrics{}, clients: map[string]bool{},
@@ -44,9 +55,15 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 func (t *Telemetry) OnBatch(b streams.BatchInfo) {
 	m := t.metrics
 	m.mu.Lock()
-	for _, in := range b.Inputs {
-		x := m.input(b.Service, in)
-		x.count.Inc()
+	var x inputMetrics
+	run := 0 // inputs of one kind are looked up and counted together
+	for i := range b.Inputs {
+		in := &b.Inputs[i]
+		if i == 0 || !alike(in, &b.Inputs[i-1]) {
+			x.add(run)
+			x, run = m.input(b.Service, in), 0
+		}
+		run++
 		observe(x.age, max(in.Age, 0), in.Origin.Traceparent)
 		if in.Age < -clockTolerance {
 			m.future.WithLabelValues(b.Service).Inc()
@@ -55,6 +72,7 @@ func (t *Telemetry) OnBatch(b streams.BatchInfo) {
 			m.rejections.WithLabelValues(b.Service, in.Decider, in.Rejected).Inc()
 		}
 	}
+	x.add(run)
 	m.mu.Unlock()
 	var last string
 	n := 0
@@ -95,7 +113,7 @@ func observe(o prometheus.Observer, d time.Duration, traceparent string) {
 }
 
 // input resolves an input's labels; the caller holds the lock.
-func (m *metrics) input(service string, in streams.InputInfo) inputMetrics {
+func (m *metrics) input(service string, in *streams.InputInfo) inputMetrics {
 	key := streams.InputInfo{Decider: in.Decider, Kind: in.Kind, Name: in.Name, Result: in.Result} // a decider has one service
 	x, ok := m.resolved[key]
 	if !ok {
