@@ -7,7 +7,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -64,23 +66,31 @@ func TestKafkaBrokerRestarts(t *testing.T) {
 		c.Start("front", p)
 		c.Start("back", p)
 		sum := book(t.Context(), t, c, 0, 50)
-		for n, how := range []string{"kill", "stop"} {
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				if how == "kill" {
-					streamtest.Servers(t, "kill", "kafka")
-					streamtest.Servers(t, "up", "kafka")
-				} else {
-					streamtest.Servers(t, "restart", "kafka")
-				}
-			}()
+		for n, commands := range [][]string{{"kill", "up"}, {"restart"}} {
+			done := onBroker(t, commands...)
 			sum += book(t.Context(), t, c, 50+50*n, 100+50*n)
-			<-done
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
 		}
 		sum += book(t.Context(), t, c, 150, 200)
 		want(t, c, sum, 200)
 	})
+}
+
+// onBroker does commands of deploy/local/servers to Kafka, beside the test.
+func onBroker(t *testing.T, commands ...string) <-chan error {
+	servers, done := streamtest.Real(t, "servers"), make(chan error, 1)
+	go func() {
+		for _, does := range commands {
+			if out, err := exec.CommandContext(t.Context(), servers, does, "kafka").CombinedOutput(); err != nil {
+				done <- fmt.Errorf("servers %s kafka: %w\n%s", does, err, out)
+				return
+			}
+		}
+		done <- nil
+	}()
+	return done
 }
 
 // A service has its own user, which may do what its declaration says and
