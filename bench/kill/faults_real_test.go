@@ -16,7 +16,7 @@ import (
 type fault struct {
 	name   string
 	begin  func(*shared)
-	lasts  time.Duration
+	lasts  time.Duration // at least, from its beginning
 	end    func(*shared)
 	goesOn bool   // orders have to be confirmed while it lasts
 	said   string // what some process logs of it, in part
@@ -38,17 +38,30 @@ var faults = []fault{
 	{"Jaeger is away", server("kill", "jaeger"), 10 * time.Second, server("start", "jaeger"), true, ""},
 	{"a process is killed", func(s *shared) { s.drop(0) }, 0, nothing, false, ""},
 	{"a process is replaced", replace, 0, nothing, false, ""},
-	{"a process is paused", pause, 20 * time.Second, resume, true, "no commands from the queue now"},
+	{"a process is paused", pause, paused, resume, true, "no commands from the queue now"},
 	{"everything is asked twice", func(s *shared) { s.load.twice.Store(1) }, 10 * time.Second, nothing, true, ""},
+	{"records come again", republish, 0, nothing, true, ""},
 }
+
+// paused is beyond every timeout: of the group, of RabbitMQ and of the server's
+// locks, and beyond what who is fenced waits.
+const paused = 32 * time.Second
 
 // pause stops a process where it stands, and sees the other one take over.
 func pause(s *shared) {
 	check(s.t, s.processes[0].cmd.Process.Signal(syscall.SIGSTOP))
+	s.paused = time.Now()
 	s.t.Logf("taken over: the next order is confirmed after %v", s.works())
 }
 
-func resume(s *shared) { check(s.t, s.processes[0].cmd.Process.Signal(syscall.SIGCONT)) }
+func resume(s *shared) {
+	stood := time.Since(s.paused)
+	check(s.t, s.processes[0].cmd.Process.Signal(syscall.SIGCONT))
+	s.t.Logf("it stood still for %v", stood.Round(time.Millisecond))
+	if stood < 30*time.Second {
+		s.t.Error("the process has to stand still for 30s at least")
+	}
+}
 
 func replace(s *shared) {
 	s.processes[0].stop(syscall.SIGTERM, 15*time.Second)
@@ -84,7 +97,7 @@ func TestFaultsOnServers(t *testing.T) {
 				t.Fatal("there is no load")
 			}
 			f.begin(s)
-			time.Sleep(f.lasts)
+			time.Sleep(time.Until(began.Add(f.lasts)))
 			f.end(s)
 			lasted, during := time.Since(began), s.confirmed()-before
 			took := s.works()

@@ -39,6 +39,7 @@ type shared struct {
 	kafka     []kgo.Opt
 	postgres  string // URL
 	db        *pgxpool.Pool
+	paused    time.Time // when the first process was stopped
 }
 
 // newShared clears the servers of what was there before, starts two processes
