@@ -21,9 +21,9 @@ func BenchmarkFourDays(b *testing.B) {
 	for name, way := range map[string]func(*evaluation) error{"fast": (*evaluation).fast, "step by step": (*evaluation).stepByStep} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				failures, err := parsed.evaluate(&parsed.Tests[0], loaded, way)
-				if err != nil || len(failures) > 0 {
-					b.Fatal(err, failures)
+				r, err := parsed.evaluate(&parsed.Tests[0], loaded, way)
+				if err != nil || len(r.Failures) > 0 {
+					b.Fatal(err, r)
 				}
 			}
 		})

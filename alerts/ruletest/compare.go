@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/rules"
+
+	"github.com/weirstream/weir/alerts/rulefile"
 )
 
 // alertCheck is an expectation about an alert, and what was there at its time.
@@ -37,16 +40,43 @@ func (i instance) compare(o instance) int {
 	return labels.Compare(i.annotations, o.annotations)
 }
 
-// look notes the alerts of these groups that a check after this step is about.
+// look notes the alerts of these groups that a check after this step is about, and
+// how each begins.
 func (e *evaluation) look(step int, groups ...*rules.Group) {
-	for _, c := range e.checks[step] {
-		for _, g := range groups {
-			for _, r := range g.AlertingRules() {
+	for _, g := range groups {
+		for _, r := range g.AlertingRules() {
+			for _, c := range e.checks[step] {
 				if r.Name() == c.AlertName {
 					c.take(r)
 				}
 			}
+			if !e.fired[r] && r.State() == rules.StateFiring {
+				e.fired[r] = true
+				e.begins(step, r)
+			}
 		}
+	}
+}
+
+// namedLabel finds a label in the template of an annotation.
+var namedLabel = regexp.MustCompile(`\$labels\.(\w+)`)
+
+// begins notes an alert that fires for the first time. A label that it does not have
+// would render as nothing.
+func (e *evaluation) begins(step int, r *rules.AlertingRule) {
+	for _, a := range r.ActiveAlerts() {
+		if a.State != rules.StateFiring {
+			continue
+		}
+		e.Fired = append(e.Fired, a.Labels.Map())
+		r.Annotations().Range(func(template labels.Label) {
+			for _, named := range namedLabel.FindAllStringSubmatch(template.Value, -1) {
+				if !a.Labels.Has(named[1]) {
+					e.Failures = append(e.Failures, Failure{Test: e.Name, At: e.at(step).Sub(e.StartTimestamp.Time), Subject: "alert " + r.Name(),
+						Err: fmt.Errorf("its %s names the label %q, and it has none but %s", template.Name, named[1], a.Labels)})
+				}
+			}
+		})
 	}
 }
 
@@ -67,14 +97,14 @@ func (e *evaluation) compare() {
 		for _, c := range e.checks[step] {
 			if f, failed := c.compare(); failed {
 				f.Test = e.Name
-				e.failures = append(e.failures, f)
+				e.Failures = append(e.Failures, f)
 			}
 		}
 	}
 	for _, x := range e.ExprTests {
 		if f, failed := e.compareExpr(x); failed {
 			f.Test, f.At, f.Subject = e.Name, time.Duration(x.EvalTime), "expression "+x.Expr
-			e.failures = append(e.failures, f)
+			e.Failures = append(e.Failures, f)
 		}
 	}
 }
@@ -136,6 +166,11 @@ func (e *evaluation) compareExpr(x exprTest) (Failure, bool) {
 		return Failure{Err: err}, true
 	}
 	got := ofVector(vector)
+	if len(got) > 0 {
+		e.Found[x.Expr] = true
+	} else {
+		e.Empty[x.Expr] = true
+	}
 	byLabels := func(a, b sample) int { return labels.Compare(a.labels, b.labels) }
 	slices.SortStableFunc(expected, byLabels)
 	slices.SortStableFunc(got, byLabels)
@@ -164,7 +199,7 @@ func histogramText(h *histogram.FloatHistogram) string {
 func (x *exprTest) samples() ([]sample, error) {
 	var out []sample
 	for _, s := range x.Expected {
-		metric, err := promQL.ParseMetric(s.Labels)
+		metric, err := rulefile.PromQL.ParseMetric(s.Labels)
 		if err != nil {
 			return nil, fmt.Errorf("exp_samples: labels %q: %w", s.Labels, err)
 		}
@@ -181,7 +216,7 @@ func (x *exprTest) samples() ([]sample, error) {
 }
 
 func parseHistogram(text string) (string, error) {
-	_, values, err := promQL.ParseSeriesDesc("{} " + text)
+	_, values, err := rulefile.PromQL.ParseSeriesDesc("{} " + text)
 	if err != nil {
 		return "", err
 	}

@@ -10,13 +10,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
+
+	"github.com/weirstream/weir/alerts/rulefile"
 )
 
 // ruleFile is a file of rule groups.
@@ -25,30 +24,20 @@ type ruleFile struct {
 	data []byte
 }
 
-// loader gives the rules' manager its files from memory.
-type loader struct {
-	files  []string
-	groups map[string]*rulefmt.RuleGroups // by file
+// ruleSet are the rules of a test's files, in the order of these.
+type ruleSet struct {
+	rulefile.Loader
+	files []string
 }
 
-// Load finds a file by its name.
-func (l *loader) Load(name string, _ bool, _ model.ValidationScheme) (*rulefmt.RuleGroups, []error) {
-	return l.groups[name], nil
-}
-
-// Parse parses an expression.
-func (l *loader) Parse(expr string) (parser.Expr, error) { return promQL.ParseExpr(expr) }
-
-func parseRules(files []ruleFile) (*loader, error) {
-	l := &loader{groups: map[string]*rulefmt.RuleGroups{}}
+func parseRules(files []ruleFile) (*ruleSet, error) {
+	s, data := &ruleSet{}, map[string][]byte{}
 	for _, f := range files {
-		groups, errs := rulefmt.Parse(f.data, false, model.UTF8Validation, promQL, slog.New(slog.DiscardHandler))
-		if len(errs) > 0 {
-			return nil, fmt.Errorf("%s: %w", f.name, errors.Join(errs...))
-		}
-		l.files, l.groups[f.name] = append(l.files, f.name), groups
+		s.files, data[f.name] = append(s.files, f.name), f.data
 	}
-	return l, nil
+	var err error
+	s.Loader, err = rulefile.Parse(data, slog.New(slog.DiscardHandler))
+	return s, err
 }
 
 func (f *testFile) run(files []ruleFile) (Result, error) {
@@ -56,38 +45,39 @@ func (f *testFile) run(files []ruleFile) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	out := Result{Tests: len(f.Tests)}
+	var out Result
 	for i := range f.Tests {
-		failures, err := f.runTest(&f.Tests[i], parsed)
+		r, err := f.runTest(&f.Tests[i], parsed)
 		if err != nil {
 			return out, fmt.Errorf("test %q: %w", f.Tests[i].Name, err)
 		}
-		out.Failures = append(out.Failures, failures...)
+		out.add(r)
 	}
 	return out, nil
 }
 
 // runTest tries the fast way first. What cannot be done so, or ends in an error,
 // is done again step by step, as promtool does everything.
-func (f *testFile) runTest(t *test, parsed *loader) ([]Failure, error) {
-	if failures, err := f.evaluate(t, parsed, (*evaluation).fast); err == nil {
-		return failures, nil
+func (f *testFile) runTest(t *test, parsed *ruleSet) (Result, error) {
+	if r, err := f.evaluate(t, parsed, (*evaluation).fast); err == nil {
+		return r, nil
 	}
 	return f.evaluate(t, parsed, (*evaluation).stepByStep)
 }
 
-func (f *testFile) evaluate(t *test, parsed *loader, way func(*evaluation) error) ([]Failure, error) {
+func (f *testFile) evaluate(t *test, parsed *ruleSet, way func(*evaluation) error) (Result, error) {
 	e, err := f.newEvaluation(t, parsed)
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	err = way(e)
-	return e.failures, errors.Join(err, e.close())
+	return e.Result, errors.Join(err, e.close())
 }
 
 // evaluation is one way through a test: its samples, its rules, what came of it.
 type evaluation struct {
 	*test
+	Result
 	fuzzy    bool
 	interval time.Duration // between evaluations
 	inputs   []input
@@ -97,11 +87,12 @@ type evaluation struct {
 	options  *rules.ManagerOptions
 	groups   []*rules.Group
 	checks   map[int][]*alertCheck // of alerts, by the step after which they are made
-	failures []Failure
+	fired    map[*rules.AlertingRule]bool
 }
 
-func (f *testFile) newEvaluation(t *test, parsed *loader) (*evaluation, error) {
-	e := &evaluation{test: t, fuzzy: f.FuzzyCompare, interval: time.Duration(f.EvaluationInterval), checks: map[int][]*alertCheck{}}
+func (f *testFile) newEvaluation(t *test, parsed *ruleSet) (*evaluation, error) {
+	e := &evaluation{test: t, fuzzy: f.FuzzyCompare, interval: time.Duration(f.EvaluationInterval), checks: map[int][]*alertCheck{},
+		fired: map[*rules.AlertingRule]bool{}, Result: Result{Tests: 1, Found: map[string]bool{}, Empty: map[string]bool{}}}
 	var err error
 	if e.inputs, err = t.inputs(); err != nil {
 		return nil, err
@@ -130,7 +121,7 @@ func (e *evaluation) open() (err error) {
 	}
 	e.db.DisableCompactions()
 	e.engine = promql.NewEngine(promql.EngineOpts{MaxSamples: 50e6, Timeout: 100 * time.Second, EnableAtModifier: true, EnableNegativeOffset: true,
-		Parser: promQL, NoStepSubqueryIntervalFn: func(int64) int64 { return e.interval.Milliseconds() }})
+		Parser: rulefile.PromQL, NoStepSubqueryIntervalFn: func(int64) int64 { return e.interval.Milliseconds() }})
 	return nil
 }
 
@@ -141,15 +132,15 @@ func (e *evaluation) close() error {
 // loadRules makes the groups, in the order of their evaluation: that of
 // group_eval_order, in which a group that is not named counts as the first, and
 // then that of the files.
-func (e *evaluation) loadRules(f *testFile, parsed *loader) error {
+func (e *evaluation) loadRules(f *testFile, parsed *ruleSet) error {
 	e.options = &rules.ManagerOptions{Context: context.Background(), QueryFunc: rules.EngineQueryFunc(e.engine, e.db), AppendableV2: e.db,
-		NotifyFunc: func(context.Context, string, ...*rules.Alert) {}, GroupLoader: parsed, Parser: promQL}
+		NotifyFunc: func(context.Context, string, ...*rules.Alert) {}, GroupLoader: parsed, Parser: rulefile.PromQL}
 	groups, errs := rules.NewManager(e.options).LoadGroups(time.Duration(e.Interval), e.ExternalLabels, e.ExternalURL, nil, false, parsed.files...)
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
 	for _, file := range parsed.files {
-		for _, g := range parsed.groups[file].Groups {
+		for _, g := range parsed.Loader[file].Groups {
 			e.groups = append(e.groups, groups[rules.GroupKey(file, g.Name)])
 		}
 	}
@@ -206,15 +197,16 @@ func (e *evaluation) stepByStep() error {
 }
 
 // broken notes the rules that had an error.
-func (e *evaluation) broken(step int) bool {
+func (e *evaluation) broken(step int) (any bool) {
 	for _, g := range e.groups {
 		for _, r := range g.Rules() {
 			if err := r.LastError(); err != nil {
-				e.failures = append(e.failures, Failure{Test: e.Name, At: e.at(step).Sub(e.StartTimestamp.Time), Subject: "rule " + r.Name(), Err: err})
+				any = true
+				e.Failures = append(e.Failures, Failure{Test: e.Name, At: e.at(step).Sub(e.StartTimestamp.Time), Subject: "rule " + r.Name(), Err: err})
 			}
 		}
 	}
-	return len(e.failures) > 0
+	return any
 }
 
 // load stores the input up to a time.

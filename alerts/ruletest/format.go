@@ -14,9 +14,9 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
-)
 
-var promQL = parser.NewParser(parser.Options{})
+	"github.com/weirstream/weir/alerts/rulefile"
+)
 
 // testFile is a file of tests, as promtool's documentation has it.
 type testFile struct {
@@ -138,7 +138,7 @@ func (t *test) inputs() ([]input, error) {
 	var out []input
 	seen := map[string]bool{}
 	for _, s := range t.InputSeries {
-		metric, values, err := promQL.ParseSeriesDesc(s.Series + " " + s.Values)
+		metric, values, err := rulefile.PromQL.ParseSeriesDesc(s.Series + " " + s.Values)
 		if err != nil {
 			return nil, fmt.Errorf("input series %s: %w", s.Series, err)
 		}

@@ -15,6 +15,7 @@ package ruletest
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,21 @@ import (
 type Result struct {
 	Tests    int // that ran
 	Failures []Failure
+	// Found are expressions that had samples when a test looked, Empty those that
+	// had none.
+	Found, Empty map[string]bool
+	Fired        []map[string]string // labels of alerts that did
+}
+
+func (r *Result) add(o Result) {
+	r.Tests += o.Tests
+	r.Failures = append(r.Failures, o.Failures...)
+	r.Fired = append(r.Fired, o.Fired...)
+	if r.Found == nil {
+		r.Found, r.Empty = map[string]bool{}, map[string]bool{}
+	}
+	maps.Copy(r.Found, o.Found)
+	maps.Copy(r.Empty, o.Empty)
 }
 
 // Failure is an expectation that was not met, or a rule or an expression that
@@ -75,8 +91,7 @@ func Run(files ...string) (Result, error) {
 		if err != nil {
 			return out, fmt.Errorf("ruletest: %s: %w", file, err)
 		}
-		out.Tests += r.Tests
-		out.Failures = append(out.Failures, r.Failures...)
+		out.add(r)
 	}
 	return out, nil
 }
@@ -133,7 +148,7 @@ func RunTest(rules [][]byte, tests []byte) (Result, error) {
 	}
 	var files []ruleFile
 	for i, data := range rules {
-		files = append(files, ruleFile{fmt.Sprintf("rules %d", i+1), data})
+		files = append(files, ruleFile{fmt.Sprint(i + 1), data})
 	}
 	r, err := parsed.run(files)
 	if err != nil {

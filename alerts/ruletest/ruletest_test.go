@@ -2,6 +2,7 @@ package ruletest
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -43,7 +44,7 @@ func TestFastGivesTheSameSamples(t *testing.T) {
 	}
 }
 
-func read(t *testing.T, file string) (*testFile, *loader) {
+func read(t *testing.T, file string) (*testFile, *ruleSet) {
 	t.Helper()
 	data, err := os.ReadFile("testdata/" + file + ".test.yml")
 	if err != nil {
@@ -99,7 +100,7 @@ func TestWhatIsNotFast(t *testing.T) {
 	}
 }
 
-func open(t *testing.T, f *testFile, i int, parsed *loader) *evaluation {
+func open(t *testing.T, f *testFile, i int, parsed *ruleSet) *evaluation {
 	t.Helper()
 	e, err := f.newEvaluation(&f.Tests[i], parsed)
 	if err != nil {
@@ -110,11 +111,11 @@ func open(t *testing.T, f *testFile, i int, parsed *loader) *evaluation {
 }
 
 // stored is every sample after a test.
-func stored(t *testing.T, f *testFile, i int, parsed *loader, way func(*evaluation) error) promql.Matrix {
+func stored(t *testing.T, f *testFile, i int, parsed *ruleSet, way func(*evaluation) error) promql.Matrix {
 	t.Helper()
 	e := open(t, f, i, parsed)
-	if err := way(e); err != nil || len(e.failures) > 0 {
-		t.Fatalf("%v %v", err, e.failures)
+	if err := way(e); err != nil || len(e.Failures) > 0 {
+		t.Fatalf("%v %v", err, e.Failures)
 	}
 	q, err := e.engine.NewInstantQuery(t.Context(), e.db, nil, fmt.Sprintf(`{__name__=~".+"}[%s]`, span(e.length()+time.Minute)), e.StartTimestamp.Add(e.length()))
 	if err != nil {
@@ -195,6 +196,34 @@ func TestFilesThatFail(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What promtool lets pass: a label that is not there renders as nothing.
+func TestAnnotationNamesNoLabel(t *testing.T) {
+	rules := strings.Replace(someRules, "$labels.instance", "$labels.node", 1)
+	for way, more := range map[string]string{"fast": "", "step by step": "  - {record: ahead, expr: up offset -1m}\n"} {
+		r, err := RunTest([][]byte{[]byte(rules + more)}, []byte(testOf("promql_expr_test: [{expr: '1', eval_time: 5m, exp_samples: [{value: 1}]}]")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Failures) != 1 || !strings.Contains(r.String(), `at 3m, alert Down: its summary names the label "node"`) {
+			t.Errorf("%s: %s", way, r)
+		}
+	}
+}
+
+func TestResultSaysWhatWasSeen(t *testing.T) {
+	tests := testOf("promql_expr_test: [{expr: up == 0, eval_time: 0m}, {expr: up == 0, eval_time: 1m, exp_samples: [{labels: 'up{instance=\"a\"}', value: 0}]}, {expr: up == 2, eval_time: 4m}]")
+	r, err := RunTest([][]byte{[]byte(someRules)}, []byte(tests))
+	if err != nil || len(r.Failures) > 0 {
+		t.Fatalf("%v %v", r, err)
+	}
+	if !r.Found["up == 0"] || !r.Empty["up == 0"] || r.Found["up == 2"] || !r.Empty["up == 2"] {
+		t.Errorf("found %v, empty %v", r.Found, r.Empty)
+	}
+	if want := map[string]string{"alertname": "Down", "instance": "a", "severity": "page"}; len(r.Fired) != 1 || !maps.Equal(r.Fired[0], want) {
+		t.Errorf("%v fired", r.Fired)
 	}
 }
 

@@ -177,26 +177,6 @@ func TestAnAlertFiresAndResolves(t *testing.T) {
 	eventually(t, "the alert resolves", func() bool { return len(active(t, s)) == 0 })
 }
 
-func TestSetRules(t *testing.T) {
-	a := newApp(t)
-	s, _ := run(t, testConfig(t, a))
-	a.load.Set(20)
-	eventually(t, "the alert fires", func() bool { return len(active(t, s)) == 1 })
-	if err := s.SetRules(map[string][]byte{"app.yml": []byte("groups: [{name: app, rules: [{record: twice, expr: app_load * }]}]")}); err == nil {
-		t.Fatal("took a rule that cannot be parsed")
-	}
-	if len(active(t, s)) != 1 {
-		t.Fatal("bad rules took the good ones away")
-	}
-	if err := s.SetRules(map[string][]byte{"app.yml": []byte("groups: [{name: app, rules: [{record: twice, expr: app_load * 2}]}]")}); err != nil {
-		t.Fatal(err)
-	}
-	becomes(t, s, "twice", 40)
-	if len(active(t, s)) != 0 {
-		t.Errorf("alerts without a rule: %+v", active(t, s))
-	}
-}
-
 func TestBadRulesAreRefused(t *testing.T) {
 	for _, c := range []struct{ name, rules, want string }{
 		{"an expression", "groups: [{name: slo, rules: [{alert: Burning, expr: 'rate(x[5m]'}]}]", `group "slo", rule 1, "Burning": could not parse expression`},
