@@ -60,20 +60,29 @@ func (s *Set) count(name string) string {
 	return fmt.Sprintf("sum by (sloth_id) (sum_over_time(%s%s[%s])) * %v", name, span(s.Policy.shortest()), span(s.Policy.Period), s.Policy.every().Seconds())
 }
 
-// ErrBudget says that a budget is used up.
-var ErrBudget = errors.New("the error budget is used up")
+// ErrBudget says that less of a budget is left than is asked for.
+var ErrBudget = errors.New("too little of the error budget is left")
 
 // Gate refuses if an objective has less of its budget left than least, as a
-// share, or is not known. It is for pipelines: who has no budget ships no risk.
+// share, or nothing, or is not known. Only those with less are an ErrBudget. It is
+// for pipelines: who has no budget ships no risk.
 func Gate(all []Status, least float64) error {
 	var errs []error
 	for _, x := range all {
 		switch {
 		case x.NoData:
 			errs = append(errs, fmt.Errorf("%s is not known: Prometheus has no data of it", x.ID()))
-		case x.Remaining < least:
-			errs = append(errs, fmt.Errorf("%s has %.1f %% of its budget left, less than %.1f %%: %w", x.ID(), 100*x.Remaining, 100*least, ErrBudget))
+		case x.Remaining <= 0 || x.Remaining < least:
+			errs = append(errs, fmt.Errorf("%w: %s has %.4g %%, and needs %s", ErrBudget, x.ID(), 100*x.Remaining, Needs(least)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Needs is what a gate asks for, in words.
+func Needs(least float64) string {
+	if least <= 0 {
+		return "more than 0 %"
+	}
+	return fmt.Sprintf("at least %.4g %%", 100*least)
 }

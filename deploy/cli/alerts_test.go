@@ -85,7 +85,7 @@ func TestSLOGate(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		vector := ""
 		if strings.HasPrefix(r.FormValue("query"), "slo:period_error_budget_remaining") {
-			vector = `{"metric":{"sloth_id":"gateway-availability"},"value":[1,"0.25"]},{"metric":{"sloth_id":"gateway-latency"},"value":[1,"-0.5"]}`
+			vector = `{"metric":{"sloth_id":"gateway-availability"},"value":[1,"0.25"]},{"metric":{"sloth_id":"gateway-latency"},"value":[1,"-0.5"]},{"metric":{"sloth_id":"order-confirmation"},"value":[1,"0"]}`
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"status":"success","data":{"resultType":"vector","result":[` + vector + `]}}`))
@@ -94,15 +94,22 @@ func TestSLOGate(t *testing.T) {
 	gate := func(want int, args ...string) string {
 		return run(t, want, append([]string{"slo", "gate", "--prometheus", srv.URL}, args...)...)
 	}
-	contains(t, gate(0, "gateway-availability", "--at-least", "25"), "1 objectives have at least 25 %")
-	contains(t, gate(1, "gateway-availability", "--at-least", "26"), "gateway-availability has 25.0 % of its budget left, less than 26.0 %")
-	contains(t, gate(1, "gateway-latency"), "used up")
-	contains(t, gate(1, "gateway-availability", "journey-buying"), "journey-buying is not known")
-	gate(0, "gateway-availability", "journey-buying", "--unknown")
+	contains(t, gate(0, "gateway-availability", "--at-least", "25"), "1 of 1 objectives have at least 25 %")
+	contains(t, gate(0, "gateway-availability"), "1 of 1 objectives have more than 0 %")
+	contains(t, gate(1, "gateway-availability", "--at-least", "26"), "too little of the error budget is left: gateway-availability has 25 %, and needs at least 26 %")
+	contains(t, gate(1, "gateway-latency"), "gateway-latency has -50 %, and needs more than 0 %")
+	contains(t, gate(1, "order-confirmation"), "order-confirmation has 0 %, and needs more than 0 %")
+	contains(t, gate(2, "gateway-availability", "journey-buying"), "journey-buying is not known")
+	contains(t, gate(1, "gateway-latency", "journey-buying"), "gateway-latency has", "journey-buying is not known")
+	contains(t, gate(0, "gateway-availability", "journey-buying", "--unknown"), "1 of 2 objectives have", "nothing is known of the others")
+	contains(t, gate(0, "journey-buying", "--unknown"), "nothing is known of 1 objectives")
 	contains(t, gate(2, "nothing"), "there is no objective")
+	for _, outside := range []string{"-1", "101", "NaN"} {
+		contains(t, gate(2, "gateway-availability", "--at-least", outside), "between 0 and 100")
+	}
 	contains(t, run(t, 0, "slo", "status", "--prometheus", srv.URL), "gateway-latency", "-50.0 %", "no data")
 	srv.Close()
-	contains(t, gate(1), "Is weir dev running")
+	contains(t, gate(2), "Is weir dev running")
 }
 
 func TestMetricsCommand(t *testing.T) {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -10,15 +9,6 @@ import (
 	"strings"
 	"testing"
 )
-
-func weir(t *testing.T, code int, args ...string) string {
-	t.Helper()
-	var out, errs bytes.Buffer
-	if got := Main(args, &out, &errs); got != code {
-		t.Errorf("weir %v: exit code %d, want %d: %s", args, got, code, errs.String())
-	}
-	return out.String() + errs.String()
-}
 
 // tree is all files below a directory, by their paths in it.
 func tree(t *testing.T, dir string) map[string]string {
@@ -40,7 +30,7 @@ func tree(t *testing.T, dir string) map[string]string {
 
 func TestDashboardsRender(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "grafana")
-	weir(t, 0, "dashboards", "render", "--out", dir, "--prometheus", "http://prom:1", "--live", "http://weir.example")
+	run(t, 0, "dashboards", "render", "--out", dir, "--prometheus", "http://prom:1", "--live", "http://weir.example")
 	first := tree(t, dir)
 	if !strings.Contains(first["provisioning/datasources/weir.yaml"], "http://prom:1") || !strings.Contains(first["provisioning/dashboards/weir.yaml"], "path: "+filepath.Join(dir, "dashboards")) ||
 		!strings.Contains(first["dashboards/weir-overview.json"], "http://weir.example") {
@@ -52,7 +42,7 @@ func TestDashboardsRender(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	weir(t, 0, "dashboards", "render", "--out", dir, "--prometheus", "http://prom:1", "--live", "http://weir.example")
+	run(t, 0, "dashboards", "render", "--out", dir, "--prometheus", "http://prom:1", "--live", "http://weir.example")
 	second := tree(t, dir)
 	if _, is := second["dashboards/weir-service-gone.json"]; is {
 		t.Error("a board that is none any more stays")
@@ -65,11 +55,11 @@ func TestDashboardsRender(t *testing.T) {
 			t.Errorf("%s differs from one time to the next", name)
 		}
 	}
-	weir(t, 2, "dashboards", "render")
+	run(t, 2, "dashboards", "render")
 }
 
 func TestDashboardsLint(t *testing.T) {
-	if said := weir(t, 0, "dashboards", "lint"); !strings.Contains(said, "are sound") {
+	if said := run(t, 0, "dashboards", "lint"); !strings.Contains(said, "are sound") {
 		t.Error(said)
 	}
 }
@@ -89,18 +79,18 @@ func TestDashboardsPush(t *testing.T) {
 	}))
 	defer grafana.Close()
 	t.Setenv(grafanaToken, token)
-	said := weir(t, 0, "dashboards", "push", "--grafana", grafana.URL)
+	said := run(t, 0, "dashboards", "push", "--grafana", grafana.URL)
 	if !strings.Contains(said, "created") || !strings.Contains(said, "weir-overview") || strings.Contains(said, token) {
 		t.Error(said)
 	}
 	t.Setenv(grafanaToken, "glsa_wrong")
-	if said := weir(t, 1, "dashboards", "push", "--grafana", grafana.URL); !strings.Contains(said, "role Editor") || strings.Contains(said, "glsa_") {
+	if said := run(t, 1, "dashboards", "push", "--grafana", grafana.URL); !strings.Contains(said, "role Editor") || strings.Contains(said, "glsa_") {
 		t.Error(said)
 	}
 	t.Setenv(grafanaToken, "")
-	if said := weir(t, 1, "dashboards", "push", "--grafana", grafana.URL); !strings.Contains(said, grafanaToken+" is empty") {
+	if said := run(t, 1, "dashboards", "push", "--grafana", grafana.URL); !strings.Contains(said, grafanaToken+" is empty") {
 		t.Error(said)
 	}
-	weir(t, 2, "dashboards", "push")
-	weir(t, 2, "dashboards", "push", "--grafana", grafana.URL, "-o", "xml")
+	run(t, 2, "dashboards", "push")
+	run(t, 2, "dashboards", "push", "--grafana", grafana.URL, "-o", "xml")
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -118,25 +119,51 @@ func sloGate(url *string) *cobra.Command {
 	var unknown bool
 	c := &cobra.Command{Use: "gate [OBJECTIVE...]", Short: "Exit with 1 if an objective has too little budget left",
 		Long: `For pipelines: exit with 0 if every objective, or each that is named, has at least so
-much of its error budget left, with 1 if one has less, and say which. An objective
-that nothing is known of counts as one that has none, unless --unknown is given.`,
+much of its error budget left, and more than nothing; with 1 if one has less, and
+say which; with 2 if that cannot be said, as Prometheus does not answer or has no
+data of an objective, or the call is wrong. With --unknown, objectives of which there
+are no data are let pass.`,
 		Example: `  weir slo gate --at-least 10                        # percent of the budget, of all
   weir slo gate gateway-availability journey-buying  # of these, anything above 0`}
-	c.Flags().Float64Var(&least, "at-least", 0, "percent of the budget that must be left")
+	c.Flags().Float64Var(&least, "at-least", 0, "percent of the budget that must be left, up to 100")
 	c.Flags().BoolVar(&unknown, "unknown", false, "let objectives pass of which there are no data")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if !(least >= 0 && least <= 100) {
+			return usagef("--at-least %v: a percentage of the budget lies between 0 and 100", least)
+		}
 		all, err := statuses(c.Context(), *url, args)
+		if err != nil {
+			return untold{err}
+		}
+		known := slices.DeleteFunc(slices.Clone(all), func(s alerts.Status) bool { return s.NoData })
+		if unknown {
+			err = alerts.Gate(known, least/100)
+		} else {
+			err = alerts.Gate(all, least/100)
+		}
+		if err != nil && !errors.Is(err, alerts.ErrBudget) {
+			return untold{err}
+		}
 		if err != nil {
 			return err
 		}
-		if unknown {
-			all = slices.DeleteFunc(all, func(s alerts.Status) bool { return s.NoData })
-		}
-		if err := alerts.Gate(all, least/100); err != nil {
-			return err
-		}
-		fmt.Fprintf(c.OutOrStdout(), "%d objectives have at least %v %% of their budgets left\n", len(all), least)
-		return nil
+		_, err = fmt.Fprintln(c.OutOrStdout(), passed(len(known), len(all), least/100))
+		return err
 	}
 	return c
+}
+
+// untold has a gate that can say neither yes nor no exit as a wrong call does: with
+// 2, as grep and diff.
+type untold = usageError
+
+func passed(known, all int, least float64) string {
+	if known == 0 {
+		return fmt.Sprintf("nothing is known of %d objectives, and they are let pass", all)
+	}
+	s := fmt.Sprintf("%d of %d objectives have %s of their budgets left", known, all, alerts.Needs(least))
+	if known < all {
+		s += "; nothing is known of the others, and they are let pass"
+	}
+	return s
 }
