@@ -17,7 +17,8 @@ type Alert struct {
 	For         time.Duration
 	// Within is how soon after the breach it fires, at the latest.
 	Within time.Duration
-	// Example are series that show it, for its test: calm, then in breach.
+	// Example are series that show it, for its test: calm, then in breach. A breach
+	// is little above the threshold.
 	Example []Example
 	// Blind has it fire if there are no series at all.
 	Blind bool
@@ -26,9 +27,10 @@ type Alert struct {
 // Example is a series of an alert's test. Of a counter, the values are its
 // growth per second; of a gauge, its value.
 type Example struct {
-	Series       string
-	Calm, Breach float64 // Calm is just short of a breach
-	Counter      bool
+	Series  string
+	Calm    []float64 // just short of a breach, for each part of the condition: the n-th of all series go together
+	Breach  float64
+	Counter bool
 }
 
 // Check refuses an alert that says too little.
@@ -43,13 +45,18 @@ func (a *Alert) Check() error {
 	if len(a.Example) == 0 || a.Within < a.For || a.Within == 0 {
 		errs = append(errs, fmt.Errorf("alert %s needs an example of its breach, and says within which time it fires, not sooner than %s", a.Name, a.For))
 	}
+	for _, e := range a.Example {
+		if len(e.Calm) == 0 || len(e.Calm) != len(a.Example[0].Calm) {
+			errs = append(errs, fmt.Errorf("alert %s: its series %s needs as many calm values as the others, and at least one", a.Name, e.Series))
+		}
+	}
 	return errors.Join(errs...)
 }
 
 // Rule renders the alert.
 func (a *Alert) Rule(runbooks string) Rule {
 	r := Rule{Alert: a.Name, Expr: a.Expr, Labels: map[string]string{"severity": a.Severity, "owner": a.Owner},
-		Annotations: map[string]string{"summary": a.Summary, "description": a.Description, "runbook_url": runbooks + a.Name}}
+		Annotations: annotations(runbooks, a.Name, a.Description, a.Summary)}
 	if a.For > 0 {
 		r.For = span(a.For)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/alerts"
+	"github.com/weirstream/weir/alerts/ruletest"
 	"github.com/weirstream/weir/services/sagas"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -104,6 +105,71 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
+var (
+	someMetric = regexp.MustCompile(`\bweir_\w+`)
+	someBoard  = regexp.MustCompile(`(?i)\b(?:the )?board of the ([a-z]+)|\b([a-z]+)(?:'s)? board\b`)
+	onSome     = regexp.MustCompile(`on the [a-z]+ board`)
+	onBoard    = regexp.MustCompile(`(?:"([^"]+)" and )?"([^"]+)" on the ([a-z]+) board`)
+)
+
+// boards are the rendered ones of which runbooks speak as of the pipeline's, a
+// service's, or that of payment.
+func boards(t *testing.T, name string) (text string) {
+	t.Helper()
+	for _, pattern := range []string{"weir-" + name + "*.json", "weir-service-" + name + ".json"} {
+		files, err := filepath.Glob(filepath.Join("..", "dashboards", "golden", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text += string(b)
+		}
+	}
+	return text
+}
+
+// Runbooks send nobody to a metric, a board or a panel that is not there.
+func TestRunbooksNameWhatThereIs(t *testing.T) {
+	seen := 0
+	for _, name := range business(t).Names() {
+		b, err := alerts.Runbook(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range someMetric.FindAllString(string(b), -1) {
+			seen++
+			_, bare := telemetry.Declared(m)
+			if _, ok := telemetry.Declared(strings.TrimSuffix(m, "_bucket")); !ok && !bare {
+				t.Errorf("%s: there is no metric %s", name, m)
+			}
+		}
+		for _, m := range someBoard.FindAllStringSubmatch(string(b), -1) {
+			seen++
+			if board := m[1] + m[2]; board != "own" && boards(t, board) == "" {
+				t.Errorf("%s: there is no board of %s", name, board)
+			}
+		}
+		named := onBoard.FindAllStringSubmatch(string(b), -1)
+		for _, m := range named {
+			for _, panel := range m[1:3] {
+				if panel != "" && !strings.Contains(boards(t, m[3]), `"title": "`+panel+`"`) {
+					t.Errorf("%s: the %s board has no panel %q", name, m[3], panel)
+				}
+			}
+		}
+		if len(named) < len(onSome.FindAllString(string(b), -1)) {
+			t.Errorf("%s: put the panel into quotes that is to be seen on a board", name)
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d names in all runbooks", seen)
+	}
+}
+
 // What an objective must not be.
 func TestUselessObjectives(t *testing.T) {
 	good := func() alerts.SLO {
@@ -124,10 +190,12 @@ func TestUselessObjectives(t *testing.T) {
 		"no metric": {func(s *alerts.SLO) {
 			s.SLI = alerts.Ratio(alerts.Availability, []alerts.Events{{Metric: "x"}}, alerts.Events{Metric: telemetry.Inputs})
 		}, "not in the catalogue"},
-		"no gauge":     {func(s *alerts.SLO) { s.SLI = alerts.Below(alerts.Freshness, telemetry.Inputs, 1, "", "") }, "no gauge"},
-		"no indicator": {func(s *alerts.SLO) { s.SLI = alerts.SLI{} }, "no indicator"},
-		"strange name": {func(s *alerts.SLO) { s.Name = "A b" }, "lower-case"},
-		"weights":      {func(s *alerts.SLO) { o := good(); s.SLI = alerts.Steps(alerts.Part{SLO: &o, Weight: .5}) }, "sum up to 0.5"},
+		"no gauge":      {func(s *alerts.SLO) { s.SLI = alerts.Below(alerts.Freshness, telemetry.Inputs, 1, "", "") }, "no gauge"},
+		"no indicator":  {func(s *alerts.SLO) { s.SLI = alerts.SLI{} }, "no indicator"},
+		"a label twice": {func(s *alerts.SLO) { s.Labels = map[string]string{"owner": "x"} }, `cannot have the label "owner"`},
+		"no label":      {func(s *alerts.SLO) { s.Labels = map[string]string{"a/b": "x"} }, `cannot have the label "a/b"`},
+		"strange name":  {func(s *alerts.SLO) { s.Name = "A b" }, "lower-case"},
+		"weights":       {func(s *alerts.SLO) { o := good(); s.SLI = alerts.Steps(alerts.Part{SLO: &o, Weight: .5}) }, "sum up to 0.5"},
 		"no latency unit": {func(s *alerts.SLO) {
 			s.SLI = alerts.Within(telemetry.BatchInputs, time.Second, "", "")
 			s.Objective = 50
@@ -156,47 +224,39 @@ func TestUselessObjectives(t *testing.T) {
 	}
 }
 
-// OpenSLO documents say the same as the values: imported, they render the same
-// rules.
-func TestOpenSLOThereAndBack(t *testing.T) {
+// What a retry counts a second time, and what another decider has too much, is not
+// taken for what is missing.
+func TestMissingEventsAreNotCoveredFor(t *testing.T) {
 	s := business(t)
 	files, err := s.Files()
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := 0
-	for _, o := range s.SLOs {
-		doc, ok := files["openslo/"+o.ID()+".yml"]
-		if !ok {
-			continue
-		}
-		seen++
-		back, period, err := alerts.ReadOpenSLO(bytes.NewReader(doc))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := alerts.Standard()
-		p.Period = period
-		want, err := o.Rules(p, "/runbooks/")
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := back[0].Rules(p, "/runbooks/")
-		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%s comes back as other rules (%v):\n%v\n%v", o.ID(), err, got, want)
-		}
-	}
-	if seen != len(s.SLOs)-1 { // the journey has none
-		t.Errorf("%d documents of %d objectives", seen, len(s.SLOs))
-	}
-	for say, doc := range map[string]string{
-		"only openslo/v1 SLO is taken":  "apiVersion: openslo/v1\nkind: Service\nmetadata: {name: x}\n",
-		"count events (Occurrences)":    "apiVersion: openslo/v1\nkind: SLO\nspec: {budgetingMethod: Timeslices}\n",
-		"field nonsense not found":      "apiVersion: openslo/v1\nkind: SLO\nnonsense: 1\n",
-		"one objective and one rolling": "apiVersion: openslo/v1\nkind: SLO\nspec: {budgetingMethod: Occurrences}\n",
+	const test = `
+tests:
+- interval: 1m
+  input_series:
+  - {series: 'weir_events_emitted_total{service="order",type="order.placed"}', values: '0+60x10'}
+  - {series: 'weir_inputs_total{decider="claim",kind="event",input="order.placed",result="parked"}', values: '0+60x10'}
+  - {series: 'weir_inputs_total{decider="claim",kind="event",input="order.placed",result="decided"}', values: '0+%d0x10'}
+  - {series: 'weir_events_emitted_total{service="inventory",type="hold.requested"}', values: '0+60x10'}
+  - {series: 'weir_inputs_total{decider="shelf",kind="event",input="hold.requested",result="decided"}', values: '0+%d0x10'}
+  promql_expr_test:
+  - {expr: 'round(60 * sum(slo:sli_bad:rate5m))', eval_time: 10m, exp_samples: [{value: %d}]}
+  - {expr: 'round(60 * sum(slo:sli_total:rate5m))', eval_time: 10m, exp_samples: [{value: 120}]}
+`
+	for name, c := range map[string]struct{ claim, shelf, bad int }{
+		"parked, and decided again":           {6, 6, 0},
+		"parked, decided again, and one lost": {6, 3, 30},
+		"parked and never retried":            {0, 6, 60},
+		"the one caught up while one lost":    {9, 3, 30},
 	} {
-		if _, _, err := alerts.ReadOpenSLO(strings.NewReader(doc)); err == nil || !strings.Contains(err.Error(), say) {
-			t.Errorf("%q: %v, want %q", doc, err, say)
+		r, err := ruletest.RunTest([][]byte{files["rules/inventory-completeness.yml"]}, fmt.Appendf(nil, test, c.claim, c.shelf, c.bad))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range r.Failures {
+			t.Errorf("%s: %s", name, f)
 		}
 	}
 }

@@ -104,16 +104,17 @@ func ofService(t *streams.Topology, s streams.Service) []*SLO {
 			Description: fmt.Sprintf("Time in which no record waits longer than %d s for the service, as seen from the ends of the log, and not by the service itself.", behindBound),
 			SLI:         Below(Freshness, telemetry.BehindSeconds, behindBound, service, service)},
 	}
-	if accepted, dealt := flows(t, s); len(accepted) > 0 {
+	if flows := flows(t, s); len(flows) > 0 {
 		out = append(out, &SLO{Service: s.Name, Name: "completeness", Alert: "CompletenessBurn", Owner: platform, Objective: 99, MinBad: 10,
-			Description: "Events for the service that are processed, parked or rejected, of all that were accepted: none may be missing.",
-			SLI:         Balance(accepted, dealt)})
+			Description: "Events for the service that are decided or rejected, of all that were accepted: none may be missing. One that is parked is missing until it is retried.",
+			SLI:         Balance(flows...)})
 	}
 	return out
 }
 
-// flows are the events that a service is to take, and those that it took.
-func flows(t *streams.Topology, s streams.Service) (accepted, dealt []Events) {
+// flows are the events that a service is to take, and those that it took: of each
+// decider, those of our own and those from outside.
+func flows(t *streams.Topology, s streams.Service) (out []Flow) {
 	for _, d := range s.Deciders {
 		var own, external []string
 		for _, r := range t.Reactions(d) {
@@ -127,18 +128,26 @@ func flows(t *streams.Topology, s streams.Service) (accepted, dealt []Events) {
 			}
 		}
 		if len(own) > 0 {
-			accepted = append(accepted, Events{telemetry.Emitted, `type=~"` + strings.Join(own, "|") + `"`, matchers(`service="example"`, label("type", own[0]))})
+			out = append(out, Flow{Events{telemetry.Emitted, oneOf("type", own), matchers(`service="example"`, label("type", own[0]))}, taken(d.Name, own)})
 		}
 		if len(external) > 0 {
-			accepted = append(accepted, Events{telemetry.Ingested, matchers(`result="accepted"`, `type=~"`+strings.Join(external, "|")+`"`),
-				matchers(`client="example",result="accepted"`, label("type", external[0]))})
-		}
-		if len(own)+len(external) > 0 {
-			decider := matchers(label("decider", d.Name), `kind="event"`)
-			dealt = append(dealt, Events{telemetry.Inputs, decider, matchers(decider, `result="decided"`)})
+			out = append(out, Flow{Events{telemetry.Ingested, matchers(`result="accepted"`, oneOf("type", external)),
+				matchers(`client="example",result="accepted"`, label("type", external[0]))}, taken(d.Name, external)})
 		}
 	}
-	return accepted, dealt
+	return out
+}
+
+// taken are events that a decider is done with. Parked ones are left out, as what is
+// parked is counted again when it is retried, and may be counted as parked never or
+// more than once.
+func taken(decider string, types []string) Events {
+	of := matchers(label("decider", decider), `kind="event"`)
+	return Events{telemetry.Inputs, matchers(of, oneOf("input", types), `result!="parked"`), matchers(of, label("input", types[0]), `result="decided"`)}
+}
+
+func oneOf(name string, values []string) string {
+	return name + `=~"` + strings.Join(values, "|") + `"`
 }
 
 // outside are the calls that others must answer.
@@ -152,7 +161,7 @@ func outside(t *streams.Topology) (out []*SLO) {
 	for _, n := range names {
 		endpoint := label("endpoint", n)
 		like := func(result string) string { return matchers(endpoint, `effect="example"`, label("result", result)) }
-		out = append(out, &SLO{Service: n, Name: "answers", Alert: "OutsideCallsBurn", Owner: checkout, Objective: 99, MinBad: 5,
+		out = append(out, &SLO{Service: n, Name: "answers", Alert: "OutsideCallsBurn", Owner: checkout, Objective: 99, MinBad: 5, Labels: map[string]string{"endpoint": n},
 			Description: "Calls of the " + n + " that get a definite answer, be it a refusal. Those that an open breaker holds back get none.",
 			SLI: Ratio(Availability, []Events{{telemetry.EffectSeconds, matchers(endpoint, `result="in-doubt"`), like("in-doubt")}, {telemetry.HeldBack, endpoint, ""}},
 				Events{telemetry.EffectSeconds, "", like("answered")}, Events{telemetry.EffectSeconds, endpoint, ""}, Events{telemetry.HeldBack, endpoint, ""})})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -47,9 +48,10 @@ type openIndicator struct {
 	} `yaml:"metadata"`
 	Spec struct {
 		RatioMetric struct {
-			Counter bool       `yaml:"counter"`
-			Bad     openMetric `yaml:"bad"`
-			Total   openMetric `yaml:"total"`
+			Counter bool        `yaml:"counter"`
+			Bad     *openMetric `yaml:"bad,omitempty"`
+			Good    *openMetric `yaml:"good,omitempty"` // in place of bad
+			Total   openMetric  `yaml:"total"`
 		} `yaml:"ratioMetric"`
 	} `yaml:"spec"`
 }
@@ -90,7 +92,7 @@ func (s *SLO) OpenSLO(p Policy) ([]byte, error) {
 	var d openSLO
 	d.APIVersion, d.Kind = "openslo/v1", "SLO"
 	d.Metadata.Name = s.ID()
-	d.Metadata.DisplayName = s.Service + " " + s.Name
+	d.Metadata.DisplayName, d.Metadata.Labels = s.Service+" "+s.Name, s.Labels
 	d.Metadata.Annotations = map[string]string{alertAnnotation: s.Alert, ownerAnnotation: s.Owner, kindAnnotation: string(s.SLI.Kind),
 		minBadLabel: fmt.Sprint(s.MinBad), noPageLabel: fmt.Sprint(s.NoPage)}
 	if s.SLI.helper != "" {
@@ -102,12 +104,13 @@ func (s *SLO) OpenSLO(p Policy) ([]byte, error) {
 	d.Spec.Indicator.Metadata.Name = s.ID()
 	r := &d.Spec.Indicator.Spec.RatioMetric
 	r.Counter = s.SLI.helper == ""
-	set := func(m *openMetric, q func(time.Duration) string) {
+	metric := func(q func(time.Duration) string) (m openMetric) {
 		m.MetricSource.Type = "Prometheus"
 		m.MetricSource.Spec.Query = replaceWindow(q(anyWindow))
+		return m
 	}
-	set(&r.Bad, s.SLI.bad)
-	set(&r.Total, s.SLI.total)
+	bad := metric(s.SLI.bad)
+	r.Bad, r.Total = &bad, metric(s.SLI.total)
 	b, err := encode(d)
 	if err != nil {
 		return nil, fmt.Errorf("objective %s not exported: %w", s.ID(), err)
@@ -119,9 +122,13 @@ func replaceWindow(q string) string {
 	return string(bytes.ReplaceAll([]byte(q), []byte("["+span(anyWindow)+"]"), []byte("["+windowVariable+"]")))
 }
 
+// goType is what the decoder tells of this package's types.
+var goType = regexp.MustCompile(`(?m) (in type|into) .*$`)
+
 // ReadOpenSLO imports objectives from OpenSLO v1 documents of kind SLO, with
-// queries of bad and total events of Prometheus and the window as
-// {{.window}}. Others are refused, as is what would be lost.
+// queries of bad or good, and of total events of Prometheus, and the window as
+// {{.window}}. Others are refused, as is what would be lost. Nothing says which
+// series the queries read, so an imported objective has no tests.
 func ReadOpenSLO(r io.Reader) (out []*SLO, period time.Duration, err error) {
 	d := yaml.NewDecoder(r)
 	d.KnownFields(true)
@@ -130,7 +137,7 @@ func ReadOpenSLO(r io.Reader) (out []*SLO, period time.Duration, err error) {
 		if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 			return out, period, nil
 		} else if err != nil {
-			return nil, 0, fmt.Errorf("OpenSLO document %d: %w", len(out)+1, err)
+			return nil, 0, fmt.Errorf("OpenSLO document %d: %s", len(out)+1, goType.ReplaceAllString(err.Error(), ""))
 		}
 		s, window, err := doc.slo()
 		if err != nil {

@@ -3,6 +3,7 @@ package alerts
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ func (d *openSLO) slo() (*SLO, time.Duration, error) {
 	}
 	a := d.Metadata.Annotations
 	s := &SLO{Service: d.Spec.Service, Name: name, Alert: a[alertAnnotation], Description: d.Spec.Description, Owner: a[ownerAnnotation],
-		Objective: round(d.Spec.Objectives[0].Target * 100), SLI: sli, NoPage: a[noPageLabel] == "true"}
+		Objective: round(d.Spec.Objectives[0].Target * 100), SLI: sli, NoPage: a[noPageLabel] == "true", Labels: d.Metadata.Labels}
 	if s.Alert == "" {
 		s.Alert = camel(d.Metadata.Name) + "Burn"
 	}
@@ -50,27 +51,68 @@ func (d *openSLO) slo() (*SLO, time.Duration, error) {
 	return s, time.Duration(window), nil
 }
 
+// windowInQuery is the variable, with spaces or without.
+var windowInQuery = regexp.MustCompile(`\[\{\{ ?\.window ?\}\}\]`)
+
 func (d *openSLO) indicator() (SLI, error) {
 	r := d.Spec.Indicator.Spec.RatioMetric
-	query := func(m openMetric, what string) (func(time.Duration) string, error) {
-		q := m.MetricSource.Spec.Query
-		if m.MetricSource.Type != "Prometheus" || !strings.Contains(q, "["+windowVariable+"]") && !strings.Contains(q, "[{{ .window }}]") {
-			return nil, fmt.Errorf("its %s events need a query of Prometheus over [%s]", what, windowVariable)
-		}
-		q = strings.ReplaceAll(q, "[{{ .window }}]", "["+windowVariable+"]")
-		return func(w time.Duration) string { return strings.ReplaceAll(q, windowVariable, span(w)) }, nil
-	}
 	s := SLI{Kind: Kind(d.Metadata.Annotations[kindAnnotation]), helper: d.Metadata.Annotations[helperLabel]}
 	if s.Kind == "" {
 		s.Kind = Availability
 	}
+	if (r.Bad == nil) == (r.Good == nil) {
+		return s, errors.New("spec.indicator.spec.ratioMetric needs bad or good, and not both")
+	}
 	var err error
-	if s.bad, err = query(r.Bad, "bad"); err != nil {
+	if s.total, err = r.Total.query("total"); err != nil {
 		return s, err
 	}
-	s.total, err = query(r.Total, "total")
+	if r.Bad != nil {
+		s.bad, err = r.Bad.query("bad")
+		return s, err
+	}
+	good, err := r.Good.query("good")
+	s.bad = func(w time.Duration) string {
+		return fmt.Sprintf("clamp_min(%s - (%s or 0 * %s), 0)", s.total(w), good(w), s.total(w))
+	}
 	return s, err
 }
+
+func (m *openMetric) query(field string) (func(time.Duration) string, error) {
+	q := m.MetricSource.Spec.Query
+	if m.MetricSource.Type != "Prometheus" || !windowInQuery.MatchString(q) {
+		return nil, fmt.Errorf("spec.indicator.spec.ratioMetric.%s.metricSource needs the type Prometheus and a spec.query over [%s]", field, windowVariable)
+	}
+	if !oneOperand(q) {
+		q = "(" + strings.TrimSpace(q) + ")"
+	}
+	return func(w time.Duration) string { return windowInQuery.ReplaceAllString(q, "["+span(w)+"]") }, nil
+}
+
+// oneOperand tells whether a query is one call or in parentheses as a whole, so that
+// an operator before it takes all of it.
+func oneOperand(q string) bool {
+	depth := 0
+	q = inQuotes.ReplaceAllString(strings.TrimSpace(q), "")
+	for i, c := range q {
+		switch c {
+		case '(':
+			depth++
+		case ')':
+			depth--
+			if depth == 0 {
+				return i == len(q)-1
+			}
+		case ' ', '\n', '+', '-', '*', '/', '%', '^':
+			if depth == 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+var inQuotes = regexp.MustCompile("\"(\\\\.|[^\"\\\\])*\"|'(\\\\.|[^'\\\\])*'|`[^`]*`")
 
 // camel makes Some-name of some-name.
 func camel(name string) string {

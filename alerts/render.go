@@ -1,7 +1,9 @@
 package alerts
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 )
 
@@ -80,6 +82,9 @@ func (s *Set) otherFiles(add func(string, []byte, error) error) error {
 	}
 	for _, name := range s.Names() {
 		b, err := Runbook(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err := add(path.Join("runbooks", name+".md"), b, err); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package alerts
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Routes is a configuration of Alertmanager: pages and tickets by owner, and
@@ -36,7 +37,7 @@ func (s *Set) Routes() ([]byte, error) {
 	b, err := encode(m{
 		"route":         m{"receiver": "nobody", "group_by": []string{"alertname", "sloth_id", "service"}, "group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h", "routes": routes},
 		"receivers":     receivers,
-		"inhibit_rules": inhibitions(),
+		"inhibit_rules": s.inhibitions(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("routes not rendered: %w", err)
@@ -45,25 +46,34 @@ func (s *Set) Routes() ([]byte, error) {
 }
 
 // inhibition keeps the targets quiet while the source fires, where they agree in
-// the labels.
+// the labels. A label that neither has is one in which they agree.
 type inhibition struct {
 	Source []string `yaml:"source_matchers"`
 	Target []string `yaml:"target_matchers"`
 	Equal  []string `yaml:"equal,omitempty"`
 }
 
-func inhibitions() []inhibition {
+// inhibitions never have a ticket silence a page.
+func (s *Set) inhibitions() []inhibition {
 	named := func(n string) []string { return []string{label("alertname", n)} }
-	return []inhibition{
+	out := []inhibition{
 		// Who is called has no use for a ticket about the same budget.
 		{[]string{label("severity", Page), `sloth_id!=""`}, []string{label("severity", Ticket), `sloth_id!=""`}, []string{"sloth_id"}},
 		// A halted lane is behind.
 		{named("LaneHalted"), []string{`alertname=~"ServiceFreshnessBurn|CompletenessBurn"`}, []string{"service"}},
-		// While a breaker is open, its calls have no answers.
-		{named("BreakerOpen"), named("OutsideCallsBurn"), nil},
-		// The journey is made of these.
-		{[]string{`alertname=~"GatewayAvailabilityBurn|ConfirmationLatencyBurn|SagaOverdueBurn"`, label("severity", Page)}, named("BuyingJourneyBurn"), nil},
+		// A breaker is open because its calls have no answers.
+		{named("OutsideCallsBurn"), named("BreakerOpen"), []string{"endpoint"}},
 		// Somebody practises, and knows.
 		{named("FaultPractised"), []string{label("severity", Ticket), `alertname!="FaultPractised"`}, nil},
 	}
+	for _, o := range s.SLOs { // a journey is made of its parts
+		var parts []string
+		for _, p := range o.SLI.weigh {
+			parts = append(parts, p.SLO.ID())
+		}
+		if len(parts) > 0 {
+			out = append(out, inhibition{[]string{label("severity", Page), `sloth_id=~"` + strings.Join(parts, "|") + `"`}, []string{label("sloth_id", o.ID())}, nil})
+		}
+	}
+	return out
 }

@@ -3,6 +3,7 @@ package alerts
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -62,6 +63,10 @@ func Span(d time.Duration) string { return span(d) }
 
 func (s *SLO) labels() map[string]string {
 	return map[string]string{"sloth_id": s.ID(), "sloth_service": s.Service, "sloth_slo": s.Name}
+}
+
+func (s *SLO) alertLabels(severity string) map[string]string {
+	return with(s.labels(), "severity", severity, "owner", s.Owner, "service", s.Service)
 }
 
 func with(labels map[string]string, more ...string) map[string]string {
@@ -163,10 +168,21 @@ func (s *SLO) alerts(p Policy, runbooks string) (out []Rule) {
 		for i, w := range windows {
 			terms[i] = s.burns(p, w)
 		}
-		out = append(out, Rule{Alert: s.Alert, Expr: strings.Join(terms, "\nor\n"),
-			Labels: with(s.labels(), "severity", severity, "owner", s.Owner, "service", s.Service),
-			Annotations: map[string]string{"runbook_url": runbooks + s.Alert, "description": s.Description,
-				"summary": fmt.Sprintf("%s burns the error budget of %s (%v %% over %s): {{ $value | humanizePercentage }} of the events are bad.", s.Service, s.Name, s.Objective, span(p.Period))}})
+		r := Rule{Alert: s.Alert, Expr: strings.Join(terms, "\nor\n"), Labels: s.alertLabels(severity),
+			Annotations: annotations(runbooks, s.Alert, s.Description,
+				fmt.Sprintf("%s burns the error budget of %s (%v %% over %s): {{ $value | humanizePercentage }} of the events are bad.", s.Service, s.Name, s.Objective, span(p.Period)))}
+		maps.Copy(r.Labels, s.Labels)
+		out = append(out, r)
+	}
+	return out
+}
+
+// annotations link to the runbook if there is one: alerts of imported objectives
+// have none.
+func annotations(runbooks, alert, description, summary string) map[string]string {
+	out := map[string]string{"description": description, "summary": summary}
+	if _, err := Runbook(alert); err == nil {
+		out["runbook_url"] = runbooks + alert
 	}
 	return out
 }

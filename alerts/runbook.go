@@ -16,7 +16,7 @@ var runbooks embed.FS
 func Runbook(alert string) ([]byte, error) {
 	b, err := runbooks.ReadFile("runbooks/" + alert + ".md")
 	if err != nil {
-		return nil, fmt.Errorf("alert %s has no runbook: write alerts/runbooks/%s.md", alert, alert)
+		return nil, fmt.Errorf("alert %s has no runbook: %w", alert, err)
 	}
 	return b, nil
 }

@@ -70,18 +70,23 @@ func sum(events []Events, w time.Duration) string {
 	for i, e := range events {
 		parts[i] = e.rate(w)
 	}
+	return plus(parts, parts)
+}
+
+// plus adds up. A part that has no series yet counts as 0, unless all have none: of
+// each, zeros has something that is there when the part is.
+func plus(parts, zeros []string) string {
 	if len(parts) == 1 {
 		return parts[0]
 	}
-	// A part that has no series yet counts as 0, unless all have none.
+	terms := make([]string, len(parts))
 	for i := range parts {
-		others := slices.Concat(parts[:i], parts[i+1:])
-		for _, o := range others {
-			parts[i] += " or 0 * " + o
+		terms[i] = parts[i]
+		for _, z := range slices.Concat(zeros[:i], zeros[i+1:]) {
+			terms[i] += " or 0 * " + z
 		}
-		parts[i] = "(" + parts[i] + ")"
 	}
-	return "(" + strings.Join(parts, " + ") + ")"
+	return "((" + strings.Join(terms, ") + (") + "))"
 }
 
 func (e Events) input(rate float64) input { return input{e.series() + braces(e.Like), rate, true} }
@@ -169,14 +174,38 @@ func Below(k Kind, metric string, bound float64, where, like string) SLI {
 // helperSeries stands for an objective's helper in bad and total.
 const helperSeries = "HELPER"
 
-// Balance is how much of what was accepted has been dealt with.
-func Balance(accepted, dealt []Events) SLI {
-	return SLI{Kind: Completeness, err: declared(slices.Concat(accepted, dealt)...),
-		bad: func(w time.Duration) string {
-			return fmt.Sprintf("clamp_min(%s - (%s or 0 * %s), 0)", sum(accepted, w), sum(dealt, w), sum(accepted, w))
-		},
-		total: func(w time.Duration) string { return sum(accepted, w) },
-		drive: func(l load) []input { return []input{accepted[0].input(l.good + l.bad), dealt[0].input(l.good)} }}
+// Flow is what a reader is to take, and what it took: each event once.
+type Flow struct{ Accepted, Dealt Events }
+
+// Balance is how much of what was accepted has been dealt with. What is missing in
+// one flow is missing, whatever is too much in another.
+func Balance(flows ...Flow) SLI {
+	var accepted, dealt []Events
+	for _, f := range flows {
+		accepted, dealt = append(accepted, f.Accepted), append(dealt, f.Dealt)
+	}
+	s := SLI{Kind: Completeness, err: declared(slices.Concat(accepted, dealt)...)}
+	s.bad = func(w time.Duration) string {
+		lacks, zeros := make([]string, len(flows)), make([]string, len(flows))
+		for i, f := range flows {
+			zeros[i] = f.Accepted.rate(w)
+			lacks[i] = fmt.Sprintf("clamp_min(%s - (%s or 0 * %s), 0)", zeros[i], f.Dealt.rate(w), zeros[i])
+		}
+		return plus(lacks, zeros)
+	}
+	s.total = func(w time.Duration) string { return sum(accepted, w) }
+	s.drive = func(l load) (out []input) {
+		n := float64(len(flows))
+		for i := range flows {
+			in := accepted[i].input((l.good + l.bad) / n)
+			if !slices.Contains(out, in) { // two readers of one type
+				out = append(out, in)
+			}
+			out = append(out, dealt[i].input(l.good/n))
+		}
+		return out
+	}
+	return s
 }
 
 // Part is a step of a journey.
@@ -199,6 +228,9 @@ func Steps(parts ...Part) SLI {
 		total += p.Weight
 		if p.SLO.SLI.weigh != nil || p.SLO.SLI.helper != "" {
 			s.err = fmt.Errorf("%s cannot be part of a journey: it counts no events", p.SLO.ID())
+		}
+		if p.SLO.SLI.drive == nil {
+			s.drive = nil
 		}
 	}
 	if round(total) != 1 {

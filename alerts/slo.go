@@ -32,6 +32,7 @@ type SLO struct {
 	MinBad float64
 	// NoPage has it make tickets only: what it measures is worth no night.
 	NoPage bool
+	Labels map[string]string // of its alerts, beside those that all have
 }
 
 // ID names the objective among all.
@@ -118,6 +119,7 @@ func (s *SLO) windows(p Policy, severity string) (out []Window) {
 }
 
 var (
+	labelShape = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 	nameShape  = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 	alertShape = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 )
@@ -136,6 +138,11 @@ func (s *SLO) Check(p Policy) error {
 	}
 	if s.Owner == "" || s.Description == "" {
 		bad("it needs an owner and a description")
+	}
+	for name := range s.Labels {
+		if _, taken := s.alertLabels(Page)[name]; taken || name == "alertname" || !labelShape.MatchString(name) {
+			bad("its alerts cannot have the label %q: it has a meaning already, or is no name", name)
+		}
 	}
 	if s.SLI.bad == nil || s.SLI.total == nil {
 		bad("it has no indicator")

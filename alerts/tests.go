@@ -3,8 +3,6 @@ package alerts
 import (
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -54,107 +52,19 @@ func (f *TestFile) YAML() ([]byte, error) {
 	return b, nil
 }
 
-// story is a test that is being told: how long what lasts, and what is seen.
-type story struct {
-	name   string
-	alert  string        // matchers of its ALERTS series
-	every  time.Duration // between samples
-	phases []phase
-	looks  []look
-}
-
-type phase struct {
-	lasts time.Duration
-	load  []input // empty: no series at all
-}
-
-type look struct {
-	at    time.Duration
-	fires bool
-}
-
-func (s *story) then(lasts time.Duration, load []input) *story {
-	s.phases = append(s.phases, phase{lasts, load})
-	return s
-}
-
-// now is how long the story lasts so far.
-func (s *story) now() (d time.Duration) {
-	for _, p := range s.phases {
-		d += p.lasts
-	}
-	return d
-}
-
-// expect looks at a moment of the last phase, after its beginning.
-func (s *story) expect(after time.Duration, fires bool) *story {
-	begin := s.now() - s.phases[len(s.phases)-1].lasts
-	s.looks = append(s.looks, look{begin + after, fires})
-	return s
-}
-
-func (s *story) test() Test {
-	t := Test{Name: s.name, Interval: span(s.every)}
-	for i := range s.series() {
-		t.Input = append(t.Input, Series{s.series()[i], s.values(i)})
-	}
-	for _, l := range s.looks {
-		e := Expectation{Expr: "count(ALERTS" + braces(matchers(s.alert, `alertstate="firing"`)) + ")", At: span(l.at), Samples: []Sample{}}
-		if l.fires {
-			e.Samples = []Sample{{"{}", 1}}
-		}
-		t.Expect = append(t.Expect, e)
-	}
-	return t
-}
-
-// series are those of the first phase that has any; all others have the same.
-func (s *story) series() (out []string) {
-	for _, p := range s.phases {
-		for _, in := range p.load {
-			out = append(out, in.series)
-		}
-		if len(out) > 0 {
-			return out
-		}
-	}
-	return nil
-}
-
-// values writes the i-th series through all phases.
-func (s *story) values(i int) string {
-	var parts []string
-	level := 0.0
-	for _, p := range s.phases {
-		n := int(p.lasts / s.every)
-		if n == 0 {
-			continue
-		}
-		switch {
-		case len(p.load) == 0 || p.load[i].value == missing:
-			parts = append(parts, "_x"+strconv.Itoa(n))
-		case p.load[i].counter:
-			step := p.load[i].value * s.every.Seconds()
-			parts = append(parts, fmt.Sprintf("%s+%sx%d", number(level), number(step), n-1))
-			level += step * float64(n)
-		default:
-			parts = append(parts, fmt.Sprintf("%sx%d", number(p.load[i].value), n-1))
-		}
-	}
-	return strings.Join(parts, " ")
-}
-
-func number(v float64) string { return strconv.FormatFloat(math.Round(v*1e6)/1e6, 'f', -1, 64) }
-
 // traffic is the events per second of the stories: enough for every minimum.
 const traffic = 10
 
 // Margins around a threshold that count as over it and just under it.
 const over, under = 1.1, 0.9
 
-// Tests are the objective's: one file for each severity, named by it.
+// Tests are the objective's: one file for each severity, named by it. An imported
+// one has none.
 func (s *SLO) Tests(p Policy) map[string]*TestFile {
 	out := map[string]*TestFile{}
+	if s.SLI.drive == nil {
+		return out
+	}
 	for _, severity := range []string{Page, Ticket} {
 		windows := s.windows(p, severity)
 		if len(windows) == 0 {
@@ -203,7 +113,11 @@ type teller struct {
 func (t *teller) story(name string) *story {
 	// The shortest window needs two samples.
 	return &story{name: t.slo.ID() + " " + t.severity + ": " + name, every: min(t.every, t.policy.shortest()*2/5),
-		alert: matchers(label("alertname", t.slo.Alert), label("sloth_id", t.slo.ID()), label("severity", t.severity), label("owner", t.slo.Owner))}
+		fires: t.slo.fires(t.severity)}
+}
+
+func (s *SLO) fires(severity string) string {
+	return fires(s.Alert, severity, s.Owner, label("sloth_id", s.ID()))
 }
 
 // load is traffic of which a share is bad.
@@ -316,9 +230,13 @@ func (t *teller) justUnder() *story {
 	return s.then(t.longest()+t.every, t.load(under*slowest*t.slo.Budget(), traffic)).expect(half, false).expect(t.longest(), false)
 }
 
+// idle has no event in any window. All that is recorded must be numbers all the same:
+// with one NaN in it, a mean is NaN as long as it looks back.
 func (t *teller) idle() *story {
 	last := t.windows[0].Long
-	return t.story("stays silent when nothing happens").then(t.windows[0].Short, t.load(0, traffic)).then(last+t.every, t.load(0, 0)).expect(last/2, false).expect(last, false)
+	numbers := fmt.Sprintf(`count({sloth_id=%q,__name__=~"slo:(sli_error|current_burn_rate|period_burn_rate|period_error_budget_remaining):.+"} >= 0)`, t.slo.ID())
+	s := t.story("stays silent when nothing happens, and knows the budget").then(last+t.every, t.load(0, 0)).expect(last/2, false).expect(last, false)
+	return s.see(last, numbers, []Sample{{"{}", float64(len(t.policy.spans()) + 3)}})
 }
 
 func (t *teller) noData() *story {
@@ -339,21 +257,31 @@ func (t *teller) oneAtNight() *story {
 
 // Tests are the alert's.
 func (a *Alert) Tests(p Policy) *TestFile {
-	every := p.shortest() / 20
-	calm, breach := make([]input, len(a.Example)), make([]input, len(a.Example))
-	for i, e := range a.Example {
-		calm[i], breach[i] = input{e.Series, e.Calm, e.Counter}, input{e.Series, e.Breach, e.Counter}
-	}
+	every, settle := p.shortest()/20, 8*p.shortest()
 	story := func(name string) *story {
-		return &story{name: a.Name + ": " + name, every: every, alert: matchers(label("alertname", a.Name), label("severity", a.Severity), label("owner", a.Owner))}
+		return &story{name: a.Name + ": " + name, every: every, fires: a.fires()}
 	}
-	settle := 8 * p.shortest()
+	calm := func(i int) []input { return a.load(func(e *Example) float64 { return e.Calm[i] }) }
+	breach := a.load(func(e *Example) float64 { return e.Breach })
 	fires := story(fmt.Sprintf("stays silent just under its threshold, fires within %s of a breach, and resets", span(a.Within))).
-		then(settle, calm).expect(settle-every, false).
+		then(settle, calm(0)).expect(settle-every, false).
 		then(a.Within+every, breach).expect(a.Within, true).
-		then(settle, calm).expect(settle-every, false)
-	none := story("without any series").then(settle, nil).expect(settle-every, a.Blind)
-	return &TestFile{Rules: []string{"../" + CauseFile}, Interval: span(every), Tests: []Test{fires.test(), none.test()}}
+		then(settle, calm(0)).expect(settle-every, false)
+	f := &TestFile{Rules: []string{"../" + CauseFile}, Interval: span(every), Tests: []Test{fires.test()}}
+	for i := 1; i < len(a.Example[0].Calm); i++ {
+		f.Tests = append(f.Tests, story(fmt.Sprintf("stays silent just under its threshold %d", i+1)).then(settle, calm(i)).expect(settle-every, false).test())
+	}
+	f.Tests = append(f.Tests, story("without any series").then(settle, nil).expect(settle-every, a.Blind).test())
+	return f
+}
+
+func (a *Alert) fires() string { return fires(a.Name, a.Severity, a.Owner) }
+
+func (a *Alert) load(value func(*Example) float64) (out []input) {
+	for i := range a.Example {
+		out = append(out, input{a.Example[i].Series, value(&a.Example[i]), a.Example[i].Counter})
+	}
+	return out
 }
 
 // CauseFile is where the rules of the alerts without a budget are rendered to.

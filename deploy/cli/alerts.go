@@ -15,18 +15,16 @@ import (
 
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/alerts/ruletest"
-	"github.com/weirstream/weir/services/sagas"
 )
 
 // businessAlerts are what the business promises and watches.
 func businessAlerts(runbooks string) (*alerts.Set, error) {
-	t, err := sagas.Topology()
+	b, err := business("")
 	if err != nil {
 		return nil, err
 	}
-	s := alerts.Business(t, sagas.All(), alerts.Standard())
-	s.Runbooks = runbooks
-	return s, s.Check()
+	b.Alerts.Runbooks = runbooks
+	return b.Alerts, b.Alerts.Check()
 }
 
 func alertsCommand() *cobra.Command {
@@ -120,7 +118,8 @@ promtool test rules that are named.`}
 			return err
 		}
 		if len(args) > 0 {
-			return runRuleTests(c, args)
+			_, err := runRuleTests(c, args)
+			return err
 		}
 		files, err := s.Files()
 		if err != nil {
@@ -131,10 +130,11 @@ promtool test rules that are named.`}
 			return err
 		}
 		defer remove()
-		if err := runRuleTests(c, tests); err != nil {
+		r, err := runRuleTests(c, tests)
+		if err != nil {
 			return err
 		}
-		cover := s.Coverage()
+		cover := s.Coverage(r.Found, r.Empty)
 		fmt.Fprintf(c.OutOrStdout(), "%d of %d alerts are tested (%.0f %%)\n", cover.Tested, cover.Alerts, 100*float64(cover.Tested)/float64(cover.Alerts))
 		if cover.Tested < cover.Alerts {
 			return fmt.Errorf("not tested: %s", strings.Join(cover.Missing, ", "))
@@ -144,16 +144,16 @@ promtool test rules that are named.`}
 	return c
 }
 
-func runRuleTests(c *cobra.Command, files []string) error {
+func runRuleTests(c *cobra.Command, files []string) (ruletest.Result, error) {
 	r, err := ruletest.Run(files...)
 	if err != nil {
-		return err
+		return r, err
 	}
 	fmt.Fprintln(c.OutOrStdout(), r)
 	if len(r.Failures) > 0 {
-		return errors.New("alerts do not behave as they should")
+		return r, errors.New("alerts do not behave as they should")
 	}
-	return nil
+	return r, nil
 }
 
 // inTemporary writes files below a temporary directory, and lists the tests.
