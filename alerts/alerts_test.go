@@ -237,21 +237,22 @@ tests:
 - interval: 1m
   input_series:
   - {series: 'weir_events_emitted_total{service="order",type="order.placed"}', values: '0+60x10'}
-  - {series: 'weir_inputs_total{decider="claim",kind="event",input="order.placed",result="parked"}', values: '0+60x10'}
-  - {series: 'weir_inputs_total{decider="claim",kind="event",input="order.placed",result="decided"}', values: '0+%d0x10'}
+  - {series: 'weir_inputs_total{decider="claim",kind="event",input="order.placed",result="parked"}', values: '0+%[1]d0x10'}
+  - {series: 'weir_inputs_total{decider="claim",kind="event",input="order.placed",result="retried"}', values: '0+%[1]d0x10'}
+  - {series: 'weir_inputs_total{decider="claim",kind="event",input="order.placed",result="decided"}', values: '0+%[2]d0x10'}
   - {series: 'weir_events_emitted_total{service="inventory",type="hold.requested"}', values: '0+60x10'}
-  - {series: 'weir_inputs_total{decider="shelf",kind="event",input="hold.requested",result="decided"}', values: '0+%d0x10'}
+  - {series: 'weir_inputs_total{decider="shelf",kind="event",input="hold.requested",result="decided"}', values: '0+%[3]d0x10'}
   promql_expr_test:
-  - {expr: 'round(60 * sum(slo:sli_bad:rate5m))', eval_time: 10m, exp_samples: [{value: %d}]}
+  - {expr: 'round(60 * sum(slo:sli_bad:rate5m))', eval_time: 10m, exp_samples: [{value: %[4]d}]}
   - {expr: 'round(60 * sum(slo:sli_total:rate5m))', eval_time: 10m, exp_samples: [{value: 120}]}
 `
-	for name, c := range map[string]struct{ claim, shelf, bad int }{
-		"parked, and decided again":           {6, 6, 0},
-		"parked, decided again, and one lost": {6, 3, 30},
-		"parked and never retried":            {0, 6, 60},
-		"the one caught up while one lost":    {9, 3, 30},
+	for name, c := range map[string]struct{ parked, decided, shelf, bad int }{ // ten a minute
+		"all are decided":                   {0, 6, 6, 0},
+		"parked, which is dealt with":       {6, 0, 6, 0},
+		"half are lost, the other retried":  {3, 0, 6, 30},
+		"one catches up while another lost": {0, 9, 3, 30},
 	} {
-		r, err := ruletest.RunTest([][]byte{files["rules/inventory-completeness.yml"]}, fmt.Appendf(nil, test, c.claim, c.shelf, c.bad))
+		r, err := ruletest.RunTest([][]byte{files["rules/inventory-completeness.yml"]}, fmt.Appendf(nil, test, c.parked, c.decided, c.shelf, c.bad))
 		if err != nil {
 			t.Fatal(err)
 		}

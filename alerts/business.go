@@ -106,7 +106,7 @@ func ofService(t *streams.Topology, s streams.Service) []*SLO {
 	}
 	if flows := flows(t, s); len(flows) > 0 {
 		out = append(out, &SLO{Service: s.Name, Name: "completeness", Alert: "CompletenessBurn", Owner: platform, Objective: 99, MinBad: 10,
-			Description: "Events for the service that are decided or rejected, of all that were accepted: none may be missing. One that is parked is missing until it is retried.",
+			Description: "Events for the service that are processed, parked or rejected, of all that were accepted: none may be missing.",
 			SLI:         Balance(flows...)})
 	}
 	return out
@@ -138,12 +138,11 @@ func flows(t *streams.Topology, s streams.Service) (out []Flow) {
 	return out
 }
 
-// taken are events that a decider is done with. Parked ones are left out, as what is
-// parked is counted again when it is retried, and may be counted as parked never or
-// more than once.
+// taken are events that a decider has dealt with, be it by parking them: a retry is
+// one of those again.
 func taken(decider string, types []string) Events {
 	of := matchers(label("decider", decider), `kind="event"`)
-	return Events{telemetry.Inputs, matchers(of, oneOf("input", types), `result!="parked"`), matchers(of, label("input", types[0]), `result="decided"`)}
+	return Events{telemetry.Inputs, matchers(of, oneOf("input", types), `result!="retried"`), matchers(of, label("input", types[0]), `result="decided"`)}
 }
 
 func oneOf(name string, values []string) string {

@@ -72,7 +72,7 @@ func serviceHurts(s streams.Service, l limits, of []string) []*panel {
 		graph("From event to effect", "s", "How old an event is when its effect is stored. The line is the objective's. Points are traces: click one.").unmarked(elsewhere).
 			quantiles(telemetry.InputAge, of...).limit(l.objective(s.Name + "-latency")),
 		graph("Inputs by result", "ops", "What became of the inputs. Parked is a fault; rejected is the business saying no.").unmarked(volume).
-			query(per("result", telemetry.Inputs, of...), "{{result}}").paint("decided", green, "rejected", yellow, "parked", red).stacked(),
+			query(per("result", telemetry.Inputs, of...), "{{result}}").paint("decided", green, "rejected", yellow, "parked", red, "retried", blue).stacked(),
 		graph("Rejections", "ops", "Inputs that a business rule refused, by rule.").unmarked(volume).
 			query(per("code", telemetry.Rejections, of...), "{{code}}").may("no rule has refused anything yet"),
 		burnStates(selector(alerts.CurrentBurn, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}", l).size(12, 7),

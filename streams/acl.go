@@ -55,7 +55,7 @@ func (t *Topology) ACLs() []ACL {
 		}
 		add(s.Name, "topic", LaneTopic(s.Name), "Read", "Describe", "DescribeConfigs")
 		add(s.Name, "topic", DeadTopic(s.Name), "Write", "Describe", "DescribeConfigs")
-		add(s.Name, "topic", ControlTopic, "Read", "Write", "Describe")
+		add(s.Name, "topic", ControlTopic, "Read", "Write", "Describe", "DescribeConfigs")
 		// Its sessions' length is the group's, under KIP-848.
 		add(s.Name, "group", s.Name, "Read", "Describe", "DescribeConfigs", "AlterConfigs")
 		add(s.Name, "group", MirrorGroup(s.Name), "Read", "Describe")

@@ -81,7 +81,7 @@ type InputInfo struct {
 	Kind     InputKind
 	Name     string
 	Age      time.Duration // from the event's time to the commit
-	Result   string        // "decided", "rejected", "parked"; a pipeline parks in the dead letters
+	Result   string        // "decided", "rejected", "parked", and "retried" if it was parked before: the others are once an input
 	Rejected string        // its code
 	Key      string        // of the decider
 	Origin   Origin        // with the decision's own traceparent

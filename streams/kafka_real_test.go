@@ -139,6 +139,14 @@ func TestKafkaACLs(t *testing.T) {
 	}
 	sum := book(ctx, t, c, 0, 40)
 	want(t, c, sum, 40)
+	w, err := streams.NewWatcher(streams.Config{Topology: c.Topology, Partitions: 4, Client: as(streams.ProjectionUnit)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if behind, err := w.Look(ctx); err != nil || len(behind) == 0 {
+		t.Errorf("the projection sees how far services are behind: %v, %v", behind, err)
+	}
 	for unit, topic := range map[string]string{"front": "follower.account", "back": "teller.account", streams.IngestUnit: "teller.account", streams.ProjectionUnit: "teller.account"} {
 		cl, err := kgo.NewClient(as(unit)...)
 		if err != nil {

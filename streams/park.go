@@ -40,7 +40,9 @@ func (b *batch) park(in *input, stream StreamID, reason, stack string) error {
 	}
 	row := ParkedInput{Seq: b.nextRow(), Stream: stream, Kind: in.kind, ID: in.id, Name: in.name, TypeVer: in.ver,
 		Body: slices.Clone(in.body), Origin: in.origin, From: from, At: b.at, Reason: reason, Stack: stack}
-	if in.parked != nil { // it failed again: same place in the key's order
+	if in.parked == nil {
+		b.info.Inputs = append(b.info.Inputs, b.seen(in, stream, "parked", in.origin))
+	} else { // it failed again: same place in the key's order
 		row.Seq, row.At = in.parked.Seq, in.parked.At
 		b.tx.Unparked = slices.DeleteFunc(b.tx.Unparked, func(s int64) bool { return s == row.Seq })
 		b.tx.Unparked = append(b.tx.Unparked, row.Seq)

@@ -286,21 +286,27 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 		l.o.poison[in.id+" "+t.decider.Name] = bad.reason
 		return err
 	}
-	result := InputInfo{Decider: t.decider.Name, Kind: in.kind, Name: in.name, Age: b.at.Sub(in.at), Result: "decided", Key: stream.Key, Origin: origin}
 	var failed *DecisionError
-	switch {
-	case errors.As(err, &failed):
-		result.Result = "parked"
-		if err := b.park(in, stream, failed.Reason, failed.Stack); err != nil {
-			return err
-		}
-	case err != nil:
+	if errors.As(err, &failed) {
+		return b.park(in, stream, failed.Reason, failed.Stack)
+	}
+	if err != nil {
 		return err
-	case x.reject != nil:
+	}
+	result := b.seen(in, stream, "decided", origin)
+	if x.reject != nil {
 		result.Result, result.Rejected = "rejected", x.reject.Code
+	}
+	if in.parked != nil {
+		result.Result = "retried"
 	}
 	b.info.Inputs = append(b.info.Inputs, result)
 	return nil
+}
+
+// seen is what the hooks hear of an input.
+func (b *batch) seen(in *input, stream StreamID, result string, origin Origin) InputInfo {
+	return InputInfo{Decider: stream.Decider, Kind: in.kind, Name: in.name, Age: b.at.Sub(in.at), Result: result, Key: stream.Key, Origin: origin}
 }
 
 // ended arranges for a hop's end: at the commit, or now if it failed.

@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/prometheus/scrape"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/util/compression"
+	"github.com/weirstream/weir/alerts/rulefile"
 )
 
 const (
@@ -71,7 +72,7 @@ type Server struct {
 	engine  *promql.Engine
 	scrapes *scrape.Manager
 	rules   *rules.Manager
-	loader  *loader
+	loader  rulefile.Loader
 	api     http.Handler
 	slots   chan struct{} // one per query that runs
 }
@@ -80,11 +81,11 @@ type Server struct {
 // context that has ended if nothing else: only Run closes.
 func Open(c Config) (*Server, error) {
 	c = c.withDefaults()
-	parsed, err := parse(c.Rules, c.Log)
+	parsed, err := rulefile.Parse(c.Rules, c.Log)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("prometheus: %w", err)
 	}
-	s := &Server{loader: &loader{groups: parsed}, targets: make(chan map[string][]*targetgroup.Group, 1), slots: make(chan struct{}, maxQueries)}
+	s := &Server{loader: parsed, targets: make(chan map[string][]*targetgroup.Group, 1), slots: make(chan struct{}, maxQueries)}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.targets <- groups(c.Targets)
 	if s.config, err = configuration(c); err != nil {

@@ -3,7 +3,6 @@ package prometheus
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/url"
 	"slices"
@@ -12,20 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/rules"
-
-	"github.com/weirstream/weir/alerts/rulefile"
 )
-
-// loader gives the manager its rules from memory.
-type loader struct{ groups rulefile.Loader }
-
-func parse(files map[string][]byte, log *slog.Logger) (rulefile.Loader, error) {
-	l, err := rulefile.Parse(files, log)
-	if err != nil {
-		return nil, fmt.Errorf("prometheus: %w", err)
-	}
-	return l, nil
-}
 
 func (s *Server) buildRules(c Config, metrics prometheus.Registerer) error {
 	external, err := url.Parse(c.ExternalURL)
@@ -36,10 +22,10 @@ func (s *Server) buildRules(c Config, metrics prometheus.Registerer) error {
 		Context: s.ctx, ExternalURL: external, Logger: c.Log, Registerer: metrics,
 		QueryFunc: rules.EngineQueryFunc(s.engine, s.db), AppendableV2: s.db, Queryable: s.db,
 		NotifyFunc:  func(context.Context, string, ...*rules.Alert) {},
-		GroupLoader: s.loader.groups, Parser: promQL,
+		GroupLoader: s.loader, Parser: promQL,
 		// As Prometheus' flags have them: an alert that was pending for longer than
 		// the second goes on where it was, if the server was away for less than the first.
 		OutageTolerance: time.Hour, ForGracePeriod: 10 * time.Minute, ResendDelay: time.Minute,
 	})
-	return s.rules.Update(time.Duration(s.config.GlobalConfig.EvaluationInterval), slices.Sorted(maps.Keys(s.loader.groups)), labels.EmptyLabels(), "", nil)
+	return s.rules.Update(time.Duration(s.config.GlobalConfig.EvaluationInterval), slices.Sorted(maps.Keys(s.loader)), labels.EmptyLabels(), "", nil)
 }

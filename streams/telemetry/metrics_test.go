@@ -66,8 +66,9 @@ func TestMetricsOfARun(t *testing.T) {
 		e.jammed.Store(true)
 		e.noAnswers.Store(2)
 		e.request("parked", "", runErrand{Customer: person, Mail: person})
+		e.request("waits", "", runErrand{Customer: person, Mail: person})
 		time.Sleep(10 * time.Second)
-		if got := e.gathered(); sum(got, "weir_parked_inputs{") != 1 {
+		if got := e.gathered(); sum(got, "weir_parked_inputs{") != 2 {
 			t.Errorf("parked: %v", got)
 		}
 		e.jammed.Store(false)
@@ -75,24 +76,25 @@ func TestMetricsOfARun(t *testing.T) {
 		time.Sleep(80 * time.Second)
 		got := e.gathered()
 		want := map[string]float64{
-			"weir_inputs_total{decider=desk,input=run-errand,kind=command,result=decided,service=desk}":      21,
+			"weir_inputs_total{decider=desk,input=run-errand,kind=command,result=decided,service=desk}":      22,
 			"weir_inputs_total{decider=desk,input=run-errand,kind=command,result=rejected,service=desk}":     1,
-			"weir_inputs_total{decider=desk,input=ring,kind=outcome,result=decided,service=desk}":            21,
+			"weir_inputs_total{decider=desk,input=ring,kind=outcome,result=decided,service=desk}":            22,
 			"weir_inputs_total{decider=desk,input=remind,kind=timer,result=decided,service=desk}":            21,
-			"weir_inputs_total{decider=floor,input=errand.asked,kind=event,result=decided,service=floor}":    21,
-			"weir_inputs_total{decider=floor,input=errand.asked,kind=event,result=parked,service=floor}":     1,
+			"weir_inputs_total{decider=floor,input=errand.asked,kind=event,result=decided,service=floor}":    20,
+			"weir_inputs_total{decider=floor,input=errand.asked,kind=event,result=parked,service=floor}":     2,
+			"weir_inputs_total{decider=floor,input=errand.asked,kind=event,result=retried,service=floor}":    2,
 			"weir_inputs_total{decider=floor,input=errand.reminded,kind=event,result=decided,service=floor}": 21,
 			"weir_rejections_total{code=too-heavy,decider=desk,service=desk}":                                1,
-			"weir_events_emitted_total{service=desk,type=errand.asked}":                                      21,
-			"weir_events_emitted_total{service=desk,type=errand.answered}":                                   21,
+			"weir_events_emitted_total{service=desk,type=errand.asked}":                                      22,
+			"weir_events_emitted_total{service=desk,type=errand.answered}":                                   22,
 			"weir_events_emitted_total{service=desk,type=errand.reminded}":                                   21,
-			"weir_events_emitted_total{service=floor,type=floor.loaded}":                                     21,
+			"weir_events_emitted_total{service=floor,type=floor.loaded}":                                     22,
 			"weir_events_emitted_total{service=floor,type=floor.closed}":                                     21,
-			"weir_input_age_seconds{decider=desk,service=desk}":                                              64,
-			"weir_input_age_seconds{decider=floor,service=floor}":                                            43,
-			"weir_effect_seconds{effect=ring,endpoint=phone,result=answered,service=desk}":                   21,
+			"weir_input_age_seconds{decider=desk,service=desk}":                                              66,
+			"weir_input_age_seconds{decider=floor,service=floor}":                                            45,
+			"weir_effect_seconds{effect=ring,endpoint=phone,result=answered,service=desk}":                   22,
 			"weir_effect_seconds{effect=ring,endpoint=phone,result=in-doubt,service=desk}":                   2,
-			"weir_http_request_seconds{method=POST,route=/errands/{customer},status=200}":                    23,
+			"weir_http_request_seconds{method=POST,route=/errands/{customer},status=200}":                    24,
 			"weir_lane_changes_total{change=claimed,service=desk}":                                           4,
 			"weir_lane_changes_total{change=running,service=floor}":                                          4,
 		}
@@ -102,7 +104,7 @@ func TestMetricsOfARun(t *testing.T) {
 			}
 		}
 		for prefix, n := range map[string]float64{"weir_parked_inputs{": 0, "weir_effects_pending{": 0, "weir_lag_records{": 0, "weir_lanes_halted{": 0,
-			"weir_commit_conflicts_total{": 0, "weir_repeats_total{": 0, "weir_inputs_total{": 107, "weir_events_emitted_total{": 105} {
+			"weir_commit_conflicts_total{": 0, "weir_repeats_total{": 0, "weir_inputs_total{": 111, "weir_events_emitted_total{": 108} {
 			if sum(got, prefix) != n {
 				t.Errorf("%s… sum up to %v, want %v: %v", prefix, sum(got, prefix), n, got)
 			}
