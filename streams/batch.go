@@ -150,7 +150,7 @@ func (b *batch) addRecord(r *kgo.Record) error {
 // eventInput is a record as an input. What no lane wrote has a source.
 func eventInput(r *kgo.Record, e *Envelope) input {
 	in := input{kind: EventInput, id: e.ID, name: e.Type, ver: e.Version, body: e.Data, key: string(r.Key), rec: r, at: e.Time,
-		origin: Origin{Correlation: e.Correlation, Causation: e.Causation, Traceparent: e.Traceparent}}
+		origin: e.origin()}
 	if e.Lane == "" {
 		if in.source = e.Source; in.source == "" {
 			in.source = "unknown"
@@ -379,13 +379,7 @@ func (b *batch) logInputs(ctx context.Context) {
 }
 
 func (b *batch) reportBatch() {
-	if len(b.l.i.hooks.batch) == 0 || len(b.rows) == 0 && b.info.Repeats == 0 {
-		return
-	}
-	for i := range b.info.Inputs {
-		b.info.Inputs[i].Age += b.info.Decide + b.info.Commit
-	}
-	for _, h := range b.l.i.hooks.batch {
-		h.OnBatch(b.info)
+	if len(b.rows) > 0 || b.info.Repeats > 0 {
+		b.l.i.hooks.committed(b.info)
 	}
 }

@@ -49,6 +49,10 @@ type Envelope struct {
 	Data        []byte // JSON
 }
 
+func (e *Envelope) origin() Origin {
+	return Origin{Correlation: e.Correlation, Causation: e.Causation, Traceparent: e.Traceparent}
+}
+
 // Lane names a writer: one service's share of work on one partition, in one
 // life of its store. A restored store is another writer, or its sequence would
 // start again below what consumers have seen and be skipped for ever.

@@ -186,6 +186,16 @@ func (h *hooks) at(p Point, lane Lane) error {
 	return nil
 }
 
+// committed reports a batch whose commit has ended.
+func (h *hooks) committed(b BatchInfo) {
+	for i := range b.Inputs {
+		b.Inputs[i].Age += b.Decide + b.Commit
+	}
+	for _, x := range h.batch {
+		x.OnBatch(b)
+	}
+}
+
 func (h *hooks) laneEvent(e LaneEvent) {
 	for _, x := range h.lane {
 		x.OnLane(e)

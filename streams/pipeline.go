@@ -153,8 +153,7 @@ func (r *pipe) output(rec *kgo.Record, at time.Time, b *BatchInfo) ([]*kgo.Recor
 	if in.ReplayID != "" || !slices.Contains(r.types, in.Type) {
 		return nil, nil
 	}
-	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.Time), Result: "decided", Key: in.Key,
-		Origin: Origin{Correlation: in.Correlation, Causation: in.Causation, Traceparent: in.Traceparent}}
+	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.Time), Result: "decided", Key: in.Key, Origin: in.origin()}
 	out, types, err := r.become(rec, in)
 	var newer *NewerVersionError
 	if errors.As(err, &newer) {

@@ -17,9 +17,9 @@ type member interface {
 	AllowRebalance()
 	CloseAllowingRebalance()
 	// pass produces what the polled records became and moves the offsets over
-	// them. Not done, they are polled again. After an error the membership is
-	// of no more use.
-	pass(ctx context.Context, polled kgo.Fetches, out []*kgo.Record) (done bool, err error)
+	// them. After errAborted they are polled again; after another error the
+	// membership is of no more use.
+	pass(ctx context.Context, polled kgo.Fetches, out []*kgo.Record) error
 }
 
 // run is a member of the group again and again, with backoff: brokers and
@@ -75,21 +75,17 @@ func (r *pipe) membership(ctx context.Context) error {
 			return err
 		}
 		end := r.committing(seen)
-		done, err := m.pass(hard, f, out)
-		if err == nil && !done {
-			end(errAborted)
-		} else {
-			end(err)
-		}
-		if err != nil {
+		err = m.pass(hard, f, out)
+		end(err)
+		if err != nil && !errors.Is(err, errAborted) {
 			return err
 		}
 		m.AllowRebalance()
-		if done {
+		if err == nil {
 			aborted = 0
 			continue
 		}
-		r.log.Warn(errAborted.Error())
+		r.log.Warn(err.Error())
 		sleep(ctx, backoff(aborted, 50*time.Millisecond, 5*time.Second))
 		aborted++
 	}
@@ -119,12 +115,7 @@ func (r *pipe) committing(seen []BatchInfo) func(error) {
 		took := r.cfg.Now().Sub(began)
 		for _, b := range seen {
 			b.Commit = took
-			for i := range b.Inputs {
-				b.Inputs[i].Age += b.Decide + took
-			}
-			for _, h := range r.hooks.batch {
-				h.OnBatch(b)
-			}
+			r.hooks.committed(b)
 		}
 	}
 }
@@ -141,27 +132,30 @@ func (r *pipe) join() (member, error) {
 // repeating produces at least once.
 type repeating struct{ *kgo.Client }
 
-func (m repeating) pass(ctx context.Context, polled kgo.Fetches, out []*kgo.Record) (bool, error) {
+func (m repeating) pass(ctx context.Context, polled kgo.Fetches, out []*kgo.Record) error {
 	if err := m.ProduceSync(ctx, out...).FirstErr(); err != nil {
-		return false, err
+		return err
 	}
 	if err := m.CommitRecords(ctx, polled.Records()...); err != nil {
-		return false, fmt.Errorf("offsets: %w", err)
+		return fmt.Errorf("offsets: %w", err)
 	}
-	return true, nil
+	return nil
 }
 
 // transacting produces and moves the offsets in one transaction.
 type transacting struct{ *kgo.GroupTransactSession }
 
-func (m transacting) pass(ctx context.Context, _ kgo.Fetches, out []*kgo.Record) (bool, error) {
+func (m transacting) pass(ctx context.Context, _ kgo.Fetches, out []*kgo.Record) error {
 	if err := m.Begin(); err != nil {
-		return false, err
+		return err
 	}
 	produced := m.ProduceSync(ctx, out...).FirstErr()
 	committed, err := m.End(ctx, kgo.TransactionEndTry(produced == nil))
 	if err != nil {
-		return false, fmt.Errorf("transaction: %w", errors.Join(produced, err))
+		return fmt.Errorf("transaction: %w", errors.Join(produced, err))
 	}
-	return committed, nil
+	if !committed {
+		return errAborted
+	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -35,10 +34,10 @@ func kept(inputs []streams.InputInfo) (links []trace.Link) {
 			break
 		}
 		tp := inputs[i].Origin.Traceparent
-		if len(tp) != 55 || strings.IndexByte("13579bdfBDF", tp[54]) < 0 {
-			continue // not kept: most are not, and to read them all takes a while
+		if !sampled(tp) { // most are not, and to read them whole takes a while
+			continue
 		}
-		if sc, ok := parent(tp); ok && sc.IsSampled() {
+		if sc, ok := parent(tp); ok {
 			links = append(links, trace.Link{SpanContext: sc})
 		}
 	}

@@ -106,10 +106,19 @@ func parent(tp string) (sc trace.SpanContext, ok bool) {
 		return sc, false
 	}
 	var flags trace.TraceFlags
-	if f, err := strconv.ParseUint(tp[53:], 16, 8); err == nil && f&1 == 1 { // beside other bits, as W3C's "random"
+	if sampled(tp) {
 		flags = trace.FlagsSampled
 	}
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: tid, SpanID: sid, TraceFlags: flags, Remote: true}), true
+}
+
+// sampled reports whether a traceparent says that its trace is kept.
+func sampled(tp string) bool {
+	if len(tp) != 55 {
+		return false
+	}
+	flags, err := strconv.ParseUint(tp[53:], 16, 8)
+	return err == nil && flags&1 == 1 // beside other bits, as W3C's "random"
 }
 
 func traceparent(sc trace.SpanContext) string {
