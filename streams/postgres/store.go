@@ -74,7 +74,7 @@ func Open(ctx context.Context, url, service string, opts ...Option) (*Store, err
 	for _, f := range opts {
 		f(&o)
 	}
-	schema, err := schemaName(service)
+	schema, err := SchemaName(service)
 	if err != nil {
 		return nil, err
 	}
@@ -93,9 +93,9 @@ func Open(ctx context.Context, url, service string, opts ...Option) (*Store, err
 	return s, nil
 }
 
-// schemaName is a service's schema. A longer name would be cut by the server, and
+// SchemaName is a service's schema. A longer name would be cut by the server, and
 // two services be one.
-func schemaName(service string) (string, error) {
+func SchemaName(service string) (string, error) {
 	name := "weir_" + service
 	if service == "" || len(name) > 63 || strings.ContainsRune(name, 0) {
 		return "", fmt.Errorf("postgres store: the service %q cannot name a schema: give it 1 to 58 bytes", service)

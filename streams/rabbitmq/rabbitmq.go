@@ -24,9 +24,12 @@ import (
 
 // Options change how commands are carried. The zero value of each is usable.
 type Options struct {
-	Prefix string       // of the names of queues and exchanges; default "weir"
+	Prefix string       // of the names of queues and exchanges; default DefaultPrefix
 	Log    *slog.Logger // default: discards
 }
+
+// DefaultPrefix is that of the platform.
+const DefaultPrefix = "weir"
 
 const (
 	heartbeat     = 5 * time.Second // a dead peer is noticed after two of them
@@ -61,7 +64,7 @@ func Open(address string, o Options) (*Commands, error) {
 		return nil, errors.New("the address of RabbitMQ is not of the form amqp://user:password@host:port/vhost") // without it: it holds a password
 	}
 	if o.Prefix == "" {
-		o.Prefix = "weir"
+		o.Prefix = DefaultPrefix
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -82,15 +85,19 @@ func (c *Commands) Close() error {
 	return errors.Join(err, c.serves.close())
 }
 
-func (c *Commands) queueName(service string, lane int32) string {
-	return c.prefix + ".commands." + service + "." + strconv.Itoa(int(lane))
+// QueueName is the queue of a lane's commands.
+func QueueName(prefix, service string, lane int32) string {
+	return prefix + ".commands." + service + "." + strconv.Itoa(int(lane))
 }
+
+// DeadName is the queue, and the exchange, of commands that nobody could take.
+func DeadName(prefix string) string { return prefix + ".commands.dead" }
 
 // declare makes a lane's queue, and where the commands go that nobody can take.
 // Those that expired with their senders go there too; x-first-death-reason tells
 // them apart.
 func (c *Commands) declare(ch *amqp.Channel, queue string) error {
-	dead := c.prefix + ".commands.dead"
+	dead := DeadName(c.prefix)
 	if err := ch.ExchangeDeclare(dead, amqp.ExchangeFanout, true, false, false, false, nil); err != nil {
 		return fmt.Errorf("declaring exchange %s: %w", dead, err)
 	}

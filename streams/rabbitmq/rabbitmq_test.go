@@ -56,7 +56,7 @@ func remove(t *testing.T, c *Commands) {
 	ch := channel(t)
 	names := []string{c.prefix + ".commands.dead"}
 	for lane := range int32(2) {
-		names = append(names, c.queueName("order", lane))
+		names = append(names, QueueName(c.prefix, "order", lane))
 	}
 	for _, n := range names {
 		if _, err := ch.QueueDelete(n, false, false, false); err != nil {
@@ -190,7 +190,7 @@ func TestAZombieGetsNothing(t *testing.T) {
 	defer q.Close()
 	l := &counter{done: map[string]int{}}
 	go l.serve(ctx, q)
-	within(t, 10*time.Second, "subscription", func() bool { return consumers(t, old.queueName("order", 0)) == 2 })
+	within(t, 10*time.Second, "subscription", func() bool { return consumers(t, QueueName(old.prefix, "order", 0)) == 2 })
 	for n := range 50 {
 		if err := ask(fmt.Sprint("c", n)); err != nil {
 			t.Fatal(err)
@@ -218,7 +218,7 @@ func consumers(t *testing.T, queue string) int {
 func TestDeadCommands(t *testing.T) {
 	c := open(t)
 	q := c.Serve("order", 0, 1)
-	name := c.queueName("order", 0)
+	name := QueueName(c.prefix, "order", 0)
 	within(t, 10*time.Second, "subscription", func() bool { return consumers(t, name) == 1 })
 	ch := channel(t)
 	if err := ch.PublishWithContext(t.Context(), "", name, true, false, amqp.Publishing{MessageId: "no-type", Body: []byte("?")}); err != nil {
@@ -257,7 +257,7 @@ func depth(t *testing.T, queue string) int {
 func TestACommandExpiresWithItsSender(t *testing.T) {
 	c := open(t)
 	q := c.Serve("order", 0, 1)
-	within(t, 10*time.Second, "subscription", func() bool { return consumers(t, c.queueName("order", 0)) == 1 })
+	within(t, 10*time.Second, "subscription", func() bool { return consumers(t, QueueName(c.prefix, "order", 0)) == 1 })
 	q.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

@@ -49,7 +49,7 @@ func (c *Commands) Send(ctx context.Context, service string, lane int32, cmd str
 	if len(cmd.ID) > maxShort || len(cmd.Name) > maxShort {
 		return streams.CommandReply{}, fmt.Errorf("%s: its id or its name is longer than the %d bytes that AMQP carries: choose a shorter one", name, maxShort)
 	}
-	k := &call{ctx: ctx, queue: c.queueName(service, lane), cmd: cmd, answers: make(chan answered, 1)}
+	k := &call{ctx: ctx, queue: QueueName(c.prefix, service, lane), cmd: cmd, answers: make(chan answered, 1)}
 	select {
 	case c.calls <- k:
 	case <-c.ctx.Done():

@@ -29,7 +29,7 @@ type queue struct {
 // The claim's epoch is the consumer's priority: a zombie that still subscribes
 // gets nothing while its successor takes what comes.
 func (c *Commands) Serve(service string, lane int32, epoch int64) *streams.CommandQueue {
-	q := &queue{c: c, name: c.queueName(service, lane), epoch: epoch, in: make(chan *streams.CommandRequest),
+	q := &queue{c: c, name: QueueName(c.prefix, service, lane), epoch: epoch, in: make(chan *streams.CommandRequest),
 		done: make(chan struct{})}
 	q.ctx, q.stop = context.WithCancel(c.ctx)
 	c.wg.Go(q.run)

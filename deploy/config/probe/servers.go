@@ -25,6 +25,8 @@ import (
 
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/postgres"
+	"github.com/weirstream/weir/streams/rabbitmq"
 )
 
 func kafka(c *config.Config, t *streams.Topology) func(context.Context, *Row) error {
@@ -96,7 +98,11 @@ func postgresServer(c *config.Config, t *streams.Topology) func(context.Context,
 func schemas(ctx context.Context, conn *pgx.Conn, t *streams.Topology, r *Row) error {
 	var names []string
 	for _, s := range t.Services {
-		names = append(names, "weir_"+s.Name) // as streams/postgres calls them
+		name, err := postgres.SchemaName(s.Name)
+		if err != nil {
+			return err
+		}
+		names = append(names, name)
 	}
 	rows, err := conn.Query(ctx, "SELECT 'schema ' || name FROM unnest($1::text[]) AS name WHERE to_regnamespace(quote_ident(name)) IS NULL", names)
 	if err != nil {
@@ -127,13 +133,13 @@ func rabbitmqServer(c *config.Config, t *streams.Topology) func(context.Context,
 }
 
 func queues(conn *amqp.Connection, c *config.Config, t *streams.Topology, r *Row) error {
-	var names []string // as streams/rabbitmq calls them
+	var names []string
 	for _, s := range t.Services {
 		for lane := range c.Partitions {
-			names = append(names, fmt.Sprintf("weir.commands.%s.%d", s.Name, lane))
+			names = append(names, rabbitmq.QueueName(rabbitmq.DefaultPrefix, s.Name, lane))
 		}
 	}
-	names = append(names, "weir.commands.dead")
+	names = append(names, rabbitmq.DeadName(rabbitmq.DefaultPrefix))
 	var ch *amqp.Channel
 	enough := time.Now().Add(patience / 2)
 	for i, name := range names {
