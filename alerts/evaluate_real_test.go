@@ -14,15 +14,13 @@ import (
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/weirstream/weir/alerts/rulefile"
 )
 
 // every is the time between scrapes, and between evaluations.
 const every = 30 * time.Second
-
-var promQL = parser.NewParser(parser.Options{})
 
 // series are values by the step of their evaluation. A step without one is not
 // there, which is another thing than NaN.
@@ -51,14 +49,14 @@ func evaluate(t *testing.T, s story, rules []byte) *evaluation {
 	}
 	db.DisableCompactions()
 	e := &evaluation{t: t, db: db, steps: int(s.lasts / every), verdicts: map[string]series{},
-		engine: promql.NewEngine(promql.EngineOpts{MaxSamples: 50e6, Timeout: 2 * time.Minute, Parser: promQL})}
+		engine: promql.NewEngine(promql.EngineOpts{MaxSamples: 50e6, Timeout: 2 * time.Minute, Parser: rulefile.PromQL})}
 	t.Cleanup(func() {
 		if err := errors.Join(e.engine.Close(), db.Close()); err != nil {
 			t.Error(err)
 		}
 	})
 	for name, values := range s.inputs() {
-		m, err := promQL.ParseMetric(name)
+		m, err := rulefile.PromQL.ParseMetric(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +68,7 @@ func evaluate(t *testing.T, s story, rules []byte) *evaluation {
 
 func (e *evaluation) run(rules []byte) {
 	e.t.Helper()
-	parsed, errs := rulefmt.Parse(rules, false, model.UTF8Validation, promQL, slog.New(slog.DiscardHandler))
+	parsed, errs := rulefmt.Parse(rules, false, model.UTF8Validation, rulefile.PromQL, slog.New(slog.DiscardHandler))
 	if len(errs) > 0 {
 		e.t.Fatal(errs)
 	}

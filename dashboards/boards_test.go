@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/alerts"
+	"github.com/weirstream/weir/alerts/rulefile"
 	"github.com/weirstream/weir/services/sagas"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -104,7 +105,7 @@ func TestBoardsAreAlwaysTheSame(t *testing.T) {
 // metrics are those that an expression without variables reads; a
 // histogram's parts count as the histogram.
 func metrics(expr string) ([]string, error) {
-	tree, err := promQL.ParseExpr(expr)
+	tree, err := rulefile.PromQL.ParseExpr(expr)
 	if err != nil {
 		return nil, err
 	}

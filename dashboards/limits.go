@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/weirstream/weir/alerts"
+	"github.com/weirstream/weir/alerts/rulefile"
 )
 
 // limits are the bounds that the rules compare with, read from the rules: a line
@@ -24,8 +25,6 @@ type limit struct {
 	value float64
 	known bool
 }
-
-var promQL = parser.NewParser(parser.Options{})
 
 func readLimits(s *alerts.Set) (limits, error) {
 	l := limits{map[string]float64{}, map[string]float64{}, s.Policy}
@@ -49,7 +48,7 @@ func readLimits(s *alerts.Set) (limits, error) {
 
 // note keeps the first bound that an expression compares something with.
 func note(in map[string]float64, name, expr string) error {
-	tree, err := promQL.ParseExpr(expr)
+	tree, err := rulefile.PromQL.ParseExpr(expr)
 	if err != nil {
 		return fmt.Errorf("rule of %s: %w", name, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/weirstream/weir/alerts/rulefile"
 )
 
 // mostPanels is how many panels a board may have. With more, nobody looks.
@@ -227,7 +228,7 @@ func lintQuery(q Query, known Series, bad complain) {
 	for _, err := range known.check(q.Filled(nil)) {
 		bad(where, "%w in %s", err, q.Expr)
 	}
-	tree, err := promQL.ParseExpr(q.Filled(marked))
+	tree, err := rulefile.PromQL.ParseExpr(q.Filled(marked))
 	if err != nil {
 		return // said above
 	}

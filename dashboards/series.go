@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/weirstream/weir/alerts"
+	"github.com/weirstream/weir/alerts/rulefile"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -57,7 +58,7 @@ func (f family) has(label string) bool { return f.labels == nil || slices.Contai
 // its grammar, metrics and labels that there are not, quantiles without buckets
 // and rates of what goes up and down.
 func (s Series) check(expr string) (errs []error) {
-	tree, err := promQL.ParseExpr(expr)
+	tree, err := rulefile.PromQL.ParseExpr(expr)
 	if err != nil {
 		return []error{err}
 	}

@@ -1,33 +1,14 @@
 package console
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
-	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/sagas"
 	"github.com/weirstream/weir/streams"
 )
-
-// lived are events as the read model keeps them, in their order.
-func lived(t *testing.T, top *streams.Topology, events ...streams.Event) []projection.Entry {
-	t.Helper()
-	var out []projection.Entry
-	for i, e := range events {
-		f, _ := top.Vocabulary.FactOf(e)
-		topic, _ := top.Topic(f.Name)
-		service, _, _ := top.Decider(topic.Writer)
-		data, err := json.Marshal(e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, projection.Entry{ID: fmt.Sprint("e", i), Type: f.Name, Source: "/" + service.Name + "/" + topic.Writer, Key: e.Key().String(), Correlation: "c1", Data: data})
-	}
-	return out
-}
 
 // What is left is what the declaration says: what can be done now, and what
 // comes after it, on the way that the saga has taken.
@@ -56,7 +37,7 @@ func TestWhatIsLeftIsDeclared(t *testing.T) {
 		{"all is taken back", append(paid[:6:6], event.OrderCancelled{Order: "o1"}, event.PaymentRefunded{Order: "o1"}, event.StockReleased{Order: "o1"}, event.MailRefused{Order: "o1"}), "order!"},
 		{"closed", append(paid[:6:6], event.OrderClosed{Order: "o1"}), ""},
 	} {
-		entries := lived(t, top, c.events...)
+		entries := entries(t, top, map[int][]streams.Event{0: c.events})
 		held := 0
 		for i := range entries {
 			switch entries[i].Type {

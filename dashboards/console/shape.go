@@ -63,13 +63,7 @@ func (s *shape) asks(decider string, events []string) bool {
 }
 
 func (s *shape) steps(t *streams.Topology, saga streams.Saga) {
-	name := func(e streams.Event) string {
-		f, ok := t.Vocabulary.FactOf(e)
-		if !ok {
-			return ""
-		}
-		return f.Name
-	}
+	name := newTeller(t, nil).name
 	s.ways[saga.Name] = waysOf(saga, name)
 	does, undoes := map[string]bool{}, map[string]bool{}
 	for _, st := range saga.Steps {

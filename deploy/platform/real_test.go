@@ -84,29 +84,34 @@ func eventually(t *testing.T, what string, patience time.Duration, ok func() err
 }
 
 func request(method, url string, body string, into any) error {
+	b, err := answer(method, url, body)
+	if err != nil || into == nil {
+		return err
+	}
+	return json.Unmarshal(b, into)
+}
+
+func answer(method, url string, body string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader([]byte(body)))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if res.StatusCode >= 300 {
-		return fmt.Errorf("%s answers %s: %.300s", url, res.Status, b)
+		return nil, fmt.Errorf("%s answers %s: %.300s", url, res.Status, b)
 	}
-	if into == nil {
-		return nil
-	}
-	return json.Unmarshal(b, into)
+	return b, nil
 }
 
 func place(t *testing.T, base string) (order string) {
@@ -284,18 +289,13 @@ func inPrometheus(t *testing.T, addresses []string) {
 
 func onThePage(t *testing.T, base string) {
 	eventually(t, "objectives with data", 2*time.Minute, func() error { // rules are evaluated every 30 s
-		res, err := http.Get(base + "/slos")
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		b, err := io.ReadAll(res.Body)
+		b, err := answer(http.MethodGet, base+"/slos", "")
 		if err != nil {
 			return err
 		}
 		for _, want := range []string{`id="slo-gateway-availability"`, `id="alerts"`, "<dt>bad</dt>"} {
 			if !strings.Contains(string(b), want) {
-				return fmt.Errorf("%s: no %s on the page", res.Status, want)
+				return fmt.Errorf("no %s on the page", want)
 			}
 		}
 		return nil

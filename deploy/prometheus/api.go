@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/prometheus/util/features"
 	"github.com/prometheus/prometheus/util/notifications"
 	v1 "github.com/prometheus/prometheus/web/api/v1"
+	"github.com/weirstream/weir/alerts/rulefile"
 )
 
 // Path is where ServeHTTP wants to be mounted. The API is below it: Grafana's
@@ -91,7 +92,7 @@ func (s *Server) newAPI(c Config, metrics *prometheus.Registry) http.Handler {
 		func() []notifications.Notification { return nil },
 		func() (<-chan notifications.Notification, func(), bool) { return nil, nil, false },
 		metrics, metrics, nil, false, nil, false, false, false, lookback, false, false, nil,
-		features.NewRegistry(), v1.OpenAPIOptions{}, promQL, false, queryTimeout)
+		features.NewRegistry(), v1.OpenAPIOptions{}, rulefile.PromQL, false, queryTimeout)
 	r := route.New()
 	api.Register(r)
 	mux := http.NewServeMux()

@@ -20,7 +20,6 @@ import (
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/scrape"
 	"github.com/prometheus/prometheus/tsdb"
@@ -159,7 +158,7 @@ func openDB(c Config, metrics prometheus.Registerer) (*tsdb.DB, error) {
 // build makes all that works on the database.
 func (s *Server) build(c Config, metrics *prometheus.Registry) (err error) {
 	s.engine = promql.NewEngine(promql.EngineOpts{Logger: c.Log, Reg: metrics, MaxSamples: maxSamples, Timeout: queryTimeout, LookbackDelta: lookback,
-		EnableAtModifier: true, EnableNegativeOffset: true, Parser: promQL,
+		EnableAtModifier: true, EnableNegativeOffset: true, Parser: rulefile.PromQL,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return c.EvaluationInterval.Milliseconds() }})
 	s.scrapes, err = scrape.NewManager(&scrape.Options{DiscoveryReloadOnStartup: true}, c.Log, nil, nil, s.db, metrics)
 	if err != nil {
@@ -174,9 +173,6 @@ func (s *Server) build(c Config, metrics *prometheus.Registry) (err error) {
 	s.api = s.newAPI(c, metrics)
 	return nil
 }
-
-// promQL parses the language as Prometheus does without feature flags.
-var promQL = parser.NewParser(parser.Options{})
 
 // Run scrapes and evaluates until ctx ends; then it lets the queries go that
 // still run, closes everything and returns.
