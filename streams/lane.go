@@ -84,6 +84,9 @@ func (l *lane) restore(ctx context.Context) error {
 	if err = l.position(ctx); err != nil {
 		return err
 	}
+	// Before anything is produced: a client whose metadata are on their way for
+	// that waits a second before it looks for the inputs' partitions again.
+	l.consume(ctx)
 	l.pub = newPublisher(l.client, l.cur.Published)
 	if err = l.republish(ctx); err != nil {
 		return err
@@ -103,7 +106,6 @@ func (l *lane) restore(ctx context.Context) error {
 	if err = l.timers.load(ctx, l); err != nil {
 		return err
 	}
-	l.consume(ctx)
 	l.queue = l.i.cfg.Commands.Serve(l.i.plan.service, l.o.part, l.cur.Epoch)
 	l.o.stored(l.cur)
 	return nil

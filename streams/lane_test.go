@@ -2,9 +2,11 @@ package streams_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,6 +165,42 @@ func TestZombieIsFenced(t *testing.T) {
 		defer cancel()
 		if _, err := n.RetryParked(ctx, streams.StreamID{Decider: "actor", Key: string(k)}); err == nil {
 			t.Error("a fenced lane took a retry")
+		}
+	})
+}
+
+// breaks ends a lane's life between a commit and its publishing, once armed.
+type breaks struct {
+	armed     atomic.Bool
+	committed chan time.Time
+}
+
+func (b *breaks) OnPoint(p streams.Point, _ streams.Lane) error {
+	if p != streams.PointCommitted {
+		return nil
+	}
+	if b.armed.CompareAndSwap(true, false) {
+		return errors.New("as asked")
+	}
+	b.committed <- time.Now()
+	return nil
+}
+
+// A life that begins by publishing again reads its inputs at once all the same.
+func TestReadsAtOnceWhilePublishingAgain(t *testing.T) {
+	inTheater(t, func(t *testing.T, c *streamtest.Cluster, _ *slow) {
+		b := &breaks{committed: make(chan time.Time, 100)}
+		c.Hooks = []streams.Hook{b}
+		k := neighbours(2, 1)[0]
+		awaitState(t, c.Start("stage"), 2, streams.LaneRunning)
+		for range 10 {
+			b.armed.Store(true)
+			tell(t, c, act{Account: k, Do: "a"}, act{Account: k, Do: "b"})
+			told := time.Now()
+			if took := (<-b.committed).Sub(told); took > 500*time.Millisecond {
+				t.Errorf("read %v after the lane began again", took)
+			}
+			time.Sleep(2 * time.Minute) // or the next failure would be waited for longer
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -53,20 +54,35 @@ func (l *load) look(id event.OrderID, n int) (o shown) {
 	return o
 }
 
-// quiet waits until the log has not grown for a second.
+// quiet waits until the log has not grown for a second, and every service has
+// read all of it: one that is still on its way may have more to say.
 func quiet(t *testing.T, opts []kgo.Opt) {
 	t.Helper()
+	top, err := sagas.Topology()
+	check(t, err)
+	w, err := streams.NewWatcher(streams.Config{Topology: top, Partitions: partitions, Client: opts})
+	check(t, err)
+	defer w.Close()
 	cl, err := kgo.NewClient(opts...)
 	check(t, err)
 	defer cl.Close()
-	last, since := int64(-1), time.Now()
-	for time.Since(since) < time.Second {
+	began, last, since := time.Now(), int64(-1), time.Now()
+	for {
+		unread, err := w.Look(t.Context())
+		check(t, err)
+		unread = slices.DeleteFunc(unread, func(b streams.Behind) bool { return b.Records == 0 })
 		ends, err := kadm.NewClient(cl).ListEndOffsets(t.Context())
 		check(t, err)
 		sum := int64(0)
 		ends.Each(func(o kadm.ListedOffset) { sum += o.Offset })
 		if sum != last {
 			last, since = sum, time.Now()
+		}
+		switch {
+		case time.Since(since) >= time.Second && len(unread) == 0:
+			return
+		case time.Since(began) > time.Minute:
+			t.Fatalf("not quiet after a minute, the log grew %v ago, unread: %v", time.Since(since), unread)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
