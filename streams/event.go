@@ -85,17 +85,19 @@ const (
 // set; ingestion refuses them, as a posted sequence could mute a producer.
 var ReservedAttributes = []string{"lane", "sequence", "prev", "causationid", "replayid"}
 
+var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
 // deriveID makes an id from the id of its cause and what distinguishes it, so
 // that deciding the same input again gives the same ids.
 func deriveID(cause string, parts ...string) string {
-	h := sha256.New()
-	h.Write([]byte(cause))
+	b := append(make([]byte, 0, 128), cause...)
 	for _, p := range parts {
-		h.Write([]byte{0})
-		h.Write([]byte(p))
+		b = append(append(b, 0), p...)
 	}
-	var sum [sha256.Size]byte
-	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(sum[:0])[:16]))
+	sum := sha256.Sum256(b)
+	var id [26]byte
+	idEncoding.Encode(id[:], sum[:16])
+	return string(id[:])
 }
 
 // CheckKey reports why a key cannot travel: empty, NUL, or invalid UTF-8.
