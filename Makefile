@@ -65,7 +65,7 @@ bench: ## Measure: decisions/s, latency, telemetry's cost, beside the machine's 
 
 .PHONY: bench-real
 bench-real: ## Measure lanes on PostgreSQL and a pipeline on Kafka beside bare programs (make up first)
-	eval "$$(deploy/local/servers/servers env)"; go test -tags 'real synctests' -run '^$$' -bench 'PostgresLanes|PassThrough' -benchtime 100000x ./bench
+	eval "$$(deploy/local/servers/servers env)"; go test -tags 'real synctests' -run '^$$' -bench 'PostgresLanes|PassThrough' -benchtime 400000x ./bench
 
 .PHONY: golden
 golden: ## Write again what is rendered from the code: parts of the README, topics, rules, runbooks' facts, boards

@@ -33,12 +33,12 @@ const (
 )
 
 // BenchmarkPassThrough is a stateless pipeline on a real broker, telemetry on,
-// beside bare franz-go: polls of the same size, the same JSON decoded and encoded,
-// produced at least once, offsets committed after what they stand for. One bare
-// program does all of the same work: it reads the event's attributes and writes
-// those of a new event, with an id of its own. The other copies the headers as
-// they are. In turns, and as ratios of medians; an op is b.N records of each in
-// every round.
+// beside bare franz-go: polls of the same size, the same JSON decoded and encoded in
+// the same dialect, produced at least once, offsets committed after what they
+// stand for. One bare program does all of the same work: it reads the event's
+// attributes and writes those of a new event, with an id of its own. The other
+// copies the headers as they are. In turns, and as ratios of medians; an op is b.N
+// records of each in every round.
 func BenchmarkPassThrough(b *testing.B) {
 	var ours, same, copied rates
 	// The topics are made anew for every round, and have to be seen at once.
@@ -183,10 +183,10 @@ func runBare(ctx context.Context, opts []kgo.Opt, record func(*kgo.Record, []byt
 		for it := f.RecordIter(); !it.Done(); {
 			in := it.Next()
 			var o ordered
-			if err := sonic.Unmarshal(in.Value, &o); err != nil {
+			if err := sonic.ConfigStd.Unmarshal(in.Value, &o); err != nil {
 				return err
 			}
-			data, err := sonic.Marshal(passedOn(o))
+			data, err := sonic.ConfigStd.Marshal(passedOn(o))
 			if err != nil {
 				return err
 			}

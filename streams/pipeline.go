@@ -71,6 +71,7 @@ type pipe struct {
 	opts   []kgo.Opt              // of its membership in the group
 	hooks  hooks
 	log    *slog.Logger
+	source string // of its events
 }
 
 // RunPipeline runs one instance of a pipeline until ctx ends. Any number of
@@ -82,7 +83,7 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 	if n < 0 {
 		return fmt.Errorf("the topology has no pipeline %q", name)
 	}
-	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name), hooks: sortHooks(cfg.Hooks)}
+	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name), hooks: sortHooks(cfg.Hooks), source: "/" + name}
 	r.types, _ = r.p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
 	r.routes = map[reflect.Type]route{}
 	for _, e := range r.p.Emits {
@@ -122,15 +123,15 @@ func (r *pipe) prepare(ctx context.Context) ([]string, error) {
 // it saw of each partition.
 func (r *pipe) outputs(f kgo.Fetches) (out []*kgo.Record, seen []BatchInfo, err error) {
 	began := r.cfg.Now()
+	out = make([]*kgo.Record, 0, f.NumRecords())
 	f.EachPartition(func(p kgo.FetchTopicPartition) {
 		b := BatchInfo{Service: r.p.Name, Lane: p.Partition, Inputs: make([]InputInfo, 0, len(p.Records)), Events: make([]string, 0, len(p.Records))}
+		lane := r.lane(p.Topic, p.Partition)
 		for _, rec := range p.Records {
 			if err != nil {
 				return
 			}
-			var made []*kgo.Record
-			made, err = r.output(rec, began, &b)
-			out = append(out, made...)
+			out, err = r.output(out, rec, lane, began, &b)
 		}
 		if len(b.Inputs) > 0 {
 			seen = append(seen, b)
@@ -143,54 +144,60 @@ func (r *pipe) outputs(f kgo.Fetches) (out []*kgo.Record, seen []BatchInfo, err 
 	return out, seen, err
 }
 
-// output is what becomes of a record, which is noted in its batch.
-func (r *pipe) output(rec *kgo.Record, at time.Time, b *BatchInfo) ([]*kgo.Record, error) {
+// output adds what becomes of a record, which is noted in its batch.
+func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Time, b *BatchInfo) ([]*kgo.Record, error) {
 	in, err := ReadEnvelope(rec)
 	if err != nil { // nothing that it says of itself can be relied on
 		b.Inputs = append(b.Inputs, InputInfo{Decider: r.p.Name, Kind: EventInput, Name: "unreadable", Result: "parked"})
-		return r.dead(rec, in, err), nil
+		return r.dead(out, rec, lane, &in, err), nil
 	}
 	if in.ReplayID != "" || !slices.Contains(r.types, in.Type) {
-		return nil, nil
+		return out, nil
 	}
 	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.Time), Result: "decided", Key: in.Key, Origin: in.origin()}
-	out, types, err := r.become(rec, in)
+	made, events := len(out), len(b.Events)
+	out, err = r.become(out, rec, lane, &in, b)
 	var newer *NewerVersionError
 	if errors.As(err, &newer) {
 		return nil, err
 	}
-	if err != nil {
-		out, types, info.Result = r.dead(rec, in, err), nil, "parked"
+	if err != nil { // nothing of what it became goes out
+		b.Events, info.Result = b.Events[:events], "parked"
+		out = r.dead(out[:made], rec, lane, &in, err)
 	}
-	b.Inputs, b.Events = append(b.Inputs, info), append(b.Events, types...)
+	b.Inputs = append(b.Inputs, info)
 	return out, nil
 }
 
-// become decodes an event and makes records of what it becomes.
-func (r *pipe) become(rec *kgo.Record, in Envelope) (out []*kgo.Record, types []string, err error) {
+// become decodes an event and adds records of what it becomes.
+func (r *pipe) become(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, b *BatchInfo) ([]*kgo.Record, error) {
 	f, _ := r.cfg.Topology.Vocabulary.Fact(in.Type)
 	e, err := f.Decode(in.Version, in.Data)
 	if err == nil {
 		err = sameKey(e, in.Key)
 	}
 	if err != nil {
-		return nil, nil, err
+		return out, err
 	}
 	events, err := r.step(e)
 	if err == nil && len(events) >= pipelineFan {
 		err = fmt.Errorf("one event became %d: at most %d", len(events), pipelineFan-1)
 	}
 	if err != nil {
-		return nil, nil, err
+		return out, err
 	}
 	for i, e := range events {
-		o, err := r.record(rec, in, e, i)
-		if err != nil {
-			return nil, nil, err
+		to, ok := r.routes[reflect.TypeOf(e)]
+		if !ok {
+			return out, fmt.Errorf("emitted %T, which it does not declare", e)
 		}
-		out, types = append(out, o), append(types, r.routes[reflect.TypeOf(e)].fact.Name)
+		o, err := r.record(to, rec, lane, in, e, i)
+		if err != nil {
+			return out, err
+		}
+		out, b.Events = append(out, o), append(b.Events, to.fact.Name)
 	}
-	return out, types, nil
+	return out, nil
 }
 
 func (r *pipe) step(e Event) (out []Event, err error) {
@@ -205,11 +212,7 @@ func (r *pipe) step(e Event) (out []Event, err error) {
 // record makes an output's record. Its lane is the source's partition and its
 // sequence the source's offset, so a repeat drops; it knows no Prev, as it
 // keeps no state: a hole in a pipeline's output is not noticed downstream.
-func (r *pipe) record(rec *kgo.Record, in Envelope, e Event, index int) (*kgo.Record, error) {
-	to, ok := r.routes[reflect.TypeOf(e)]
-	if !ok {
-		return nil, fmt.Errorf("emitted %T, which it does not declare", e)
-	}
+func (r *pipe) record(to route, rec *kgo.Record, lane Lane, in *Envelope, e Event, index int) (*kgo.Record, error) {
 	key := e.Key().String()
 	if err := CheckKey(key); err != nil {
 		return nil, err
@@ -221,27 +224,27 @@ func (r *pipe) record(rec *kgo.Record, in Envelope, e Event, index int) (*kgo.Re
 	if len(data) > r.cfg.MaxEventBytes-2048 {
 		return nil, fmt.Errorf("output %T is %d bytes long, the broker takes %d", e, len(data), r.cfg.MaxEventBytes-2048)
 	}
-	env := Envelope{ID: deriveID(in.ID, r.p.Name, strconv.Itoa(index)), Type: to.fact.Name, Version: to.fact.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
+	env := Envelope{ID: deriveID(in.ID, r.p.Name, strconv.Itoa(index)), Type: to.fact.Name, Version: to.fact.Version, Source: r.source, Time: in.Time, Key: key,
 		Correlation: in.Correlation, Causation: in.ID, Traceparent: in.Traceparent, Data: data,
-		Lane: r.lane(rec), Seq: (rec.Offset+1)*pipelineFan + int64(index)}
+		Lane: lane, Seq: (rec.Offset+1)*pipelineFan + int64(index)}
 	return env.Record(to.topic, Partition(key, r.cfg.Partitions)), nil
 }
 
 // lane is the writer of what becomes of a record: its source.
-func (r *pipe) lane(rec *kgo.Record) Lane {
-	return Lane(r.p.Name + "/" + rec.Topic + "/" + strconv.Itoa(int(rec.Partition)))
+func (r *pipe) lane(topic string, partition int32) Lane {
+	return Lane(r.p.Name + "/" + topic + "/" + strconv.Itoa(int(partition)))
 }
 
-// dead reports an input that the pipeline cannot use.
-func (r *pipe) dead(rec *kgo.Record, in Envelope, why error) []*kgo.Record {
+// dead adds the report of an input that the pipeline cannot use.
+func (r *pipe) dead(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, why error) []*kgo.Record {
 	from := fmt.Sprintf("%s/%d@%d", rec.Topic, rec.Partition, rec.Offset)
 	r.log.Error("input to the dead letters", "from", from, "reason", why)
 	body, err := codec.Marshal(DeadLetter{Service: r.p.Name, Key: in.Key, Name: in.Type, ID: in.ID, From: from, Reason: why.Error()})
 	if err != nil {
-		return nil // strings always encode
+		return out // strings always encode
 	}
-	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: "/" + r.p.Name, Time: r.cfg.Now(), Key: "pipeline",
+	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: r.source, Time: r.cfg.Now(), Key: "pipeline",
 		Correlation: in.Correlation, Causation: in.ID, Traceparent: in.Traceparent, Data: body,
-		Lane: r.lane(rec), Seq: (rec.Offset + 1) * pipelineFan}
-	return []*kgo.Record{env.Record(DeadTopic(r.p.Name), 0)}
+		Lane: lane, Seq: (rec.Offset + 1) * pipelineFan}
+	return append(out, env.Record(DeadTopic(r.p.Name), 0))
 }
