@@ -95,9 +95,7 @@ func deriveID(cause string, parts ...string) string {
 		b = append(append(b, 0), p...)
 	}
 	sum := sha256.Sum256(b)
-	var id [26]byte
-	idEncoding.Encode(id[:], sum[:16])
-	return string(id[:])
+	return idEncoding.EncodeToString(sum[:16])
 }
 
 // CheckKey reports why a key cannot travel: empty, NUL, or invalid UTF-8.

@@ -71,7 +71,6 @@ type pipe struct {
 	opts   []kgo.Opt              // of its membership in the group
 	hooks  hooks
 	log    *slog.Logger
-	source string // of its events
 }
 
 // RunPipeline runs one instance of a pipeline until ctx ends. Any number of
@@ -83,7 +82,7 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 	if n < 0 {
 		return fmt.Errorf("the topology has no pipeline %q", name)
 	}
-	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name), hooks: sortHooks(cfg.Hooks), source: "/" + name}
+	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name), hooks: sortHooks(cfg.Hooks)}
 	r.types, _ = r.p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
 	r.routes = map[reflect.Type]route{}
 	for _, e := range r.p.Emits {
@@ -224,7 +223,7 @@ func (r *pipe) record(to route, rec *kgo.Record, lane Lane, in *Envelope, e Even
 	if len(data) > r.cfg.MaxEventBytes-2048 {
 		return nil, fmt.Errorf("output %T is %d bytes long, the broker takes %d", e, len(data), r.cfg.MaxEventBytes-2048)
 	}
-	env := Envelope{ID: deriveID(in.ID, r.p.Name, strconv.Itoa(index)), Type: to.fact.Name, Version: to.fact.Version, Source: r.source, Time: in.Time, Key: key,
+	env := Envelope{ID: deriveID(in.ID, r.p.Name, strconv.Itoa(index)), Type: to.fact.Name, Version: to.fact.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
 		Correlation: in.Correlation, Causation: in.ID, Traceparent: in.Traceparent, Data: data,
 		Lane: lane, Seq: (rec.Offset+1)*pipelineFan + int64(index)}
 	return env.Record(to.topic, Partition(key, r.cfg.Partitions)), nil
@@ -243,7 +242,7 @@ func (r *pipe) dead(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope,
 	if err != nil {
 		return out // strings always encode
 	}
-	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: r.source, Time: r.cfg.Now(), Key: "pipeline",
+	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: "/" + r.p.Name, Time: r.cfg.Now(), Key: "pipeline",
 		Correlation: in.Correlation, Causation: in.ID, Traceparent: in.Traceparent, Data: body,
 		Lane: lane, Seq: (rec.Offset + 1) * pipelineFan}
 	return append(out, env.Record(DeadTopic(r.p.Name), 0))
