@@ -23,7 +23,7 @@ func TestPipelineKeepsTheTrace(t *testing.T) {
 			p := runPipe(c)
 			defer p.end(t)
 			want := map[string]string{} // account and amount → traceparent
-			for n, amount := range []int64{10, 20, strange, deadly, 50} {
+			for n, amount := range []int64{10, 20, unreadable, deadly, 50} {
 				d := deposit{account(fmt.Sprint("acc-", n)), "br-1", amount}
 				cmd, err := streams.NewCommand(fmt.Sprint("d-", n), "deposit", d)
 				if err != nil {

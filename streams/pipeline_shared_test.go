@@ -44,7 +44,7 @@ func TestPipelineIsShared(t *testing.T) {
 				deadLetters(t, c)
 				caughtUp(t, c, n)
 				if transactional {
-					once(t, "watch.account", readAll(t, c, kgo.ReadCommitted(), "watch.account"), 200-least+1-2)
+					once(t, "watch.account", readAll(t, c, kgo.ReadCommitted(), "watch.account"), 200-least+1-bad)
 				}
 			})
 		})
