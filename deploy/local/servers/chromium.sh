@@ -10,16 +10,15 @@ install() {
 # launcher is a program that finds Debian's libraries and fonts in the cache; the
 # package's own script looks for them in the system.
 launcher() {
-  local root=$cache/chromium libraries
-  # Some lie in directories of their own, as pulseaudio's.
-  libraries=$(find "$root/usr/lib/$(uname -m)-linux-gnu" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
+  local root=$cache/chromium
+  unpacked chromium
   cat >fonts.conf <<CONF
 <?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>$root/usr/share/fonts</dir><cachedir>$cache/fontconfig</cachedir></fontconfig>
 CONF
   cat >chromium <<SCRIPT
 #!/bin/sh
-export LD_LIBRARY_PATH='$libraries' FONTCONFIG_FILE='$cache/chromium-launcher/fonts.conf'
+export LD_LIBRARY_PATH='$LD_LIBRARY_PATH' FONTCONFIG_FILE='$cache/chromium-launcher/fonts.conf'
 exec '$root/usr/lib/chromium/chromium' "\$@"
 SCRIPT
   chmod +x chromium

@@ -38,11 +38,12 @@ debian() {
 }
 
 # unpacked DIRECTORY puts the programs and libraries of unpacked packages first.
+# Some libraries lie in directories of their own, as PulseAudio's.
 unpacked() {
-  local root=$cache/$1 libraries
-  libraries=$(uname -m)-linux-gnu
+  local root=$cache/$1
   export PATH=$root/usr/sbin:$root/usr/bin:$root/sbin:$root/bin:$PATH
-  export LD_LIBRARY_PATH=$root/usr/lib/$libraries:$root/lib/$libraries
+  LD_LIBRARY_PATH=$(find "$root" -path "*/$(uname -m)-linux-gnu/*.so*" -printf '%h\n' | sort -u | paste -sd:)
+  export LD_LIBRARY_PATH
 }
 
 # maven GROUP:ARTIFACT:VERSION... fetches the jars and all they depend on.
