@@ -64,7 +64,7 @@ bench: ## Measure: decisions/s, latency, telemetry's cost, beside the machine's 
 	done
 
 .PHONY: bench-real
-bench-real: ## Measure lanes on PostgreSQL and a pipeline on Kafka beside bare programs (make up first)
+bench-real: ## Measure lanes on PostgreSQL and a pipeline on Kafka beside bare programs (make up NAMES="kafka postgres" first)
 	eval "$$(deploy/local/servers/servers env)"; go test -tags 'real synctests' -run '^$$' -bench 'PostgresLanes|PassThrough' -benchtime 400000x ./bench
 
 .PHONY: golden
