@@ -46,15 +46,15 @@ func (t *Topology) ACLs() []ACL {
 		s := &t.Services[i]
 		look(s.Name)
 		for _, d := range s.Deciders {
-			for _, n := range t.written(d.Name) {
-				add(s.Name, "topic", n, "Write")
+			for _, n := range t.written(d.Name) { // and what was written last is looked at
+				add(s.Name, "topic", n, "Read", "Write")
 			}
 		}
 		for _, n := range newPlan(t, s).topics() {
 			add(s.Name, "topic", n, "Read")
 		}
 		add(s.Name, "topic", LaneTopic(s.Name), "Read", "Describe", "DescribeConfigs")
-		add(s.Name, "topic", DeadTopic(s.Name), "Write", "Describe", "DescribeConfigs")
+		add(s.Name, "topic", DeadTopic(s.Name), "Read", "Write", "Describe", "DescribeConfigs")
 		add(s.Name, "topic", ControlTopic, "Read", "Write", "Describe", "DescribeConfigs")
 		// Its sessions' length is the group's, under KIP-848.
 		add(s.Name, "group", s.Name, "Read", "Describe", "DescribeConfigs", "AlterConfigs")

@@ -38,6 +38,7 @@ type batch struct {
 	inputs  []input
 	taken   int // records polled, skipped ones included
 	unpark  *unpark
+	last    int64            // sequence of the last parked row that was read for it
 	again   bool             // a parked input failed again: those behind it stay
 	known   map[string]Reply // of commands decided before
 	tx      Tx
@@ -182,7 +183,7 @@ func (l *lane) repeated(r *kgo.Record, e *Envelope) (bool, error) {
 
 // step decides, commits, publishes and forgets.
 func (l *lane) step(ctx context.Context, b *batch) error {
-	began := l.i.cfg.Now()
+	began, at := l.i.cfg.Now(), l.now()
 	if err := l.i.hooks.at(PointPolled, l.name); err != nil {
 		return err
 	}
@@ -191,7 +192,7 @@ func (l *lane) step(ctx context.Context, b *batch) error {
 			return err
 		}
 	}
-	if err := b.decideAll(ctx, began); err != nil {
+	if err := b.decideAll(ctx, at); err != nil {
 		return err
 	}
 	if b.empty() {
@@ -241,9 +242,6 @@ func (l *lane) step(ctx context.Context, b *batch) error {
 // decideAll decides about the batch's inputs, at one time: that of their admission.
 func (b *batch) decideAll(ctx context.Context, at time.Time) error {
 	b.at = at
-	if b.at.Before(b.l.cur.Clock) && !b.l.planted(bugClockBack) {
-		b.at = b.l.cur.Clock // never back within a lane
-	}
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
@@ -252,7 +250,7 @@ func (b *batch) decideAll(ctx context.Context, at time.Time) error {
 			return err
 		}
 	}
-	return nil
+	return b.dropCancelled(ctx)
 }
 
 // commit stores the batch. After an error it may be stored all the same.
@@ -269,8 +267,7 @@ func (b *batch) commit(ctx context.Context, began time.Time) error {
 		l.i.hooks.laneEvent(LaneEvent{Service: l.i.plan.service, Lane: l.o.part, What: LaneConflict, Err: err})
 		return fmt.Errorf("commit of lane %s: %w", l.name, err)
 	}
-	l.cur.Rev++
-	l.stale = false
+	l.committedCursor()
 	b.info.Commit = l.i.cfg.Now().Sub(began) - b.info.Decide
 	b.end(nil)
 	return nil
@@ -306,7 +303,7 @@ func (b *batch) assemble() error {
 			b.tx.Timers = append(b.tx.Timers, *t)
 		}
 	}
-	l.cur.Clock = b.at
+	l.setClock(b.at)
 	l.cur.Published = l.pub.mark.Load()
 	b.tx.Cursor = l.cur
 	if len(b.rows) > 0 {
@@ -333,6 +330,9 @@ func (b *batch) finish(ctx context.Context) error {
 	l := b.l
 	b.answer()
 	l.effects.committed(b.tx.Effects, b.tx.Done)
+	if err := l.effects.refill(ctx); err != nil {
+		return err
+	}
 	for i := range b.tx.Timers {
 		l.timers.noticed(b.tx.Timers[i].Due)
 	}

@@ -37,6 +37,7 @@ const (
 	bugOutcomeTwice    bug = "outcome-twice"     // an intent stays in the store when its outcome is decided
 	bugCommandAgain    bug = "command-again"     // a repeated command is decided about again
 	bugReplyLost       bug = "reply-lost"        // a command's reply is sent and not stored
+	bugOldCopyTaken    bug = "old-copy-taken"    // nobody minds that the store has become an older copy of itself
 	bugLoseRelease     bug = "lost-release"      // a compensation is not emitted
 	bugLoseVoid        bug = "lost-void"         // a compensating effect is not asked for
 )

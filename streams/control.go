@@ -4,16 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// controlRecord is what the control topic keeps of a unit, keyed by its name.
+// controlRecord is what the control topic keeps of a unit or a lane, keyed by
+// its name.
 type controlRecord struct {
 	Partitions  int32  `json:"partitions"`
 	Incarnation string `json:"incarnation,omitempty"`
+	Epoch       int64  `json:"epoch,omitempty"` // of a lane: how far it has come
+	Rev         int64  `json:"rev,omitempty"`
+	Last        int64  `json:"last,omitempty"`
 }
 
 // platformUnit is the control record of the platform as a whole.
@@ -40,7 +45,7 @@ func checkControl(ctx context.Context, cfg *Config, service string, info StoreIn
 	} else if ok {
 		return nil
 	}
-	return writeControl(ctx, cfg.Client, service, controlRecord{cfg.Partitions, info.Incarnation})
+	return writeControl(ctx, cfg.Client, service, controlRecord{Partitions: cfg.Partitions, Incarnation: info.Incarnation})
 }
 
 // Incarnations are those of the services' stores, as recorded in the control
@@ -53,27 +58,42 @@ func Incarnations(ctx context.Context, client []kgo.Opt) (map[string]string, err
 	}
 	out := map[string]string{}
 	for unit, c := range have {
-		if c.Incarnation != "" {
+		if c.Incarnation != "" && !strings.HasPrefix(unit, lanePrefix) {
 			out[unit] = c.Incarnation
 		}
 	}
 	return out, nil
 }
 
+// controlProducer are the options of who writes to the control topic. A record
+// may come twice there, so that one may be given up: an idempotent producer
+// could not, and would hold up a process that ends.
+func controlProducer(opts []kgo.Opt) []kgo.Opt {
+	return append(opts[:len(opts):len(opts)], kgo.DisableIdempotentWrite(), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1))
+}
+
 func writeControl(ctx context.Context, opts []kgo.Opt, unit string, c controlRecord) error {
-	cl, err := kgo.NewClient(opts...)
+	cl, err := kgo.NewClient(controlProducer(opts)...)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	b, err := json.Marshal(c)
+	r, err := controlRecordOf(unit, c)
 	if err != nil {
 		return err
 	}
-	if err := cl.ProduceSync(ctx, &kgo.Record{Topic: ControlTopic, Key: []byte(unit), Value: b}).FirstErr(); err != nil {
+	if err := cl.ProduceSync(ctx, r).FirstErr(); err != nil {
 		return fmt.Errorf("recording %s in %s: %w", unit, ControlTopic, err)
 	}
 	return nil
+}
+
+func controlRecordOf(unit string, c controlRecord) (*kgo.Record, error) {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	return &kgo.Record{Topic: ControlTopic, Key: []byte(unit), Value: b}, nil
 }
 
 // readControl reads the control topic to its end.

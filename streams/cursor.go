@@ -36,6 +36,7 @@ type Cursor struct {
 	LastSeq     int64  // the last sequence handed out
 	Published   int64  // every Seq at or below it is acknowledged by Kafka; may lag
 	Clock       time.Time
+	Now         time.Time           // its store's clock when it was read; zero if it has none. Not stored
 	Inputs      map[string]Position // by topic
 	Seen        map[Source]int64    // the highest sequence taken
 	Sent        map[Target]int64    // the last sequence written there, the next one's Prev

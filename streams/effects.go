@@ -25,6 +25,8 @@ type effectRunner struct {
 	ctx      context.Context // of the lane's life: an interrupted call is made again, with its key
 	queues   map[StreamID][]PendingEffect
 	streams  map[int64]StreamID
+	waiting  int   // intents in the store, those beyond the bound included
+	last     int64 // sequence of the last one taken up
 	outcomes chan outcome
 	slots    chan struct{} // bounds the calls at once
 }
@@ -37,21 +39,44 @@ func newEffectRunner(l *lane, ctx context.Context) *effectRunner {
 		outcomes: make(chan outcome), slots: make(chan struct{}, callsAtOnce)}
 }
 
-func (r *effectRunner) pending() int { return len(r.streams) }
+// full tells whether intents wait in the store because there are as many in
+// memory as may be. Events are decided all the same: a deadline may wait for what
+// they say, and act for those whose calls hang.
+func (r *effectRunner) full() bool { return r.waiting > len(r.streams) }
 
+// effectPage is how many intents are read at once.
+const effectPage = 500
+
+// load takes up what the store has, and counts what is beyond the bound.
 func (r *effectRunner) load(ctx context.Context) error {
-	const page = 500
 	for after := int64(0); ; {
-		rows, err := r.l.i.store.Effects(ctx, r.l.o.part, after, page)
+		rows, err := r.l.i.store.Effects(ctx, r.l.o.part, after, effectPage)
 		if err != nil {
 			return fmt.Errorf("pending effects of lane %s: %w", r.l.name, err)
 		}
 		r.committed(rows, nil)
-		if len(rows) < page {
+		if len(rows) < effectPage {
 			return nil
 		}
 		after = rows[len(rows)-1].Seq
 	}
+}
+
+// refill takes up what waits in the store, once half of the bound is free.
+func (r *effectRunner) refill(ctx context.Context) error {
+	for most := r.l.i.cfg.MaxEffects; r.full() && len(r.streams) <= most/2; {
+		rows, err := r.l.i.store.Effects(ctx, r.l.o.part, r.last, most-len(r.streams))
+		if err != nil {
+			return fmt.Errorf("pending effects of lane %s: %w", r.l.name, err)
+		}
+		if len(rows) == 0 {
+			return fmt.Errorf("lane %s has %d pending effects, and %d are in its store", r.l.name, r.waiting, len(r.streams))
+		}
+		for _, p := range rows {
+			r.take(p)
+		}
+	}
+	return nil
 }
 
 // committed takes new intents on and lets go of those whose outcome is stored.
@@ -62,6 +87,7 @@ func (r *effectRunner) committed(added []PendingEffect, done []int64) {
 			continue
 		}
 		delete(r.streams, seq)
+		r.waiting--
 		r.queues[id] = r.queues[id][1:] // one at a time: it is the head
 		if len(r.queues[id]) == 0 {
 			delete(r.queues, id)
@@ -70,11 +96,19 @@ func (r *effectRunner) committed(added []PendingEffect, done []int64) {
 		}
 	}
 	for _, p := range added {
-		r.streams[p.Seq] = p.Stream
-		r.queues[p.Stream] = append(r.queues[p.Stream], p)
-		if len(r.queues[p.Stream]) == 1 {
-			r.start(p)
+		full := r.full() // in order: never a later one before those in the store
+		r.waiting++
+		if !full && len(r.streams) < r.l.i.cfg.MaxEffects {
+			r.take(p)
 		}
+	}
+}
+
+func (r *effectRunner) take(p PendingEffect) {
+	r.streams[p.Seq], r.last = p.Stream, p.Seq
+	r.queues[p.Stream] = append(r.queues[p.Stream], p)
+	if len(r.queues[p.Stream]) == 1 {
+		r.start(p)
 	}
 }
 

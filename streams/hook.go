@@ -136,6 +136,7 @@ const (
 	LaneReloaded  LaneChange = "reloaded"  // after a failure, from the store
 	LaneFenced    LaneChange = "fenced"    // another owner has it
 	LaneHalted    LaneChange = "halted"    // it stopped loudly and waits for a person
+	LanePaused    LaneChange = "paused"    // as many inputs are parked as may be: it takes no more
 	LaneReleased  LaneChange = "released"  // drained
 	LaneMeasured  LaneChange = "measured"  // periodic
 	LaneConflict  LaneChange = "conflict"  // a commit was refused or doubtful

@@ -32,7 +32,7 @@ type Config struct {
 	MaxBatch      int // inputs decided in one transaction; default 1,000
 	MaxEventBytes int // of a record, headers and key included; default 900,000
 	MaxParked     int // parked inputs at which a lane pauses; default 10,000
-	MaxEffects    int // pending effects at which a lane takes no more inputs; default 1,000
+	MaxEffects    int // pending effects that a lane holds in memory, and beyond which it takes no more commands; default 1,000
 	StateCache    int // states kept decoded, per lane; default 10,000
 
 	ReplyTTL time.Duration // how long replies and external ids tell repeats; default 24 h
@@ -75,10 +75,13 @@ type Instance struct {
 	info     StoreInfo
 	hooks    hooks
 	log      *slog.Logger
+	clock    *clock
 	breakers *breakers
 
 	mu    sync.Mutex
 	lanes map[int32]*owner
+
+	told map[int32]witnessed // only Run's goroutine touches it
 }
 
 // NewInstance prepares an instance of a service on its event store. It does no
@@ -93,7 +96,9 @@ func NewInstance(cfg Config, service string, store Store) (*Instance, error) {
 		return nil, fmt.Errorf("service %s: Partitions is %d: set the platform's partition count", service, cfg.Partitions)
 	}
 	i := &Instance{cfg: cfg, plan: newPlan(cfg.Topology, s), store: store, hooks: sortHooks(cfg.Hooks),
-		log: cfg.Log.With("service", service), lanes: map[int32]*owner{}}
+		log: cfg.Log.With("service", service), lanes: map[int32]*owner{}, told: map[int32]witnessed{}}
+	i.clock = newClock(cfg.Now, i.log)
+	i.cfg.Now = i.clock.Now
 	i.breakers = newBreakers(service, i.hooks.effect)
 	return i, nil
 }
@@ -121,7 +126,7 @@ func (i *Instance) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("service %s: %w", i.plan.service, err)
 	}
-	mirror, err := kgo.NewClient(i.cfg.Client...)
+	mirror, err := kgo.NewClient(controlProducer(i.cfg.Client)...)
 	if err != nil {
 		group.CloseAllowingRebalance()
 		return fmt.Errorf("service %s: %w", i.plan.service, err)
@@ -229,7 +234,7 @@ type LaneStatus struct {
 	State   LaneChange       // running, or what else it is; empty while it is being claimed
 	Err     error            // why it is halted, or what it waits for
 	Offsets map[string]int64 // by topic, of the next record to read: as stored
-	LastSeq int64            // the last sequence handed out: as stored
+	stored  seen             // what is proven of the store
 }
 
 // Lanes tells how the lanes are that this instance owns now.

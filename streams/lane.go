@@ -32,7 +32,10 @@ type lane struct {
 	timers  timerWatch
 	high    map[string]int64 // end of each input topic, as last fetched
 	stale   bool             // the cursor moved without a commit
+	paused  bool             // as many inputs are parked as may be
 
+	proven    time.Time // when the store was last compared with what was seen
+	clockSet  time.Time // when the cursor's clock was set
 	lastRead  time.Time // of the last record read: its timestamp
 	committed time.Time // when the batch that is being published was stored
 	wg        sync.WaitGroup
@@ -42,7 +45,7 @@ type lane struct {
 func (o *owner) life(cur *Cursor) error {
 	ctx, cancel := context.WithCancel(o.hard)
 	l := &lane{o: o, i: o.i, cur: cur, name: NewLane(o.i.plan.service, o.part, cur.Incarnation), parked: map[StreamID]int{},
-		states: newStateCache(o.i.cfg.StateCache), fetched: make(chan kgo.Fetches), high: map[string]int64{}}
+		states: newStateCache(o.i.cfg.StateCache), fetched: make(chan kgo.Fetches), high: map[string]int64{}, clockSet: time.Now()}
 	defer l.close(cancel)
 	if planted(bugCompensateAgain) {
 		cur.Seen = map[Source]int64{}
@@ -78,7 +81,7 @@ func (l *lane) restore(ctx context.Context) error {
 	if l.client, err = kgo.NewClient(l.clientOpts()...); err != nil {
 		return fmt.Errorf("lane %s: %w", l.name, err)
 	}
-	if err = l.checkMirror(ctx); err != nil {
+	if err = l.checkStore(ctx); err != nil {
 		return err
 	}
 	if err = l.position(ctx); err != nil {
@@ -193,7 +196,7 @@ func (l *lane) position(ctx context.Context) error {
 	if err := l.i.store.Commit(ctx, l.o.part, &Tx{Cursor: l.cur}); err != nil {
 		return fmt.Errorf("first cursor of lane %s: %w", l.name, err)
 	}
-	l.cur.Rev++
+	l.committedCursor()
 	return nil
 }
 
@@ -248,11 +251,15 @@ func (l *lane) loop(ctx context.Context) error {
 // wait returns the inputs that are there, at least one and at most a batch of
 // them, or nil if something else woke it.
 func (l *lane) wait(ctx context.Context, tick <-chan time.Time) (*batch, error) {
-	due, stopTimer := l.timers.channel(l.i.cfg.Now())
+	due, stopTimer := l.timers.channel(l.now())
 	defer stopTimer()
 	fetched, commands := l.fetched, l.queue.In
-	if l.nParked >= l.i.cfg.MaxParked || l.effects.pending() >= l.i.cfg.MaxEffects {
-		fetched, commands = nil, nil // bounded: what waits is finished first
+	l.pause(l.nParked >= l.i.cfg.MaxParked)
+	if l.paused && l.timers.barrier == nil { // but due timers wait for what is unread
+		fetched = nil
+	}
+	if l.paused || l.effects.full() {
+		commands = nil // bounded: what waits is finished first
 	}
 	b := l.newBatch()
 	if l.timers.admissible(l) {
@@ -298,6 +305,20 @@ func (l *lane) wait(ctx context.Context, tick <-chan time.Time) (*batch, error) 
 	return b, nil
 }
 
+// pause says that the lane takes nothing more, or does again.
+func (l *lane) pause(full bool) {
+	if full == l.paused {
+		return
+	}
+	if l.paused = full; !full {
+		l.o.report(LaneRunning, nil)
+		return
+	}
+	err := fmt.Errorf("lane %s takes no more inputs: %d are parked. Mend what they fail on, then weir dlq retry --all --service %s", l.name, l.nParked, l.i.plan.service)
+	l.i.log.Error("lane paused", "lane", l.o.part, "error", err)
+	l.o.report(LanePaused, err)
+}
+
 // measure tells the hooks how the lane is, and commits a cursor that moved
 // over records that nobody decided about, or the mark of a lane that went idle.
 func (l *lane) measure(ctx context.Context) error {
@@ -305,7 +326,7 @@ func (l *lane) measure(ctx context.Context) error {
 	for t, end := range l.high {
 		lag[t] = max(end-l.cur.Inputs[t].Offset, 0)
 	}
-	e := LaneEvent{Service: l.i.plan.service, Lane: l.o.part, What: LaneMeasured, Parked: l.nParked, Lag: lag, Pending: l.effects.pending()}
+	e := LaneEvent{Service: l.i.plan.service, Lane: l.o.part, What: LaneMeasured, Parked: l.nParked, Lag: lag, Pending: l.effects.waiting}
 	for _, n := range lag {
 		if n > 0 {
 			e.LagAge = max(l.i.cfg.Now().Sub(l.lastRead), 0)
@@ -322,7 +343,7 @@ func (l *lane) measure(ctx context.Context) error {
 		}
 	}
 	l.o.stored(l.cur)
-	return nil
+	return l.prove(ctx)
 }
 
 // settleMark moves the mark of an idle lane over the sequences that no record
@@ -338,9 +359,15 @@ func (l *lane) commitCursor(ctx context.Context) error {
 	if err := l.i.store.Commit(ctx, l.o.part, &Tx{Cursor: l.cur}); err != nil {
 		return fmt.Errorf("cursor of lane %s: %w", l.name, err)
 	}
+	l.committedCursor()
+	return nil
+}
+
+// committedCursor notes that the cursor is stored as it is.
+func (l *lane) committedCursor() {
 	l.cur.Rev++
 	l.stale = false
-	return nil
+	l.o.saw(l.cur)
 }
 
 // drain ends a life in order: everything committed is acknowledged by Kafka,

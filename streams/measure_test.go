@@ -63,7 +63,7 @@ func (g *gauges) take(t *testing.T) []measured {
 // The lag is what stands in the topic above the cursor, its age that of the
 // last record read.
 func TestLagIsMeasured(t *testing.T) {
-	inTheater(t, func(t *testing.T, c *streamtest.Cluster, o *slow) {
+	inTheater(t, func(t *testing.T, c *streamtest.Cluster, _ *slow) {
 		g := &gauges{lane: 2}
 		c.Hooks = []streams.Hook{g}
 		if err := streams.MakeTopics(t.Context(), streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions}); err != nil {
@@ -72,7 +72,7 @@ func TestLagIsMeasured(t *testing.T) {
 		var recs []*kgo.Record
 		base := time.Now().Truncate(time.Millisecond)
 		for i, k := range neighbours(2, 4) {
-			data, err := json.Marshal(act{Account: k, Do: "ask", Text: "x"})
+			data, err := json.Marshal(act{Account: k, Do: "fail"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,8 +82,8 @@ func TestLagIsMeasured(t *testing.T) {
 			recs = append(recs, r)
 		}
 		produce(t, c, recs...)
-		// It takes two, whose effects are not answered, and no more.
-		c.Start("stage", func(cfg *streams.Config) { cfg.MaxEffects, cfg.MaxBatch = 2, 1 })
+		// It takes two, which fail, and no more.
+		stage := c.Start("stage", func(cfg *streams.Config) { cfg.MaxParked, cfg.MaxBatch = 2, 1 })
 		time.Sleep(10 * time.Second)
 		g.take(t)
 		time.Sleep(10 * time.Second)
@@ -92,10 +92,20 @@ func TestLagIsMeasured(t *testing.T) {
 				t.Errorf("lag %v of %v, want 2 records and %v", m.Lag, m.LagAge, want)
 			}
 		}
-		close(o.open)
-		time.Sleep(10 * time.Second)
+		if l := stage.Lanes()[2]; l.State != streams.LanePaused || l.Err == nil {
+			t.Errorf("a lane with as many parked inputs as may be is %s: %v", l.State, l.Err)
+		}
+		for range 2 { // a person gives them up, and it goes on
+			for _, k := range neighbours(2, 4) {
+				_, _ = stage.DropParked(t.Context(), streams.StreamID{Decider: "actor", Key: string(k)})
+			}
+			time.Sleep(10 * time.Second)
+		}
 		g.take(t)
 		time.Sleep(10 * time.Second)
+		if l := stage.Lanes()[2]; l.State != streams.LaneRunning {
+			t.Errorf("with nothing parked it is %s: %v", l.State, l.Err)
+		}
 		for _, m := range g.take(t) {
 			if n, ok := m.Lag["external.account"]; !ok || n != 0 || m.LagAge != 0 || m.Unpublished != 0 {
 				t.Errorf("when all is read and published: lag %v of %v, unpublished for %v", m.Lag, m.LagAge, m.Unpublished)

@@ -34,7 +34,8 @@ type owner struct {
 	unparks chan *unpark
 	poison  map[string]string // inputs whose evolve failed: reason by id and decider
 
-	mirrorChecked bool // by the first life: the store is no old copy
+	seen    seen // of the store
+	checked bool // by the claim's first life: the store is no old copy
 
 	kept *stateCache // of the life before, for bugStateKept only
 
@@ -68,12 +69,13 @@ func (o *owner) report(what LaneChange, err error) {
 // stored notes how far the store is: no more, as a mirror ahead of its store is
 // an alarm.
 func (o *owner) stored(c *Cursor) {
+	o.saw(c)
 	m := make(map[string]int64, len(c.Inputs))
 	for t, p := range c.Inputs {
 		m[t] = p.Offset
 	}
 	o.mu.Lock()
-	o.state.Offsets, o.state.LastSeq = m, c.LastSeq
+	o.state.Offsets, o.state.stored = m, o.seen
 	o.mu.Unlock()
 }
 
@@ -92,6 +94,7 @@ func (o *owner) run() {
 		if err != nil {
 			return
 		}
+		o.checked = false
 		o.report(LaneClaimed, nil)
 		if !o.live(cur) || !sleep(o.soft, reclaimTime) {
 			return
@@ -105,7 +108,11 @@ func (o *owner) live(cur *Cursor) (fenced bool) {
 	epoch := cur.Epoch
 	for failures := 0; ; failures++ {
 		began := o.i.cfg.Now()
-		err := o.life(cur)
+		err := o.proves(cur)
+		if err == nil {
+			o.saw(cur)
+			err = o.life(cur)
+		}
 		var halt *HaltError
 		switch {
 		case o.soft.Err() != nil:
@@ -128,7 +135,7 @@ func (o *owner) live(cur *Cursor) (fenced bool) {
 		if cur, err = o.retry(func() (*Cursor, error) { return o.i.store.Cursor(o.hard, o.part) }); err != nil {
 			return false
 		}
-		if cur.Epoch != epoch {
+		if o.proves(cur) == nil && cur.Epoch != epoch {
 			// Claiming again at once would be a war between two that do.
 			log.Warn("lane is another's now, waiting for the group", "epoch", cur.Epoch, "ours", epoch)
 			o.report(LaneFenced, ErrFenced)
@@ -143,6 +150,7 @@ func (o *owner) retry(f func() (*Cursor, error)) (*Cursor, error) {
 	for n := 0; ; n++ {
 		c, err := f()
 		if err == nil {
+			o.i.clock.heard(c.Now)
 			return c, nil
 		}
 		o.i.log.Warn("event store does not answer, trying again", "lane", o.part, "error", err)

@@ -82,9 +82,7 @@ func (b *batch) dead(key string, partition int32, typ string, o Origin, cause st
 	}
 	at := b.at
 	if at.IsZero() { // reported while polling, before the batch has its time
-		if at = b.l.i.cfg.Now(); at.Before(b.l.cur.Clock) {
-			at = b.l.cur.Clock
-		}
+		at = b.l.now()
 	}
 	env := Envelope{ID: deriveID(cause, typ, b.l.i.plan.service, d.Decider), Type: typ, Version: 1, Source: "/" + b.l.i.plan.service, Time: at, Key: key,
 		Correlation: o.Correlation, Causation: cause, Traceparent: o.Traceparent, Data: body}
@@ -146,6 +144,34 @@ func (l *lane) loadParked(ctx context.Context) error {
 	}
 }
 
+// dropCancelled drops the parked timers behind this batch of a retry that its
+// decisions cancelled or set again: their turn is a later batch's, which knows
+// nothing of it.
+func (b *batch) dropCancelled(ctx context.Context) error {
+	if b.unpark == nil || b.l.parked[b.unpark.stream] == 0 || len(b.timers) == 0 {
+		return nil
+	}
+	gone := map[int64]bool{}
+	for _, seq := range b.tx.Unparked {
+		gone[seq] = true
+	}
+	for after := b.last; ; {
+		rows, err := b.l.i.store.Parked(ctx, b.l.o.part, b.unpark.stream, after, b.l.i.cfg.MaxBatch)
+		if err != nil {
+			return fmt.Errorf("parked inputs of %s %q: %w", b.unpark.stream.Decider, b.unpark.stream.Key, err)
+		}
+		for i := range rows {
+			in := rows[i].input()
+			if after = rows[i].Seq; in.kind == TimerInput && !gone[after] && b.touched(&in) {
+				b.drop(&rows[i])
+			}
+		}
+		if len(rows) < b.l.i.cfg.MaxBatch {
+			return nil
+		}
+	}
+}
+
 // addParked takes a parked key's rows as the batch's inputs.
 func (b *batch) addParked(ctx context.Context, u *unpark) error {
 	l := b.l
@@ -161,6 +187,7 @@ func (b *batch) addParked(ctx context.Context, u *unpark) error {
 	for i := range rows {
 		r := &rows[i]
 		b.inputs = append(b.inputs, r.input())
+		b.last = r.Seq
 	}
 	if u.drop {
 		l.i.log.Warn("parked input dropped", "decider", u.stream.Decider, "key", u.stream.Key, "input", rows[0].Name, "id", rows[0].ID)

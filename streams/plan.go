@@ -63,6 +63,16 @@ func (p *plan) topics() []string {
 	return out
 }
 
+// writes lists the topics that the service's deciders write.
+func (p *plan) writes() (out []string) {
+	for _, t := range p.topology.Topics() {
+		if d, ok := p.deciders[t.Writer]; ok && d != nil {
+			out = append(out, t.Name)
+		}
+	}
+	return out
+}
+
 // target finds who decides about a stored input.
 func (p *plan) target(stream StreamID, kind InputKind, name string) (target, bool) {
 	d, ok := p.deciders[stream.Decider]

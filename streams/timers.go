@@ -52,13 +52,13 @@ func (w *timerWatch) channel(now time.Time) (<-chan time.Time, func()) {
 	if !w.set || w.asking || w.barrier != nil {
 		return nil, func() {}
 	}
-	t := time.NewTimer(w.next.Sub(now))
+	t := time.NewTimer(max(w.next.Sub(now), time.Millisecond)) // the lane's clock may be the slower one
 	return t.C, func() { t.Stop() }
 }
 
 // ask looks up, beside the loop, where the inputs end now.
 func (w *timerWatch) ask(ctx context.Context, l *lane) error {
-	b := barrier{at: l.i.cfg.Now(), ends: map[string]int64{}}
+	b := barrier{at: l.now(), ends: map[string]int64{}}
 	if b.at.Before(w.next) {
 		return nil // the timer's clock ran ahead of the lane's
 	}

@@ -192,7 +192,7 @@ func (s *Store) Claim(ctx context.Context, lane int32) (*streams.Cursor, error) 
 func (s *Store) raise(ctx context.Context, lane int32) (*streams.Cursor, error) {
 	return s.cursor(ctx, "claim", lane, `INSERT INTO cursors AS c VALUES ($1,1,1,0,0,'')
 		ON CONFLICT (lane) DO UPDATE SET epoch=c.epoch+1, rev=c.rev+1
-		RETURNING (SELECT incarnation FROM store),epoch,rev,last_seq,published,maps`)
+		RETURNING (SELECT incarnation FROM store),epoch,rev,last_seq,published,maps,`+microseconds)
 }
 
 // endFrozen ends the service's transactions whose clients have said nothing for
@@ -206,15 +206,18 @@ func (s *Store) endFrozen(ctx context.Context) error {
 			AND xact_start IS NOT NULL AND wait_event='ClientRead' AND state_change<now()-make_interval(secs => $1)`, s.opts.lock.Seconds())
 }
 
+// microseconds is the server's clock, since 1970.
+const microseconds = "(extract(epoch FROM clock_timestamp())*1000000)::bigint"
+
 // Cursor reads a lane's cursor. That of a lane never claimed has epoch 0.
 func (s *Store) Cursor(ctx context.Context, lane int32) (*streams.Cursor, error) {
 	return s.cursor(ctx, "read the cursor", lane,
-		"SELECT s.incarnation,c.epoch,c.rev,c.last_seq,c.published,c.maps FROM store s LEFT JOIN cursors c ON c.lane=$1")
+		"SELECT s.incarnation,c.epoch,c.rev,c.last_seq,c.published,c.maps,"+microseconds+" FROM store s LEFT JOIN cursors c ON c.lane=$1")
 }
 
 func (s *Store) cursor(ctx context.Context, what string, lane int32, sql string) (c *streams.Cursor, err error) {
 	err = s.query(ctx, what, sql, []any{lane}, func(r row) error {
-		c = &streams.Cursor{Lane: lane, Incarnation: text(r[0]), Epoch: num(r[1]), Rev: num(r[2]), LastSeq: num(r[3]), Published: num(r[4])}
+		c = &streams.Cursor{Lane: lane, Incarnation: text(r[0]), Epoch: num(r[1]), Rev: num(r[2]), LastSeq: num(r[3]), Published: num(r[4]), Now: time.UnixMicro(num(r[6]))}
 		if err := c.UnmarshalMaps(r[5]); err != nil {
 			return fmt.Errorf("cursor of lane %d: %w", lane, err)
 		}

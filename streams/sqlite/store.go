@@ -162,7 +162,7 @@ func (s *Store) Cursor(ctx context.Context, lane int32) (c *streams.Cursor, err 
 }
 
 func readCursor(r *conn, lane int32, incarnation string) (*streams.Cursor, error) {
-	c := &streams.Cursor{Lane: lane, Incarnation: incarnation}
+	c := &streams.Cursor{Lane: lane, Incarnation: incarnation, Now: time.Now()}
 	var maps []byte
 	err := r.query("SELECT epoch,rev,last_seq,published,maps FROM cursors WHERE lane=?", []driver.Value{int64(lane)},
 		func(row []driver.Value) error {

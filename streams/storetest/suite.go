@@ -86,7 +86,7 @@ type lane struct {
 
 func (p *place) claim(s streams.Store, n int32) *lane {
 	p.Helper()
-	c, err := s.Claim(ctx, n)
+	c, err := stored(s.Claim(ctx, n))
 	if err != nil {
 		p.Fatalf("claim lane %d: %v", n, err)
 	}

@@ -71,6 +71,8 @@ func (w *World) begin(f Fault) (undo func()) {
 		w.under.Go(func() { w.strangeRecords(f) })
 	case StoreRestored:
 		w.under.Go(func() { w.restoreOld(f.Service) })
+	case StoreFailsOver:
+		w.under.Go(func() { w.failOver(f.Service) })
 	case Outside:
 		for _, o := range w.sim.Outside {
 			if o.Name == f.Name {

@@ -132,11 +132,12 @@ type Node struct {
 	*streams.Instance
 	Service string
 
-	c    *Cluster
-	gate *gate
-	stop context.CancelFunc
-	done chan struct{}
-	err  error
+	c     *Cluster
+	gate  *gate
+	store *gatedStore
+	stop  context.CancelFunc
+	done  chan struct{}
+	err   error
 }
 
 // Start runs one more instance of a service. Changes to its configuration may
@@ -156,6 +157,7 @@ func (c *Cluster) StartOn(service string, store streams.Store, change ...func(*s
 func (c *Cluster) start(service string, store streams.Store, closeStore func() error, change []func(*streams.Config)) *Node {
 	c.t.Helper()
 	n := &Node{Service: service, c: c, gate: newGate(), done: make(chan struct{})}
+	n.store = newGatedStore(store, n.gate)
 	cfg := streams.Config{Topology: c.Topology, Partitions: c.Partitions, Commands: c.Commands, Transports: c.Transports, Log: c.Log,
 		Hooks:  append(append([]streams.Hook{}, c.Hooks...), n.gate),
 		Client: []kgo.Opt{kgo.SeedBrokers(c.brokers...), kgo.Dialer(n.gate.dialer(c.dialBroker))}}
@@ -163,7 +165,7 @@ func (c *Cluster) start(service string, store streams.Store, closeStore func() e
 		f(&cfg)
 	}
 	var err error
-	if n.Instance, err = streams.NewInstance(cfg, service, &gatedStore{store, n.gate}); err != nil {
+	if n.Instance, err = streams.NewInstance(cfg, service, n.store); err != nil {
 		c.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())

@@ -82,23 +82,34 @@ func (w *World) copyFile(from, to string) {
 	}
 }
 
-// allBehind tells whether the broker knows of every lane that it has handed out
-// more sequences than the store, as it is now, remembers. Of what came after the
-// last mirroring nobody knows, and such a copy must not run.
+// allBehind tells whether the log knows of every lane that it has handed out
+// more sequences than the store, as it is now, remembers. Of what came while the
+// log was away nobody knows, and such a copy must not run.
 func (w *World) allBehind(service string) bool {
-	mirror := w.Broker.GroupInfo(streams.MirrorGroup(service))
-	if mirror == nil {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	known, err := streams.Control(ctx, w.Client(), service, w.Partitions)
+	if err != nil {
+		w.Violate("%v", err)
 		return false
 	}
-	for lane := range w.Partitions {
-		now, err := w.look(service).Cursor(context.Background(), lane)
-		if err != nil {
-			w.Violate("cursor of %s/%d: %v", service, lane, err)
-			return false
-		}
-		if mirror.Commits[streams.LaneTopic(service)][lane].Offset <= now.LastSeq {
+	for lane, c := range w.cursors(service, w.look(service)) {
+		if known[lane] <= c.LastSeq {
 			return false
 		}
 	}
 	return true
+}
+
+func (w *World) cursors(service string, s streams.Store) map[int32]*streams.Cursor {
+	out := map[int32]*streams.Cursor{}
+	for lane := range w.Partitions {
+		c, err := s.Cursor(context.Background(), lane)
+		if err != nil {
+			w.Violate("cursor of %s/%d: %v", service, lane, err)
+			c = &streams.Cursor{}
+		}
+		out[lane] = c
+	}
+	return out
 }

@@ -55,6 +55,7 @@ const (
 	StoreDoubt       Kind = "store-doubt"       // Count commits are done and not acknowledged
 	StoreSlow        Kind = "store-slow"        // each commit takes 300 ms
 	StoreRestored    Kind = "store-restored"    // a service starts on an old copy of its store: it must halt
+	StoreFailsOver   Kind = "store-fails-over"  // a service's store becomes an older copy of itself under its lanes: they must halt
 	Repeat           Kind = "repeat"            // Count records come again, byte for byte, however old
 	Misplace         Kind = "misplace"          // an event lies in a partition that is not its key's, or has no key
 	Poison           Kind = "poison"            // an event that nobody can decode: its key parks
@@ -126,8 +127,9 @@ func (s *Simulation) Schedule(seed uint64) Schedule {
 			out.Faults = append(out.Faults, f)
 		}
 	}
-	if d.IntN(12) == 0 {
-		out.Faults = append(out.Faults, Fault{At: s.Lasts / 2, Kind: StoreRestored, Service: d.service()})
+	if d.IntN(8) == 0 {
+		kind := []Kind{StoreRestored, StoreFailsOver}[d.IntN(2)]
+		out.Faults = append(out.Faults, Fault{At: s.Lasts / 2, Kind: kind, Service: d.service()})
 	}
 	slices.SortStableFunc(out.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return out
@@ -205,7 +207,7 @@ func (f Fault) String() string {
 	s := fmt.Sprintf("%8s  %s", f.At, f.Kind)
 	if f.Service != "" {
 		s += fmt.Sprintf(" %s", f.Service)
-		if f.Kind != Join && f.Kind != StoreRestored {
+		if f.Kind != Join && f.Kind != StoreRestored && f.Kind != StoreFailsOver {
 			s += fmt.Sprintf("/%d", f.Node)
 		}
 	} else if f.Kind == BrokerAway {

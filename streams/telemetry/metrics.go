@@ -138,9 +138,9 @@ func (t *Telemetry) OnLane(e streams.LaneEvent) {
 		return
 	case streams.LaneConflict:
 		m.conflicts.WithLabelValues(e.Service).Inc()
-	case streams.LaneHalted:
+	case streams.LaneHalted, streams.LanePaused: // it stands still, and waits for a person
 		m.halted.WithLabelValues(e.Service, lane).Set(1)
-	case streams.LaneClaimed:
+	case streams.LaneClaimed, streams.LaneRunning:
 		m.halted.WithLabelValues(e.Service, lane).Set(0)
 	case streams.LaneReleased, streams.LaneFenced: // another instance tells from here on
 		own := prometheus.Labels{"service": e.Service, "lane": lane}

@@ -165,3 +165,32 @@ func TestParkedTimerIsCancelled(t *testing.T) {
 		o.shut()
 	})
 }
+
+// As above, but the cancellation and the timer are decided in two batches of one retry:
+// more than MaxBatch (default 1000) inputs wait between them.
+func TestParkedTimerIsCancelledABatchBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := open(t)
+		o.tell("k", "set", "20s")
+		o.tell("k", "fail")
+		o.tell("k", "cancel")
+		for range 1100 {
+			o.tell("k", "n")
+		}
+		time.Sleep(40 * time.Second) // the bell fell due, and waits behind them
+		mended.Store(true)
+		o.unpark("k", false, true)
+		time.Sleep(10 * time.Second)
+		in := o.input()
+		in.Event = func(_ string, e streams.Event) {
+			if n, ok := e.(noted); ok && strings.HasPrefix(n.What, "heard") {
+				t.Errorf("a cancelled timer acted: %+v", n)
+			}
+		}
+		o.stop()
+		if r := o.verify(in); !r.OK() {
+			t.Errorf("%s", r)
+		}
+		o.shut()
+	})
+}

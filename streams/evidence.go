@@ -1,0 +1,227 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// A store may become an older copy of itself: a replica that lagged is promoted,
+// a backup is restored. It would hand out sequences again that consumers have
+// seen, and they would skip the events for ever. Three witnesses know better:
+// what the lane's owner has seen itself, the last records that the lane has
+// published, and what owners have written to the control topic, which is kept
+// for ever. None of them goes down with the store.
+
+// seen is how far a lane's owner has seen its store.
+type seen struct {
+	incarnation      string
+	epoch, rev, last int64
+}
+
+// saw notes what is stored. Commits that may not be done are not noted.
+func (o *owner) saw(c *Cursor) {
+	o.seen = seen{c.Incarnation, c.Epoch, c.Rev, c.LastSeq}
+}
+
+// proves reports a cursor that cannot follow what the owner has seen before.
+func (o *owner) proves(c *Cursor) error {
+	s := o.seen
+	if planted(bugOldCopyTaken) {
+		return nil
+	}
+	switch {
+	case s.incarnation == "": // the first look
+	case c.Incarnation != s.incarnation:
+		return o.oldStore(c, fmt.Sprintf("its store is another one now: of incarnation %s, and was %s", c.Incarnation, s.incarnation))
+	case c.Epoch < s.epoch, c.Epoch == s.epoch && c.Rev < s.rev, c.LastSeq < s.last:
+		return o.oldStore(c, fmt.Sprintf("its store is at epoch %d, rev %d and sequence %d, and was at %d, %d and %d before: it has become an older copy of itself",
+			c.Epoch, c.Rev, c.LastSeq, s.epoch, s.rev, s.last))
+	}
+	return nil
+}
+
+func (o *owner) oldStore(c *Cursor, what string) error {
+	return &HaltError{NewLane(o.i.plan.service, o.part, c.Incarnation), what,
+		fmt.Sprintf("Restore the newest copy of the store. If there is none, accept what is lost: stop the service, weir store renew %s, start it again.", o.i.plan.service)}
+}
+
+// checkStore compares a claimed cursor with what others know of the lane. It is
+// done once for each claim; after that the owner's own eyes are the best.
+func (l *lane) checkStore(ctx context.Context) error {
+	if l.o.checked {
+		return nil
+	}
+	have, err := readControl(ctx, l.i.cfg.Client)
+	if err != nil {
+		return fmt.Errorf("reading %s for lane %s: %w", ControlTopic, l.name, err)
+	}
+	if e, ok := have[laneUnit(l.i.plan.service, l.o.part)]; ok && e.Incarnation == l.cur.Incarnation {
+		if e.Epoch > l.cur.Epoch || e.Last > l.cur.LastSeq {
+			return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences in %d epochs, but there were %d in %d already: the store is an old copy",
+				l.cur.LastSeq, l.cur.Epoch, e.Last, e.Epoch))
+		}
+	}
+	last, err := l.lastPublished(ctx)
+	if err != nil {
+		return fmt.Errorf("the last records of lane %s: %w", l.name, err)
+	}
+	if last > l.cur.LastSeq {
+		return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences, but number %d is on the log already: the store is an old copy", l.cur.LastSeq, last))
+	}
+	l.o.checked = true
+	return nil
+}
+
+// proveEvery is how often a lane that commits nothing looks at its store.
+const proveEvery = 5 * time.Second
+
+// prove compares the store with what the lane has seen: one that is idle would
+// not notice until its next commit, and answer from what it has in memory.
+func (l *lane) prove(ctx context.Context) error {
+	if time.Since(l.proven) < proveEvery {
+		return nil
+	}
+	l.proven = time.Now()
+	c, err := l.i.store.Cursor(ctx, l.o.part)
+	if err != nil {
+		return fmt.Errorf("cursor of lane %s: %w", l.name, err)
+	}
+	l.i.clock.heard(c.Now)
+	if err := l.o.proves(c); err != nil {
+		return err
+	}
+	if c.Epoch != l.cur.Epoch || c.Rev != l.cur.Rev {
+		return fmt.Errorf("cursor of lane %s: %w", l.name, ErrFenced)
+	}
+	return nil
+}
+
+// lastLooked is how many of the last records of each topic are looked at.
+const lastLooked = 64
+
+// lastPublished is the highest sequence of this lane among the last records in
+// its own partition of the topics that its service writes. Nearly all of a
+// lane's events are there: about keys of its deciders' own kind.
+func (l *lane) lastPublished(ctx context.Context) (last int64, err error) {
+	topics := append(l.i.plan.writes(), DeadTopic(l.i.plan.service))
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	adm := kadm.NewClient(l.client)
+	first, err := adm.ListStartOffsets(ctx, topics...)
+	if err != nil {
+		return 0, err
+	}
+	ends, err := adm.ListEndOffsets(ctx, topics...)
+	if err != nil {
+		return 0, err
+	}
+	from, left := map[string]map[int32]kgo.Offset{}, map[string]int64{}
+	for _, t := range topics {
+		begin, ok := first.Lookup(t, l.o.part)
+		end, ok2 := ends.Lookup(t, l.o.part)
+		if !ok || !ok2 || begin.Err != nil || end.Err != nil {
+			return 0, fmt.Errorf("offsets of %s/%d: %w", t, l.o.part, errorOr(begin.Err, errorOr(end.Err, kerr.UnknownTopicOrPartition)))
+		}
+		if end.Offset > begin.Offset {
+			from[t], left[t] = map[int32]kgo.Offset{l.o.part: kgo.NewOffset().At(max(begin.Offset, end.Offset-lastLooked))}, end.Offset
+		}
+	}
+	if len(left) == 0 {
+		return 0, nil
+	}
+	return l.highest(ctx, from, left)
+}
+
+// highest reads up to the ends in left, and finds the highest of the lane's sequences.
+func (l *lane) highest(ctx context.Context, from map[string]map[int32]kgo.Offset, left map[string]int64) (last int64, err error) {
+	cl, err := kgo.NewClient(append(l.i.cfg.Client[:len(l.i.cfg.Client):len(l.i.cfg.Client)], kgo.ConsumePartitions(from), kgo.KeepControlRecords(),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.FetchMaxWait(100*time.Millisecond))...)
+	if err != nil {
+		return 0, err
+	}
+	defer cl.Close()
+	for len(left) > 0 {
+		f := cl.PollFetches(ctx)
+		if err := f.Err(); err != nil {
+			return 0, err
+		}
+		f.EachRecord(func(r *kgo.Record) {
+			if e, err := ReadEnvelope(r); err == nil && e.Lane == l.name {
+				last = max(last, e.Seq)
+			}
+			if r.Offset+1 >= left[r.Topic] {
+				delete(left, r.Topic)
+			}
+		})
+	}
+	return last, nil
+}
+
+// laneUnit is a lane's key in the control topic.
+func laneUnit(service string, lane int32) string {
+	return lanePrefix + service + "/" + strconv.Itoa(int(lane))
+}
+
+const lanePrefix = "lane "
+
+// Control tells how far a service's lanes have come, as their owners wrote it to
+// the control topic: by lane, the last sequence handed out. It is some seconds
+// old while a lane is at work, and exact after it has drained.
+func Control(ctx context.Context, client []kgo.Opt, service string, lanes int32) (map[int32]int64, error) {
+	have, err := readControl(ctx, client)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", ControlTopic, err)
+	}
+	out := map[int32]int64{}
+	for p := range lanes {
+		if c, ok := have[laneUnit(service, p)]; ok {
+			out[p] = c.Last
+		}
+	}
+	return out, nil
+}
+
+// witnessed is what an instance has written to the control topic.
+type witnessed struct {
+	seen
+	at time.Time
+}
+
+// witnessAgain is after how long an owner writes what it wrote before: a zombie
+// may have written older news over it.
+const witnessAgain = 10 * time.Minute
+
+// witness writes how far lanes are to the control topic, where it has risen.
+func (i *Instance) witness(ctx context.Context, cl *kgo.Client, lanes []LaneStatus) error {
+	var recs []*kgo.Record
+	var told []func()
+	for _, s := range lanes {
+		now, was := s.stored, i.told[s.Lane]
+		if now.incarnation == "" || now == was.seen && time.Since(was.at) < witnessAgain || now.epoch < was.epoch {
+			continue
+		}
+		r, err := controlRecordOf(laneUnit(i.plan.service, s.Lane), controlRecord{Partitions: i.cfg.Partitions, Incarnation: now.incarnation,
+			Epoch: now.epoch, Rev: now.rev, Last: now.last})
+		if err != nil {
+			return err
+		}
+		recs = append(recs, r)
+		told = append(told, func() { i.told[s.Lane] = witnessed{now, time.Now()} })
+	}
+	if len(recs) == 0 {
+		return nil
+	}
+	if err := cl.ProduceSync(ctx, recs...).FirstErr(); err != nil {
+		return fmt.Errorf("writing to %s: %w", ControlTopic, err)
+	}
+	for _, f := range told {
+		f()
+	}
+	return nil
+}
