@@ -25,6 +25,7 @@ const (
 	bugSnapshotAhead   bug = "snapshot-ahead"    // a private event is in the snapshot and not in the store
 	bugParkedOvertaken bug = "parked-overtaken"  // what comes after a parked input does not wait for it
 	bugClockBack       bug = "clock-back"        // the lane's clock follows the machine's back
+	bugClockBelieved   bug = "clock-believed"    // a machine's clock is believed, wherever it jumps to
 	bugPublishFirst    bug = "publish-first"     // events are published before they are stored
 	bugReorder         bug = "reordered-publish" // a batch's events are published in another order
 	bugLosePublished   bug = "lost-publish"      // a record that failed is taken as sent

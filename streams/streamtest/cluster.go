@@ -164,6 +164,11 @@ func (c *Cluster) start(service string, store streams.Store, closeStore func() e
 	for _, f := range change {
 		f(&cfg)
 	}
+	machine := cfg.Now
+	if machine == nil {
+		machine = time.Now
+	}
+	cfg.Now = func() time.Time { return machine().Add(time.Duration(n.gate.jump.Load())) }
 	var err error
 	if n.Instance, err = streams.NewInstance(cfg, service, n.store); err != nil {
 		c.t.Fatal(err)

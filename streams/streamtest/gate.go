@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirstream/weir/streams"
@@ -33,6 +34,7 @@ type gate struct {
 	busy   bool          // writes to the store fail, undone
 	doubts int           // so many commits are done and not acknowledged
 	slow   time.Duration // each commit takes so much longer
+	jump   atomic.Int64  // nanoseconds that the machine's clock is ahead
 }
 
 // trap ends the instance at the count-th time that its loop comes to a point.

@@ -59,13 +59,14 @@ const (
 	Repeat           Kind = "repeat"            // Count records come again, byte for byte, however old
 	Misplace         Kind = "misplace"          // an event lies in a partition that is not its key's, or has no key
 	Poison           Kind = "poison"            // an event that nobody can decode: its key parks
+	ClockJumps       Kind = "clock-jumps"       // the clock of an instance's machine is a day ahead
 	Outside          Kind = "outside"           // the trouble Name of the simulation's own
 )
 
 // kinds in the proportion in which they come; what a simulation has no use for
 // is left out.
 var kinds = []Kind{Die, Die, Die, Die, Die, Join, Join, Leave, Freeze, Freeze, CutOff, Deaf, Deaf, BrokerError, BrokerError, BrokerError, BrokerAway,
-	MoveLeaders, MoveCoordinators, StoreBusy, StoreDoubt, StoreDoubt, StoreSlow, Repeat, Repeat, Misplace, Poison, Outside, Outside}
+	MoveLeaders, MoveCoordinators, ClockJumps, StoreBusy, StoreDoubt, StoreDoubt, StoreSlow, Repeat, Repeat, Misplace, Poison, Outside, Outside}
 
 // Where an instance may die. The empty point is: at any moment.
 var deadlyPoints = []streams.Point{"", streams.PointPolled, streams.PointDecided, streams.PointCommitted, streams.PointCommitted, streams.PointPublishing, streams.PointPublished,
@@ -169,7 +170,7 @@ func (d *draw) fault() []Fault {
 		}
 	case Freeze:
 		f.For = d.upTo(30 * time.Second)
-	case CutOff, StoreBusy, StoreSlow:
+	case CutOff, StoreBusy, StoreSlow, ClockJumps:
 		f.For = d.upTo(15 * time.Second)
 	case Deaf:
 		f.For = d.upTo(3 * time.Second)

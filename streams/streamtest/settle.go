@@ -78,6 +78,9 @@ func sleepFor(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// longestTimer is beyond what a simulated business waits for.
+const longestTimer = 12 * time.Hour
+
 // settle waits until nothing moves any more; for as long as the simulation's
 // patience after the last trouble, or after the last timer that fell due.
 func (w *World) settle(parkedToo bool) {
@@ -86,6 +89,10 @@ func (w *World) settle(parkedToo bool) {
 	for {
 		why, due := w.unsettled(parkedToo)
 		if len(why) == 0 {
+			return
+		}
+		if ahead := time.Until(due); ahead > longestTimer+2*w.schedule.Skew {
+			w.Violate("a timer is set for %s from now: its lane's clock has run away", ahead.Round(time.Second))
 			return
 		}
 		if !due.IsZero() {
