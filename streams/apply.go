@@ -35,11 +35,11 @@ func (b *batch) apply(in *input, d *Decider, stream StreamID, e *entry, x Decisi
 		}
 	}
 	for i, t := range x.timers {
-		b.setTimer(TimerKey{stream, t.name}, &Timer{Stream: stream, Name: t.name, ID: deriveID(in.id, d.Name, "timer", t.name),
+		b.setTimer(TimerKey{stream, t.name}, &Timer{Stream: stream, Name: t.name, ID: deriveID(in.cause(), d.Name, "timer", t.name),
 			Due: b.at.Add(t.after), Body: bodies.timers[i], Origin: follow})
 	}
 	for i, w := range x.intents {
-		b.tx.Effects = append(b.tx.Effects, PendingEffect{Seq: b.nextRow(), Stream: stream, ID: deriveID(in.id, d.Name, "effect", fmt.Sprint(i)),
+		b.tx.Effects = append(b.tx.Effects, PendingEffect{Seq: b.nextRow(), Stream: stream, ID: deriveID(in.cause(), d.Name, "effect", fmt.Sprint(i)),
 			Effect: w.effect.name, Key: w.effect.key(w.body), Body: bodies.intents[i], Origin: follow})
 	}
 	if in.kind == CommandInput {
@@ -116,7 +116,7 @@ func (b *batch) emit(in *input, d *Decider, stream StreamID, e *entry, ev Event,
 	f, _ := l.i.cfg.Topology.Vocabulary.FactOf(ev)
 	key := ev.Key().String()
 	e.version++
-	env := Envelope{ID: deriveID(in.id, d.Name, fmt.Sprint(index)), Type: f.Name, Version: f.Version, Source: "/" + l.i.plan.service + "/" + d.Name,
+	env := Envelope{ID: deriveID(in.cause(), d.Name, fmt.Sprint(index)), Type: f.Name, Version: f.Version, Source: "/" + l.i.plan.service + "/" + d.Name,
 		Time: b.at, Key: key, Correlation: origin.Correlation, Causation: in.id, Traceparent: origin.Traceparent, Data: body}
 	stored := StoredEvent{Stream: stream, Version: e.version, Type: f.Name, TypeVer: f.Version, Key: key}
 	if f.Private {

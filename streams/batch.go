@@ -13,22 +13,38 @@ import (
 
 // input is one thing that a batch decides about.
 type input struct {
-	kind    InputKind
-	id      string
-	name    string
-	ver     int
-	body    []byte
-	origin  Origin
-	at      time.Time       // when it happened: an event's time, a timer's due
-	stream  StreamID        // of all but fresh events
-	key     string          // of a fresh event
-	rec     *kgo.Record     // of a fresh event
-	cmd     *CommandRequest // who waits for the answer
-	effect  int64           // sequence of the effect whose outcome it is
-	parked  *ParkedInput    // the row that is decided again
-	source  string          // of an event from outside, "" for a lane's
-	repeats bool            // an event from outside that was taken before
+	kind   InputKind
+	id     string
+	name   string
+	ver    int
+	body   []byte
+	origin Origin
+	at     time.Time       // when it happened: an event's time, a timer's due
+	stream StreamID        // of all but fresh events
+	key    string          // of a fresh event
+	rec    *kgo.Record     // of a fresh event
+	cmd    *CommandRequest // who waits for the answer
+	effect int64           // sequence of the effect whose outcome it is
+	parked *ParkedInput    // the row that is decided again
+	source string          // of an event from outside, "" for a lane's
 }
+
+// fresh tells an event from outside that no lane has numbered and that is no
+// retry: only its name tells whether it was taken before.
+func (in *input) fresh() bool { return in.source != "" && in.parked == nil }
+
+// cause is what the ids of what follows derive from. An id from outside is
+// its source's own: two sources may use the same.
+func (in *input) cause() string {
+	if in.source == "" {
+		return in.id
+	}
+	return deriveID(in.source, in.id)
+}
+
+// digest is that of an event from outside: when it happened is its sender's to
+// say again or to leave out.
+func (in *input) digest() string { return EventDigest(in.name, in.key, in.body) }
 
 // batch collects inputs and what becomes of them: one transaction.
 type batch struct {
@@ -38,9 +54,10 @@ type batch struct {
 	inputs  []input
 	taken   int // records polled, skipped ones included
 	unpark  *unpark
-	last    int64            // sequence of the last parked row that was read for it
-	again   bool             // a parked input failed again: those behind it stay
-	known   map[string]Reply // of commands decided before
+	last    int64                 // sequence of the last parked row that was read for it
+	again   bool                  // a parked input failed again: those behind it stay
+	known   map[string]Reply      // of commands decided before
+	named   map[ExternalID]string // digests of names taken before
 	tx      Tx
 	records []*kgo.Record
 	changed []StreamID
@@ -58,7 +75,7 @@ type answer struct {
 }
 
 func (l *lane) newBatch() *batch {
-	return &batch{l: l, timers: map[TimerKey]*Timer{}, known: map[string]Reply{}, info: BatchInfo{Service: l.i.plan.service, Lane: l.o.part}}
+	return &batch{l: l, timers: map[TimerKey]*Timer{}, known: map[string]Reply{}, named: map[ExternalID]string{}, info: BatchInfo{Service: l.i.plan.service, Lane: l.o.part}}
 }
 
 func (b *batch) addCommand(c *CommandRequest) {
@@ -275,7 +292,7 @@ func (b *batch) commit(ctx context.Context, began time.Time) error {
 
 // empty tells whether there is nothing to store but the cursor.
 func (b *batch) empty() bool {
-	return len(b.rows) == 0 && len(b.records) == 0 && len(b.tx.Replies) == 0
+	return len(b.rows) == 0 && len(b.records) == 0 && len(b.tx.Replies) == 0 && len(b.tx.Externals) == 0
 }
 
 // assemble completes the transaction.

@@ -13,10 +13,18 @@ type Input struct {
 	Key         string    // of the decider
 	At          time.Time // the lane's clock at admission: never goes back within a lane
 	Correlation string    // the saga
+	cause       string    // what ids derive from
 }
 
 // NewID derives an id that is the same whenever this input is decided again.
-func (in Input) NewID(label string) string { return deriveID(in.ID, "new", label) }
+func (in Input) NewID(label string) string { return deriveID(in.base(), "new", label) }
+
+func (in Input) base() string {
+	if in.cause == "" {
+		return in.ID
+	}
+	return in.cause
+}
 
 // Decision is what a decider answers: events, timers, intents and a reply, or
 // a refusal. It is a value; each method returns an extended copy.

@@ -39,7 +39,7 @@ func (b *batch) park(in *input, stream StreamID, reason, stack string) error {
 		from = in.parked.From
 	}
 	row := ParkedInput{Seq: b.nextRow(), Stream: stream, Kind: in.kind, ID: in.id, Name: in.name, TypeVer: in.ver,
-		Body: slices.Clone(in.body), Origin: in.origin, From: from, At: b.at, Reason: reason, Stack: stack}
+		Body: slices.Clone(in.body), Origin: in.origin, From: from, At: b.at, Reason: reason, Stack: stack, Source: in.source}
 	if in.parked == nil {
 		b.info.Inputs = append(b.info.Inputs, b.seen(in, stream, "parked", in.origin))
 	} else { // it failed again: same place in the key's order
@@ -84,7 +84,7 @@ func (b *batch) dead(key string, partition int32, typ string, o Origin, cause st
 	if at.IsZero() { // reported while polling, before the batch has its time
 		at = b.l.now()
 	}
-	env := Envelope{ID: deriveID(cause, typ, b.l.i.plan.service, d.Decider), Type: typ, Version: 1, Source: "/" + b.l.i.plan.service, Time: at, Key: key,
+	env := Envelope{ID: deriveID(cause, typ, b.l.i.plan.service, d.Decider, d.From), Type: typ, Version: 1, Source: "/" + b.l.i.plan.service, Time: at, Key: key,
 		Correlation: o.Correlation, Causation: cause, Traceparent: o.Traceparent, Data: body}
 	r := b.number(&env, DeadTopic(b.l.i.plan.service), partition)
 	b.tx.Events = append(b.tx.Events, StoredEvent{Seq: env.Seq, Type: typ, TypeVer: 1, Topic: r.Topic, Partition: partition, Key: key, Record: packRecord(r)})
@@ -196,7 +196,7 @@ func (b *batch) addParked(ctx context.Context, u *unpark) error {
 	}
 	// A retry is a person's word that the cause is gone, poison included.
 	for i := range b.inputs {
-		delete(l.o.poison, b.inputs[i].id+" "+u.stream.Decider)
+		delete(l.o.poison, b.inputs[i].cause()+" "+u.stream.Decider)
 	}
 	return nil
 }

@@ -222,7 +222,7 @@ func (h *history) input(d *Redecided) (input, error) {
 
 // input is the parked input, to be decided again.
 func (p *ParkedInput) input() input {
-	return input{kind: p.Kind, id: p.ID, name: p.Name, ver: p.TypeVer, body: p.Body, origin: p.Origin, at: p.At, stream: p.Stream, parked: p}
+	return input{kind: p.Kind, id: p.ID, name: p.Name, ver: p.TypeVer, body: p.Body, origin: p.Origin, at: p.At, stream: p.Stream, source: p.Source, parked: p}
 }
 
 // expect lets the decisions fail that are known to have failed.
@@ -235,7 +235,7 @@ func (h *history) expect(in *input) {
 		}
 	}
 	for _, s := range streams {
-		key := in.id + " " + s.Decider
+		key := in.cause() + " " + s.Decider
 		if in.parked != nil {
 			delete(h.l.o.poison, key) // as a retry does
 		} else if h.l.parked[s] > 0 {

@@ -81,6 +81,7 @@ type ParkedInput struct {
 	TypeVer int
 	Body    []byte
 	Origin  Origin
+	Source  string // of an event from outside; empty for all else
 	From    string // "topic/partition@offset", or what else brought it
 	At      time.Time
 	Reason  string // empty while it only waits
@@ -113,6 +114,7 @@ const (
 type ExternalID struct {
 	Source, ID string
 	At         time.Time
+	Digest     string // of its content; empty if it was taken before there were digests
 }
 
 // InputRow lists what one batch decided about, in order: references to records,
@@ -173,7 +175,8 @@ type Store interface {
 	Outbox(ctx context.Context, lane int32, after int64, limit int, f func(StoredEvent) error) error
 	// Replies reads the stored replies of these commands.
 	Replies(ctx context.Context, lane int32, ids []string) ([]Reply, error)
-	// Externals tells which of these events were taken before.
+	// Externals tells which of these events were taken before, when, and with
+	// which content.
 	Externals(ctx context.Context, lane int32, ids []ExternalID) ([]ExternalID, error)
 	// Timers reads the timers due at or before due, earliest first.
 	Timers(ctx context.Context, lane int32, due time.Time, limit int) ([]Timer, error)

@@ -23,9 +23,13 @@ func (b *batch) prepare(ctx context.Context) error {
 	for i := range b.inputs {
 		in := &b.inputs[i]
 		switch {
+		case in.cmd != nil && in.name == registerCommand:
+			for _, n := range in.names() {
+				externals = append(externals, ExternalID{Source: registerSource, ID: n.ID})
+			}
 		case in.cmd != nil:
 			commands = append(commands, in.id)
-		case in.source != "":
+		case in.fresh():
 			externals = append(externals, ExternalID{Source: in.source, ID: in.id})
 		}
 		if in.rec == nil {
@@ -44,7 +48,7 @@ func (b *batch) prepare(ctx context.Context) error {
 	if err := b.answerRepeated(ctx, commands); err != nil {
 		return err
 	}
-	return b.markRepeated(ctx, externals)
+	return b.loadNames(ctx, externals)
 }
 
 // answerRepeated answers commands that were decided before, in the store or
@@ -63,26 +67,18 @@ func (b *batch) answerRepeated(ctx context.Context, ids []string) error {
 	return nil
 }
 
-func (b *batch) markRepeated(ctx context.Context, ids []ExternalID) error {
+// loadNames reads which names of events from outside, and of what clients sent,
+// were taken before.
+func (b *batch) loadNames(ctx context.Context, ids []ExternalID) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	known, err := b.l.i.store.Externals(ctx, b.l.o.part, ids)
 	if err != nil {
-		return fmt.Errorf("events from outside of lane %s: %w", b.l.name, err)
+		return fmt.Errorf("names of events from outside of lane %s: %w", b.l.name, err)
 	}
-	seen := map[ExternalID]bool{}
 	for _, k := range known {
-		seen[ExternalID{Source: k.Source, ID: k.ID}] = true
-	}
-	for i := range b.inputs {
-		in := &b.inputs[i]
-		if in.source == "" {
-			continue
-		}
-		id := ExternalID{Source: in.source, ID: in.id}
-		in.repeats = seen[id] && !planted(bugNoExternalDedup)
-		seen[id] = true
+		b.named[ExternalID{Source: k.Source, ID: k.ID}] = k.Digest
 	}
 	return nil
 }
@@ -90,14 +86,14 @@ func (b *batch) markRepeated(ctx context.Context, ids []ExternalID) error {
 // take decides about one input.
 func (b *batch) take(in *input) error {
 	switch {
-	case in.repeats:
-		b.info.Repeats++
-		return nil
 	case in.parked != nil && in.kind == TimerInput && b.touched(in):
 		b.drop(in.parked) // cancelled or set again by what waited before it
 		return nil
 	case in.parked != nil && b.again:
 		return nil // the one before it failed again
+	case in.cmd != nil && in.name == registerCommand:
+		b.register(in)
+		return nil
 	case in.cmd != nil:
 		return b.takeCommand(in)
 	case in.rec != nil:
@@ -144,8 +140,14 @@ func (b *batch) touched(timer *input) bool {
 }
 
 func (b *batch) takeEvent(in *input) error {
-	if in.source != "" {
-		b.tx.Externals = append(b.tx.Externals, ExternalID{in.source, in.id, b.at})
+	if in.fresh() {
+		switch b.name(ExternalID{in.source, in.id, b.at, in.digest()}) {
+		case nameRepeated:
+			b.info.Repeats++
+			return nil
+		case nameTaken: // ingestion would have told its sender
+			return b.misplaced(in.rec, fmt.Sprintf("another event of source %q and id %q was taken before: its sender has to give each an id of its own", in.source, in.id))
+		}
 	}
 	f, _ := b.l.i.cfg.Topology.Vocabulary.Fact(in.name)
 	v, err := f.Decode(in.ver, in.body)
@@ -251,7 +253,7 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 	if l.parked[stream] > 0 && in.parked == nil && !b.l.planted(bugParkedOvertaken) {
 		return b.park(in, stream, "", "")
 	}
-	if reason, ok := l.o.poison[in.id+" "+t.decider.Name]; ok {
+	if reason, ok := l.o.poison[in.cause()+" "+t.decider.Name]; ok {
 		return b.park(in, stream, reason, "")
 	}
 	e, err := b.state(stream)
@@ -268,7 +270,7 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 		}
 		origin.Traceparent, done = h.OnDecide(hop)
 	}
-	x, err := t.decider.decide(t.reaction, e.value, v, Input{ID: in.id, Key: stream.Key, At: b.at, Correlation: in.origin.Correlation})
+	x, err := t.decider.decide(t.reaction, e.value, v, Input{ID: in.id, Key: stream.Key, At: b.at, Correlation: in.origin.Correlation, cause: in.cause()})
 	if err == nil {
 		err = b.apply(in, t.decider, stream, e, forget(x), origin)
 	}
@@ -283,7 +285,7 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 	}
 	var bad *poisoned
 	if errors.As(err, &bad) {
-		l.o.poison[in.id+" "+t.decider.Name] = bad.reason
+		l.o.poison[in.cause()+" "+t.decider.Name] = bad.reason
 		return err
 	}
 	var failed *DecisionError

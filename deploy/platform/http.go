@@ -43,7 +43,7 @@ func (p *platform) startHTTP(l net.Listener) error {
 func (p *platform) serveGateway(mux *http.ServeMux) error {
 	trace := func(r *http.Request) (string, func(int)) { return p.telemetry.OnRequest(r, route(r.URL.Path)) }
 	limit := edge.Limit{Buckets: p.cache, Quota: cache.Quota(p.Config.Quota), Refused: p.telemetry.OnRefused}
-	in, err := ingest.New(ingest.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Limit: limit, Trace: trace,
+	in, err := ingest.New(ingest.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Commands: p.commands, Limit: limit, Trace: trace,
 		Count: func(client, eventType string, s ingest.Status) { p.telemetry.OnIngest(client, eventType, string(s)) }})
 	if err != nil {
 		return err

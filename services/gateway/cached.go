@@ -93,10 +93,10 @@ type remembered struct {
 // ask sends a command to its lane, unless the same one was answered lately. It
 // only ever leaves out a command that was decided: the lane, which stores the
 // replies with their effects, decides an id once whatever the cache says.
-func (g *gateway) ask(r *http.Request, cmd streams.Command) (streams.CommandReply, error) {
+func (g *gateway) ask(r *http.Request, q request, cmd streams.Command) (streams.CommandReply, error) {
 	store := g.Incarnation(g.service[cmd.Name])
-	if g.Replies == nil || store == "" || len(r.Header.Values(idempotencyHeader)) == 0 { // an id that nobody can send again
-		return g.command(r.Context(), cmd)
+	if g.Replies == nil || store == "" || q.key == "" { // an id that nobody can send again
+		return g.command(r.Context(), q, cmd)
 	}
 	// A restored store has forgotten what it had answered: so has its key.
 	key, digest := "reply:"+sum(store, cmd.ID), sum(cmd.Name, cmd.Key, string(cmd.Body))
@@ -104,7 +104,7 @@ func (g *gateway) ask(r *http.Request, cmd streams.Command) (streams.CommandRepl
 	if ok && m.Digest == digest {
 		return streams.CommandReply{Status: m.Status, Body: m.Body, Token: m.Token}, nil
 	}
-	reply, err := g.command(r.Context(), cmd)
+	reply, err := g.command(r.Context(), q, cmd)
 	if err == nil && lasting(reply) {
 		keep(r.Context(), g.Replies, miss, replyVersion, remembered{digest, reply.Status, reply.Body, reply.Token}, replyTTL)
 	}

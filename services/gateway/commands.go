@@ -23,7 +23,7 @@ import (
 var orderName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
 
 func (g *gateway) place(w http.ResponseWriter, r *http.Request) {
-	id, p := commandID(r, placeOrder)
+	q, p := readRequest(r, placeOrder)
 	if p != nil {
 		p.Write(w)
 		return
@@ -33,6 +33,7 @@ func (g *gateway) place(w http.ResponseWriter, r *http.Request) {
 		p.Write(w)
 		return
 	}
+	id := q.commandID(placeOrder)
 	if c.Order == "" {
 		c.Order = event.OrderID("o-" + digest(id)) // the same for the same key
 	}
@@ -40,7 +41,7 @@ func (g *gateway) place(w http.ResponseWriter, r *http.Request) {
 		invalid("customer is missing: say who orders").Write(w)
 		return
 	}
-	g.send(w, r, id, placeOrder, c, func() {
+	g.send(w, r, q, id, placeOrder, c, func() {
 		w.Header().Set("Location", "/v1/orders/"+url.PathEscape(string(c.Order)))
 	})
 }
@@ -51,7 +52,7 @@ type cancellation struct {
 }
 
 func (g *gateway) cancel(w http.ResponseWriter, r *http.Request) {
-	id, p := commandID(r, cancelOrder)
+	q, p := readRequest(r, cancelOrder)
 	if p != nil {
 		p.Write(w)
 		return
@@ -63,7 +64,7 @@ func (g *gateway) cancel(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	g.send(w, r, id, cancelOrder, order.CancelOrder{Order: event.OrderID(r.PathValue("id")), Reason: c.Reason}, nil)
+	g.send(w, r, q, q.commandID(cancelOrder), cancelOrder, order.CancelOrder{Order: event.OrderID(r.PathValue("id")), Reason: c.Reason}, nil)
 }
 
 // decode reads a JSON object and refuses fields that it does not know.
@@ -95,22 +96,34 @@ func invalid(detail string) *edge.Problem {
 
 const idempotencyHeader = "Idempotency-Key"
 
-// commandID derives a command's id from the Idempotency-Key and the operation,
-// so that one key may place an order and cancel it. Without a key it is random.
-func commandID(r *http.Request, operation string) (string, *edge.Problem) {
+// request is what a client calls one of its requests.
+type request struct {
+	key   string // its Idempotency-Key, "" without one
+	scope string // whose, and for which operation: one key may place an order and cancel it
+}
+
+// commandID is the id of the request's command. Ids are in histories, which
+// others may read: nobody finds the key in one.
+func (q request) commandID(operation string) string {
+	if q.key == "" {
+		return operation + ":" + rand.Text()
+	}
+	return operation + ":" + digest(q.scope+"\x00"+q.key)
+}
+
+// readRequest reads the Idempotency-Key. Keys of two callers have nothing to do
+// with one another; those without an API key share theirs.
+func readRequest(r *http.Request, operation string) (request, *edge.Problem) {
 	keys := r.Header.Values(idempotencyHeader)
 	if len(keys) == 0 {
-		return operation + ":" + rand.Text(), nil
+		return request{}, nil
 	}
 	odd := func(c rune) bool { return c < '!' || c > '~' }
 	if len(keys) > 1 || len(keys[0]) < 1 || len(keys[0]) > 255 || strings.ContainsFunc(keys[0], odd) {
-		return "", &edge.Problem{Code: "invalid-idempotency-key", Status: http.StatusBadRequest,
+		return request{}, &edge.Problem{Code: "invalid-idempotency-key", Status: http.StatusBadRequest,
 			Detail: "Idempotency-Key is not one text of 1 to 255 printable ASCII characters without spaces"}
 	}
-	if len(keys[0]) > 200 { // brokers carry ids of 255 bytes at most
-		return operation + "#" + digest(keys[0]), nil
-	}
-	return operation + ":" + keys[0], nil
+	return request{keys[0], operation + " " + edge.Caller(r)}, nil
 }
 
 func digest(id string) string {
@@ -120,7 +133,7 @@ func digest(id string) string {
 
 // send hands a command to its lane and answers with the reply. done sets the
 // headers of its success, which is 201 if there are any.
-func (g *gateway) send(w http.ResponseWriter, r *http.Request, id, name string, body streams.Event, done func()) {
+func (g *gateway) send(w http.ResponseWriter, r *http.Request, q request, id, name string, body streams.Event, done func()) {
 	if !orderName.MatchString(body.Key().String()) {
 		invalid("order ids are 1 to 128 letters, digits, dots, underscores, tildes and dashes, a letter or digit first").Write(w)
 		return
@@ -131,7 +144,7 @@ func (g *gateway) send(w http.ResponseWriter, r *http.Request, id, name string, 
 		return
 	}
 	cmd.Traceparent = edge.Traceparent(r)
-	reply, err := g.ask(r, cmd)
+	reply, err := g.ask(r, q, cmd)
 	if err != nil {
 		unknown(err).Write(w)
 		return
@@ -151,10 +164,17 @@ func (g *gateway) send(w http.ResponseWriter, r *http.Request, id, name string, 
 	edge.JSON(w, status, json.RawMessage(reply.Body))
 }
 
-// command has a command decided by its lane.
-func (g *gateway) command(ctx context.Context, cmd streams.Command) (streams.CommandReply, error) {
+// command has a command decided by its lane, after its name was registered: the
+// same key with another content may belong to another lane.
+func (g *gateway) command(ctx context.Context, q request, cmd streams.Command) (streams.CommandReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.Timeout)
 	defer cancel()
+	if q.key != "" {
+		name := streams.Name{Scope: q.scope, ID: q.key, Digest: streams.Digest([]byte(cmd.Name), []byte(cmd.Key), cmd.Body)}
+		if taken, err := g.register.Take(ctx, []streams.Name{name}); err != nil || taken[0] {
+			return streams.CommandReply{Status: streams.ReplyConflict}, err
+		}
+	}
 	return g.Commands.Send(ctx, g.service[cmd.Name], streams.Partition(cmd.Key, g.Partitions), cmd)
 }
 

@@ -54,7 +54,8 @@ const (
 // gateway is the state behind the handler.
 type gateway struct {
 	Config
-	service map[string]string // who takes each command
+	service  map[string]string // who takes each command
+	register *streams.Register
 }
 
 // New makes the handler of every path in openapi.yaml but /v1/events, which is
@@ -75,7 +76,7 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &gateway{Config: cfg, service: map[string]string{}}
+	g := &gateway{Config: cfg, service: map[string]string{}, register: streams.NewRegister(cfg.Commands, cfg.Topology, cfg.Partitions)}
 	for _, name := range []string{placeOrder, cancelOrder} {
 		service, _, ok := cfg.Topology.CommandTarget(name)
 		if !ok {

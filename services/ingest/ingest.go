@@ -37,6 +37,7 @@ type Config struct {
 	Client     []kgo.Opt // brokers, dialer, TLS; producing is set up here
 	Topology   *streams.Topology
 	Partitions int32
+	Commands   streams.Commands // to the register of sources and ids
 	Timeout    time.Duration    // to wait for the log; 10 s if 0
 	Now        func() time.Time // for events without a time; time.Now if nil
 	Limit      edge.Limit       // of requests, however many events they have
@@ -49,14 +50,15 @@ type Config struct {
 // Handler serves Path.
 type Handler struct {
 	http.Handler
-	cfg Config
-	log *kgo.Client
+	cfg      Config
+	log      *kgo.Client
+	register *streams.Register
 }
 
 // New makes the handler. Close it when its server is shut down.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Topology == nil || cfg.Partitions < 1 {
-		return nil, errors.New("ingestion needs a topology and a partition count")
+	if cfg.Topology == nil || cfg.Partitions < 1 || cfg.Commands == nil {
+		return nil, errors.New("ingestion needs a topology, a partition count and commands")
 	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 10 * time.Second
@@ -72,7 +74,7 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no Kafka client for ingestion: %w", err)
 	}
-	h := &Handler{cfg: cfg, log: log}
+	h := &Handler{cfg: cfg, log: log, register: streams.NewRegister(cfg.Commands, cfg.Topology, cfg.Partitions)}
 	h.Handler = cfg.Trace.Handler(edge.Methods{http.MethodPost: cfg.Limit.Handler(h.post)})
 	return h, nil
 }
@@ -96,6 +98,7 @@ type Status string
 const (
 	Accepted    Status = "accepted"    // the log has it, on all replicas in sync
 	Refused     Status = "refused"     // it will never be taken as it is
+	Conflict    Status = "conflict"    // its source and id were given to another event
 	Unavailable Status = "unavailable" // the log did not answer: send it again
 )
 
@@ -115,7 +118,10 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		}
 		recs[i] = rec
 	}
-	h.produce(r.Context(), recs, results)
+	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Timeout)
+	defer cancel()
+	h.name(ctx, recs, results)
+	h.produce(ctx, recs, results)
 	h.count(edge.Client(r), posted, results)
 	answer(w, results)
 }
@@ -130,10 +136,36 @@ func (h *Handler) count(client string, events []posted, results []Result) {
 	}
 }
 
+// name registers the events' sources and ids, and takes away the records of
+// those that another event has already.
+func (h *Handler) name(ctx context.Context, recs []*kgo.Record, results []Result) {
+	var names []streams.Name
+	var which []int
+	for i, rec := range recs {
+		if rec == nil {
+			continue
+		}
+		env, err := streams.ReadEnvelope(rec)
+		if err != nil { // not of those that record makes
+			results[i].Status, results[i].Detail, recs[i] = Refused, err.Error(), nil
+			continue
+		}
+		names = append(names, streams.Name{Scope: "event " + env.Source, ID: env.ID, Digest: streams.EventDigest(env.Type, env.Key, env.Data)})
+		which = append(which, i)
+	}
+	taken, err := h.register.Take(ctx, names)
+	for n, i := range which {
+		switch {
+		case err != nil:
+			results[i].Status, results[i].Detail, recs[i] = Unavailable, "whether its source and id are another event's is not known now: send it again, with the same source and id", nil
+		case taken[n]:
+			results[i].Status, results[i].Detail, recs[i] = Conflict, "another event was sent with this source and id: give this one an id of its own", nil
+		}
+	}
+}
+
 // produce sends the records that are not nil and waits for each.
 func (h *Handler) produce(ctx context.Context, recs []*kgo.Record, results []Result) {
-	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
-	defer cancel()
 	done := make(chan struct{}, len(recs))
 	sent := 0
 	for i, rec := range recs {
@@ -162,7 +194,7 @@ func verdict(err error) (Status, string) {
 }
 
 // answer sums the results up: 202 if all were accepted, 503 if any should be
-// sent again, 422 if all were refused, else 207.
+// sent again, 409 if all were conflicts, 422 if none was accepted, else 207.
 func answer(w http.ResponseWriter, results []Result) {
 	count := map[Status]int{}
 	for _, r := range results {
@@ -175,6 +207,8 @@ func answer(w http.ResponseWriter, results []Result) {
 			Detail: fmt.Sprintf("%d of %d events are not known to be on the log: send them again, with the same source and id", count[Unavailable], len(results))}).Write(w)
 	case count[Accepted] == len(results):
 		edge.JSON(w, http.StatusAccepted, more)
+	case count[Conflict] == len(results):
+		(&edge.Problem{Code: "event-conflict", Status: http.StatusConflict, More: more, Detail: results[0].Detail}).Write(w)
 	case count[Accepted] == 0:
 		(&edge.Problem{Code: "events-refused", Status: http.StatusUnprocessableEntity, More: more, Detail: results[0].Detail}).Write(w)
 	default:

@@ -42,12 +42,12 @@ func newHouse(t *testing.T, change ...func(*ingest.Config)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, topic))
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1)) // the register's service makes the topics
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	cfg := ingest.Config{Client: []kgo.Opt{kgo.SeedBrokers(broker.ListenAddrs()...)}, Topology: top, Partitions: partitions,
+	cfg := ingest.Config{Client: []kgo.Opt{kgo.SeedBrokers(broker.ListenAddrs()...)}, Topology: top, Partitions: partitions, Commands: register(t, top, broker),
 		Now: func() time.Time { return time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC) }}
 	for _, f := range change {
 		f(&cfg)
@@ -339,7 +339,7 @@ func FuzzPost(f *testing.F) {
 		f.Fatal(err)
 	}
 	// Nothing listens there: only what is wholly valid waits for the log.
-	h, err := ingest.New(ingest.Config{Client: []kgo.Opt{kgo.SeedBrokers("127.0.0.1:1")}, Topology: top, Partitions: partitions, Timeout: time.Millisecond})
+	h, err := ingest.New(ingest.Config{Client: []kgo.Opt{kgo.SeedBrokers("127.0.0.1:1")}, Topology: top, Partitions: partitions, Commands: streams.NewCommands(), Timeout: time.Millisecond})
 	if err != nil {
 		f.Fatal(err)
 	}

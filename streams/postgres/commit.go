@@ -266,7 +266,7 @@ func changeEffects(p *pipeline, lane int32, tx *streams.Tx) {
 
 func changeParked(p *pipeline, lane int32, tx *streams.Tx) {
 	p.remove(removeParked, lane, tx.Unparked)
-	p.copy(addParked, 16, len(tx.Parked), func(i int) {
+	p.copy(addParked, 17, len(tx.Parked), func(i int) {
 		r := &tx.Parked[i]
 		p.int32(lane)
 		p.int64(r.Seq)
@@ -282,6 +282,7 @@ func changeParked(p *pipeline, lane int32, tx *streams.Tx) {
 		p.at(r.At)
 		p.text(r.Reason)
 		p.text(r.Stack)
+		p.text(r.Source)
 	})
 }
 
@@ -319,11 +320,12 @@ func putExternals(p *pipeline, lane int32, xs []streams.ExternalID) {
 			array(oidBytea, n, func(b []byte, i int) []byte { return appendBytes(b, xs[i].Source) }),
 			array(oidBytea, n, func(b []byte, i int) []byte { return appendBytes(b, xs[i].ID) }))
 	}
-	p.copy(addExternals, 4, len(xs), func(i int) {
+	p.copy(addExternals, 5, len(xs), func(i int) {
 		p.int32(lane)
 		p.text(xs[i].Source)
 		p.text(xs[i].ID)
 		p.at(xs[i].At)
+		p.text(xs[i].Digest)
 	})
 }
 

@@ -121,9 +121,9 @@ func (s *Store) Externals(ctx context.Context, lane int32, ids []streams.Externa
 	for i, id := range ids {
 		sources[i], keys[i] = []byte(id.Source), []byte(id.ID)
 	}
-	err = s.query(ctx, "read external ids", `SELECT x.source,x.id,x.at FROM unnest($2::bytea[],$3::bytea[]) AS w(source,id)
+	err = s.query(ctx, "read external ids", `SELECT x.source,x.id,x.at,x.digest FROM unnest($2::bytea[],$3::bytea[]) AS w(source,id)
 		CROSS JOIN LATERAL (SELECT * FROM externals WHERE lane=$1 AND source=w.source AND id=w.id OFFSET 0) AS x`, []any{lane, sources, keys}, func(r row) error {
-		out = append(out, streams.ExternalID{Source: text(r[0]), ID: text(r[1]), At: instant(r[2])})
+		out = append(out, streams.ExternalID{Source: text(r[0]), ID: text(r[1]), At: instant(r[2]), Digest: text(r[3])})
 		return nil
 	})
 	return out, err
@@ -161,11 +161,11 @@ func (s *Store) Effects(ctx context.Context, lane int32, after int64, limit int)
 // Parked reads the parked inputs of a stream, or of all for a zero stream, above a
 // sequence, in order. It looks at all of the lane's, which the lane bounds.
 func (s *Store) Parked(ctx context.Context, lane int32, of streams.StreamID, after int64, limit int) (out []streams.ParkedInput, err error) {
-	err = s.query(ctx, "read parked inputs", `SELECT seq,decider,key,kind,id,name,type_version,body,correlation,causation,traceparent,origin,at,reason,stack FROM parked
+	err = s.query(ctx, "read parked inputs", `SELECT seq,decider,key,kind,id,name,type_version,body,correlation,causation,traceparent,origin,at,reason,stack,source FROM parked
 		WHERE lane=$1 AND seq>$2 AND ($3 OR decider=$4 AND key=$5) ORDER BY seq LIMIT $6`,
 		[]any{lane, after, of == streams.StreamID{}, of.Decider, []byte(of.Key), max(limit, 0)}, func(r row) error {
 			out = append(out, streams.ParkedInput{Seq: num(r[0]), Stream: stream(r[1], r[2]), Kind: streams.InputKind(text(r[3])), ID: text(r[4]), Name: text(r[5]),
-				TypeVer: int(num(r[6])), Body: blob(r[7]), Origin: origin(r[8:]), From: text(r[11]), At: instant(r[12]), Reason: text(r[13]), Stack: text(r[14])})
+				TypeVer: int(num(r[6])), Body: blob(r[7]), Origin: origin(r[8:]), From: text(r[11]), At: instant(r[12]), Reason: text(r[13]), Stack: text(r[14]), Source: text(r[15])})
 			return nil
 		})
 	return out, err

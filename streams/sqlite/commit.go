@@ -198,7 +198,7 @@ func (w *writer) remove(query string, lane int32, seqs []int64) error {
 	return nil
 }
 
-var insertParked = newBulk("INSERT INTO parked VALUES ", "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", "")
+var insertParked = newBulk("INSERT INTO parked VALUES ", "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", "")
 
 func (w *writer) changeParked(lane int32, tx *streams.Tx) error {
 	if err := w.remove("DELETE FROM parked WHERE id=?", lane, tx.Unparked); err != nil {
@@ -212,7 +212,7 @@ func (w *writer) changeParked(lane int32, tx *streams.Tx) error {
 			return err
 		}
 		vals = append(vals, rowID(lane, p.Seq), decider, p.Stream.Key, string(p.Kind), p.ID, p.Name, int64(p.TypeVer), p.Body,
-			p.Origin.Correlation, p.Origin.Causation, p.Origin.Traceparent, p.From, nanos(p.At), p.Reason, p.Stack)
+			p.Origin.Correlation, p.Origin.Causation, p.Origin.Traceparent, p.From, nanos(p.At), p.Reason, p.Stack, p.Source)
 	}
 	return w.flush(insertParked, vals)
 }
@@ -228,13 +228,13 @@ func (w *writer) putReplies(lane int32, tx *streams.Tx) error {
 	return w.flush(putReplies, vals)
 }
 
-var putExternals = newBulk("INSERT OR REPLACE INTO externals VALUES ", "(?,?,?,?)", "")
+var putExternals = newBulk("INSERT OR REPLACE INTO externals VALUES ", "(?,?,?,?,?)", "")
 
 func (w *writer) putExternals(lane int32, tx *streams.Tx) error {
 	vals := w.vals[:0]
 	for i := range tx.Externals {
 		x := &tx.Externals[i]
-		vals = append(vals, int64(lane), x.Source, x.ID, nanos(x.At))
+		vals = append(vals, int64(lane), x.Source, x.ID, nanos(x.At), x.Digest)
 	}
 	return w.flush(putExternals, vals)
 }

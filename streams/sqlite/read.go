@@ -112,9 +112,9 @@ func (s *Store) Replies(ctx context.Context, lane int32, ids []string) (out []st
 func (s *Store) Externals(ctx context.Context, lane int32, ids []streams.ExternalID) (out []streams.ExternalID, err error) {
 	err = s.read(ctx, "read external ids", func(r *conn) error {
 		for _, x := range ids {
-			err := r.query("SELECT at FROM externals WHERE lane=? AND source=? AND id=?", []driver.Value{int64(lane), x.Source, x.ID},
+			err := r.query("SELECT at,digest FROM externals WHERE lane=? AND source=? AND id=?", []driver.Value{int64(lane), x.Source, x.ID},
 				func(v []driver.Value) error {
-					out = append(out, streams.ExternalID{Source: x.Source, ID: x.ID, At: instant(v[0])})
+					out = append(out, streams.ExternalID{Source: x.Source, ID: x.ID, At: instant(v[0]), Digest: text(v[1])})
 					return nil
 				})
 			if err != nil {
@@ -178,7 +178,7 @@ func (s *Store) Effects(ctx context.Context, lane int32, after int64, limit int)
 	return out, err
 }
 
-const selectParked = "SELECT id,decider,key,kind,input,name,type_version,body,correlation,causation,traceparent,origin,at,reason,stack" +
+const selectParked = "SELECT id,decider,key,kind,input,name,type_version,body,correlation,causation,traceparent,origin,at,reason,stack,source" +
 	" FROM parked WHERE id>? AND id<? AND (? OR decider=? AND key=?) ORDER BY id LIMIT ?"
 
 // Parked reads the parked inputs of a stream, or of all for a zero stream. It
@@ -194,7 +194,7 @@ func (s *Store) Parked(ctx context.Context, lane int32, of streams.StreamID, aft
 			id, err := s.stream(r, v[1], v[2])
 			out = append(out, streams.ParkedInput{Seq: sequence(num(v[0])), Stream: id, Kind: streams.InputKind(text(v[3])),
 				ID: text(v[4]), Name: text(v[5]), TypeVer: int(num(v[6])), Body: blob(v[7]), Origin: origin(v[8:]),
-				From: text(v[11]), At: instant(v[12]), Reason: text(v[13]), Stack: text(v[14])})
+				From: text(v[11]), At: instant(v[12]), Reason: text(v[13]), Stack: text(v[14]), Source: text(v[15])})
 			return err
 		})
 	})

@@ -8,7 +8,7 @@ import (
 )
 
 // schemaVersion is kept in the file's user_version.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // applicationID marks the file as ours ("Weir").
 const applicationID = 0x57656972
@@ -42,11 +42,11 @@ CREATE TABLE effects(id INTEGER PRIMARY KEY, decider INT NOT NULL, key TEXT NOT 
 CREATE TABLE parked(id INTEGER PRIMARY KEY, decider INT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,
 	input TEXT NOT NULL, name TEXT NOT NULL, type_version INT NOT NULL, body BLOB,
 	correlation TEXT NOT NULL, causation TEXT NOT NULL, traceparent TEXT NOT NULL,
-	origin TEXT NOT NULL, at INT NOT NULL, reason TEXT NOT NULL, stack TEXT NOT NULL);
+	origin TEXT NOT NULL, at INT NOT NULL, reason TEXT NOT NULL, stack TEXT NOT NULL, source TEXT NOT NULL DEFAULT '');
 CREATE TABLE replies(lane INT, id TEXT, digest TEXT NOT NULL, status TEXT NOT NULL, body BLOB,
 	token TEXT NOT NULL, at INT NOT NULL, PRIMARY KEY(lane,id)) WITHOUT ROWID;
 CREATE INDEX replies_at ON replies(at);
-CREATE TABLE externals(lane INT, source TEXT, id TEXT, at INT NOT NULL, PRIMARY KEY(lane,source,id)) WITHOUT ROWID;
+CREATE TABLE externals(lane INT, source TEXT, id TEXT, at INT NOT NULL, digest TEXT NOT NULL DEFAULT '', PRIMARY KEY(lane,source,id)) WITHOUT ROWID;
 CREATE INDEX externals_at ON externals(at);
 CREATE TABLE inputs(id INTEGER PRIMARY KEY, at INT NOT NULL, entries BLOB)`
 
@@ -61,12 +61,28 @@ func (w *writer) prepareFile() error {
 		switch {
 		case version == schemaVersion:
 			return w.checkOwner()
+		case version == 1:
+			return w.upgrade()
 		case version > schemaVersion:
 			return fmt.Errorf("the file has schema %d and this program knows %d: run the newer program that wrote it", version, schemaVersion)
 		default:
 			return w.createTables()
 		}
 	})
+}
+
+// upgrade brings a file of schema 1 up to date.
+func (w *writer) upgrade() error {
+	if err := w.checkOwner(); err != nil {
+		return err
+	}
+	for _, q := range []string{"ALTER TABLE parked ADD COLUMN source TEXT NOT NULL DEFAULT ''", "ALTER TABLE externals ADD COLUMN digest TEXT NOT NULL DEFAULT ''",
+		fmt.Sprintf("PRAGMA user_version=%d", schemaVersion)} {
+		if _, err := w.exec(q); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *writer) checkOwner() error {

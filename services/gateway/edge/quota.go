@@ -60,6 +60,16 @@ func Client(r *http.Request) string {
 	return "anonymous"
 }
 
+// Caller tells clients apart whose names for things have nothing to do with one
+// another: by the API key, of which only the digest leaves the process. Those
+// without one are one caller, as an address may change between two tries.
+func Caller(r *http.Request) string {
+	if c := client(r); strings.HasPrefix(c, "key:") {
+		return c
+	}
+	return "anonymous"
+}
+
 // client tells whose quota a request uses up: a key's, of which only the digest
 // leaves the process, or an address's. A client has all of a /64 in IPv6.
 func client(r *http.Request) string {

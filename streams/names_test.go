@@ -1,0 +1,143 @@
+package streams_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/streamtest"
+	"github.com/weirstream/weir/streams/verify"
+)
+
+func verifyFleet(t *testing.T, c *streamtest.Cluster) {
+	stores := map[string]streams.Store{}
+	for _, s := range []string{"front", "back"} {
+		st := c.OpenStore(s)
+		defer st.Close()
+		stores[s] = st
+	}
+	r, err := verify.Check(context.Background(), verify.Input{Topology: c.Topology, Partitions: c.Partitions, Stores: stores, Client: c.Client(), Complete: true, Settled: true, Decide: true})
+	t.Logf("verify: %v\n%v", err, r)
+}
+
+func postFrom(t *testing.T, c *streamtest.Cluster, id, source string, b string, key string) {
+	e := streams.Envelope{ID: id, Type: "bonus", Version: 1, Source: source, Time: time.Now(), Key: key, Data: []byte(b)}
+	produce(t, c, e.Record("external.account", streams.Partition(key, c.Partitions)))
+}
+
+// Two different events from outside, of one id and two sources.
+func TestOneIDTwoSources(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		c.Start("front")
+		c.Start("back")
+		postFrom(t, c, "1", "/bank", `{"account":"acc-3","amount":100}`, "acc-3")
+		postFrom(t, c, "1", "/shop", `{"account":"acc-3","amount":7}`, "acc-3")
+		postFrom(t, c, "1", "/till", `{"account":"acc-4","amount":3}`, "acc-4")
+		time.Sleep(10 * time.Second)
+		ids := map[string]int{}
+		for _, r := range readAll(t, c, kgo.ReadCommitted(), "teller.account") {
+			e, _ := streams.ReadEnvelope(r)
+			ids[e.ID]++
+		}
+		t.Logf("ids on teller.account: %v", ids)
+		want(t, c, 110, 3)
+		verifyFleet(t, c)
+	})
+}
+
+// A second event of one source and id, with another content, is no repeat: it is
+// reported, wherever it came from, and has no effect.
+func TestOneNameTwoContents(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		c.Start("front")
+		c.Start("back")
+		postFrom(t, c, "1", "/bank", `{"account":"acc-3","amount":100}`, "acc-3")
+		postFrom(t, c, "1", "/bank", `{ "amount":100, "account":"acc-3"}`, "acc-3") // says the same
+		postFrom(t, c, "1", "/bank", `{"account":"acc-3","amount":7}`, "acc-3")
+		time.Sleep(10 * time.Second)
+		postFrom(t, c, "1", "/bank", `{"account":"acc-3","amount":8}`, "acc-3")
+		want(t, c, 100, 1)
+		if n := count(t, c, streams.DeadTopic("front")); n != 2 {
+			t.Errorf("%d reports of events under a name that was taken, want 2", n)
+		}
+		verifyFleet(t, c)
+	})
+}
+
+// What a client calls a request means one content, in whichever lanes, for as
+// long as replies are kept, over restarts, and for that client alone.
+func TestRegisterOfNames(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		r := streams.NewRegister(c.Commands, c.Topology, c.Partitions)
+		take := func(names ...streams.Name) string {
+			t.Helper()
+			for {
+				conflicts, err := r.Take(t.Context(), names)
+				if err == nil {
+					return fmt.Sprint(conflicts)
+				}
+				time.Sleep(time.Second) // no lane yet
+			}
+		}
+		for restart := range 2 {
+			n := c.Start("front")
+			for _, x := range []struct {
+				names []streams.Name
+				want  string
+			}{
+				{[]streams.Name{{"ada", "1", "x"}, {"ada", "2", "x"}, {"ada", "1", "x"}, {"bob", "1", "y"}}, "[false false false false]"},
+				{[]streams.Name{{"ada", "1", "z"}, {"ada", "2", "x"}, {"bob", "1", "x"}}, "[true false true]"},
+				{[]streams.Name{{"eve", fmt.Sprint(restart), "a"}, {"eve", fmt.Sprint(restart), "b"}}, "[false true]"},
+				{nil, "[]"},
+			} {
+				if got := take(x.names...); got != x.want {
+					t.Errorf("start %d: %v: %s, want %s", restart, x.names, got, x.want)
+				}
+			}
+			n.Stop()
+		}
+	})
+}
+
+// What knows that a store is an old copy is a consumer group's offsets, which expire.
+func TestOldCopyAfterTheMirrorExpired(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		n := c.Start("front")
+		c.Start("back")
+		sum := book(context.Background(), t, c, 0, 20)
+		time.Sleep(5 * time.Second)
+		n.Stop()
+		file := filepath.Join(c.Dir, "front.db")
+		copied, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = c.Start("front")
+		sum += book(context.Background(), t, c, 20, 40)
+		time.Sleep(10 * time.Second)
+		n.Stop()
+		_ = os.Remove(file + "-wal")
+		if err := os.WriteFile(file, copied, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cl, _ := kgo.NewClient(c.Client()...)
+		defer cl.Close()
+		r, err := kadm.NewClient(cl).DeleteGroups(context.Background(), streams.MirrorGroup("front"))
+		t.Log(r, err)
+		n = c.Start("front")
+		time.Sleep(20 * time.Second)
+		for _, l := range n.Lanes() {
+			if l.State == streams.LaneRunning {
+				t.Errorf("front/%d runs on an old copy: %v", l.Lane, l.Err)
+			}
+		}
+		_ = fmt.Sprint(sum)
+	})
+}
