@@ -12,6 +12,9 @@ import (
 // all of them are known to be storable and publishable.
 func (b *batch) apply(in *input, d *Decider, stream StreamID, e *entry, x Decision, origin Origin) error {
 	if x.reject != nil {
+		if in.cmd != nil { // nothing follows from it, and whoever asks could fill the disk with what was refused
+			b.rows = b.rows[:len(b.rows)-1]
+		}
 		if in.kind == CommandInput {
 			b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection(x.reject.Code, "%s", x.reject.Detail)})
 		}

@@ -396,7 +396,7 @@ func (b *batch) logInputs(ctx context.Context) {
 }
 
 func (b *batch) reportBatch() {
-	if len(b.rows) > 0 || b.info.Repeats > 0 {
+	if len(b.info.Inputs) > 0 || b.info.Repeats > 0 {
 		b.l.i.hooks.committed(b.info)
 	}
 }

@@ -183,3 +183,33 @@ func TestExpectationsFail(t *testing.T) {
 		t.Errorf("what holds failed: %q", failed)
 	}
 }
+
+// What was refused leaves its answer behind, and nothing else: whoever asks
+// could fill the disk with it.
+func TestRefusedCommandsAreNotKept(t *testing.T) {
+	inTheater(t, func(t *testing.T, c *streamtest.Cluster, _ *slow) {
+		c.Start("stage")
+		for i := range 20 {
+			cmd, err := streams.NewCommand(fmt.Sprint("c-", i%10), "act", act{Account: "k", Do: "reject", Text: strings.Repeat("x", 100_000)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := c.Send(t.Context(), cmd); err != nil || r.Status != streams.ReplyRejected {
+				t.Fatalf("%s %v", r.Status, err)
+			}
+		}
+		s, kept := c.OpenStore("stage"), 0
+		defer s.Close()
+		lane := streams.Partition("k", c.Partitions)
+		if err := s.Inputs(t.Context(), lane, 0, func(r streams.InputRow) error { kept += len(r.Entries); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		rs, err := s.Replies(t.Context(), lane, []string{"c-0", "c-9"})
+		for _, r := range rs {
+			kept += len(r.Body)
+		}
+		if err != nil || len(rs) != 2 || kept > 5000 {
+			t.Errorf("%d bytes are kept of refused commands, and %d of 2 replies: %v", kept, len(rs), err)
+		}
+	})
+}

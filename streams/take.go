@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // prepare reads from the store, in one call each, what the inputs need: states,
@@ -222,8 +223,15 @@ func (b *batch) takeCommand(in *input) error {
 	return b.decide(in, t, in.stream, v)
 }
 
+// maxDetail bounds what a refusal says, in bytes: it may quote what was sent.
+const maxDetail = 1000
+
 func rejection(code, format string, args ...any) []byte {
-	b, err := codec.Marshal(&Rejection{code, fmt.Sprintf(format, args...)})
+	detail := fmt.Sprintf(format, args...)
+	if len(detail) > maxDetail {
+		detail = strings.ToValidUTF8(detail[:maxDetail], "") + "…"
+	}
+	b, err := codec.Marshal(&Rejection{code, detail})
 	if err != nil {
 		return []byte("{}") // two strings always encode
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weirstream/weir/services/gateway/edge"
@@ -29,48 +31,94 @@ type Letter struct {
 	Traceparent string    `json:"traceparent,omitempty"`
 }
 
-// Letters answers GET /v1/dead-letters.
+// Letters answers GET /v1/dead-letters: a page of them, and where the next one
+// begins; empty if there is none.
 type Letters struct {
 	DeadLetters []Letter `json:"dead_letters"`
+	Next        string   `json:"next,omitempty"`
 }
 
-const maxLetters = 1000 // of an answer
+const (
+	maxLetters     = 1000 // of a page
+	defaultLetters = 100
+)
 
-// parked lists what a service that runs here has parked: of one stream, or of
-// all for a zero one.
-func (p *platform) parked(ctx context.Context, service string, stream streams.StreamID) ([]Letter, error) {
-	out := []Letter{}
-	for lane := range p.Config.Partitions {
-		rows, err := p.stores[service].Parked(ctx, lane, stream, 0, maxLetters-len(out))
+// letterPage is which parked inputs to list: those after a place, in the order of
+// services, lanes and their sequence.
+type letterPage struct {
+	service string // where it begins
+	lane    int32
+	seq     int64
+	limit   int
+}
+
+func (g letterPage) String() string { return fmt.Sprintf("%s~%d~%d", g.service, g.lane, g.seq) }
+
+// readPage reads limit and page of a query.
+func readPage(q url.Values) (g letterPage, err error) {
+	g.limit = defaultLetters
+	if v := q.Get("limit"); v != "" {
+		if g.limit, err = strconv.Atoi(v); err != nil || g.limit < 1 || g.limit > maxLetters {
+			return g, fmt.Errorf("limit %q is not a number from 1 to %d", v, maxLetters)
+		}
+	}
+	if v := q.Get("page"); v != "" {
+		parts := strings.Split(v, "~")
+		if len(parts) != 3 {
+			return g, fmt.Errorf("page %q is none that was answered as next", v)
+		}
+		lane, err1 := strconv.ParseInt(parts[1], 10, 32)
+		seq, err2 := strconv.ParseInt(parts[2], 10, 64)
+		if err := errors.Join(err1, err2); err != nil {
+			return g, fmt.Errorf("page %q is none that was answered as next", v)
+		}
+		g.service, g.lane, g.seq = parts[0], int32(lane), seq
+	}
+	return g, nil
+}
+
+// parked lists what a service that runs here has parked, of one stream, or of all
+// for a zero one; next begins after the last of them if there may be more.
+func (p *platform) parked(ctx context.Context, service string, stream streams.StreamID, g letterPage) (l Letters, err error) {
+	l.DeadLetters = []Letter{}
+	for lane, after := g.lane, g.seq; lane < p.Config.Partitions; lane, after = lane+1, 0 {
+		rows, err := p.stores[service].Parked(ctx, lane, stream, after, g.limit-len(l.DeadLetters))
 		if err != nil {
-			return nil, err
+			return l, err
 		}
 		for _, r := range rows {
-			out = append(out, Letter{service, r.Stream.Decider, r.Stream.Key, string(r.Kind), r.Name, r.ID, r.From, r.At, r.Reason, r.Stack, r.Origin.Correlation, r.Origin.Traceparent})
+			l.DeadLetters = append(l.DeadLetters, Letter{service, r.Stream.Decider, r.Stream.Key, string(r.Kind), r.Name, r.ID, r.From, r.At, r.Reason, r.Stack, r.Origin.Correlation, r.Origin.Traceparent})
+			after = r.Seq
 		}
-		if len(out) >= maxLetters {
+		if len(l.DeadLetters) >= g.limit {
+			l.Next = letterPage{service: service, lane: lane, seq: after}.String()
 			break
 		}
 	}
-	return out, nil
+	return l, nil
 }
 
 // letters lists what a service has parked, wherever it runs.
-func (p *platform) letters(ctx context.Context, service string, stream streams.StreamID) ([]Letter, error) {
+func (p *platform) letters(ctx context.Context, service string, stream streams.StreamID, g letterPage) (l Letters, err error) {
 	if p.stores[service] != nil {
-		return p.parked(ctx, service, stream)
+		return p.parked(ctx, service, stream, g)
 	}
-	path := "/v1/dead-letters?service=" + url.QueryEscape(service)
-	if stream != (streams.StreamID{}) {
+	q := url.Values{"limit": {strconv.Itoa(g.limit)}}
+	if g.service != "" {
+		q.Set("page", g.String())
+	}
+	path := "/v1/dead-letters"
+	if stream == (streams.StreamID{}) {
+		q.Set("service", service)
+	} else {
 		path = LettersPath(service, stream)
 	}
-	var l Letters
-	err := p.ask(ctx, service, http.MethodGet, path, &l)
+	err = p.ask(ctx, service, http.MethodGet, path+"?"+q.Encode(), &l)
 	var refused *edge.Problem
 	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
-		return nil, nil // nothing of that key
+		return Letters{}, nil // nothing of that key
 	}
-	return l.DeadLetters, err
+	return l, err
 }
 
 // LettersPath is where a parked key is found in the interface.
@@ -79,17 +127,21 @@ func LettersPath(service string, s streams.StreamID) string {
 }
 
 // allLetters lists what every service has parked, or one if it is named.
-func (p *platform) allLetters(ctx context.Context, service string) ([]Letter, error) {
-	out := []Letter{}
+func (p *platform) allLetters(ctx context.Context, service string, g letterPage) (Letters, error) {
+	out := Letters{DeadLetters: []Letter{}}
 	for _, s := range p.topology.Services {
-		if service != "" && s.Name != service {
-			continue
+		if service != "" && s.Name != service || g.service != "" && s.Name != g.service {
+			continue // another one's, or on pages before
 		}
-		rows, err := p.letters(ctx, s.Name, streams.StreamID{})
+		l, err := p.letters(ctx, s.Name, streams.StreamID{}, g)
 		if err != nil {
-			return nil, fmt.Errorf("service %s: %w", s.Name, err)
+			return out, fmt.Errorf("service %s: %w", s.Name, err)
 		}
-		out = append(out, rows...)
+		out.DeadLetters = append(out.DeadLetters, l.DeadLetters...)
+		g = letterPage{limit: g.limit - len(l.DeadLetters)}
+		if out.Next = l.Next; out.Next != "" || g.limit <= 0 {
+			break
+		}
 	}
 	return out, nil
 }
@@ -118,8 +170,13 @@ const (
 type deadLetters struct{ *platform }
 
 func (d *deadLetters) list(w http.ResponseWriter, r *http.Request) {
-	rows, err := d.allLetters(forwardedContext(r), r.URL.Query().Get("service"))
-	answerLetters(w, rows, err)
+	g, err := readPage(r.URL.Query())
+	if err != nil {
+		badPage(w, err)
+		return
+	}
+	l, err := d.allLetters(forwardedContext(r), r.URL.Query().Get("service"), g)
+	answerLetters(w, l, err)
 }
 
 func stream(r *http.Request) streams.StreamID {
@@ -127,20 +184,29 @@ func stream(r *http.Request) streams.StreamID {
 }
 
 func (d *deadLetters) show(w http.ResponseWriter, r *http.Request) {
-	rows, err := d.letters(forwardedContext(r), r.PathValue("service"), stream(r))
-	if err == nil && len(rows) == 0 {
+	g, err := readPage(r.URL.Query())
+	if err != nil {
+		badPage(w, err)
+		return
+	}
+	l, err := d.letters(forwardedContext(r), r.PathValue("service"), stream(r), g)
+	if err == nil && len(l.DeadLetters) == 0 && g.service == "" {
 		(&edge.Problem{Code: "not-parked", Status: http.StatusNotFound, Detail: "nothing of this key is parked"}).Write(w)
 		return
 	}
-	answerLetters(w, rows, err)
+	answerLetters(w, l, err)
 }
 
-func answerLetters(w http.ResponseWriter, rows []Letter, err error) {
+func badPage(w http.ResponseWriter, err error) {
+	(&edge.Problem{Code: "invalid-query", Status: http.StatusBadRequest, Detail: err.Error()}).Write(w)
+}
+
+func answerLetters(w http.ResponseWriter, l Letters, err error) {
 	if err != nil {
 		(&edge.Problem{Code: "store", Status: http.StatusServiceUnavailable, Detail: "the parked inputs cannot be read now: " + err.Error(), RetryAfter: 1}).Write(w)
 		return
 	}
-	edge.JSON(w, http.StatusOK, Letters{rows})
+	edge.JSON(w, http.StatusOK, l)
 }
 
 func (d *deadLetters) act(w http.ResponseWriter, r *http.Request) {

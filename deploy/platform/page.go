@@ -30,12 +30,12 @@ func (p *platform) page() http.Handler {
 // shownLetters are the parked inputs as the live page shows them: by service, so
 // that they keep their places, and within a lane by their order.
 func (p *platform) shownLetters(ctx context.Context) ([]console.Letter, error) {
-	rows, err := p.allLetters(ctx, "")
+	all, err := p.allLetters(ctx, "", letterPage{limit: maxLetters})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]console.Letter, len(rows))
-	for i, l := range rows {
+	out := make([]console.Letter, len(all.DeadLetters))
+	for i, l := range all.DeadLetters {
 		out[i] = console.Letter(l)
 	}
 	return out, nil

@@ -1,0 +1,85 @@
+package platform
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"testing"
+
+	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/sqlite"
+)
+
+// However many inputs are parked, and wherever a page ends, following the pages
+// shows each of them once.
+func TestPagesShowEveryParkedInputOnce(t *testing.T) {
+	top, err := sagas.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &platform{Options: Options{Config: config.Config{Partitions: 3}}, topology: top, stores: map[string]streams.Store{}}
+	want := 0
+	for n, s := range top.Services {
+		store, err := sqlite.Open(filepath.Join(t.TempDir(), s.Name), sqlite.WithoutSync())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { store.Close() })
+		p.stores[s.Name] = store
+		for lane := range int32(3) {
+			want += park(t, store, lane, (n+int(lane))%4) // none in some
+		}
+	}
+	for limit := 1; limit <= want+1; limit++ {
+		seen, pages := map[string]bool{}, 0
+		for q := (url.Values{"limit": {fmt.Sprint(limit)}}); ; pages++ {
+			g, err := readPage(q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := p.allLetters(t.Context(), "", g)
+			if err != nil || len(l.DeadLetters) > limit || pages > want {
+				t.Fatalf("%d of at most %d on page %d: %v", len(l.DeadLetters), limit, pages, err)
+			}
+			for _, x := range l.DeadLetters {
+				if name := x.Service + " " + x.ID; seen[name] {
+					t.Errorf("pages of %d show %s twice", limit, name)
+				} else {
+					seen[name] = true
+				}
+			}
+			if q.Set("page", l.Next); l.Next == "" {
+				break
+			}
+		}
+		if len(seen) != want {
+			t.Errorf("pages of %d show %d of %d", limit, len(seen), want)
+		}
+	}
+	for _, q := range []string{"limit=0", "limit=x", "limit=1001", "page=x", "page=order~x~1", "page=a~1"} {
+		v, _ := url.ParseQuery(q)
+		if _, err := readPage(v); err == nil {
+			t.Errorf("%s is taken", q)
+		}
+	}
+}
+
+func park(t *testing.T, s streams.Store, lane int32, n int) int {
+	t.Helper()
+	c, err := s.Claim(t.Context(), lane)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx := &streams.Tx{Cursor: c}
+	for i := range n {
+		c.LastSeq = int64(i + 1)
+		tx.Parked = append(tx.Parked, streams.ParkedInput{Seq: c.LastSeq, Stream: streams.StreamID{Decider: "d", Key: fmt.Sprint(i)},
+			Kind: streams.EventInput, ID: fmt.Sprint(lane, "-", i), Name: "x"})
+	}
+	if err := s.Commit(t.Context(), lane, tx); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
