@@ -3,12 +3,9 @@ package streams_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/streams"
@@ -103,41 +100,5 @@ func TestRegisterOfNames(t *testing.T) {
 			}
 			n.Stop()
 		}
-	})
-}
-
-// What knows that a store is an old copy is a consumer group's offsets, which expire.
-func TestOldCopyAfterTheMirrorExpired(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
-		n := c.Start("front")
-		c.Start("back")
-		sum := book(context.Background(), t, c, 0, 20)
-		time.Sleep(5 * time.Second)
-		n.Stop()
-		file := filepath.Join(c.Dir, "front.db")
-		copied, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n = c.Start("front")
-		sum += book(context.Background(), t, c, 20, 40)
-		time.Sleep(10 * time.Second)
-		n.Stop()
-		_ = os.Remove(file + "-wal")
-		if err := os.WriteFile(file, copied, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cl, _ := kgo.NewClient(c.Client()...)
-		defer cl.Close()
-		r, err := kadm.NewClient(cl).DeleteGroups(context.Background(), streams.MirrorGroup("front"))
-		t.Log(r, err)
-		n = c.Start("front")
-		time.Sleep(20 * time.Second)
-		for _, l := range n.Lanes() {
-			if l.State == streams.LaneRunning {
-				t.Errorf("front/%d runs on an old copy: %v", l.Lane, l.Err)
-			}
-		}
-		_ = fmt.Sprint(sum)
 	})
 }

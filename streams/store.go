@@ -194,3 +194,12 @@ type Store interface {
 	Expire(ctx context.Context, before time.Time) error
 	Close() error
 }
+
+// Renewer is a store that can go on under another identity. All are.
+type Renewer interface {
+	// Renew mints a new incarnation, under which lanes number their events anew
+	// for their readers: what readers have seen of the one before says nothing of
+	// what comes. It is for a store that lost its newest commits for good. Nobody
+	// may own a lane meanwhile.
+	Renew(ctx context.Context) (StoreInfo, error)
+}

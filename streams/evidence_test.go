@@ -1,0 +1,125 @@
+package streams_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/streamtest"
+)
+
+// copyOld lets front work, keeps a copy of its store, lets it work on, and puts
+// the copy in its place.
+func copyOld(t *testing.T, c *streamtest.Cluster) {
+	t.Helper()
+	n := c.Start("front")
+	c.Start("back")
+	book(t.Context(), t, c, 0, 20)
+	time.Sleep(5 * time.Second)
+	n.Stop()
+	file := filepath.Join(c.Dir, "front.db")
+	copied, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n = c.Start("front")
+	book(t.Context(), t, c, 20, 40)
+	time.Sleep(10 * time.Second)
+	n.Stop()
+	_ = os.Remove(file + "-wal") // there if it was not emptied
+	if err := os.WriteFile(file, copied, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An old copy is known by each witness alone, and none of them expires: offsets
+// of a group do, a week after the last commit.
+func TestEachWitnessKnowsAnOldCopy(t *testing.T) {
+	forget := map[string]func(t *testing.T, cl *kgo.Client, c *streamtest.Cluster){
+		"the group's offsets": func(t *testing.T, cl *kgo.Client, _ *streamtest.Cluster) {
+			if _, err := kadm.NewClient(cl).DeleteGroups(t.Context(), streams.MirrorGroup("front")); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"the control topic's word": func(t *testing.T, cl *kgo.Client, c *streamtest.Cluster) {
+			for _, r := range readAll(t, c, kgo.ReadCommitted(), streams.ControlTopic) {
+				if string(r.Key) != "front" && string(r.Key) != "platform" {
+					produce(t, c, &kgo.Record{Topic: streams.ControlTopic, Key: r.Key})
+				}
+			}
+		},
+		"the last records": func(t *testing.T, cl *kgo.Client, _ *streamtest.Cluster) {
+			adm := kadm.NewClient(cl)
+			ends, err := adm.ListEndOffsets(t.Context(), "teller.account", "teller.branch", streams.DeadTopic("front"))
+			if err == nil {
+				_, err = adm.DeleteRecords(t.Context(), ends.Offsets())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+	for name, f := range forget {
+		t.Run("without "+name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+				copyOld(t, c)
+				cl, err := kgo.NewClient(c.Client()...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer cl.Close()
+				f(t, cl, c)
+				n := c.Start("front")
+				time.Sleep(20 * time.Second)
+				for _, l := range n.Lanes() {
+					if l.State != streams.LaneHalted {
+						t.Errorf("front/%d is %s on an old copy: %v", l.Lane, l.State, l.Err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A store whose newest commits are lost for good goes on under another name, and
+// readers take what comes.
+func TestRenewedStoreGoesOn(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		copyOld(t, c)
+		s := c.OpenStore("front")
+		info, err := s.(streams.Renewer).Renew(t.Context())
+		if err == nil {
+			err = streams.AcceptStore(t.Context(), c.Client(), "front", info)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if have, ok, err := streams.StoreOf(t.Context(), c.Client(), "front"); have != info.Incarnation || !ok || err != nil {
+			t.Errorf("the platform knows %q, not %q: %v", have, info.Incarnation, err)
+		}
+		before := count(t, c, "teller.account")
+		c.Start("front")
+		book(t.Context(), t, c, 40, 60)
+		time.Sleep(20 * time.Second)
+		if n := count(t, c, "teller.account"); n != before+20 {
+			t.Errorf("%d events, want %d", n, before+20)
+		}
+		for _, l := range c.Lanes() {
+			if l.State != streams.LaneRunning {
+				t.Errorf("%s/%d is %s: %v", l.Service, l.Lane, l.State, l.Err)
+			}
+		}
+		if got := fleetTotals(t, c); !strings.Contains(got, "in 60") {
+			t.Errorf("followers have taken %s, want 60", got)
+		}
+	})
+}
