@@ -32,6 +32,7 @@ const (
 	bugMarkWithHole    bug = "mark-with-hole"    // the mark covers what is with the producer, acknowledged or not
 	bugTimerLost       bug = "timer-lost"        // a lane that starts again forgets the timers that were set
 	bugTimerEarly      bug = "timer-early"       // due timers do not wait for the inputs before them
+	bugBarrierLate     bug = "barrier-late"      // due timers wait for the inputs of before, by the clock of when that is known
 	bugTimerKept       bug = "timer-kept"        // a cancelled timer stays
 	bugKeyPerAttempt   bug = "key-per-attempt"   // each attempt at an effect has its own key
 	bugIntentLost      bug = "intent-lost"       // an intent is gone from the store once its call may start

@@ -44,18 +44,16 @@ func newEffectRunner(l *lane, ctx context.Context) *effectRunner {
 // they say, and act for those whose calls hang.
 func (r *effectRunner) full() bool { return r.waiting > len(r.streams) }
 
-// effectPage is how many intents are read at once.
-const effectPage = 500
-
 // load takes up what the store has, and counts what is beyond the bound.
 func (r *effectRunner) load(ctx context.Context) error {
+	page := r.l.i.cfg.MaxBatch
 	for after := int64(0); ; {
-		rows, err := r.l.i.store.Effects(ctx, r.l.o.part, after, effectPage)
+		rows, err := r.l.i.store.Effects(ctx, r.l.o.part, after, page)
 		if err != nil {
 			return fmt.Errorf("pending effects of lane %s: %w", r.l.name, err)
 		}
 		r.committed(rows, nil)
-		if len(rows) < effectPage {
+		if len(rows) < page {
 			return nil
 		}
 		after = rows[len(rows)-1].Seq
@@ -65,7 +63,7 @@ func (r *effectRunner) load(ctx context.Context) error {
 // refill takes up what waits in the store, once half of the bound is free.
 func (r *effectRunner) refill(ctx context.Context) error {
 	for most := r.l.i.cfg.MaxEffects; r.full() && len(r.streams) <= most/2; {
-		rows, err := r.l.i.store.Effects(ctx, r.l.o.part, r.last, most-len(r.streams))
+		rows, err := r.l.i.store.Effects(ctx, r.l.o.part, r.last, min(most-len(r.streams), r.l.i.cfg.MaxBatch))
 		if err != nil {
 			return fmt.Errorf("pending effects of lane %s: %w", r.l.name, err)
 		}

@@ -123,3 +123,77 @@ func TestRenewedStoreGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// After a graceful stop everybody outside knows how far the service has come.
+func TestWhatIsKnownOfADrainedService(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		front, back := c.Start("front"), c.Start("back")
+		book(t.Context(), t, c, 0, 20)
+		time.Sleep(1900 * time.Millisecond) // not yet mirrored by the clock
+		book(t.Context(), t, c, 20, 40)
+		front.Stop()
+		time.Sleep(time.Second)
+		back.Stop()
+		for _, service := range []string{"front", "back"} {
+			s := c.OpenStore(service)
+			known, err := streams.Control(t.Context(), c.Client(), service, c.Partitions)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for lane := range c.Partitions {
+				cur, err := s.Cursor(t.Context(), lane)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if known[lane] != cur.LastSeq {
+					t.Errorf("%s/%d has handed out %d sequences, %d are known", service, lane, cur.LastSeq, known[lane])
+				}
+				for topic, pos := range cur.Inputs {
+					if o := c.Broker.GroupInfo(streams.MirrorGroup(service)).Commits[topic][lane].Offset; o != pos.Offset {
+						t.Errorf("%s/%d has read %s up to %d, mirrored is %d", service, lane, topic, pos.Offset, o)
+					}
+				}
+			}
+			s.Close()
+		}
+	})
+}
+
+// One id is one command: another key or name under it is a conflict, also where
+// the body is the same.
+func TestOneIDTwoCommands(t *testing.T) {
+	inTheater(t, func(t *testing.T, c *streamtest.Cluster, _ *slow) {
+		c.Start("stage")
+		k := neighbours(1, 2)
+		cmd, err := streams.NewCommand("c-1", "act", act{Account: k[0], Do: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		send := func(change func(*streams.Command)) streams.ReplyStatus {
+			t.Helper()
+			other := cmd
+			change(&other)
+			for {
+				if r, err := c.Commands.Send(t.Context(), "stage", 1, other); err == nil {
+					return r.Status
+				}
+				time.Sleep(time.Second) // no lane yet
+			}
+		}
+		for _, x := range []struct {
+			what   string
+			change func(*streams.Command)
+			want   streams.ReplyStatus
+		}{
+			{"the first", func(*streams.Command) {}, streams.ReplyDone},
+			{"the same", func(*streams.Command) {}, streams.ReplyDone},
+			{"another key", func(c *streams.Command) { c.Key = string(k[1]) }, streams.ReplyConflict},
+			{"another name", func(c *streams.Command) { c.Name = "play" }, streams.ReplyConflict},
+			{"another body", func(c *streams.Command) { c.Body = []byte(`{"account":"` + string(k[0]) + `","do":"y"}`) }, streams.ReplyConflict},
+		} {
+			if got := send(x.change); got != x.want {
+				t.Errorf("%s: %s, want %s", x.what, got, x.want)
+			}
+		}
+	})
+}

@@ -29,7 +29,7 @@ type Config struct {
 	Log          *slog.Logger     // default: discards
 	Now          func() time.Time // default: time.Now
 
-	MaxBatch      int // inputs decided in one transaction; default 1,000
+	MaxBatch      int // inputs decided in one transaction, and rows read at once; default 1,000
 	MaxEventBytes int // of a record, headers and key included; default 900,000
 	MaxParked     int // parked inputs at which a lane pauses; default 10,000
 	MaxEffects    int // pending effects that a lane holds in memory, and beyond which it takes no more commands; default 1,000

@@ -127,7 +127,7 @@ func (b *batch) drop(p *ParkedInput) {
 }
 
 func (l *lane) loadParked(ctx context.Context) error {
-	const page = 1000
+	page := l.i.cfg.MaxBatch
 	for after := int64(0); ; {
 		rows, err := l.i.store.Parked(ctx, l.o.part, StreamID{}, after, page)
 		if err != nil {

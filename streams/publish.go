@@ -105,7 +105,7 @@ func (p *publisher) idle() bool {
 
 // republish sends the outbox above the mark again; consumers skip what they have.
 func (l *lane) republish(ctx context.Context) error {
-	const page = 1000
+	page := l.i.cfg.MaxBatch
 	for after := l.cur.Published; ; {
 		var recs []*kgo.Record
 		from := after

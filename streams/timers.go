@@ -79,6 +79,9 @@ func (w *timerWatch) ask(ctx context.Context, l *lane) error {
 				b.ends[t] = o.Offset
 			}
 		}
+		if planted(bugBarrierLate) {
+			b.at = l.i.cfg.Now()
+		}
 		w.barriers <- b // room for the one that is asked for
 	})
 	return nil

@@ -143,6 +143,16 @@ var snapshotCases = []testCase{
 }
 
 var eventCases = []testCase{
+	{"AKindOfAFailedCommitIsKeptByTheNext", func(p *place) {
+		l := p.fresh()
+		twice := streams.Tx{Events: []streams.StoredEvent{event(cart, 1, 1), event(cart, 1, 1)}, Snapshots: []streams.Snapshot{snapshot(cart, 0, 1)}}
+		if err := l.try(twice); err == nil || errors.Is(err, streams.ErrFenced) {
+			p.Fatalf("two events of one sequence: %v", err)
+		}
+		l.commit(streams.Tx{Events: []streams.StoredEvent{event(cart, 1, 1)}, Snapshots: []streams.Snapshot{snapshot(cart, 0, 1)}})
+		l.s = p.reopen(l.s)
+		check(p, "outbox", nil, l.outbox(0, 10), []streams.StoredEvent{event(cart, 1, 1)})
+	}},
 	{"EventsComeBackWhole", func(p *place) {
 		l := p.fresh()
 		a := event(cart, 1, 1)

@@ -111,6 +111,9 @@ func (w *World) hurt(n *Node, f Fault) (undo func()) {
 	case Deaf:
 		g.set(func(g *gate) { g.deaf = true })
 		return func() { g.set(func(g *gate) { g.deaf = false }) }
+	case Late:
+		g.late.Store(int64(500 * time.Millisecond))
+		return func() { g.late.Store(0) }
 	case ClockJumps:
 		g.jump.Store(int64(24 * time.Hour))
 		return func() { g.jump.Store(0) }

@@ -34,6 +34,7 @@ type gate struct {
 	busy   bool          // writes to the store fail, undone
 	doubts int           // so many commits are done and not acknowledged
 	slow   time.Duration // each commit takes so much longer
+	late   atomic.Int64  // nanoseconds that the broker's answers take longer
 	jump   atomic.Int64  // nanoseconds that the machine's clock is ahead
 }
 
@@ -178,6 +179,9 @@ type gatedConn struct {
 
 func (c *gatedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	if late := c.g.late.Load(); late > 0 {
+		time.Sleep(time.Duration(late))
+	}
 	if e := c.g.pass(); e != nil {
 		return 0, e
 	}

@@ -47,6 +47,7 @@ const (
 	Freeze           Kind = "freeze"            // an instance stands still; past its session it returns as a zombie
 	CutOff           Kind = "cut-off"           // an instance cannot reach the broker
 	Deaf             Kind = "deaf"              // the broker acts, an instance never hears it
+	Late             Kind = "late"              // an instance hears the broker's answers half a second later, or more
 	BrokerError      Kind = "broker-error"      // Count requests get the answer Name; a time-out comes after the broker has acted
 	BrokerAway       Kind = "broker-away"       // one of the two brokers takes no connections
 	MoveLeaders      Kind = "move-leaders"      // partitions change brokers
@@ -65,7 +66,7 @@ const (
 
 // kinds in the proportion in which they come; what a simulation has no use for
 // is left out.
-var kinds = []Kind{Die, Die, Die, Die, Die, Join, Join, Leave, Freeze, Freeze, CutOff, Deaf, Deaf, BrokerError, BrokerError, BrokerError, BrokerAway,
+var kinds = []Kind{Die, Die, Die, Die, Die, Join, Join, Leave, Freeze, Freeze, CutOff, Deaf, Deaf, Late, BrokerError, BrokerError, BrokerError, BrokerAway,
 	MoveLeaders, MoveCoordinators, ClockJumps, StoreBusy, StoreDoubt, StoreDoubt, StoreSlow, Repeat, Repeat, Misplace, Poison, Outside, Outside}
 
 // Where an instance may die. The empty point is: at any moment.
@@ -170,7 +171,7 @@ func (d *draw) fault() []Fault {
 		}
 	case Freeze:
 		f.For = d.upTo(30 * time.Second)
-	case CutOff, StoreBusy, StoreSlow, ClockJumps:
+	case CutOff, Late, StoreBusy, StoreSlow, ClockJumps:
 		f.For = d.upTo(15 * time.Second)
 	case Deaf:
 		f.For = d.upTo(3 * time.Second)

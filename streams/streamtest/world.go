@@ -117,6 +117,7 @@ func (w *World) startOne(service string) *Node {
 	n := w.Start(service, func(cfg *streams.Config) {
 		cfg.Log = log
 		cfg.Hooks = append(cfg.Hooks, w.diary)
+		cfg.MaxBatch = []int{2, 5, 1000}[(w.schedule.Seed+uint64(number))%3] // what comes in pages
 		if skew != 0 {
 			cfg.Now = func() time.Time { return time.Now().Add(skew) }
 		}

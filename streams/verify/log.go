@@ -216,6 +216,7 @@ func (c *checker) takePosted(b *partBook, e *streams.Envelope) bool {
 		return true
 	}
 	b.posted[id] = true
+	c.stories.event(e)
 	if c.Posted != nil {
 		c.Posted(*e)
 	}

@@ -14,13 +14,14 @@ const (
 	Replayable = "replayable" // versions have no gap, and snapshots are the last of them
 	Settled    = "settled"    // nothing waits: no parked input, effect, timer, unpublished event or unread record
 	Decided    = "decided"    // the stored inputs, decided again, give what is stored
+	Story      = "story"      // an event belongs to the saga of what caused it
 	Timely     = "timely"     // time goes forward, and every timer acts once, due, on inputs that are read
 )
 
 // what each invariant counts as looked at.
 var units = [][2]string{
 	{Order, "records"}, {Published, "stored events"}, {Once, "inputs"}, {Replayable, "events"},
-	{Settled, "lanes"}, {Decided, "inputs"}, {Timely, "timers"},
+	{Settled, "lanes"}, {Decided, "inputs"}, {Story, "events"}, {Timely, "timers"},
 }
 
 // shownAtMost bounds the violations that are spelled out per invariant.

@@ -139,6 +139,7 @@ func (r *laneReader) event(e streams.StoredEvent) error {
 		return nil
 	}
 	r.last = e.Seq
+	r.stories.followed(r.name, e.Seq, &env)
 	r.target(&e, &env, rec)
 	if e.Stream == (streams.StreamID{}) {
 		r.dead(&e, &env)

@@ -58,12 +58,13 @@ type checker struct {
 	names  []string
 	// unstamped says that a record bears its producer's time, not the broker's.
 	unstamped bool
+	stories   stories
 }
 
 // Check compares everything in the input. Its error says that something could
 // not be read; what disagrees is in the report, which is never nil.
 func Check(ctx context.Context, in Input) (*Report, error) {
-	c := &checker{Input: in, report: &Report{}, lanes: map[streams.Lane]*laneBook{}, log: map[streams.Target]*partBook{}, types: map[string]int32{}}
+	c := &checker{Input: in, report: &Report{}, lanes: map[streams.Lane]*laneBook{}, log: map[streams.Target]*partBook{}, types: map[string]int32{}, stories: stories{of: map[uint64]string{}}}
 	for _, u := range units {
 		if u[0] != Decided || in.Decide {
 			c.report.Declare(u[0], u[1])
@@ -82,6 +83,7 @@ func Check(ctx context.Context, in Input) (*Report, error) {
 			return c.report, err
 		}
 	}
+	c.judgeStories()
 	if c.unstamped {
 		c.report.Note("the log bears its producers' times (message.timestamp.type): whether timers acted on unread records was not checked")
 	}
