@@ -32,7 +32,7 @@ func (t *Topology) TopicSpecs(cfg Config) []TopicSpec {
 		out = append(out, eventTopic(&cfg, LaneTopic(s.Name)), eventTopic(&cfg, DeadTopic(s.Name)))
 	}
 	for _, p := range t.Pipelines {
-		out = append(out, eventTopic(&cfg, DeadTopic(p.Name)))
+		out = append(out, eventTopic(&cfg, DeadTopic(p.Name)), positionsTopic(&cfg, p.Name))
 	}
 	return append(out, exclusiveTopic(&cfg, ProjectionUnit), controlTopic(&cfg))
 }
