@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -98,8 +97,7 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 	if err != nil {
 		return err
 	}
-	err = withAdmin(r.cfg.Client, func(adm *kadm.Client) error { return r.prepare(ctx, adm) })
-	if err == nil {
+	if err = r.prepare(ctx); err == nil {
 		err = shortenSessions(ctx, r.cfg, name)
 	}
 	if err != nil {
@@ -120,8 +118,8 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 }
 
 // prepare makes the topics.
-func (r *pipe) prepare(ctx context.Context, adm *kadm.Client) error {
-	return makeTopics(ctx, adm, append(eventTopics(r.cfg), eventTopic(r.cfg, DeadTopic(r.p.Name)), positionsTopic(r.cfg, r.p.Name))...)
+func (r *pipe) prepare(ctx context.Context) error {
+	return makeTopics(ctx, r.cfg, append(eventTopics(r.cfg), eventTopic(r.cfg, DeadTopic(r.p.Name)), positionsTopic(r.cfg, r.p.Name))...)
 }
 
 // outputs turns polled records into records to produce, in order, and tells what

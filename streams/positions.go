@@ -278,10 +278,10 @@ func AcceptLog(ctx context.Context, cfg Config, pipeline string) (accepted []err
 	if err != nil {
 		return nil, err
 	}
+	if err = r.prepare(ctx); err != nil {
+		return nil, err
+	}
 	err = withAdmin(r.cfg.Client, func(adm *kadm.Client) error {
-		if err := r.prepare(ctx, adm); err != nil {
-			return err
-		}
 		accepted, err = r.accept(ctx, adm)
 		return err
 	})

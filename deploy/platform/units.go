@@ -107,7 +107,7 @@ func (p *platform) project(ctx context.Context) error {
 		}
 		defer stop()
 		return p.reads.Run(ctx, projection.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Sagas: p.sagas,
-			Log: p.Log, TopicWait: 30 * time.Second, // the services make the topics at the same time
+			Log: p.Log, TopicWait: 2 * time.Minute, // the services make the topics at the same time
 			Keep:    time.Duration(p.Config.HistoryDays) * 24 * time.Hour,
 			Changed: gateway.OrdersChanged(p.cache), Written: p.observe})
 	}
