@@ -162,7 +162,7 @@ func outside(t *streams.Topology) (out []*SLO) {
 		like := func(result string) string { return matchers(endpoint, `effect="example"`, label("result", result)) }
 		out = append(out, &SLO{Service: n, Name: "answers", Alert: "OutsideCallsBurn", Owner: checkout, Objective: 99, MinBad: 5, Labels: map[string]string{"endpoint": n},
 			Description: "Calls of the " + n + " that get a definite answer, be it a refusal. Those that an open breaker holds back get none.",
-			SLI: Ratio(Availability, []Events{{telemetry.EffectSeconds, matchers(endpoint, `result="in-doubt"`), like("in-doubt")}, {telemetry.HeldBack, endpoint, ""}},
+			SLI: Ratio(Availability, []Events{{telemetry.EffectSeconds, matchers(endpoint, `result=~"in-doubt|unusable"`), like("in-doubt")}, {telemetry.HeldBack, endpoint, ""}},
 				Events{telemetry.EffectSeconds, "", like("answered")}, Events{telemetry.EffectSeconds, endpoint, ""}, Events{telemetry.HeldBack, endpoint, ""})})
 	}
 	return out

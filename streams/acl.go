@@ -70,6 +70,7 @@ func (t *Topology) ACLs() []ACL {
 			add(p.Name, "topic", n, "Write")
 		}
 		add(p.Name, "topic", DeadTopic(p.Name), "Write", "Describe", "DescribeConfigs")
+		add(p.Name, "topic", PositionsTopic(p.Name), "Read", "Write", "Describe", "DescribeConfigs")
 		add(p.Name, "group", p.Name, "Read", "Describe", "DescribeConfigs", "AlterConfigs")
 		if p.Transactional {
 			out = append(out, ACL{Unit: p.Name, Resource: "transactional-id", Name: p.Name + "-", Prefixed: true, Operations: []string{"Write", "Describe"}})

@@ -121,6 +121,9 @@ func (w *Watcher) mark(topic string, partition int32, end int64, now time.Time) 
 		w.marks[topic] = map[int32][]mark{}
 	}
 	m := w.marks[topic][partition]
+	if n := len(m); n > 0 && m[n-1].end > end {
+		m = nil // of a log that was made anew, or has lost its end
+	}
 	if n := len(m); n > 0 && m[n-1].end >= end {
 		return
 	}
@@ -139,10 +142,15 @@ func (w *Watcher) behind(r reader, cursors kadm.OffsetResponses, starts, ends ka
 		b := Behind{Service: r.name, Topic: topic}
 		for partition, end := range ends[topic] {
 			next := end.Offset
-			if c, ok := cursors.Lookup(topic, partition); ok && c.At >= 0 {
+			c, read := cursors.Lookup(topic, partition)
+			read = read && c.At >= 0
+			if read {
 				next = c.At
-			} else if first, ok := starts.Lookup(topic, partition); ok && r.all(topic) {
-				next = first.Offset // it has never read, and wants all
+			}
+			// It has never read and wants all, or what it has read is another log: ends
+			// are never older than cursors.
+			if first, ok := starts.Lookup(topic, partition); ok && (!read && r.all(topic) || next > end.Offset) {
+				next = first.Offset
 			}
 			if next >= end.Offset {
 				continue

@@ -89,3 +89,52 @@ func TestAPipelineIsSeenBehind(t *testing.T) {
 		p.end(t)
 	})
 }
+
+// Who stands in a topic that is gone has read nothing of the one in its place,
+// however short that is.
+func TestATopicMadeAnewIsSeenBehind(t *testing.T) {
+	inTheater(t, func(t *testing.T, c *streamtest.Cluster, _ *slow) {
+		cfg := streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions}
+		n := c.Start("stage")
+		key := neighbours(2, 1)[0]
+		tell(t, c, act{Account: key, Do: "a"}, act{Account: key, Do: "b"}, act{Account: key, Do: "c"})
+		time.Sleep(10 * time.Second)
+		w, err := streams.NewWatcher(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		want := func(records int64, age time.Duration) {
+			t.Helper()
+			all, err := w.Look(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range all {
+				if b.Service == "stage" && b.Topic == "external.account" && (b.Records != records || b.Age.Round(time.Second) != age) {
+					t.Errorf("%d records behind for %v, want %d for %v", b.Records, b.Age, records, age)
+				}
+			}
+		}
+		want(0, 0)
+		n.Kill()
+		adm := administer(t, c)
+		cursors, err := adm.FetchOffsets(t.Context(), streams.MirrorGroup("stage"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := adm.DeleteTopics(t.Context(), "external.account"); err != nil {
+			t.Fatal(err)
+		}
+		if err := streams.MakeTopics(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := adm.CommitOffsets(t.Context(), streams.MirrorGroup("stage"), cursors.Offsets()); err != nil { // who runs on goes on saying so
+			t.Fatal(err)
+		}
+		tell(t, c, act{Account: key, Do: "d"})
+		want(1, 0)
+		time.Sleep(20 * time.Second)
+		want(1, 20*time.Second)
+	})
+}

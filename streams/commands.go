@@ -68,6 +68,8 @@ type Commands interface {
 	// epoch, until the queue is closed. It returns at once; trouble with a
 	// broker is the implementation's to wait out.
 	Serve(service string, lane int32, epoch int64) *CommandQueue
+	// Err tells why commands cannot be sent now, or nil.
+	Err() error
 }
 
 // CommandQueue is a claimed lane's end of the port: it appears with the claim
@@ -75,6 +77,9 @@ type Commands interface {
 type CommandQueue struct {
 	In    <-chan *CommandRequest
 	Close func() // no more replies will come; those given are still delivered
+	// Err tells why no commands come now, and what a person has to do if that will
+	// not pass; nil while the queue is served.
+	Err func() error
 }
 
 // CommandRequest is a command that waits for its lane.
@@ -111,8 +116,10 @@ func (c *inProcess) Serve(service string, lane int32, _ int64) *CommandQueue {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queues[name] = q
-	return &CommandQueue{In: q.in, Close: func() { c.close(name, q) }}
+	return &CommandQueue{In: q.in, Close: func() { c.close(name, q) }, Err: func() error { return nil }}
 }
+
+func (c *inProcess) Err() error { return nil }
 
 func (c *inProcess) close(name queueName, q *localQueue) {
 	c.mu.Lock()

@@ -105,6 +105,9 @@ func readControl(ctx context.Context, opts []kgo.Opt) (map[string]controlRecord,
 	}
 	defer cl.Close()
 	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, ControlTopic)
+	if err == nil {
+		err = ends.Error() // else an answer without an end would look like an empty topic
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -53,20 +53,25 @@ type Transports struct {
 // NewEffect makes an effect of a function. key must be made of business
 // identity and step ("order-17/authorise"): a restored store would use
 // anything else again. call returns an error while the answer is in doubt and
-// is asked again; a definite no is an outcome.
+// is asked again; a definite no is an outcome. An error counts against the
+// endpoint, which may be away, unless it is marked as Unusable.
 func NewEffect[I, O any](name, endpoint string, limit time.Duration, key func(I) string, call func(ctx context.Context, t Transports, key string, intent I) (O, error)) *Effect[I, O] {
 	return &Effect[I, O]{effect{name: name, endpoint: endpoint, limit: limit, intent: reflect.TypeFor[I](),
 		key: func(i any) string { return key(i.(I)) },
 		run: func(ctx context.Context, t Transports, key string, body []byte) ([]byte, error) {
 			var i I
 			if err := codec.Unmarshal(body, &i); err != nil {
-				return nil, fmt.Errorf("stored intent of %s cannot be read: %w", name, err)
+				return nil, notAsked(fmt.Errorf("stored intent of %s cannot be read: %w", name, err))
 			}
 			o, err := call(ctx, t, key, i)
 			if err != nil {
 				return nil, err
 			}
-			return codec.Marshal(o)
+			out, err := codec.Marshal(o)
+			if err != nil {
+				return nil, Unusable(fmt.Errorf("outcome of %s cannot be encoded: %w", name, err))
+			}
+			return out, nil
 		}}}
 }
 
@@ -85,7 +90,8 @@ type HTTPResponse struct {
 
 // HTTPCall is an effect over HTTP. The runtime adds the address of the
 // endpoint, the Idempotency-Key and traceparent headers, the time limit, the
-// retries and the breaker; request and outcome are pure.
+// retries and the breaker; request and outcome are pure. An error of outcome says
+// that the answer is of no use, and holds up nobody else.
 func HTTPCall[I, O any](name, endpoint string, limit time.Duration, key func(I) string, request func(I) HTTPRequest, outcome func(I, HTTPResponse) (O, error)) *Effect[I, O] {
 	return NewEffect(name, endpoint, limit, key, func(ctx context.Context, t Transports, key string, i I) (O, error) {
 		res, err := t.HTTP.do(ctx, endpoint, key, request(i))
@@ -93,7 +99,11 @@ func HTTPCall[I, O any](name, endpoint string, limit time.Duration, key func(I) 
 			var none O
 			return none, err
 		}
-		return outcome(i, res)
+		o, err := outcome(i, res)
+		if err != nil {
+			err = Unusable(err)
+		}
+		return o, err
 	})
 }
 

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 )
 
 // outcome is a definite answer, on its way into the lane.
@@ -28,15 +26,27 @@ type effectRunner struct {
 	waiting  int   // intents in the store, those beyond the bound included
 	last     int64 // sequence of the last one taken up
 	outcomes chan outcome
-	slots    chan struct{} // bounds the calls at once
+	slots    sync.Map // of calls at once, by slotKey: chan struct{}
 }
 
-// callsAtOnce bounds the outside calls that a lane makes at the same time.
-const callsAtOnce = 64
+// slotKey parts a lane's calls: those of an endpoint that hangs, and those that
+// have failed again and again, take no turn of others.
+type slotKey struct {
+	endpoint string
+	again    bool
+}
+
+// Bounds of the outside calls that a lane makes of an endpoint at the same time:
+// of all, and of those that have failed more than a few times.
+const (
+	callsAtOnce = 64
+	callsAgain  = 16
+	fewFailures = 3
+)
 
 func newEffectRunner(l *lane, ctx context.Context) *effectRunner {
 	return &effectRunner{l: l, ctx: ctx, queues: map[StreamID][]PendingEffect{}, streams: map[int64]StreamID{},
-		outcomes: make(chan outcome), slots: make(chan struct{}, callsAtOnce)}
+		outcomes: make(chan outcome)}
 }
 
 // full tells whether intents wait in the store because there are as many in
@@ -137,17 +147,31 @@ func (r *effectRunner) run(p PendingEffect) {
 			}
 			return
 		}
-		if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		if errors.Is(err, errHeldBack) {
 			n-- // not asked at all
 			r.heldBack(&p, n)
-		} else if n == 1 || n%10 == 0 {
-			i.log.Warn("outside call in doubt, asking again", "effect", p.Effect, "attempt", n, "error", err,
+		} else if n == 1 || n%10 == 0 || unusable(err) && n%3 == 0 {
+			i.log.Warn("outside call without a definite answer, asking again", "effect", p.Effect, "key", p.Key, "attempt", n, "unusable", unusable(err), "error", err,
 				"correlation", p.Origin.Correlation, "trace", p.Origin.Traceparent)
 		}
-		if !sleep(r.ctx, backoff(n, 100*time.Millisecond, 5*time.Second)) {
+		if !sleep(r.ctx, askAgain(err, n)) {
 			return
 		}
 	}
+}
+
+// askAgain is how long a call waits after its nth attempt. Held back it looks
+// often whether it is let through, the less so the more it has failed itself: who
+// comes first after an outage should not be who causes one. What is unusable will
+// be so for as long as a person needs.
+func askAgain(err error, n int) time.Duration {
+	switch {
+	case errors.Is(err, errHeldBack):
+		return backoff(n, 100*time.Millisecond, 2*time.Second)
+	case unusable(err):
+		return backoff(n, 500*time.Millisecond, 2*time.Minute)
+	}
+	return backoff(n, 100*time.Millisecond, 5*time.Second)
 }
 
 func (r *effectRunner) heldBack(p *PendingEffect, n int) {
@@ -170,11 +194,13 @@ func (r *effectRunner) fail(err error) {
 func (r *effectRunner) attempt(p *PendingEffect, n int) (body []byte, err error) {
 	t, ok := r.l.i.plan.target(p.Stream, OutcomeInput, p.Effect)
 	if !ok {
-		return nil, fmt.Errorf("%s no longer declares effect %q, but an intent of it is stored: deploy the version that does", p.Stream.Decider, p.Effect)
+		return nil, notAsked(fmt.Errorf("%s no longer declares effect %q, but an intent of it is stored: deploy the version that does", p.Stream.Decider, p.Effect))
 	}
+	e := t.reaction.effect
+	slots := r.slotsOf(e.endpoint, n)
 	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-r.ctx.Done():
 		return nil, r.ctx.Err()
 	}
@@ -182,8 +208,7 @@ func (r *effectRunner) attempt(p *PendingEffect, n int) (body []byte, err error)
 	if planted(bugKeyPerAttempt) {
 		asked.Key = fmt.Sprintf("%s/%d", p.Key, n)
 	}
-	e := t.reaction.effect
-	return r.l.i.breakers.of(e.endpoint).Execute(func() ([]byte, error) {
+	return r.l.i.breakers.of(e.endpoint).do(n, func() ([]byte, error) {
 		ctx, cancel := context.WithTimeout(r.ctx, e.limit)
 		defer cancel()
 		tp, done := p.Origin.Traceparent, func(error) string { return p.Origin.Traceparent }
@@ -196,44 +221,24 @@ func (r *effectRunner) attempt(p *PendingEffect, n int) (body []byte, err error)
 	})
 }
 
-// call runs the effect; a panic in it is a failed attempt like any other.
+func (r *effectRunner) slotsOf(endpoint string, n int) chan struct{} {
+	key, size := slotKey{endpoint, n > fewFailures+1}, callsAtOnce
+	if key.again {
+		size = callsAgain
+	}
+	slots, ok := r.slots.Load(key)
+	if !ok {
+		slots, _ = r.slots.LoadOrStore(key, make(chan struct{}, size))
+	}
+	return slots.(chan struct{})
+}
+
+// call runs the effect; a panic in it would come again with every attempt.
 func call(ctx context.Context, e *effect, t Transports, p PendingEffect) (body []byte, err error) {
 	defer func() {
 		if x := recover(); x != nil {
-			err = fmt.Errorf("effect %s panicked: %v", e.name, x)
+			err = notAsked(fmt.Errorf("effect %s panicked: %v", e.name, x))
 		}
 	}()
 	return e.run(ctx, t, p.Key, p.Body)
-}
-
-// breakers holds one circuit breaker per endpoint, shared by a service's lanes.
-type breakers struct {
-	service string
-	hook    HookEffect
-	mu      sync.Mutex
-	m       map[string]*gobreaker.CircuitBreaker[[]byte]
-}
-
-func newBreakers(service string, hook HookEffect) *breakers {
-	return &breakers{service: service, hook: hook, m: map[string]*gobreaker.CircuitBreaker[[]byte]{}}
-}
-
-func (b *breakers) of(endpoint string) *gobreaker.CircuitBreaker[[]byte] {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if c := b.m[endpoint]; c != nil {
-		return c
-	}
-	c := gobreaker.NewCircuitBreaker[[]byte](gobreaker.Settings{
-		Name: endpoint, MaxRequests: 1, Timeout: 2 * time.Second,
-		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 10 },
-		IsSuccessful: func(err error) bool { return err == nil || errors.Is(err, context.Canceled) }, // cancelled by us, not by them
-		OnStateChange: func(name string, _, to gobreaker.State) {
-			if b.hook != nil {
-				b.hook.OnBreaker(b.service, name, to.String())
-			}
-		},
-	})
-	b.m[endpoint] = c
-	return c
 }

@@ -53,6 +53,15 @@ func (e *Envelope) origin() Origin {
 	return Origin{Correlation: e.Correlation, Causation: e.Causation, Traceparent: e.Traceparent}
 }
 
+// cause is what the ids of what follows from the event derive from. An id from
+// outside is its source's own: two sources may use the same.
+func (e *Envelope) cause() string {
+	if e.Lane == "" && e.Source != "" {
+		return deriveID(e.Source, e.ID)
+	}
+	return e.ID
+}
+
 // Lane names a writer: one service's share of work on one partition, in one
 // life of its store. A restored store is another writer, or its sequence would
 // start again below what consumers have seen and be skipped for ever.

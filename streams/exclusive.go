@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -18,7 +17,7 @@ import (
 func RunExclusive(ctx context.Context, cfg Config, unit string, f func(context.Context) error) error {
 	cfg.defaults()
 	lanes := exclusiveTopic(&cfg, unit)
-	if err := withAdmin(cfg.Client, func(adm *kadm.Client) error { return makeTopics(ctx, adm, lanes) }); err != nil {
+	if err := makeTopics(ctx, &cfg, lanes); err != nil {
 		return fmt.Errorf("unit %s: %w", unit, err)
 	}
 	if err := shortenSessions(ctx, &cfg, unit); err != nil {

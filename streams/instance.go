@@ -235,6 +235,7 @@ type LaneStatus struct {
 	Err     error            // why it is halted, or what it waits for
 	Offsets map[string]int64 // by topic, of the next record to read: as stored
 	stored  seen             // what is proven of the store
+	Deaf    error            // why no commands reach it now, or nil
 }
 
 // Lanes tells how the lanes are that this instance owns now.

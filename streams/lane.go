@@ -110,6 +110,7 @@ func (l *lane) restore(ctx context.Context) error {
 		return err
 	}
 	l.queue = l.i.cfg.Commands.Serve(l.i.plan.service, l.o.part, l.cur.Epoch)
+	l.o.hears(l.queue)
 	l.o.stored(l.cur)
 	return nil
 }

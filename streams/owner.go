@@ -41,6 +41,7 @@ type owner struct {
 
 	mu    sync.Mutex
 	state LaneStatus
+	deaf  func() error // of the command queue of the life that is lived
 }
 
 func newOwner(i *Instance, parent context.Context, part int32) *owner {
@@ -56,7 +57,17 @@ func (o *owner) status() LaneStatus {
 	defer o.mu.Unlock()
 	s := o.state
 	s.Offsets = cloneMap(s.Offsets)
+	if o.deaf != nil {
+		s.Deaf = o.deaf()
+	}
 	return s
+}
+
+// hears notes the command queue that the lane has now.
+func (o *owner) hears(q *CommandQueue) {
+	o.mu.Lock()
+	o.deaf = q.Err
+	o.mu.Unlock()
 }
 
 func (o *owner) report(what LaneChange, err error) {

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -73,14 +72,11 @@ type pipe struct {
 	log    *slog.Logger
 }
 
-// RunPipeline runs one instance of a pipeline until ctx ends. Any number of
-// them share its input through a consumer group named after it. It returns an
-// error if it cannot start, and if it meets what only a person can mend.
-func RunPipeline(ctx context.Context, cfg Config, name string) error {
+func newPipe(cfg Config, name string) (*pipe, error) {
 	cfg.defaults()
 	n := slices.IndexFunc(cfg.Topology.Pipelines, func(p Pipeline) bool { return p.Name == name })
 	if n < 0 {
-		return fmt.Errorf("the topology has no pipeline %q", name)
+		return nil, fmt.Errorf("the topology has no pipeline %q", name)
 	}
 	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name), hooks: sortHooks(cfg.Hooks)}
 	r.types, _ = r.p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
@@ -90,15 +86,25 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 		t, _ := cfg.Topology.Topic(f.Name)
 		r.routes[reflect.TypeOf(e)] = route{f, t.Name}
 	}
-	topics, err := r.prepare(ctx)
-	if err == nil {
-		err = shortenSessions(ctx, &cfg, name)
+	return r, nil
+}
+
+// RunPipeline runs one instance of a pipeline until ctx ends. Any number of
+// them share its input through a consumer group named after it. It returns an
+// error if it cannot start, and if it meets what only a person can mend.
+func RunPipeline(ctx context.Context, cfg Config, name string) error {
+	r, err := newPipe(cfg, name)
+	if err != nil {
+		return err
+	}
+	if err = r.prepare(ctx); err == nil {
+		err = shortenSessions(ctx, r.cfg, name)
 	}
 	if err != nil {
 		return fmt.Errorf("pipeline %s: %w", name, err)
 	}
-	r.opts = slices.Concat(cfg.Client, cfg.groupProtocol(), []kgo.Opt{
-		kgo.ClientID(name), kgo.ConsumerGroup(name), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+	r.opts = slices.Concat(r.cfg.Client, r.cfg.groupProtocol(), []kgo.Opt{
+		kgo.ClientID(name), kgo.ConsumerGroup(name), kgo.ConsumeTopics(r.cfg.Topology.topicsOf(r.types)...), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), // else a new group begins at the end, and what was there is skipped
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1),
@@ -106,26 +112,24 @@ func RunPipeline(ctx context.Context, cfg Config, name string) error {
 	if r.p.Transactional {
 		// One id for all of its memberships: the next ends what the one before
 		// left open, which would hold up readers. Fencing is by group generation.
-		r.opts = append(r.opts, kgo.TransactionalID(fmt.Sprintf("%s-%d", name, cfg.Now().UnixNano())), kgo.TransactionTimeout(30*time.Second))
+		r.opts = append(r.opts, kgo.TransactionalID(fmt.Sprintf("%s-%d", name, r.cfg.Now().UnixNano())), kgo.TransactionTimeout(30*time.Second))
 	}
 	return r.run(ctx)
 }
 
-// prepare makes the topics and lists those to read.
-func (r *pipe) prepare(ctx context.Context) ([]string, error) {
-	return r.cfg.Topology.topicsOf(r.types), withAdmin(r.cfg.Client, func(adm *kadm.Client) error {
-		return makeTopics(ctx, adm, append(eventTopics(r.cfg), eventTopic(r.cfg, DeadTopic(r.p.Name)))...)
-	})
+// prepare makes the topics.
+func (r *pipe) prepare(ctx context.Context) error {
+	return makeTopics(ctx, r.cfg, append(eventTopics(r.cfg), eventTopic(r.cfg, DeadTopic(r.p.Name)), positionsTopic(r.cfg, r.p.Name))...)
 }
 
 // outputs turns polled records into records to produce, in order, and tells what
 // it saw of each partition.
-func (r *pipe) outputs(f kgo.Fetches) (out []*kgo.Record, seen []BatchInfo, err error) {
+func (r *pipe) outputs(f kgo.Fetches, s *standing) (out []*kgo.Record, seen []BatchInfo, err error) {
 	began := r.cfg.Now()
 	out = make([]*kgo.Record, 0, f.NumRecords())
 	f.EachPartition(func(p kgo.FetchTopicPartition) {
 		b := BatchInfo{Service: r.p.Name, Lane: p.Partition, Inputs: make([]InputInfo, 0, len(p.Records)), Events: make([]string, 0, len(p.Records))}
-		lane := r.lane(p.Topic, p.Partition)
+		lane := r.lane(p.Topic, p.Partition, s.id(p.Topic))
 		for _, rec := range p.Records {
 			if err != nil {
 				return
@@ -223,15 +227,17 @@ func (r *pipe) record(to route, rec *kgo.Record, lane Lane, in *Envelope, e Even
 	if len(data) > r.cfg.MaxEventBytes-2048 {
 		return nil, fmt.Errorf("output %T is %d bytes long, the broker takes %d", e, len(data), r.cfg.MaxEventBytes-2048)
 	}
-	env := Envelope{ID: deriveID(in.ID, r.p.Name, strconv.Itoa(index)), Type: to.fact.Name, Version: to.fact.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
+	env := Envelope{ID: deriveID(in.cause(), r.p.Name, strconv.Itoa(index)), Type: to.fact.Name, Version: to.fact.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
 		Correlation: in.Correlation, Causation: in.ID, Traceparent: in.Traceparent, Data: data,
 		Lane: lane, Seq: (rec.Offset+1)*pipelineFan + int64(index)}
 	return env.Record(to.topic, Partition(key, r.cfg.Partitions)), nil
 }
 
-// lane is the writer of what becomes of a record: its source.
-func (r *pipe) lane(topic string, partition int32) Lane {
-	return Lane(r.p.Name + "/" + topic + "/" + strconv.Itoa(int(partition)))
+// lane is the writer of what becomes of a record: its source, in one of the
+// topic's lives. Made anew, a topic begins at offset 0 again, and what became of
+// its records would be taken for repeats.
+func (r *pipe) lane(topic string, partition int32, id string) Lane {
+	return Lane(r.p.Name + "/" + topic + "/" + strconv.Itoa(int(partition)) + "/" + id)
 }
 
 // dead adds the report of an input that the pipeline cannot use.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -16,10 +15,10 @@ type member interface {
 	PollRecords(ctx context.Context, most int) kgo.Fetches
 	AllowRebalance()
 	CloseAllowingRebalance()
-	// pass produces what the polled records became and moves the offsets over
-	// them. After errAborted they are polled again; after another error the
-	// membership is of no more use.
-	pass(ctx context.Context, polled kgo.Fetches, out []*kgo.Record) error
+	// pass produces what the polled records became, and the positions behind them,
+	// and moves the group's offsets too, for lag tools. After errAborted they are
+	// polled again; after another error the membership is of no more use.
+	pass(ctx context.Context, polled kgo.Fetches, out, positions []*kgo.Record) error
 }
 
 // run is a member of the group again and again, with backoff: brokers and
@@ -43,39 +42,42 @@ func (r *pipe) run(ctx context.Context) error {
 }
 
 // hopeless tells what stays as it is until a person has done something: a newer
-// version of a type, and offsets that the log no longer has.
+// version of a type, and a hole in the input.
 func hopeless(err error) bool {
 	var newer *NewerVersionError
-	var loss *kgo.ErrDataLoss
-	return errors.As(err, &newer) || errors.As(err, &loss) || errors.Is(err, kerr.OffsetOutOfRange)
+	var hole *HaltError
+	return errors.As(err, &newer) || errors.As(err, &hole)
 }
 
 // membership works until something ends it. What was polled and not passed is
 // polled by the next.
 func (r *pipe) membership(ctx context.Context) error {
-	m, err := r.join()
+	polling, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	s := &standing{r: r, stop: stop, ids: map[string]string{}}
+	m, err := r.join(s)
 	if err != nil {
 		return err
 	}
 	defer m.CloseAllowingRebalance()
 	// What was begun when ctx ends has a while to end well.
-	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
+	hard, kill := context.WithCancel(s.marking(context.WithoutCancel(ctx)))
 	defer kill()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, kill) })()
 	for aborted := 0; ; {
-		f := m.PollRecords(ctx, r.cfg.MaxBatch)
-		if ctx.Err() != nil {
-			return nil
+		f := m.PollRecords(polling, r.cfg.MaxBatch)
+		if polling.Err() != nil {
+			return context.Cause(polling)
 		}
 		if err := f.Err(); err != nil {
-			return err
+			return r.unread(err)
 		}
-		out, seen, err := r.outputs(f)
+		out, seen, err := r.outputs(f, s)
 		if err != nil {
 			return err
 		}
 		end := r.committing(seen)
-		err = m.pass(hard, f, out)
+		err = m.pass(hard, f, out, s.marks(f))
 		end(err)
 		if err != nil && !errors.Is(err, errAborted) {
 			return err
@@ -89,6 +91,17 @@ func (r *pipe) membership(ctx context.Context) error {
 		sleep(ctx, backoff(aborted, 50*time.Millisecond, 5*time.Second))
 		aborted++
 	}
+}
+
+// unread says what a failed fetch means. Offsets out of range and unknown topic
+// ids are left to the next membership, which compares its positions with the log.
+func (r *pipe) unread(err error) error {
+	var loss *kgo.ErrDataLoss
+	if errors.As(err, &loss) {
+		in := inputState{pipeline: r.p.Name}
+		return in.halt(loss.Topic, loss.Partition, fmt.Sprintf("it has read up to offset %d, and the log has lost what was behind %d", loss.ConsumedTo, loss.ResetTo))
+	}
+	return err
 }
 
 var errAborted = errors.New("transaction aborted, its input is read again")
@@ -120,36 +133,45 @@ func (r *pipe) committing(seen []BatchInfo) func(error) {
 	}
 }
 
-func (r *pipe) join() (member, error) {
+func (r *pipe) join(s *standing) (member, error) {
+	opts := append(r.opts[:len(r.opts):len(r.opts)], kgo.AdjustFetchOffsetsFn(s.adjust))
 	if r.p.Transactional {
-		s, err := kgo.NewGroupTransactSession(r.opts...)
+		s, err := kgo.NewGroupTransactSession(opts...)
 		return transacting{s}, err
 	}
-	cl, err := kgo.NewClient(r.opts...)
+	cl, err := kgo.NewClient(opts...)
 	return repeating{cl}, err
 }
 
 // repeating produces at least once.
 type repeating struct{ *kgo.Client }
 
-func (m repeating) pass(ctx context.Context, polled kgo.Fetches, out []*kgo.Record) error {
+func (m repeating) pass(ctx context.Context, polled kgo.Fetches, out, positions []*kgo.Record) error {
 	if err := m.ProduceSync(ctx, out...).FirstErr(); err != nil {
 		return err
 	}
-	if err := m.CommitRecords(ctx, polled.Records()...); err != nil {
-		return fmt.Errorf("offsets: %w", err)
+	kept := kgo.AbortingFirstErrPromise(m.Client)
+	for _, p := range positions {
+		m.Produce(ctx, p, kept.Promise())
+	}
+	committed := m.CommitRecords(ctx, polled.Records()...)
+	if err := kept.Err(); err != nil {
+		return fmt.Errorf("positions: %w", err)
+	}
+	if committed != nil {
+		return fmt.Errorf("offsets: %w", committed)
 	}
 	return nil
 }
 
-// transacting produces and moves the offsets in one transaction.
+// transacting produces, and moves positions and offsets, in one transaction.
 type transacting struct{ *kgo.GroupTransactSession }
 
-func (m transacting) pass(ctx context.Context, _ kgo.Fetches, out []*kgo.Record) error {
+func (m transacting) pass(ctx context.Context, _ kgo.Fetches, out, positions []*kgo.Record) error {
 	if err := m.Begin(); err != nil {
 		return err
 	}
-	produced := m.ProduceSync(ctx, out...).FirstErr()
+	produced := m.ProduceSync(ctx, append(out, positions...)...).FirstErr()
 	committed, err := m.End(ctx, kgo.TransactionEndTry(produced == nil))
 	if err != nil {
 		return fmt.Errorf("transaction: %w", errors.Join(produced, err))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -36,43 +37,20 @@ func TestPipeline(t *testing.T) {
 		c.Start("watchers")
 		p := runPipe(c)
 		book(context.Background(), t, c, 0, 50)
-		// Produced, and the offsets not committed: it begins again further back.
-		var lost atomic.Int64
-		c.Broker.ControlKey(int16(kmsg.OffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) {
-			c.Broker.KeepControl()
-			q := r.(*kmsg.OffsetCommitRequest)
-			if q.Group != "watch" || lost.Load() >= 5 {
-				return nil, nil, false
-			}
-			lost.Add(1)
-			return refuseCommit(q), nil, true
-		})
+		// Produced, and the positions not kept: it begins again further back.
+		lost := c.Broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: streams.PositionsTopic("watch"), Err: kerr.InvalidRecord, Count: 5},
+			kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: "watch", Err: kerr.InvalidCommitOffsetSize, Count: 5})
 		book(context.Background(), t, c, 50, 100)
 		p.end(t)
 		other := runPipe(c)
 		book(context.Background(), t, c, 100, 150)
 		wantWatched(t, c, 150)
 		other.end(t)
-		if lost.Load() == 0 || w.repeats.Load() == 0 {
-			t.Errorf("%d commits lost, %d repeats dropped: the test tests nothing", lost.Load(), w.repeats.Load())
+		if lost.Hits() == 0 || w.repeats.Load() == 0 {
+			t.Errorf("%d commits lost, %d repeats dropped: the test tests nothing", lost.Hits(), w.repeats.Load())
 		}
 		deadLetters(t, c)
 	})
-}
-
-func refuseCommit(q *kmsg.OffsetCommitRequest) kmsg.Response {
-	resp := q.ResponseKind().(*kmsg.OffsetCommitResponse)
-	for _, t := range q.Topics {
-		rt := kmsg.NewOffsetCommitResponseTopic()
-		rt.Topic, rt.TopicID = t.Topic, t.TopicID
-		for _, p := range t.Partitions {
-			rp := kmsg.NewOffsetCommitResponseTopicPartition()
-			rp.Partition, rp.ErrorCode = p.Partition, kerr.InvalidCommitOffsetSize.Code
-			rt.Partitions = append(rt.Partitions, rp)
-		}
-		resp.Topics = append(resp.Topics, rt)
-	}
-	return resp
 }
 
 // A transactional pipeline's committed output has each record once, and lanes

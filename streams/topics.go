@@ -32,7 +32,7 @@ func (t *Topology) TopicSpecs(cfg Config) []TopicSpec {
 		out = append(out, eventTopic(&cfg, LaneTopic(s.Name)), eventTopic(&cfg, DeadTopic(s.Name)))
 	}
 	for _, p := range t.Pipelines {
-		out = append(out, eventTopic(&cfg, DeadTopic(p.Name)))
+		out = append(out, eventTopic(&cfg, DeadTopic(p.Name)), positionsTopic(&cfg, p.Name))
 	}
 	return append(out, exclusiveTopic(&cfg, ProjectionUnit), controlTopic(&cfg))
 }
@@ -67,13 +67,14 @@ func controlTopic(cfg *Config) TopicSpec {
 // before them.
 func MakeTopics(ctx context.Context, cfg Config) error {
 	cfg.defaults()
-	return withAdmin(cfg.Client, func(adm *kadm.Client) error { return makeTopics(ctx, adm, eventTopics(&cfg)...) })
+	return makeTopics(ctx, &cfg, eventTopics(&cfg)...)
 }
 
 // MakeAllTopics makes and checks the topics of all of a topology's units, for
 // an operator whose units may make none.
 func MakeAllTopics(ctx context.Context, cfg Config) error {
-	return withAdmin(cfg.Client, func(adm *kadm.Client) error { return makeTopics(ctx, adm, cfg.Topology.TopicSpecs(cfg)...) })
+	cfg.defaults()
+	return makeTopics(ctx, &cfg, cfg.Topology.TopicSpecs(cfg)...)
 }
 
 func withAdmin(opts []kgo.Opt, f func(*kadm.Client) error) error {
@@ -90,45 +91,80 @@ func withAdmin(opts []kgo.Opt, f func(*kadm.Client) error) error {
 // prepareTopics makes the topics that are missing, checks those that are
 // there, and compares the control topic with the store.
 func prepareTopics(ctx context.Context, cfg *Config, p *plan, info StoreInfo) error {
-	err := withAdmin(cfg.Client, func(adm *kadm.Client) error {
-		return makeTopics(ctx, adm, append(eventTopics(cfg), eventTopic(cfg, LaneTopic(p.service)), eventTopic(cfg, DeadTopic(p.service)), controlTopic(cfg))...)
-	})
+	err := makeTopics(ctx, cfg, append(eventTopics(cfg), eventTopic(cfg, LaneTopic(p.service)), eventTopic(cfg, DeadTopic(p.service)), controlTopic(cfg))...)
 	if err != nil {
 		return err
 	}
-	return checkControl(ctx, cfg, p.service, info)
+	return untilSpread(ctx, cfg, ControlTopic, func() error { return checkControl(ctx, cfg, p.service, info) })
 }
 
 // spreadTime is how long a topic that was made may take to be known to all
-// brokers.
-const spreadTime = 5 * time.Second
+// brokers and to have leaders, and all brokers of a new cluster to be there.
+const spreadTime = 2 * time.Minute
 
-// makeTopics asks for those that are missing only: a unit may be allowed to
-// look at topics, and not to make them.
-func makeTopics(ctx context.Context, adm *kadm.Client, specs ...TopicSpec) error {
-	var have kadm.TopicDetails
-	var err error
-	end := time.Now().Add(spreadTime)
+// untilSpread repeats f while it fails because brokers do not know yet, or not all
+// of them, what they will know soon.
+func untilSpread(ctx context.Context, cfg *Config, what string, f func() error) error {
+	began := time.Now()
 	for n := 0; ; n++ {
-		if have, err = listTopics(ctx, adm, specs); err != nil {
+		err := f()
+		if err == nil || !kerr.IsRetriable(err) && !errors.Is(err, kerr.InvalidReplicationFactor) {
 			return err
 		}
-		err = nil
-		for _, s := range specs {
-			if have[s.Name].Err != nil {
-				err = errors.Join(err, makeTopic(ctx, adm, s))
-			}
+		if waited := time.Since(began); waited > spreadTime {
+			return fmt.Errorf("waited %v for %s: %w", waited.Round(time.Second), what, err)
+		} else if n%10 == 7 { // after two seconds, and then every ten
+			cfg.Log.Warn("the cluster is not ready yet, waiting", "for", what, "error", err)
 		}
-		if err == nil && have.Error() == nil {
-			return checkTopics(ctx, adm, have, specs)
-		}
-		if err == nil {
-			err = have.Error()
-		}
-		if time.Now().After(end) || !sleep(ctx, min(20*time.Millisecond<<n, time.Second)) {
+		if !sleep(ctx, min(20*time.Millisecond<<min(n, 6), time.Second)) {
 			return err
 		}
 	}
+}
+
+// makeTopics makes those that are missing, and waits until all brokers know them.
+// It asks for no others: a unit may be allowed to look at topics, and not to make
+// them.
+func makeTopics(ctx context.Context, cfg *Config, specs ...TopicSpec) error {
+	return withAdmin(cfg.Client, func(adm *kadm.Client) error {
+		fresh := map[string]bool{} // were missing: they may not be known whole yet
+		return untilSpread(ctx, cfg, "topics", func() error {
+			have, err := listTopics(ctx, adm, specs)
+			if err != nil {
+				return err
+			}
+			for _, s := range specs {
+				if errors.Is(have[s.Name].Err, kerr.UnknownTopicOrPartition) {
+					fresh[s.Name] = true
+					err = errors.Join(err, makeTopic(ctx, adm, s))
+				}
+			}
+			for _, s := range specs {
+				err = errors.Join(err, known(have, s, fresh[s.Name]))
+			}
+			if err != nil {
+				return err
+			}
+			return checkTopics(ctx, adm, have, specs)
+		})
+	})
+}
+
+// known tells why a topic is not of use yet.
+func known(have kadm.TopicDetails, s TopicSpec, fresh bool) error {
+	d := have[s.Name]
+	if d.Err != nil {
+		return fmt.Errorf("topic %s: %w", s.Name, d.Err)
+	}
+	if fresh && len(d.Partitions) < int(s.Partitions) {
+		return fmt.Errorf("topic %s has %d of its %d partitions: %w", s.Name, len(d.Partitions), s.Partitions, kerr.LeaderNotAvailable)
+	}
+	for _, p := range d.Partitions.Sorted() {
+		if p.Err != nil && !errors.Is(p.Err, kerr.ReplicaNotAvailable) || p.Leader < 0 {
+			return fmt.Errorf("%s/%d has no leader: %w", s.Name, p.Partition, errors.Join(p.Err, kerr.LeaderNotAvailable))
+		}
+	}
+	return nil
 }
 
 func makeTopic(ctx context.Context, adm *kadm.Client, s TopicSpec) error {
@@ -177,6 +213,9 @@ func checkTopics(ctx context.Context, adm *kadm.Client, have kadm.TopicDetails, 
 	}
 	var errs []error
 	for _, t := range configs {
+		if t.Err != nil {
+			return fmt.Errorf("looking at the configuration of topic %s: %w", t.Name, t.Err)
+		}
 		for _, c := range t.Configs {
 			asked, ok := want[t.Name].Configs[c.Key]
 			if why := broken(c.Key, c.MaybeValue(), asked); ok && why != "" {

@@ -99,8 +99,8 @@ func checkFact(f Fact) (errs []error) {
 	if f.External && f.Private {
 		errs = append(errs, fmt.Errorf("%s is declared external and private: it cannot be both, drop one", f.Name))
 	}
-	if !nameRule.MatchString(f.Kind) || f.Kind == "lanes" || f.Kind == "dead" { // topics of the runtime's own end so
-		errs = append(errs, fmt.Errorf("the key of %s is of the kind %q: use lower case letters, digits and dashes, and neither \"lanes\" nor \"dead\"", f.Name, f.Kind))
+	if !nameRule.MatchString(f.Kind) || slices.Contains([]string{"lanes", "dead", "positions"}, f.Kind) { // topics of the runtime's own end so
+		errs = append(errs, fmt.Errorf("the key of %s is of the kind %q: use lower case letters, digits and dashes, and none of \"lanes\", \"dead\" and \"positions\"", f.Name, f.Kind))
 	}
 	return errs
 }

@@ -39,19 +39,19 @@ func (e *StatusError) Error() string {
 func (t HTTPTransport) do(ctx context.Context, endpoint, key string, r HTTPRequest) (HTTPResponse, error) {
 	base, ok := t.Addresses[endpoint]
 	if !ok {
-		return HTTPResponse{}, fmt.Errorf("no address for endpoint %q: configure one", endpoint)
+		return HTTPResponse{}, notAsked(fmt.Errorf("no address for endpoint %q: configure one", endpoint))
 	}
 	var body io.Reader
 	if r.Body != nil {
 		b, err := json.Marshal(r.Body)
 		if err != nil {
-			return HTTPResponse{}, fmt.Errorf("request to %s cannot be encoded: %w", endpoint, err)
+			return HTTPResponse{}, notAsked(fmt.Errorf("request to %s cannot be encoded: %w", endpoint, err))
 		}
 		body = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, r.Method, strings.TrimSuffix(base, "/")+r.Path, body)
 	if err != nil {
-		return HTTPResponse{}, fmt.Errorf("request to %s: %w", endpoint, err)
+		return HTTPResponse{}, notAsked(fmt.Errorf("request to %s: %w", endpoint, err))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", key)
@@ -67,13 +67,16 @@ func (t HTTPTransport) do(ctx context.Context, endpoint, key string, r HTTPReque
 		return HTTPResponse{}, fmt.Errorf("call of %s: %w", endpoint, err)
 	}
 	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
 		return HTTPResponse{}, fmt.Errorf("answer of %s: %w", endpoint, err)
 	}
 	switch c := res.StatusCode; {
 	case c >= 500, c == http.StatusRequestTimeout, c == http.StatusTooEarly, c == http.StatusTooManyRequests:
 		return HTTPResponse{}, &StatusError{endpoint, c}
+	}
+	if len(b) > maxAnswer {
+		return HTTPResponse{}, Unusable(fmt.Errorf("answer of %s is longer than %d bytes", endpoint, maxAnswer))
 	}
 	return HTTPResponse{res.StatusCode, b}, nil
 }
@@ -84,10 +87,16 @@ type SMTPTransport struct {
 	Addresses map[string]string                                                    // endpoint -> "127.0.0.1:9103"
 }
 
+// smtpLeaving is what a relay says that closes: it concerns every mail.
+const smtpLeaving = 421
+
 func (t SMTPTransport) send(ctx context.Context, endpoint, key string, m Message) (MailOutcome, error) {
 	addr, ok := t.Addresses[endpoint]
 	if !ok {
-		return MailOutcome{}, fmt.Errorf("no address for endpoint %q: configure one", endpoint)
+		return MailOutcome{}, notAsked(fmt.Errorf("no address for endpoint %q: configure one", endpoint))
+	}
+	if strings.ContainsAny(m.From+m.To, "\r\n") {
+		return MailOutcome{}, notAsked(fmt.Errorf("mail from %q to %q: an address has no line ends", m.From, m.To))
 	}
 	dial := t.Dial
 	if dial == nil {
@@ -106,6 +115,9 @@ func (t SMTPTransport) send(ctx context.Context, endpoint, key string, m Message
 	var proto *textproto.Error
 	if errors.As(err, &proto) && proto.Code >= 500 && proto.Code < 600 {
 		return MailOutcome{Reason: proto.Msg}, nil
+	}
+	if proto != nil && proto.Code >= 400 && proto.Code < 500 && proto.Code != smtpLeaving {
+		return MailOutcome{}, Unusable(fmt.Errorf("mail relay %s does not take this mail yet: %w", endpoint, err))
 	}
 	if err != nil {
 		return MailOutcome{}, fmt.Errorf("mail relay %s: %w", endpoint, err)

@@ -111,5 +111,9 @@ func (p *platform) readyz(w http.ResponseWriter, _ *http.Request) {
 		edge.JSON(w, http.StatusServiceUnavailable, map[string]any{"ready": false, "because": why})
 		return
 	}
-	edge.JSON(w, http.StatusOK, map[string]any{"ready": true})
+	answer := map[string]any{"ready": true}
+	if weak := p.ports.weak(); len(weak) > 0 {
+		answer["without"] = weak
+	}
+	edge.JSON(w, http.StatusOK, answer)
 }

@@ -37,6 +37,7 @@ type platform struct {
 	kafka     []kgo.Opt // for clients of the log
 	broker    *broker   // of the embedded log, or nil
 	commands  streams.Commands
+	ports     ports
 	registry  discovery.Registry
 	outside   *outside
 	stores    map[string]streams.Store // of the services that run here
@@ -136,7 +137,7 @@ func (p *platform) start(ctx context.Context) error {
 	p.Config.HTTP = listener.Addr().String()
 	p.wait = append(p.wait, func() { listener.Close() })
 	for _, step := range []func(context.Context) error{p.findPrometheus, p.startTelemetry, p.startKafka, p.startCommands, p.startRegistry, p.startOutside,
-		p.startFaults, p.startServices, p.startCache, p.startReads, p.startTrim} {
+		p.startFaults, p.startServices, p.startCache, p.startReads, p.startPorts, p.startTrim} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -107,7 +107,7 @@ func (p *platform) project(ctx context.Context) error {
 		}
 		defer stop()
 		return p.reads.Run(ctx, projection.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Sagas: p.sagas,
-			Log: p.Log, TopicWait: 30 * time.Second, // the services make the topics at the same time
+			Log: p.Log, TopicWait: 2 * time.Minute, // the services make the topics at the same time
 			Keep:    time.Duration(p.Config.HistoryDays) * 24 * time.Hour,
 			Changed: gateway.OrdersChanged(p.cache), Written: p.observe})
 	}
@@ -174,6 +174,9 @@ func (p *platform) healthy(service string) error {
 		if l.State != streams.LaneRunning {
 			return laneError(l)
 		}
+		if l.Deaf != nil {
+			return deafError(l)
+		}
 	}
 	return nil
 }
@@ -186,6 +189,10 @@ func laneError(l streams.LaneStatus) error {
 	return fmt.Errorf("lane %s/%d is %s: %v", l.Service, l.Lane, state, l.Err)
 }
 
+func deafError(l streams.LaneStatus) error {
+	return fmt.Errorf("lane %s/%d takes no commands: %w", l.Service, l.Lane, l.Deaf)
+}
+
 // notReady lists what is not at work yet, or not any more. Alone with its
 // embedded log, a process has to own every lane.
 func (p *platform) notReady() (why []string) {
@@ -194,12 +201,15 @@ func (p *platform) notReady() (why []string) {
 		for _, l := range lanes {
 			if l.State != streams.LaneRunning {
 				why = append(why, laneError(l).Error())
+			} else if l.Deaf != nil {
+				why = append(why, deafError(l).Error())
 			}
 		}
 		if p.broker != nil && len(lanes) < int(p.Config.Partitions) {
 			why = append(why, "service "+name+" owns "+strconv.Itoa(len(lanes))+" of "+strconv.Itoa(int(p.Config.Partitions))+" lanes")
 		}
 	}
+	why = append(why, p.ports.unwell()...)
 	slices.Sort(why)
 	return why
 }
@@ -207,8 +217,16 @@ func (p *platform) notReady() (why []string) {
 func (p *platform) awaitReady(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for len(p.notReady()) > 0 {
+	say := time.NewTicker(10 * time.Second)
+	defer say.Stop()
+	for {
+		why := p.notReady()
+		if len(why) == 0 {
+			return nil
+		}
 		select {
+		case <-say.C:
+			p.Log.Warn("not ready yet", "because", why)
 		case <-tick.C:
 		case <-ctx.Done():
 			if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -217,5 +235,4 @@ func (p *platform) awaitReady(ctx context.Context) error {
 			return nil
 		}
 	}
-	return nil
 }

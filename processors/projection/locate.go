@@ -44,7 +44,11 @@ func (r *run) locate(ctx context.Context) (map[string]map[int32]kgo.Offset, erro
 	if err != nil {
 		return nil, err
 	}
-	log, err := readLog(ctx, adm, topics) // after the cursors: its end only grows
+	var log logState // after the cursors: its end only grows
+	err = r.whenSpread(ctx, func() error {
+		log, err = readLog(ctx, adm, topics)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -108,23 +112,30 @@ func readLog(ctx context.Context, adm *kadm.Client, topics []string) (l logState
 
 // waitForTopics lists the topics; services that start at the same time may
 // still have to make them.
-func (r *run) waitForTopics(ctx context.Context, adm *kadm.Client, topics []string) (kadm.TopicDetails, error) {
+func (r *run) waitForTopics(ctx context.Context, adm *kadm.Client, topics []string) (details kadm.TopicDetails, err error) {
+	err = r.whenSpread(ctx, func() error {
+		if details, err = adm.ListTopics(ctx, topics...); err != nil {
+			return fmt.Errorf("topics cannot be listed: %w", err)
+		}
+		if missing, err := firstMissing(details); err != nil {
+			return fmt.Errorf("topic %s cannot be read, make the topology's topics first: %w", missing, err)
+		}
+		return nil
+	})
+	return details, err
+}
+
+// whenSpread repeats f while brokers do not know yet what another is told.
+func (r *run) whenSpread(ctx context.Context, f func() error) error {
 	for end := time.Now().Add(r.cfg.TopicWait); ; {
-		details, err := adm.ListTopics(ctx, topics...)
-		if err != nil {
-			return nil, fmt.Errorf("topics cannot be listed: %w", err)
-		}
-		missing, err := firstMissing(details)
-		if err == nil {
-			return details, nil
-		}
-		if !kerr.IsRetriable(err) || !time.Now().Before(end) { // an unknown topic may be made yet
-			return nil, fmt.Errorf("topic %s cannot be read, make the topology's topics first: %w", missing, err)
+		err := f()
+		if err == nil || !kerr.IsRetriable(err) || !time.Now().Before(end) { // an unknown topic may be made yet
+			return err
 		}
 		select {
 		case <-time.After(200 * time.Millisecond):
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }

@@ -70,7 +70,8 @@ func New(cfg Config) (*Handler, error) {
 		cfg.Count = func(string, string, Status) {}
 	}
 	log, err := kgo.NewClient(append(cfg.Client[:len(cfg.Client):len(cfg.Client)],
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()))...)
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.UnknownTopicRetries(-1))...) // a topic that was just made is not known everywhere; Timeout bounds the wait
 	if err != nil {
 		return nil, fmt.Errorf("no Kafka client for ingestion: %w", err)
 	}

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) Ports) {
 		"an owner's answers are delivered after Close":   answersAtClose,
 		"a lane gets its own commands only":              otherLanes,
 		"a lane that takes nothing bounds those waiting": bounded,
+		"what works says so":                             wellSaid,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
@@ -299,4 +300,18 @@ func bounded(b *bench) {
 		}
 	}
 	b.Errorf("%d commands wait for a lane that takes none, and nobody was told that it is busy", cap(busy))
+}
+
+// wellSaid wants no complaint of a port, nor of a queue, that works.
+func wellSaid(b *bench) {
+	q := b.Server.Serve(service, 0, 1)
+	defer b.echo(q)()
+	var sending, serving error
+	for range 100 {
+		if sending, serving = b.Client.Err(), q.Err(); sending == nil && serving == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	b.Errorf("sending: %v; serving: %v", sending, serving)
 }

@@ -48,7 +48,9 @@ type Commands struct {
 	// Two connections: RabbitMQ blocks a connection that publishes too much,
 	// and acknowledgements with it.
 	sends, serves *link
+	vhost         string
 	calls         chan *call
+	state         state // of sending
 	wg            sync.WaitGroup
 	ctx           context.Context
 	stop          context.CancelFunc
@@ -69,8 +71,13 @@ func Open(address string, o Options) (*Commands, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Commands{prefix: o.Prefix, log: o.Log.With("broker", u.Host), sends: newLink(address, o.Prefix+" sender"), serves: newLink(address, o.Prefix+" lanes"),
+	uri, err := amqp.ParseURI(address)
+	if err != nil {
+		return nil, errors.New("the address of RabbitMQ is not of the form amqp://user:password@host:port/vhost")
+	}
+	c := &Commands{prefix: o.Prefix, vhost: uri.Vhost, log: o.Log.With("broker", u.Host), sends: newLink(address, o.Prefix+" sender"), serves: newLink(address, o.Prefix+" lanes"),
 		calls: make(chan *call, streams.QueueDepth)}
+	c.state.set(errNotYet)
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.wg.Go(c.send)
 	return c, nil
@@ -99,12 +106,12 @@ func DeadName(prefix string) string { return prefix + ".commands.dead" }
 func (c *Commands) declare(ch *amqp.Channel, queue string) error {
 	dead := DeadName(c.prefix)
 	if err := ch.ExchangeDeclare(dead, amqp.ExchangeFanout, true, false, false, false, nil); err != nil {
-		return fmt.Errorf("declaring exchange %s: %w", dead, err)
+		return otherwise(err, "exchange "+dead, "rabbitmqadmin -V '"+c.vhost+"' delete exchange name='"+dead+"'")
 	}
 	_, err := ch.QueueDeclare(dead, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum,
 		amqp.QueueMaxLenArg: maxDead, amqp.QueueMessageTTLArg: deadTTL.Milliseconds()})
 	if err != nil {
-		return fmt.Errorf("declaring queue %s: %w", dead, err)
+		return otherwise(err, "queue "+dead, c.deleteQueue(dead))
 	}
 	if err := ch.QueueBind(dead, "", dead, false, nil); err != nil {
 		return fmt.Errorf("binding queue %s: %w", dead, err)
@@ -113,10 +120,48 @@ func (c *Commands) declare(ch *amqp.Channel, queue string) error {
 		amqp.QueueMaxLenArg: maxReady, amqp.QueueOverflowArg: amqp.QueueOverflowRejectPublish,
 		"x-dead-letter-exchange": dead, "x-delivery-limit": deliveryLimit})
 	if err != nil {
-		return fmt.Errorf("declaring queue %s: %w", queue, err)
+		return otherwise(err, "queue "+queue, c.deleteQueue(queue))
 	}
 	return nil
 }
+
+func (c *Commands) deleteQueue(name string) string {
+	return "once it is empty (rabbitmqctl list_queues -p '" + c.vhost + "' name messages): rabbitmqctl delete_queue -p '" + c.vhost + "' '" + name + "'"
+}
+
+// otherwise explains the error of a declaration. What is there under the name and
+// is of another kind will stay so: a queue is not deleted here, as it may hold
+// commands.
+func otherwise(err error, what, cure string) error {
+	var refused *amqp.Error
+	if errors.As(err, &refused) && refused.Code == amqp.PreconditionFailed {
+		return fmt.Errorf("the %s is there with another kind or other arguments, and no commands are taken until somebody has deleted it, then it is made anew; %s: %w", what, cure, err)
+	}
+	return fmt.Errorf("declaring the %s: %w", what, err)
+}
+
+// state is why something does not work now, or nil.
+type state struct {
+	mu  sync.Mutex
+	err error
+}
+
+var errNotYet = errors.New("not connected to RabbitMQ yet")
+
+func (s *state) set(err error) {
+	s.mu.Lock()
+	s.err = err
+	s.mu.Unlock()
+}
+
+func (s *state) get() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Err tells why commands cannot be sent now, or nil.
+func (c *Commands) Err() error { return c.state.get() }
 
 // link is one connection, dialled when it is needed and not there.
 type link struct {

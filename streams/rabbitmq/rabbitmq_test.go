@@ -273,3 +273,41 @@ func TestACommandExpiresWithItsSender(t *testing.T) {
 	case <-time.After(time.Second):
 	}
 }
+
+// A queue that somebody has declared otherwise takes no commands: that is said,
+// with what to do, and it is served as soon as it is done.
+func TestAQueueOfAnotherKind(t *testing.T) {
+	c := open(t)
+	ch, name := channel(t), QueueName(c.prefix, "order", 0)
+	if _, err := ch.QueueDeclare(name, true, false, false, false, nil); err != nil { // a classic one
+		t.Fatal(err)
+	}
+	q, other := c.Serve("order", 0, 1), c.Serve("order", 1, 1)
+	defer q.Close()
+	defer other.Close()
+	waitErr(t, other, "")
+	waitErr(t, q, name, "another kind", "rabbitmqctl delete_queue -p '/' '"+name+"'")
+	if _, err := ch.QueueDelete(name, false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	waitErr(t, q, "")
+}
+
+// waitErr waits until a queue says all this, or nothing.
+func waitErr(t *testing.T, q *streams.CommandQueue, want ...string) {
+	t.Helper()
+	var err error
+	for range 100 {
+		if err = q.Err(); (err == nil) == (want[0] == "") {
+			said := true
+			for _, w := range want {
+				said = said && (err == nil || strings.Contains(err.Error(), w))
+			}
+			if said {
+				return
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("the queue says %v, want %q", err, want)
+}

@@ -76,11 +76,13 @@ func (c *Commands) send() {
 		s, err := c.newSender()
 		if err == nil {
 			failures = 0
+			c.state.set(nil)
 			err = s.run(c.ctx, c.calls)
 			s.fail(err)
 			_ = s.ch.Close() // it may have ended without its connection
 		}
 		if c.ctx.Err() == nil {
+			c.state.set(fmt.Errorf("commands are not sent: %w", err))
 			if failures == 0 {
 				c.log.Warn("commands are not sent now, trying again", "error", err)
 			}

@@ -23,6 +23,7 @@ type queue struct {
 	ctx   context.Context // ends when the queue is closed, or the port
 	stop  context.CancelFunc
 	done  chan struct{}
+	state state
 }
 
 // Serve subscribes to a lane's queue, and makes the queue if it is not there.
@@ -31,9 +32,10 @@ type queue struct {
 func (c *Commands) Serve(service string, lane int32, epoch int64) *streams.CommandQueue {
 	q := &queue{c: c, name: QueueName(c.prefix, service, lane), epoch: epoch, in: make(chan *streams.CommandRequest),
 		done: make(chan struct{})}
+	q.state.set(errNotYet)
 	q.ctx, q.stop = context.WithCancel(c.ctx)
 	c.wg.Go(q.run)
-	return &streams.CommandQueue{In: q.in, Close: q.close}
+	return &streams.CommandQueue{In: q.in, Close: q.close, Err: q.state.get}
 }
 
 func (q *queue) close() {
@@ -52,10 +54,12 @@ func (q *queue) run() {
 		s, err := q.open(ctx)
 		if err == nil {
 			failures = 0
+			q.state.set(nil)
 			err = s.run(ctx)
 			_ = s.ch.Close() // it may have ended without its connection; what it held comes again
 		}
 		if ctx.Err() == nil {
+			q.state.set(fmt.Errorf("no commands from %s: %w", q.name, err))
 			if failures == 0 {
 				q.c.log.Warn("no commands from the queue now, trying again", "queue", q.name, "error", err)
 			}

@@ -185,7 +185,9 @@ func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error) string) {
 	return tp, func(err error) string {
 		result, after := "answered", a.Origin.Traceparent
 		if err != nil {
-			result = inDoubt
+			if result = inDoubt; errors.As(err, new(*streams.UnusableError)) {
+				result = unusable
+			}
 			if span == nil {
 				span, after = t.start(after, a.Service, a.Effect, true, append(opts, trace.WithTimestamp(began))...)
 			}

@@ -65,7 +65,7 @@ func finish(span trace.Span, result string, err error, a ...attribute.KeyValue) 
 		a = append(a, attribute.String("weir.rejected", rejected.Code))
 	case errors.As(err, &parked):
 		result = "parked"
-	case result != inDoubt:
+	case result != inDoubt && result != unusable:
 		result = "uncommitted" // and decided again
 	}
 	span.SetAttributes(append(a, attribute.String("weir.result", result))...)
@@ -75,5 +75,8 @@ func finish(span trace.Span, result string, err error, a ...attribute.KeyValue) 
 	span.End()
 }
 
-// inDoubt is the result of a call that nobody knows the end of.
-const inDoubt = "in-doubt"
+// Results of calls that got no definite answer.
+const (
+	inDoubt  = "in-doubt" // nobody knows how it ended
+	unusable = "unusable" // the answer, or the call itself, is of no use
+)

@@ -167,3 +167,6 @@ func number(v any) int64 {
 	n, _ := v.(int64)
 	return n
 }
+
+// Ping tells whether Redis answers.
+func (c *Cache) Ping(ctx context.Context) error { return c.client.Ping(ctx).Err() }
