@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -106,6 +107,34 @@ func TestDeadlinesBehindHangingCalls(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// Where the inputs end is asked when a timer falls due, and answered later. What
+// falls due meanwhile has to wait for another answer: what cancels it may have
+// come onto the log after this one was given.
+func TestBarrierIsOfWhenItWasAskedFor(t *testing.T) {
+	for later := 2 * time.Second; later < 26*time.Second; later += 2 * time.Second {
+		o := &outsider{reply: yes}
+		inDesk(t, o, func(t *testing.T, c *streamtest.Cluster) {
+			n := c.Start("desks")
+			keys := neighbours(1, 2)
+			open(t, c, keys[0], time.Minute)
+			open(t, c, keys[1], time.Minute+later)
+			time.Sleep(59 * time.Second)
+			n.Late(4 * time.Second)
+			time.Sleep(later) // the first is due, the second in a second
+			e := streams.Envelope{ID: "x", Type: "case.closed", Version: 1, Source: "/x", Time: time.Now(), Key: string(keys[1]), Data: fmt.Appendf(nil, `{"account":%q}`, keys[1])}
+			produce(t, c, e.Record("external.account", 1))
+			time.Sleep(30 * time.Second)
+			n.Late(0)
+			time.Sleep(time.Minute)
+			for i, want := range []string{`["answer yes","answer yes","expired"]`, `["answer yes","answer yes"]`} {
+				if got := deskLog(t, c, string(keys[i])); !strings.Contains(got, want) || strings.Contains(got, "expired") != (i == 0) {
+					t.Errorf("%s, %s later: %s, want %s", keys[i], later, got, want)
+				}
+			}
 		})
 	}
 }

@@ -112,8 +112,8 @@ func (w *World) hurt(n *Node, f Fault) (undo func()) {
 		g.set(func(g *gate) { g.deaf = true })
 		return func() { g.set(func(g *gate) { g.deaf = false }) }
 	case Late:
-		g.late.Store(int64(500 * time.Millisecond))
-		return func() { g.late.Store(0) }
+		n.Late(f.For / 4)
+		return func() { n.Late(0) }
 	case ClockJumps:
 		g.jump.Store(int64(24 * time.Hour))
 		return func() { g.jump.Store(0) }

@@ -218,5 +218,9 @@ func (n *Node) Kill() {
 // a zombie.
 func (n *Node) Freeze() { n.gate.freeze() }
 
+// Late lets the broker's answers reach the instance so much later, until it is
+// called with 0.
+func (n *Node) Late(by time.Duration) { n.gate.late.Store(int64(by)) }
+
 // Thaw ends a freeze.
 func (n *Node) Thaw() { n.gate.thaw() }

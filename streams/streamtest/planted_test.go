@@ -13,7 +13,7 @@ import (
 // weirbugs.
 var planted = []string{"no-dedup", "dedup-by-lane", "no-external-dedup", "offsets-first", "publish-first", "reordered-publish", "lost-publish", "no-cas",
 	"timer-lost", "timer-early", "timer-kept", "key-per-attempt", "command-again", "state-kept", "mark-with-hole", "parked-overtaken", "snapshot-ahead",
-	"intent-lost", "outcome-twice", "clock-back", "compensate-again", "reply-lost", "gap-ignored", "late-commit", "old-copy-taken", "clock-believed", "barrier-late"}
+	"intent-lost", "outcome-twice", "clock-back", "compensate-again", "reply-lost", "gap-ignored", "late-commit", "old-copy-taken", "clock-believed"}
 
 // checked are the invariants that the bank's days are judged by.
 var checked = []string{"order", "published", "once", "replayable", "settled", "decided", "timely", "money"} // a saga that is lost is found by its own tests

@@ -47,7 +47,7 @@ const (
 	Freeze           Kind = "freeze"            // an instance stands still; past its session it returns as a zombie
 	CutOff           Kind = "cut-off"           // an instance cannot reach the broker
 	Deaf             Kind = "deaf"              // the broker acts, an instance never hears it
-	Late             Kind = "late"              // an instance hears the broker's answers half a second later, or more
+	Late             Kind = "late"              // an instance hears the broker's answers a fourth of For later
 	BrokerError      Kind = "broker-error"      // Count requests get the answer Name; a time-out comes after the broker has acted
 	BrokerAway       Kind = "broker-away"       // one of the two brokers takes no connections
 	MoveLeaders      Kind = "move-leaders"      // partitions change brokers
