@@ -18,7 +18,7 @@ dev: build ## Run the whole business in one process, http://127.0.0.1:8080
 up: build ## Start real servers on this machine, without Docker, and write weir.yaml for them (NAMES="kafka postgres", SKIP="consul jaeger")
 	deploy/local/servers/servers up $(NAMES)
 	@if [ ! -e weir.yaml ] || grep -q '^# For weir on the servers of deploy/local/servers' weir.yaml; then \
-		deploy/local/servers/servers config $(NAMES) > weir.yaml; fi
+		(umask 077; deploy/local/servers/servers config $(NAMES) > weir.yaml) && chmod 600 weir.yaml; fi # passwords are in it
 	@eval "$$(deploy/local/servers/servers env)"; [ -z "$$WEIR_REAL_OPENSEARCH" ] || \
 		bin/weir logs template | curl -fsS -o /dev/null -X PUT -H 'Content-Type: application/json' --data-binary @- "$$WEIR_REAL_OPENSEARCH/_index_template/logs-weir"
 	@echo 'now: bin/weir run all'

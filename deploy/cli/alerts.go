@@ -74,9 +74,10 @@ What a document says and the rules could not is refused.`,
 
 func alertsRender(runbooks *string) *cobra.Command {
 	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/",
-		Long: `Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/ into a directory of
-their own. What else is in those folders is removed: rules that nobody promises any
-more would go on to be evaluated.`}
+		Long: `Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/ into a directory.
+What an earlier render wrote there and this one does not is removed: rules that
+nobody promises any more would go on to be evaluated. Other files stay as they are,
+and one that stands where a file is to be written is kept as NAME.orig.`}
 	dir := c.Flags().String("out", "", "directory to write to")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *dir == "" {
@@ -86,16 +87,7 @@ more would go on to be evaluated.`}
 		if err != nil {
 			return err
 		}
-		if err := writeFiles(*dir, files); err != nil {
-			return err
-		}
-		for _, old := range stale(*dir, files) { // Prometheus would go on with its rules
-			if err := os.Remove(filepath.Join(*dir, filepath.FromSlash(old))); err != nil {
-				return err
-			}
-		}
-		fmt.Fprintf(c.OutOrStdout(), "%d files in %s\n", len(files), *dir)
-		return nil
+		return render(c, alertsIn(*dir), files)
 	}
 	return c
 }
@@ -163,7 +155,7 @@ func inTemporary(files map[string][]byte) (tests []string, remove func(), err er
 		return nil, nil, err
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	if err := writeFiles(dir, files); err != nil {
+	if _, err := alertsIn(dir).write(files); err != nil {
 		remove()
 		return nil, nil, err
 	}
@@ -196,8 +188,12 @@ func alertsDiff(runbooks *string) *cobra.Command {
 					say("differs  ", name)
 				}
 			}
-			for _, old := range stale(args[0], files) {
-				say("stale    ", old)
+			old, err := alertsIn(args[0]).stale(files)
+			if err != nil {
+				return err
+			}
+			for _, name := range old {
+				say("stale    ", name)
 			}
 			if differ > 0 {
 				return fmt.Errorf("%d files are not what the code says: render again, with the same --runbooks", differ)
@@ -206,15 +202,5 @@ func alertsDiff(runbooks *string) *cobra.Command {
 		}}
 }
 
-// stale are files of a rendered directory that the code does not render now.
-func stale(dir string, files map[string][]byte) (out []string) {
-	for _, kind := range []string{"rules", "tests", "openslo", "runbooks"} {
-		names, _ := filepath.Glob(filepath.Join(dir, kind, "*")) // the pattern is well-formed
-		for _, n := range names {
-			if name := kind + "/" + filepath.Base(n); files[name] == nil {
-				out = append(out, name)
-			}
-		}
-	}
-	return out
-}
+// alertsIn is a directory of rendered alerts.
+func alertsIn(dir string) rendering { return rendering{dir, ".weir-alerts"} }

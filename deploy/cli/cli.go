@@ -123,7 +123,7 @@ func logsCommand() *cobra.Command {
 	out := template.Flags().String("out", "", "file to write it to instead")
 	template.RunE = func(c *cobra.Command, _ []string) error {
 		if *out != "" {
-			return os.WriteFile(*out, logs.Template(), 0o644)
+			return replaceFile(*out, logs.Template())
 		}
 		_, err := c.OutOrStdout().Write(logs.Template())
 		return err

@@ -40,8 +40,9 @@ func business(live string) (dashboards.Business, error) {
 func dashboardsRender(live *string) *cobra.Command {
 	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write boards, datasources and folder as Grafana reads them at its start",
 		Long: `Write DIR/dashboards/*.json and DIR/provisioning/{datasources,dashboards}/weir.yaml.
-Start Grafana with GF_PATHS_PROVISIONING=DIR/provisioning. A board of Weir in DIR
-that there is no more is removed, and alerts without --alerts.
+Start Grafana with GF_PATHS_PROVISIONING=DIR/provisioning. What an earlier render
+wrote and this one does not is removed: boards that are none any more, and alerts
+without --alerts. Other files stay as they are.
 
 With --alerts there is DIR/provisioning/alerting/weir.yaml too, and Grafana
 evaluates the alerts itself over what Prometheus records: for who has no
@@ -73,43 +74,9 @@ Alertmanager. With both, everybody is told twice.`,
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(writeFiles(dir, files), removeOld(dir, files)); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%d files in %s\n", len(files), dir)
-		return err
+		return render(c, rendering{dir, ".weir-dashboards"}, files)
 	}
 	return c
-}
-
-// writeFiles writes rendered files below a directory.
-func writeFiles(dir string, files map[string][]byte) error {
-	for name, text := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, text, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// removeOld removes boards and alerts that are none any more: Grafana would go on
-// with them.
-func removeOld(dir string, files map[string][]byte) (err error) {
-	for _, pattern := range []string{"dashboards/weir-*.json", "provisioning/alerting/weir.yaml"} {
-		old, bad := filepath.Glob(filepath.Join(dir, filepath.FromSlash(pattern)))
-		err = errors.Join(err, bad)
-		for _, path := range old {
-			name, bad := filepath.Rel(dir, path)
-			if _, is := files[filepath.ToSlash(name)]; !is || bad != nil {
-				err = errors.Join(err, bad, os.Remove(path))
-			}
-		}
-	}
-	return err
 }
 
 func dashboardsLint(live *string) *cobra.Command {

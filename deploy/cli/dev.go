@@ -135,7 +135,7 @@ func logger(w io.Writer, l config.Logs) (log *slog.Logger, end func(), err error
 	}
 	end = func() {}
 	if l.File != "" {
-		f, err := os.OpenFile(l.File, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		f, err := os.OpenFile(l.File, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640) // its group may be a shipper's
 		if err != nil {
 			return nil, nil, fmt.Errorf("log file: %w", err)
 		}
