@@ -37,41 +37,6 @@ OpenSLO documents and runbooks.`}
 	return c
 }
 
-func alertsImport(runbooks *string) *cobra.Command {
-	return &cobra.Command{Use: "import FILE...", Args: cobra.MinimumNArgs(1), Short: "Print the rules of objectives in OpenSLO v1 documents",
-		Long: `Read OpenSLO v1 documents of kind SLO, whose queries of Prometheus have {{.window}}
-for the window, and print rules for Prometheus as of the business's own objectives.
-What a document says and the rules could not is refused.`,
-		RunE: func(c *cobra.Command, args []string) error {
-			s := &alerts.Set{Policy: alerts.Standard(), Runbooks: *runbooks}
-			for _, name := range args {
-				f, err := os.Open(name)
-				if err != nil {
-					return err
-				}
-				slos, period, err := alerts.ReadOpenSLO(f)
-				if err := errors.Join(err, f.Close()); err != nil {
-					return fmt.Errorf("%s: %w", name, err)
-				}
-				if len(s.SLOs) > 0 && period != s.Policy.Period {
-					return fmt.Errorf("%s counts over %s, and others over %s: print them one by one", name, alerts.Span(period), alerts.Span(s.Policy.Period))
-				}
-				s.Policy.Period = period
-				s.SLOs = append(s.SLOs, slos...)
-			}
-			groups, err := s.Groups()
-			if err != nil {
-				return err
-			}
-			rules, err := alerts.File(groups)
-			if err != nil {
-				return err
-			}
-			_, err = c.OutOrStdout().Write(rules)
-			return err
-		}}
-}
-
 func alertsRender(runbooks *string) *cobra.Command {
 	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/",
 		Long: `Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/ into a directory.
@@ -137,7 +102,18 @@ promtool test rules that are named.`}
 }
 
 func runRuleTests(c *cobra.Command, files []string) (ruletest.Result, error) {
-	r, err := ruletest.Run(files...)
+	var r ruletest.Result
+	err := waiting(c.Context(), c.ErrOrStderr(), "testing alerts:", func(say func(string)) error {
+		for i, file := range files { // a run ends with its context, and removes what it stored
+			say(fmt.Sprintf("file %d of %d ", i+1, len(files)))
+			one, err := ruletest.Run(c.Context(), file)
+			if err != nil {
+				return err
+			}
+			r.Add(one)
+		}
+		return nil
+	})
 	if err != nil {
 		return r, err
 	}

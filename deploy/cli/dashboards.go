@@ -24,7 +24,9 @@ one: what is changed by hand in Grafana is lost with the next push.
 
 The rules live in Prometheus: Grafana's list of alerts shows those of the datasource
 "prometheus".`}
-	live := c.PersistentFlags().String("live", "http://127.0.0.1:8080", "address of the live page, as a browser reaches it")
+	at := "http://127.0.0.1:8080"
+	live := &at
+	c.PersistentFlags().Var(webURL(live), "live", "address of the live page, as a browser reaches it")
 	c.AddCommand(dashboardsRender(live), dashboardsLint(live), dashboardsPush(live))
 	return c
 }
@@ -52,9 +54,10 @@ Alertmanager. With both, everybody is told twice.`,
 	at := c.Flags().String("path", "", "where Grafana finds DIR/dashboards, if not there")
 	watches := c.Flags().Bool("alerts", false, "let Grafana evaluate the alerts too")
 	var s dashboards.Servers
-	c.Flags().StringVar(&s.Prometheus, "prometheus", "http://127.0.0.1:9090", "Prometheus, as Grafana reaches it")
-	c.Flags().StringVar(&s.Jaeger, "jaeger", "http://127.0.0.1:16686", "Jaeger's query API, as Grafana reaches it")
-	c.Flags().StringVar(&s.Elasticsearch, "elasticsearch", "http://127.0.0.1:9200", "Elasticsearch, as Grafana reaches it")
+	s.Prometheus, s.Jaeger, s.Elasticsearch = "http://127.0.0.1:9090", "http://127.0.0.1:16686", "http://127.0.0.1:9200"
+	c.Flags().Var(webURL(&s.Prometheus), "prometheus", "Prometheus, as Grafana reaches it")
+	c.Flags().Var(webURL(&s.Jaeger), "jaeger", "Jaeger's query API, as Grafana reaches it")
+	c.Flags().Var(webURL(&s.Elasticsearch), "elasticsearch", "Elasticsearch, as Grafana reaches it")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *out == "" {
 			return usagef("--out is missing: say which directory to write to")
@@ -112,7 +115,7 @@ func dashboardsPush(live *string) *cobra.Command {
 with the role Editor is read from ` + grafanaToken + `.`,
 		Example: "  weir dashboards push --grafana http://127.0.0.1:3000"}
 	g := dashboards.Grafana{}
-	c.Flags().StringVar(&g.URL, "grafana", "", "address of Grafana")
+	c.Flags().Var(webURL(&g.URL), "grafana", "address of Grafana")
 	message := c.Flags().String("message", "weir dashboards push, "+version(), "for the history of each board")
 	out := output(c, "table", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -139,7 +142,7 @@ with the role Editor is read from ` + grafanaToken + `.`,
 
 func printChanges(c *cobra.Command, form string, changes []dashboards.Change) error {
 	if form == "json" {
-		return printJSON(c.OutOrStdout(), append([]dashboards.Change{}, changes...))
+		return printList(c.OutOrStdout(), changes, false)
 	}
 	t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 	for _, change := range changes {

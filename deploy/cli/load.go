@@ -21,8 +21,9 @@ and started again: orders that are there stay as they are.`,
 	}
 	cl := urlFlag(c)
 	out := output(c, "table", "json")
-	c.Flags().Float64Var(&o.Rate, "rate", 0, "orders per second (default: as fast as they are taken)")
-	c.Flags().IntVar(&o.Concurrency, "concurrency", 16, "orders under way at once")
+	numberFlag(c, &o.Rate, "rate", 0, 100_000, "orders per second (default: as fast as they are taken)")
+	o.Concurrency = 16
+	wholeFlag(c, &o.Concurrency, "concurrency", 1, 1000, "orders under way at once")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o.File, o.URL, o.Progress = args[0], *cl.url, c.ErrOrStderr()
 		r, err := retail.Load(c.Context(), o)

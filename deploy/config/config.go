@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
+	"reflect"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -133,19 +135,6 @@ type Secret string
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
-// String hides the secret; of a URL, only its password.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	u, err := url.Parse(string(s))
-	if err != nil || u.Host == "" {
-		return "***"
-	}
-	u.RawQuery, u.Fragment = "", "" // may hold another
-	return u.Redacted()
-}
-
 // MarshalText hides the secret in YAML, JSON and logs.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
@@ -172,16 +161,78 @@ func Load(path string) (Config, error) {
 	case err != nil:
 		return c, fmt.Errorf("configuration: %w", err)
 	default:
-		d := yaml.NewDecoder(bytes.NewReader(b))
-		d.KnownFields(true)
-		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		if err := c.fromYAML(b); err != nil {
 			return c, fmt.Errorf("configuration %s: %w", pathOr(path), err)
 		}
 	}
-	if err := c.fromEnvironment(os.LookupEnv); err != nil {
+	if err := errors.Join(c.fromEnvironment(os.LookupEnv), misspelt(os.Environ())); err != nil {
 		return c, err
 	}
+	Conceal(c.Secrets()...)
 	return c, c.check()
+}
+
+func (c *Config) fromYAML(text []byte) error {
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, second yaml.Node
+	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := d.Decode(&second); !errors.Is(err, io.EOF) {
+		return errors.New("there is a second document behind ---, which nobody would read: one file is one configuration")
+	}
+	if err := wholeNumbers(&doc, reflect.TypeFor[Config](), ""); err != nil {
+		return err
+	}
+	strict := yaml.NewDecoder(bytes.NewReader(text))
+	strict.KnownFields(true)
+	return explained(strict.Decode(c))
+}
+
+// goType is what the decoder tells of this program's types and values, which may be
+// secrets.
+var goType = regexp.MustCompile("( `[^`]*`)?( not found in type .*| into .*)")
+
+// explained says what is wrong in the words of who wrote the file.
+func explained(err error) error {
+	var parts *yaml.TypeError
+	if !errors.As(err, &parts) {
+		return err
+	}
+	var lines []string
+	for _, e := range parts.Errors {
+		kind := " has a value of another kind"
+		if strings.Contains(e, "not found in type") {
+			kind = " is no key of the configuration"
+		}
+		lines = append(lines, goType.ReplaceAllString(e, "")+kind)
+	}
+	return errors.New(strings.Join(lines, "; "))
+}
+
+// wholeNumbers refuses parts of numbers, which the decoder would cut off.
+func wholeNumbers(n *yaml.Node, t reflect.Type, path string) error {
+	switch {
+	case n.Kind == yaml.DocumentNode:
+		return wholeNumbers(n.Content[0], t, path)
+	case n.Kind == yaml.AliasNode:
+		return wholeNumbers(n.Alias, t, path)
+	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			for f := range t.NumField() {
+				if key := t.Field(f).Tag.Get("yaml"); key == n.Content[i].Value {
+					if err := wholeNumbers(n.Content[i+1], t.Field(f).Type, path+"."+key); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	case n.Kind == yaml.ScalarNode && (t.Kind() == reflect.Int || t.Kind() == reflect.Int16 || t.Kind() == reflect.Int32) && n.Tag != "!!int" && n.Tag != "!!null":
+		return fmt.Errorf("line %d: %s is %.40q, and no whole number", n.Line, path[1:], n.Value)
+	}
+	return nil
 }
 
 func pathOr(path string) string {
@@ -189,43 +240,6 @@ func pathOr(path string) string {
 		return DefaultFile
 	}
 	return path
-}
-
-// check finds what cannot be right, all of it at once.
-func (c *Config) check() error {
-	var errs []error
-	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("configuration: "+format, args...))
-	}
-	if c.Partitions < 1 || c.Partitions > 4096 {
-		bad("partitions is %d: choose 1 to 4096, for good", c.Partitions)
-	}
-	oneOf := func(what, got string, allowed ...string) {
-		for _, a := range allowed {
-			if got == a {
-				return
-			}
-		}
-		bad("%s is %q: choose one of %q", what, got, allowed)
-	}
-	oneOf("kafka.protocol", c.Kafka.Protocol, "classic", "consumer")
-	oneOf("kafka.sasl.mechanism", c.Kafka.SASL.Mechanism, "", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
-	oneOf("otlp.protocol", c.OTLP.Protocol, "grpc", "http")
-	oneOf("logs.format", c.Logs.Format, "text", "ecs")
-	oneOf("logs.level", c.Logs.Level, "debug", "info", "warn", "error")
-	if (c.Kafka.TLS.Cert == "") != (c.Kafka.TLS.Key == "") {
-		bad("kafka.tls.cert and kafka.tls.key go together")
-	}
-	if c.HistoryDays < 0 {
-		bad("history_days is %d: choose 1 and up, or 0 for ever", c.HistoryDays)
-	}
-	if c.Quota.PerSecond < 0 || c.Quota.Burst < 0 {
-		bad("quota cannot be negative")
-	}
-	if int(c.Kafka.Replication) < c.Kafka.MinInSync {
-		bad("kafka.min_insync_replicas (%d) is above kafka.replication (%d): nothing could be written", c.Kafka.MinInSync, c.Kafka.Replication)
-	}
-	return errors.Join(errs...)
 }
 
 // Client are the options of every Kafka client.
