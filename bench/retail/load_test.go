@@ -66,6 +66,10 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *shop) answer(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/readyz" {
+		fmt.Fprint(w, `{"ready":true}`)
+		return
+	}
 	if r.Method == http.MethodGet {
 		s.look(w, event.OrderID(strings.TrimPrefix(r.URL.Path, "/v1/orders/")))
 		return
