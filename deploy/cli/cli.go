@@ -43,6 +43,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.InitDefaultCompletionCmd()
+	checkUsage(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -78,8 +80,6 @@ Commands that ask a running weir take its address from --url, or ` + urlVariable
 	root.SetVersionTemplate("weir {{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dashboardsCommand(), alertsCommand(), sloCommand(), metricsCommand(), faultCommand(), dlqCommand(), sagaCommand(), loadCommand(), simulateCommand(), configCommand(), kafkaCommand(), logsCommand(), versionCommand())
-	root.InitDefaultCompletionCmd()
-	checkUsage(root)
 	return root
 }
 
@@ -98,7 +98,7 @@ func checkUsage(c *cobra.Command) {
 			}
 			return c.Help()
 		}
-	} else if args := c.Args; args != nil && !strings.HasPrefix(c.Name(), cobra.ShellCompRequestCmd) {
+	} else if args := c.Args; args != nil {
 		c.Args = func(c *cobra.Command, given []string) error {
 			if err := args(c, given); err != nil {
 				return usageError{fmt.Errorf("%w. See %s --help", err, c.CommandPath())}

@@ -265,6 +265,10 @@ func (cl client) actOnAll(c *cobra.Command, verb, service string) error {
 			fresh++
 			r.act(c.Context(), cl, verb, k)
 		}
+		if len(done) == 0 {
+			_, err := fmt.Fprintln(c.OutOrStdout(), "nothing is parked")
+			return err
+		}
 		if fresh == 0 || len(all) < mostLetters {
 			break
 		}

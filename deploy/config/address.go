@@ -105,7 +105,7 @@ func (s Secret) parts() map[string]string {
 	if s == "" || s.Reveal() == s.String() {
 		return nil
 	}
-	out := map[string]string{string(s): s.String()}
+	out := map[string]string{}
 	hide := func(parts ...string) {
 		for _, p := range parts {
 			if len(p) >= 6 {
@@ -118,7 +118,7 @@ func (s Secret) parts() map[string]string {
 		hide(string(s))
 		return out
 	}
-	out[u.Redacted()] = s.String()
+	out[string(s)], out[u.Redacted()] = s.String(), s.String()
 	if u.User != nil {
 		out[u.User.String()+"@"] = masked + "@"
 		password, _ := u.User.Password()

@@ -44,7 +44,7 @@ func (f *faults) takes(key, got string, check func(string) error) {
 func (c *Config) check() error {
 	var f faults
 	if err := Address(c.HTTP); err != nil {
-		f.bad("http", "is %q: %w", c.HTTP, err)
+		f.bad("http", "is %q: %w", withoutUser(c.HTTP), err)
 	}
 	if c.Data == "" {
 		f.bad("data", "is empty: name a directory")
@@ -72,7 +72,7 @@ func (c *Config) checkKafka(f *faults) {
 	k := &c.Kafka
 	for _, b := range k.Brokers {
 		if err := Elsewhere(b); err != nil {
-			f.bad("kafka.brokers", "holds %q: %w", b, err)
+			f.bad("kafka.brokers", "holds %q: %w", withoutUser(b), err)
 		}
 	}
 	f.oneOf("kafka.protocol", k.Protocol, "classic", "consumer")
@@ -88,6 +88,14 @@ func (c *Config) checkKafka(f *faults) {
 	if int(k.Replication) < k.MinInSync {
 		f.bad("kafka.min_insync_replicas", "(%d) is above kafka.replication (%d): nothing could be written", k.MinInSync, k.Replication)
 	}
+}
+
+// withoutUser is an address without what a URL has before its host.
+func withoutUser(address string) string {
+	if i := strings.LastIndex(address, "@"); i >= 0 {
+		return masked + address[i:]
+	}
+	return address
 }
 
 // checkServers looks at the addresses of servers.

@@ -4,6 +4,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -12,7 +13,6 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -183,54 +183,70 @@ func (c *Config) fromYAML(text []byte) error {
 	if err := d.Decode(&second); !errors.Is(err, io.EOF) {
 		return errors.New("there is a second document behind ---, which nobody would read: one file is one configuration")
 	}
-	if err := wholeNumbers(&doc, reflect.TypeFor[Config](), ""); err != nil {
+	if err := fits(doc.Content[0], reflect.TypeFor[Config](), ""); err != nil {
 		return err
 	}
-	strict := yaml.NewDecoder(bytes.NewReader(text))
-	strict.KnownFields(true)
-	return explained(strict.Decode(c))
+	return yaml.Unmarshal(text, c) // which refuses what is there twice
 }
 
-// goType is what the decoder tells of this program's types and values, which may be
-// secrets.
-var goType = regexp.MustCompile("( `[^`]*`)?( not found in type .*| into .*)")
-
-// explained says what is wrong in the words of who wrote the file.
-func explained(err error) error {
-	var parts *yaml.TypeError
-	if !errors.As(err, &parts) {
-		return err
+// fits refuses what is not of the configuration's form, by the names of its keys and
+// without its values, which may be secrets. The decoder alone would cut numbers off.
+func fits(n *yaml.Node, t reflect.Type, path string) error {
+	wrong := func(want string) error {
+		return fmt.Errorf("line %d: %s has to be %s", n.Line, cmp.Or(path, "the file"), want)
 	}
-	var lines []string
-	for _, e := range parts.Errors {
-		kind := " has a value of another kind"
-		if strings.Contains(e, "not found in type") {
-			kind = " is no key of the configuration"
-		}
-		lines = append(lines, goType.ReplaceAllString(e, "")+kind)
-	}
-	return errors.New(strings.Join(lines, "; "))
-}
-
-// wholeNumbers refuses parts of numbers, which the decoder would cut off.
-func wholeNumbers(n *yaml.Node, t reflect.Type, path string) error {
 	switch {
-	case n.Kind == yaml.DocumentNode:
-		return wholeNumbers(n.Content[0], t, path)
 	case n.Kind == yaml.AliasNode:
-		return wholeNumbers(n.Alias, t, path)
-	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			for f := range t.NumField() {
-				if key := t.Field(f).Tag.Get("yaml"); key == n.Content[i].Value {
-					if err := wholeNumbers(n.Content[i+1], t.Field(f).Type, path+"."+key); err != nil {
-						return err
-					}
-				}
+		return fits(n.Alias, t, path)
+	case n.Tag == "!!null":
+		return nil
+	case t.Kind() == reflect.Struct:
+		if n.Kind != yaml.MappingNode {
+			return wrong("a mapping of keys")
+		}
+		return fitKeys(n, t, path)
+	case t.Kind() == reflect.Slice:
+		if n.Kind != yaml.SequenceNode {
+			return wrong("a list")
+		}
+		for _, item := range n.Content {
+			if err := fits(item, t.Elem(), path); err != nil {
+				return err
 			}
 		}
-	case n.Kind == yaml.ScalarNode && (t.Kind() == reflect.Int || t.Kind() == reflect.Int16 || t.Kind() == reflect.Int32) && n.Tag != "!!int" && n.Tag != "!!null":
-		return fmt.Errorf("line %d: %s is %.40q, and no whole number", n.Line, path[1:], n.Value)
+		return nil
+	case n.Kind != yaml.ScalarNode:
+		return wrong("one value")
+	}
+	v := reflect.New(t)
+	if isInt(t.Kind()) && n.Tag != "!!int" || n.Decode(v.Interface()) != nil {
+		return wrong(kindOf(v.Elem()))
+	}
+	return nil
+}
+
+func isInt(k reflect.Kind) bool { return k == reflect.Int || k == reflect.Int16 || k == reflect.Int32 }
+
+// fitKeys looks at the keys of a mapping.
+func fitKeys(n *yaml.Node, t reflect.Type, path string) error {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if key.Tag == "!!merge" {
+			continue
+		}
+		name, known := strings.TrimPrefix(path+"."+key.Value, "."), false
+		for f := range t.NumField() {
+			if t.Field(f).Tag.Get("yaml") != key.Value {
+				continue
+			}
+			known = true
+			if err := fits(n.Content[i+1], t.Field(f).Type, name); err != nil {
+				return err
+			}
+		}
+		if !known {
+			return fmt.Errorf("line %d: %.60q is no key of the configuration: weir config show prints those there are", key.Line, name)
+		}
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ func kindOf(v reflect.Value) string {
 		return "true or false"
 	case reflect.Float64:
 		return "a number"
+	case reflect.String:
+		return "a text"
 	}
 	return "a whole number that fits"
 }
