@@ -1,5 +1,12 @@
 # The Kafka client's locks hold virtual time up without it.
 TAGS = -tags synctests
+# A package has so long on a machine that is busy with other things; alone on two
+# cores the longest needs a quarter of it.
+TIME = -timeout 20m
+# Slow by design: they live through bad days for a given time, practise every fault,
+# kill processes. They begin first, so that they do not end last.
+SLOW = ./streams/streamtest ./deploy/platform ./deploy/simulate ./bench/kill
+SHELL = bash -o pipefail
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help
@@ -31,7 +38,7 @@ down: ## Stop them; their data stays in .local
 
 .PHONY: test
 test: ## Run every test, bad days with new seeds included (about five minutes on two cores)
-	go test -count=1 $(TAGS) ./...
+	go test -count=1 $(TIME) $(TAGS) $(SLOW) ./... 2>&1 | awk -f .ci/readable
 
 .PHONY: test-real
 test-real: ## Run what needs real servers, on a set of its own (SKIP="consul jaeger" leaves some out)
@@ -51,7 +58,7 @@ check: ## What to run before a commit: format, vet, lint, tests with -race
 	go vet -tags weirbugs ./...
 	go vet -tags 'real synctests' ./...
 	go run $(STATICCHECK) -tags real ./...
-	go test -race -short $(TAGS) ./...
+	go test -race -short $(TIME) $(TAGS) $(SLOW) ./... 2>&1 | awk -f .ci/readable
 
 .PHONY: bench
 bench: ## Measure: decisions/s, latency, telemetry's cost, beside the machine's own limits
