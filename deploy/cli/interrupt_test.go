@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -18,6 +19,7 @@ import (
 // TestMain lets this program be the command, for tests that interrupt it.
 func TestMain(m *testing.M) {
 	if args := os.Getenv("WEIR_TEST_CALL"); args != "" {
+		fmt.Println("begun")
 		os.Exit(Main(strings.Fields(args), os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
@@ -33,14 +35,21 @@ func interrupted(t *testing.T, call, tmp string) (int, string) {
 	cmd.Env = append(os.Environ(), "WEIR_TEST_CALL="+call, "TMPDIR="+tmp)
 	var said bytes.Buffer
 	cmd.Stderr = &said
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(1500 * time.Millisecond) // it has begun by then, and is not done
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // it is at work by then, and far from its end
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	err := cmd.Wait()
+	err = cmd.Wait()
 	var code *exec.ExitError
 	if ctx.Err() != nil || err != nil && !errors.As(err, &code) {
 		t.Fatalf("weir %s does not end: %v", call, err)
