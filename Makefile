@@ -1,5 +1,12 @@
 # The Kafka client's locks hold virtual time up without it.
 TAGS = -tags synctests
+# A package has so long on a machine that is busy with other things; alone on two
+# cores the longest needs a quarter of it.
+TIME = -timeout 20m
+# Slow by design: they live through bad days for a given time, practise every fault,
+# kill processes. They begin first, so that they do not end last.
+SLOW = ./streams/streamtest ./deploy/platform ./deploy/simulate ./bench/kill
+SHELL = bash -o pipefail
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help
@@ -18,7 +25,7 @@ dev: build ## Run the whole business in one process, http://127.0.0.1:8080
 up: build ## Start real servers on this machine, without Docker, and write weir.yaml for them (NAMES="kafka postgres", SKIP="consul jaeger")
 	deploy/local/servers/servers up $(NAMES)
 	@if [ ! -e weir.yaml ] || grep -q '^# For weir on the servers of deploy/local/servers' weir.yaml; then \
-		deploy/local/servers/servers config $(NAMES) > weir.yaml; fi
+		(umask 077; deploy/local/servers/servers config $(NAMES) > weir.yaml) && chmod 600 weir.yaml; fi # passwords are in it
 	@eval "$$(deploy/local/servers/servers env)"; [ -z "$$WEIR_REAL_OPENSEARCH" ] || \
 		bin/weir logs template | curl -fsS -o /dev/null -X PUT -H 'Content-Type: application/json' --data-binary @- "$$WEIR_REAL_OPENSEARCH/_index_template/logs-weir"
 	@echo 'now: bin/weir run all'
@@ -31,7 +38,7 @@ down: ## Stop them; their data stays in .local
 
 .PHONY: test
 test: ## Run every test, bad days with new seeds included (about five minutes on two cores)
-	go test -count=1 $(TAGS) ./...
+	go test -count=1 $(TIME) $(TAGS) $(SLOW) ./... 2>&1 | awk -f .ci/readable
 
 .PHONY: test-real
 test-real: ## Run what needs real servers, on a set of its own (SKIP="consul jaeger" leaves some out)
@@ -51,7 +58,7 @@ check: ## What to run before a commit: format, vet, lint, tests with -race
 	go vet -tags weirbugs ./...
 	go vet -tags 'real synctests' ./...
 	go run $(STATICCHECK) -tags real ./...
-	go test -race -short $(TAGS) ./...
+	go test -race -short $(TIME) $(TAGS) $(SLOW) ./... 2>&1 | awk -f .ci/readable
 
 .PHONY: bench
 bench: ## Measure: decisions/s, latency, telemetry's cost, beside the machine's own limits

@@ -49,7 +49,7 @@ func TestEveryAlert(t *testing.T) {
 		for _, file := range tests {
 			t.Run(strings.TrimSuffix(filepath.Base(file), ".yml"), func(t *testing.T) {
 				t.Parallel()
-				r, err := ruletest.Run(file)
+				r, err := ruletest.Run(t.Context(), file)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -134,7 +134,7 @@ func TestTheTestsFindOut(t *testing.T) {
 			dir, _ := write(t, files)
 			failures := 0
 			for _, f := range tests {
-				r, err := ruletest.Run(filepath.Join(dir, f))
+				r, err := ruletest.Run(t.Context(), filepath.Join(dir, f))
 				if err != nil {
 					t.Fatal(err)
 				}

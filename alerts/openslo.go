@@ -127,8 +127,9 @@ var goType = regexp.MustCompile(`(?m) (in type|into) .*$`)
 
 // ReadOpenSLO imports objectives from OpenSLO v1 documents of kind SLO, with
 // queries of bad or good, and of total events of Prometheus, and the window as
-// {{.window}}. Others are refused, as is what would be lost. Nothing says which
-// series the queries read, so an imported objective has no tests.
+// {{.window}}. Others are refused, as is what would be lost. Whether the queries make
+// sense is for their own parser: see SLO.Queries. Nothing says which series they
+// read, so an imported objective has no tests.
 func ReadOpenSLO(r io.Reader) (out []*SLO, period time.Duration, err error) {
 	d := yaml.NewDecoder(r)
 	d.KnownFields(true)

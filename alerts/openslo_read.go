@@ -3,7 +3,10 @@ package alerts
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +29,10 @@ func (d *openSLO) slo() (*SLO, time.Duration, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("time window: %w", err)
 	}
-	sli, err := d.indicator()
+	if err := d.refuseTemplates(); err != nil {
+		return nil, 0, err
+	}
+	sli, queries, err := d.indicator()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -36,7 +42,7 @@ func (d *openSLO) slo() (*SLO, time.Duration, error) {
 	}
 	a := d.Metadata.Annotations
 	s := &SLO{Service: d.Spec.Service, Name: name, Alert: a[alertAnnotation], Description: d.Spec.Description, Owner: a[ownerAnnotation],
-		Objective: round(d.Spec.Objectives[0].Target * 100), SLI: sli, NoPage: a[noPageLabel] == "true", Labels: d.Metadata.Labels}
+		Objective: round(d.Spec.Objectives[0].Target * 100), SLI: sli, NoPage: a[noPageLabel] == "true", Labels: d.Metadata.Labels, Queries: queries}
 	if s.Alert == "" {
 		s.Alert = camel(d.Metadata.Name) + "Burn"
 	}
@@ -47,6 +53,9 @@ func (d *openSLO) slo() (*SLO, time.Duration, error) {
 		if s.MinBad, err = strconv.ParseFloat(v, 64); err != nil {
 			return nil, 0, fmt.Errorf("%s is %q, and no number", minBadLabel, v)
 		}
+		if !(s.MinBad >= 0 && s.MinBad < math.MaxInt32) {
+			return nil, 0, fmt.Errorf("%s is %q: it is a number of events, 0 and up", minBadLabel, v)
+		}
 	}
 	return s, time.Duration(window), nil
 }
@@ -54,39 +63,84 @@ func (d *openSLO) slo() (*SLO, time.Duration, error) {
 // windowInQuery is the variable, with spaces or without.
 var windowInQuery = regexp.MustCompile(`\[\{\{ ?\.window ?\}\}\]`)
 
-func (d *openSLO) indicator() (SLI, error) {
+// Query is a query of a document, as it stands there.
+type Query struct {
+	Field string
+	Over  func(window time.Duration) string
+	// Windowed ones read the window; what is recorded first does not.
+	Windowed bool
+}
+
+// refuseTemplates finds texts that Prometheus would evaluate: they become labels and
+// annotations of alerts, which are templates.
+func (d *openSLO) refuseTemplates() error {
+	texts := map[string]string{"metadata.name": d.Metadata.Name, "metadata.displayName": d.Metadata.DisplayName, "spec.description": d.Spec.Description, "spec.service": d.Spec.Service}
+	for name, text := range d.Metadata.Labels {
+		texts["metadata.labels."+name] = name + text
+	}
+	for name, text := range d.Metadata.Annotations {
+		texts["metadata.annotations."+name] = text
+	}
+	for _, field := range slices.Sorted(maps.Keys(texts)) {
+		if strings.Contains(texts[field], "{{") {
+			return fmt.Errorf("%s holds {{, which Prometheus would evaluate as a template in the alerts", field)
+		}
+	}
+	return nil
+}
+
+func (d *openSLO) indicator() (SLI, []Query, error) {
 	r := d.Spec.Indicator.Spec.RatioMetric
 	s := SLI{Kind: Kind(d.Metadata.Annotations[kindAnnotation]), helper: d.Metadata.Annotations[helperLabel]}
 	if s.Kind == "" {
 		s.Kind = Availability
 	}
 	if (r.Bad == nil) == (r.Good == nil) {
-		return s, errors.New("spec.indicator.spec.ratioMetric needs bad or good, and not both")
+		return s, nil, errors.New("spec.indicator.spec.ratioMetric needs bad or good, and not both")
+	}
+	var queries []Query
+	if s.helper != "" {
+		queries = append(queries, Query{"metadata.annotations." + helperLabel, func(time.Duration) string { return s.helper }, false})
+	}
+	read := func(m *openMetric, field string) (func(time.Duration) string, error) {
+		raw, err := m.query(field)
+		if err != nil {
+			return nil, err
+		}
+		if strings.Contains(raw, helperSeries) != (s.helper != "") {
+			return nil, fmt.Errorf("%s reads %s if the annotation %s says what that is, and only then", metricField(field), helperSeries, helperLabel)
+		}
+		queries = append(queries, Query{metricField(field), func(w time.Duration) string { return windowInQuery.ReplaceAllString(raw, "["+span(w)+"]") }, true})
+		whole := raw
+		if !oneOperand(raw) {
+			whole = "(" + strings.TrimSpace(raw) + ")"
+		}
+		return func(w time.Duration) string { return windowInQuery.ReplaceAllString(whole, "["+span(w)+"]") }, nil
 	}
 	var err error
-	if s.total, err = r.Total.query("total"); err != nil {
-		return s, err
+	if s.total, err = read(&r.Total, "total"); err != nil {
+		return s, nil, err
 	}
 	if r.Bad != nil {
-		s.bad, err = r.Bad.query("bad")
-		return s, err
+		s.bad, err = read(r.Bad, "bad")
+		return s, queries, err
 	}
-	good, err := r.Good.query("good")
+	good, err := read(r.Good, "good")
 	s.bad = func(w time.Duration) string {
 		return fmt.Sprintf("clamp_min(%s - (%s or 0 * %s), 0)", s.total(w), good(w), s.total(w))
 	}
-	return s, err
+	return s, queries, err
 }
 
-func (m *openMetric) query(field string) (func(time.Duration) string, error) {
+func metricField(field string) string { return "spec.indicator.spec.ratioMetric." + field }
+
+// query is what a metric asks Prometheus.
+func (m *openMetric) query(field string) (string, error) {
 	q := m.MetricSource.Spec.Query
 	if m.MetricSource.Type != "Prometheus" || !windowInQuery.MatchString(q) {
-		return nil, fmt.Errorf("spec.indicator.spec.ratioMetric.%s.metricSource needs the type Prometheus and a spec.query over [%s]", field, windowVariable)
+		return "", fmt.Errorf("%s.metricSource needs the type Prometheus and a spec.query over [%s]", metricField(field), windowVariable)
 	}
-	if !oneOperand(q) {
-		q = "(" + strings.TrimSpace(q) + ")"
-	}
-	return func(w time.Duration) string { return windowInQuery.ReplaceAllString(q, "["+span(w)+"]") }, nil
+	return q, nil
 }
 
 // oneOperand tells whether a query is one call or in parentheses as a whole, so that

@@ -85,7 +85,7 @@ func everyAlert(t *testing.T, s *alerts.Set) (out []map[string]string) {
 	}
 	dir, _ := write(t, files)
 	for _, a := range s.Alerts {
-		r, err := ruletest.Run(filepath.Join(dir, "tests", a.Name+".yml"))
+		r, err := ruletest.Run(t.Context(), filepath.Join(dir, "tests", a.Name+".yml"))
 		if err != nil {
 			t.Fatal(err)
 		}

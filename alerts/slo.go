@@ -33,6 +33,9 @@ type SLO struct {
 	// NoPage has it make tickets only: what it measures is worth no night.
 	NoPage bool
 	Labels map[string]string // of its alerts, beside those that all have
+	// Queries are those of the document that it was read from, if it was: rulefile
+	// has what Prometheus says about them.
+	Queries []Query
 }
 
 // ID names the objective among all.
@@ -140,7 +143,7 @@ func (s *SLO) Check(p Policy) error {
 		bad("it needs an owner and a description")
 	}
 	for name := range s.Labels {
-		if _, taken := s.alertLabels(Page)[name]; taken || name == "alertname" || !labelShape.MatchString(name) {
+		if _, taken := s.alertLabels(Page)[name]; taken || name == "alertname" || strings.HasPrefix(name, "__") || !labelShape.MatchString(name) {
 			bad("its alerts cannot have the label %q: it has a meaning already, or is no name", name)
 		}
 	}

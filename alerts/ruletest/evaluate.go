@@ -51,7 +51,7 @@ func (f *testFile) run(files []ruleFile) (Result, error) {
 		if err != nil {
 			return out, fmt.Errorf("test %q: %w", f.Tests[i].Name, err)
 		}
-		out.add(r)
+		out.Add(r)
 	}
 	return out, nil
 }
@@ -59,8 +59,8 @@ func (f *testFile) run(files []ruleFile) (Result, error) {
 // runTest tries the fast way first. What cannot be done so, or ends in an error,
 // is done again step by step, as promtool does everything.
 func (f *testFile) runTest(t *test, parsed *ruleSet) (Result, error) {
-	if r, err := f.evaluate(t, parsed, (*evaluation).fast); err == nil {
-		return r, nil
+	if r, err := f.evaluate(t, parsed, (*evaluation).fast); err == nil || f.ctx.Err() != nil {
+		return r, err
 	}
 	return f.evaluate(t, parsed, (*evaluation).stepByStep)
 }
@@ -70,7 +70,9 @@ func (f *testFile) evaluate(t *test, parsed *ruleSet, way func(*evaluation) erro
 	if err != nil {
 		return Result{}, err
 	}
-	err = way(e)
+	if err = way(e); f.ctx.Err() != nil {
+		err = f.ctx.Err()
+	}
 	return e.Result, errors.Join(err, e.close())
 }
 
@@ -133,7 +135,7 @@ func (e *evaluation) close() error {
 // group_eval_order, in which a group that is not named counts as the first, and
 // then that of the files.
 func (e *evaluation) loadRules(f *testFile, parsed *ruleSet) error {
-	e.options = &rules.ManagerOptions{Context: context.Background(), QueryFunc: rules.EngineQueryFunc(e.engine, e.db), AppendableV2: e.db,
+	e.options = &rules.ManagerOptions{Context: f.ctx, QueryFunc: rules.EngineQueryFunc(e.engine, e.db), AppendableV2: e.db,
 		NotifyFunc: func(context.Context, string, ...*rules.Alert) {}, GroupLoader: parsed, Parser: rulefile.PromQL}
 	groups, errs := rules.NewManager(e.options).LoadGroups(time.Duration(e.Interval), e.ExternalLabels, e.ExternalURL, nil, false, parsed.files...)
 	if len(errs) > 0 {
@@ -182,6 +184,9 @@ func (e *evaluation) at(step int) time.Time {
 func (e *evaluation) stepByStep() error {
 	for step := range e.steps() {
 		if err := e.load(e.at(step)); err != nil {
+			return err
+		}
+		if err := e.options.Context.Err(); err != nil {
 			return err
 		}
 		for _, g := range e.groups {

@@ -197,6 +197,9 @@ func (e *evaluation) alert(g *rules.Group, r *rules.AlertingRule, series promql.
 	options.QueryFunc = func(context.Context, string, time.Time) (promql.Vector, error) { return vectors[now], nil }
 	alone := rules.NewGroup(rules.GroupOptions{Name: g.Name(), File: g.File(), Interval: g.Interval(), Rules: []rules.Rule{r}, QueryOffset: &offset, Opts: &options})
 	for now = range vectors {
+		if err := options.Context.Err(); err != nil {
+			return err
+		}
 		if len(vectors[now]) > 0 || r.ActiveAlertsCount() > 0 {
 			if alone.Eval(options.Context, e.at(now)); r.LastError() != nil {
 				return r.LastError()

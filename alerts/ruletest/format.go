@@ -3,6 +3,7 @@ package ruletest
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,8 @@ type testFile struct {
 	GroupEvalOrder     []string       `yaml:"group_eval_order"`
 	FuzzyCompare       bool           `yaml:"fuzzy_compare"`
 	Tests              []test         `yaml:"tests"`
+
+	ctx context.Context // in which they run
 }
 
 type test struct {
@@ -75,7 +78,7 @@ func (i *instant) UnmarshalYAML(n *yaml.Node) error {
 }
 
 func parseTests(data []byte) (*testFile, error) {
-	f := &testFile{}
+	f := &testFile{ctx: context.Background()}
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	d.KnownFields(true)
 	if err := d.Decode(f); err != nil && !errors.Is(err, io.EOF) {

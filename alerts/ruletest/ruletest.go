@@ -14,6 +14,7 @@
 package ruletest
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -33,7 +34,8 @@ type Result struct {
 	Fired        []map[string]string // labels of alerts that did
 }
 
-func (r *Result) add(o Result) {
+// Add takes over what came of other tests.
+func (r *Result) Add(o Result) {
 	r.Tests += o.Tests
 	r.Failures = append(r.Failures, o.Failures...)
 	r.Fired = append(r.Fired, o.Fired...)
@@ -83,20 +85,24 @@ func (r Result) String() string {
 }
 
 // Run runs files of tests with the rule files that they name. The error is of
-// files that cannot be read or make no sense; what fails is in the Result.
-func Run(files ...string) (Result, error) {
+// files that cannot be read or make no sense, or that of ctx if it ends meanwhile;
+// what fails is in the Result.
+func Run(ctx context.Context, files ...string) (Result, error) {
 	var out Result
 	for _, file := range files {
-		r, err := runFile(file)
+		r, err := runFile(ctx, file)
+		if ctx.Err() != nil {
+			return out, context.Cause(ctx)
+		}
 		if err != nil {
 			return out, fmt.Errorf("ruletest: %s: %w", file, err)
 		}
-		out.add(r)
+		out.Add(r)
 	}
 	return out, nil
 }
 
-func runFile(file string) (Result, error) {
+func runFile(ctx context.Context, file string) (Result, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return Result{}, err
@@ -105,6 +111,7 @@ func runFile(file string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	tests.ctx = ctx
 	rules, err := readRules(filepath.Dir(file), tests.RuleFiles)
 	if err != nil {
 		return Result{}, err

@@ -18,7 +18,7 @@ func TestFilesThatPass(t *testing.T) {
 	if err != nil || len(files) < 3 {
 		t.Fatalf("%v %v", files, err)
 	}
-	r, err := Run(files...)
+	r, err := Run(t.Context(), files...)
 	if err != nil || len(r.Failures) > 0 || r.Tests != 5 {
 		t.Fatalf("%s %v", r, err)
 	}
@@ -255,7 +255,7 @@ func TestFilesThatMakeNoSense(t *testing.T) {
 	if err := os.WriteFile(missing, []byte("rule_files: [no*.yml]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(missing); err == nil || !strings.Contains(err.Error(), "there is no file") {
+	if _, err := Run(t.Context(), missing); err == nil || !strings.Contains(err.Error(), "there is no file") {
 		t.Errorf("rule files that are not there: %v", err)
 	}
 }

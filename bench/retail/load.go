@@ -25,6 +25,9 @@ type Options struct {
 	Concurrency int          // requests at a time; 16 if 0
 	Progress    io.Writer    // gets a bar if it is a terminal
 	Client      *http.Client // 30 s for a request if nil
+	// Patience is for how long nobody may be answered before the load gives up; 2
+	// minutes if 0.
+	Patience time.Duration
 }
 
 // Report is what became of a file.
@@ -41,11 +44,31 @@ type Report struct {
 	CancellationLines    int      `json:"cancellation_lines"`
 	Malformed            int      `json:"malformed"`
 	Unused               []Unused `json:"unused"`
+
+	// What is out of the ordinary.
+	Split       []Split `json:"split,omitempty"`       // invoices whose number another has
+	Uncountable int     `json:"uncountable,omitempty"` // lines of amounts beyond what can be counted
+	Refused     int     `json:"refused,omitempty"`     // orders that the gateway refused
+	Open        int     `json:"open,omitempty"`        // orders that were taken, and not closed when the load ended
+	Unknown     int     `json:"unknown,omitempty"`     // orders that were sent, and not answered
+	NotSent     int     `json:"not_sent,omitempty"`
 }
+
+// fate is what is known of an order.
+type fate int
+
+const (
+	notSent fate = iota
+	unknown
+	taken
+	refused
+	closed
+)
 
 func (f *File) report() Report {
 	r := Report{Orders: len(f.Orders), Currency: Currency, InvoicesWithoutLines: f.InvoicesWithoutLines, LinesUnsellable: f.LinesUnsellable,
-		Cancellations: f.Cancellations, CancellationLines: f.CancellationLines, Malformed: f.Malformed, Unused: f.Unused}
+		Cancellations: f.Cancellations, CancellationLines: f.CancellationLines, Malformed: f.Malformed, Unused: f.Unused,
+		Split: f.Split, Uncountable: f.Uncountable}
 	for _, o := range f.Orders {
 		r.Lines += len(o.Lines)
 	}
@@ -58,8 +81,32 @@ type loader struct {
 	digest string // of the file: begins every Idempotency-Key
 	bar    *bar
 
-	mu   sync.Mutex // of the report and
-	next time.Time  // when the rate lets the next order go
+	mu    sync.Mutex // of the report and
+	next  time.Time  // when the rate lets the next order go
+	heard time.Time  // the last answer
+	fates map[*Order]fate
+}
+
+func (l *loader) note(o *Order, f fate) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fates[o] = f
+}
+
+// sumUp has the report tell what became of the orders that are not closed.
+func (l *loader) sumUp(orders []Order, r *Report) {
+	for i := range orders {
+		switch l.fates[&orders[i]] {
+		case notSent:
+			r.NotSent++
+		case unknown:
+			r.Unknown++
+		case taken:
+			r.Open++
+		case refused:
+			r.Refused++
+		}
+	}
 }
 
 // Load places every invoice of a file as an order and waits until each is
@@ -83,11 +130,26 @@ func Load(ctx context.Context, o Options) (Report, error) {
 		o.Client = &http.Client{Timeout: 30 * time.Second}
 	}
 	o.URL = strings.TrimSuffix(o.URL, "/")
+	if o.Patience <= 0 {
+		o.Patience = 2 * time.Minute
+	}
 	sum := sha256.Sum256(b)
-	l := &loader{Options: o, digest: hex.EncodeToString(sum[:8]), bar: newBar(o.Progress, len(file.Orders))}
+	l := &loader{Options: o, fates: map[*Order]fate{}, heard: time.Now(), digest: hex.EncodeToString(sum[:8]), bar: newBar(o.Progress, len(file.Orders))}
 	defer l.bar.end()
 	r := file.report()
+	if err := l.greet(ctx); err != nil {
+		r.NotSent = r.Orders
+		return r, err
+	}
 	err = l.load(ctx, file.Orders, &r)
+	l.sumUp(file.Orders, &r)
+	if err != nil && (ctx.Err() != nil || errors.Is(err, ErrUnreachable)) {
+		err = fmt.Errorf("of %d orders %d are closed, %d more were taken, %d were sent and nobody knows whether they were taken, %d were not sent: start again to go on, nothing is placed twice: %w",
+			r.Orders, r.Confirmed+r.Cancelled, r.Open, r.Unknown, r.NotSent, err)
+	}
+	if err == nil && r.Uncountable > 0 {
+		err = fmt.Errorf("%d lines were left out, as their amounts are more than can be counted", r.Uncountable)
+	}
 	return r, err
 }
 
@@ -108,7 +170,12 @@ func (l *loader) load(ctx context.Context, orders []Order, r *Report) error {
 		errs = append(errs, more...)
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("%d of %d orders are closed: start again to go on: %w", r.Confirmed+r.Cancelled, len(orders), context.Cause(ctx))
+		return context.Cause(ctx)
+	}
+	for _, err := range errs {
+		if errors.Is(err, ErrUnreachable) {
+			return err // of all the same
+		}
 	}
 	if n := len(errs); n > 3 {
 		errs = append(errs[:3], fmt.Errorf("and %d more", n-3))
@@ -158,8 +225,9 @@ func (l *loader) follow(ctx context.Context, o *Order, r *Report) (keep bool, er
 		return err == nil, err
 	}
 	l.bar.step("closed")
+	l.note(o, closed)
 	if v.Total != o.Total {
-		return false, fmt.Errorf("order %s came out at %d %s, the invoice says %d %s", o.Invoice, v.Total.Minor, v.Total.Currency, o.Total.Minor, o.Total.Currency)
+		return false, fmt.Errorf("order %s came out at %d %s, the invoice says %d %s", o.ID, v.Total.Minor, v.Total.Currency, o.Total.Minor, o.Total.Currency)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

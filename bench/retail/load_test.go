@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +69,10 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *shop) answer(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/readyz" {
+		fmt.Fprint(w, `{"ready":true}`)
+		return
+	}
 	if r.Method == http.MethodGet {
 		s.look(w, event.OrderID(strings.TrimPrefix(r.URL.Path, "/v1/orders/")))
 		return
@@ -209,5 +216,118 @@ func TestTheRate(t *testing.T) {
 	}
 	if got := l.turn(now.Add(time.Minute)); got != 0 {
 		t.Errorf("after a quiet minute it waits %v", got)
+	}
+}
+
+// file writes a data file of these lines.
+func file(t *testing.T, lines ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "some.csv")
+	if err := os.WriteFile(path, []byte(strings.Join(append([]string{strings.Join(header, ",")}, lines...), "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Who cannot be reached is told of soon, and not waited for.
+func TestNobodyThere(t *testing.T) {
+	for _, url := range []string{"nonsense", "", "ftp://h", "http://"} {
+		if _, err := load(t, Options{File: few(t, 1), URL: url}); !errors.Is(err, ErrNoURL) {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	for _, url := range []string{"http://127.0.0.1:1", other.URL} {
+		r, err := load(t, Options{File: few(t, 3), URL: url, Patience: 300 * time.Millisecond})
+		if !errors.Is(err, ErrUnreachable) || r.NotSent != 3 {
+			t.Errorf("%s: %v, %+v", url, err, r)
+		}
+	}
+}
+
+// A gateway that goes away for good ends the load, which says what is known.
+func TestAGatewayThatGoesAway(t *testing.T) {
+	var asked atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/readyz":
+			fmt.Fprint(w, "{}")
+		case asked.Add(1) <= 3:
+			w.WriteHeader(http.StatusCreated)
+		default:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer srv.Close()
+	r, err := load(t, Options{File: few(t, 20), URL: srv.URL, Concurrency: 2, Patience: 300 * time.Millisecond})
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "of 20 orders 0 are closed, 3 more were taken, ") {
+		t.Errorf("the error is %v", err)
+	}
+	if r.Open != 3 || r.Unknown == 0 || r.Open+r.Unknown+r.NotSent != 20 {
+		t.Errorf("the report is %+v", r)
+	}
+}
+
+// Who interrupts a load is told what was sent, and what nobody knows.
+func TestAnInterruptedLoadTellsTheTruth(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var asked atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/readyz" {
+			fmt.Fprint(w, "{}")
+			return
+		}
+		if asked.Add(1) > 2 {
+			_, _ = io.Copy(io.Discard, r.Body) // or a server does not see that its client left
+			cancel()
+			<-r.Context().Done() // it took the order, perhaps
+			return
+		}
+		w.WriteHeader(http.StatusCreated)
+	}))
+	defer srv.Close()
+	r, err := Load(ctx, Options{File: few(t, 9), URL: srv.URL, Concurrency: 1})
+	if err == nil || !strings.Contains(err.Error(), "of 9 orders 0 are closed, 2 more were taken, 1 were sent and nobody knows whether they were taken, 6 were not sent") {
+		t.Errorf("the error is %v", err)
+	}
+	if r.Open != 2 || r.Unknown != 1 || r.NotSent != 6 || r.Confirmed != 0 {
+		t.Errorf("the report is %+v", r)
+	}
+}
+
+// Two sales under one number are two orders, the same ones whenever they are loaded.
+func TestANumberThatIsGivenTwice(t *testing.T) {
+	s, url := newShop(t)
+	path := file(t, "L7,A1,x,1,12/1/10 8:26,2.55,17850,United Kingdom", "L7,B2,x,1,12/9/10 9:00,2.55,99999,France", "L7,C3,x,2,12/1/10 8:27,1,17850,United Kingdom",
+		"L7,D4,x,1,12/3/10 8:26,1,17850,United Kingdom", "L7,E5,x,1,12/1/10 9:00,1,,")
+	for range 2 {
+		r, err := load(t, Options{File: path, URL: url})
+		if err != nil || r.Orders != 3 || len(r.Split) != 2 || r.Confirmed != 3 {
+			t.Errorf("%v, %+v", err, r)
+		}
+	}
+	for id, lines := range map[event.OrderID]int{"L7": 3, "L7-99999-2010-12-09": 1, "L7-17850-2010-12-03": 1} {
+		if o := s.orders[id]; len(o.Lines) != lines {
+			t.Errorf("order %s is %+v", id, o)
+		}
+	}
+	if len(s.orders) != 3 || s.orders["L7"].Customer != "17850" || s.orders["L7-99999-2010-12-09"].ShipTo.Country != "France" {
+		t.Errorf("the orders are %+v", s.orders)
+	}
+}
+
+// What cannot be counted is left out, told, and spoils nothing else.
+func TestAmountsBeyondCounting(t *testing.T) {
+	_, url := newShop(t)
+	r, err := load(t, Options{URL: url, File: file(t, "L1,A,x,2,12/1/10 8:26,92233720368547758.07,1,United Kingdom", "L2,A,x,1,12/1/10 8:26,2.55,1,United Kingdom",
+		"L3,A,x,1,12/1/10 8:26,92233720368547758.07,1,United Kingdom", "L4,A,x,1,12/1/10 8:26,1,1,United Kingdom")})
+	if err == nil || !strings.Contains(err.Error(), "2 lines were left out") {
+		t.Errorf("the error is %v", err)
+	}
+	if r.Orders != 2 || r.ConfirmedTotalMinor != 355 || r.Uncountable != 2 || len(r.Unused) != 2 || r.Unused[0].Line != 2 || r.Unused[1].Line != 4 ||
+		!strings.HasPrefix(r.Unused[1].Reason, "uncountable: with this line") {
+		t.Errorf("the report is %+v", r)
 	}
 }

@@ -5,6 +5,7 @@ package retail
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/weirstream/weir/services/event"
 )
@@ -27,11 +30,14 @@ type File struct {
 	Cancellations        int     // invoices that take an earlier sale back
 	CancellationLines    int
 	Malformed            int
+	Uncountable          int      // amounts beyond what can be counted
+	Split                []Split  // invoices whose number another has
 	Unused               []Unused // every line that is in no order, in the file's order
 }
 
 // Order is an invoice that can be sold.
 type Order struct {
+	ID       string // the invoice's number, or that and more if another has it too
 	Invoice  string
 	Customer string    // "guest-<invoice>" where the file has none
 	Date     time.Time // zero where the file's cannot be read
@@ -54,6 +60,15 @@ type Unused struct {
 	Reason string `json:"reason"`
 }
 
+// Split is an invoice of another customer or another day under a number that is
+// taken: a sale of its own, with an id of its own.
+type Split struct {
+	Line    int    `json:"line"` // the first
+	Invoice string `json:"invoice"`
+	Order   string `json:"order"`
+	Reason  string `json:"reason"`
+}
+
 var header = []string{"InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"}
 
 // row is a line that has its fields.
@@ -63,7 +78,7 @@ type row struct {
 	quantity, pence                       int64
 }
 
-// invoice gathers the rows of one number.
+// invoice gathers the rows of one number, customer and day.
 type invoice struct {
 	order   Order
 	cancels bool
@@ -72,30 +87,36 @@ type invoice struct {
 // reader is a file half read.
 type reader struct {
 	file     File
-	invoices map[string]*invoice
+	invoices map[string][]*invoice // by number
 	sequence []*invoice
+	total    event.Money // of all that is sold
 }
+
+// longestLine is in bytes.
+const longestLine = 1 << 20
 
 // Read reads a data file. A line that cannot be used is reported, and spoils
 // no other; an error means that the file as a whole is none of this data set.
 func Read(r io.Reader) (File, error) {
-	in := reader{invoices: map[string]*invoice{}}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSuffix(lines.Text(), "\r")
-		if n == 1 {
-			if strings.TrimPrefix(text, "\ufeff") != strings.Join(header, ",") {
-				return File{}, fmt.Errorf("line 1 is %.80q: a file of Online Retail begins with %q", text, strings.Join(header, ","))
-			}
-			continue
+	in := reader{invoices: map[string][]*invoice{}, total: event.Money{Currency: Currency}}
+	lines := bufio.NewReaderSize(r, 64<<10)
+	for n := 1; ; n++ {
+		text, whole, err := readLine(lines)
+		if errors.Is(err, io.EOF) {
+			break
 		}
-		if err := in.line(n, text); err != nil {
-			return File{}, err
+		if err != nil {
+			return File{}, fmt.Errorf("the data file cannot be read: %w", err)
 		}
-	}
-	if err := lines.Err(); err != nil {
-		return File{}, fmt.Errorf("the data file cannot be read: %w", err)
+		switch {
+		case n == 1 && strings.TrimPrefix(text, "\ufeff") != strings.Join(header, ","):
+			return File{}, fmt.Errorf("line 1 is %.80q: a file of Online Retail begins with %q", text, strings.Join(header, ","))
+		case n == 1:
+		case !whole:
+			in.malformed(n, fmt.Errorf("the line is longer than %d bytes", longestLine))
+		default:
+			in.line(n, text)
+		}
 	}
 	if in.file.Orders = in.orders(); len(in.file.Orders) == 0 {
 		return File{}, errors.New("the data file has no line that can be sold")
@@ -105,12 +126,11 @@ func Read(r io.Reader) (File, error) {
 
 // line takes one line. Lines are read one by one, as no field of the data set
 // spans two: a quote that is never closed would else swallow the rest.
-func (in *reader) line(n int, text string) error {
+func (in *reader) line(n int, text string) {
 	r, err := parse(n, text)
 	if err != nil {
-		in.file.Malformed++
-		in.unused(n, "malformed: "+err.Error())
-		return nil
+		in.malformed(n, err)
+		return
 	}
 	v := in.invoice(r)
 	switch {
@@ -124,29 +144,81 @@ func (in *reader) line(n int, text string) error {
 		in.file.LinesUnsellable++
 		in.unused(n, "unsellable: the price is not above 0")
 	default:
-		return v.order.add(r)
+		if err := in.sell(v, r); err != nil {
+			in.file.Uncountable++
+			in.unused(n, "uncountable: "+err.Error())
+		}
 	}
-	return nil
+}
+
+// readLine reads a line without its end. Of one that is too long nothing is kept.
+func readLine(r *bufio.Reader) (text string, whole bool, err error) {
+	var b []byte
+	whole = true
+	for {
+		part, more, err := r.ReadLine()
+		if err != nil {
+			return "", false, err
+		}
+		if whole = whole && len(b)+len(part) <= longestLine; whole {
+			b = append(b, part...)
+		} else {
+			b = nil
+		}
+		if !more {
+			return strings.TrimSuffix(string(b), "\r"), whole, nil
+		}
+	}
+}
+
+func (in *reader) malformed(n int, err error) {
+	in.file.Malformed++
+	in.unused(n, "malformed: "+err.Error())
 }
 
 func (in *reader) unused(n int, reason string) {
 	in.file.Unused = append(in.file.Unused, Unused{n, reason})
 }
 
-// invoice finds a row's invoice; its first row says who buys, and when.
+// invoice finds a row's invoice, or begins it. Numbers are given out anew: what has
+// another customer, or another day, is another sale.
 func (in *reader) invoice(r row) *invoice {
-	v := in.invoices[r.invoice]
-	if v == nil {
-		v = &invoice{cancels: strings.HasPrefix(r.invoice, "C"), order: Order{Invoice: r.invoice, Country: r.country,
-			Date: date(r.date), Total: event.Money{Currency: Currency}}}
-		in.invoices[r.invoice] = v
-		in.sequence = append(in.sequence, v)
+	same := in.invoices[r.invoice]
+	day := date(r.date)
+	for _, v := range same {
+		if o := &v.order; (o.Customer == "" || r.customer == "" || o.Customer == r.customer) && (o.Date.IsZero() || day.IsZero() || sameDay(o.Date, day)) {
+			if o.Customer == "" {
+				o.Customer = r.customer
+			}
+			return v
+		}
 	}
-	if v.order.Customer == "" {
-		v.order.Customer = r.customer
+	v := &invoice{cancels: strings.HasPrefix(r.invoice, "C"), order: Order{ID: r.invoice, Invoice: r.invoice, Customer: r.customer, Country: r.country,
+		Date: day, Total: event.Money{Currency: Currency}}}
+	in.invoices[r.invoice] = append(same, v)
+	in.sequence = append(in.sequence, v)
+	if len(same) > 0 && !v.cancels {
+		in.split(v, &same[0].order, r)
 	}
 	return v
 }
+
+// split gives an invoice an id that says more than its number, and the same whenever
+// it is loaded.
+func (in *reader) split(v *invoice, first *Order, r row) {
+	parts := []string{r.invoice}
+	if r.customer != "" {
+		parts = append(parts, r.customer)
+	}
+	if !v.order.Date.IsZero() {
+		parts = append(parts, v.order.Date.Format(time.DateOnly))
+	}
+	v.order.ID = strings.Join(parts, "-")
+	in.file.Split = append(in.file.Split, Split{r.number, r.invoice, v.order.ID, fmt.Sprintf("the number is that of an invoice for %s of %s too",
+		cmp.Or(first.Customer, "nobody"), first.Date.Format(time.DateOnly))})
+}
+
+func sameDay(a, b time.Time) bool { return a.Format(time.DateOnly) == b.Format(time.DateOnly) }
 
 func (in *reader) orders() (out []Order) {
 	for _, v := range in.sequence {
@@ -157,7 +229,7 @@ func (in *reader) orders() (out []Order) {
 			in.file.InvoicesWithoutLines++
 		default:
 			if v.order.Customer == "" {
-				v.order.Customer = "guest-" + v.order.Invoice
+				v.order.Customer = "guest-" + v.order.ID
 			}
 			out = append(out, v.order)
 		}
@@ -165,16 +237,21 @@ func (in *reader) orders() (out []Order) {
 	return out
 }
 
-func (o *Order) add(r row) error {
+// sell adds a line to its order. An amount that makes the order's total, or that of
+// the file, more than can be counted is refused.
+func (in *reader) sell(v *invoice, r row) error {
 	price := event.Money{Minor: r.pence, Currency: Currency}
 	amount, err := price.Times(r.quantity)
-	if err == nil {
-		o.Total, err = o.Total.Plus(amount)
-	}
 	if err != nil {
-		return fmt.Errorf("line %d: %w", r.number, err)
+		return err
 	}
-	o.Lines = append(o.Lines, Line{r.number, r.sku, r.quantity, price})
+	total, err := in.total.Plus(amount) // which is at least that of the order
+	if err != nil {
+		return fmt.Errorf("with this line the file's total is more than can be counted: %w", err)
+	}
+	in.total = total
+	v.order.Total.Minor += amount.Minor
+	v.order.Lines = append(v.order.Lines, Line{r.number, r.sku, r.quantity, price})
 	return nil
 }
 
@@ -194,6 +271,11 @@ func parse(n int, text string) (row, error) {
 	r := row{number: n, invoice: strings.TrimSpace(f[0]), sku: strings.TrimSpace(f[1]), date: f[4], customer: strings.TrimSpace(f[6]), country: f[7]}
 	if r.invoice == "" || r.sku == "" {
 		return row{}, errors.New("the line names no invoice or no stock code")
+	}
+	for _, text := range []string{r.invoice, r.sku, r.customer, r.country} {
+		if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+			return row{}, errors.New("a field has control characters, or is no UTF-8")
+		}
 	}
 	if r.quantity, err = strconv.ParseInt(f[3], 10, 64); err != nil {
 		return row{}, fmt.Errorf("quantity %q is not a whole number", f[3])

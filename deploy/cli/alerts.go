@@ -37,46 +37,12 @@ OpenSLO documents and runbooks.`}
 	return c
 }
 
-func alertsImport(runbooks *string) *cobra.Command {
-	return &cobra.Command{Use: "import FILE...", Args: cobra.MinimumNArgs(1), Short: "Print the rules of objectives in OpenSLO v1 documents",
-		Long: `Read OpenSLO v1 documents of kind SLO, whose queries of Prometheus have {{.window}}
-for the window, and print rules for Prometheus as of the business's own objectives.
-What a document says and the rules could not is refused.`,
-		RunE: func(c *cobra.Command, args []string) error {
-			s := &alerts.Set{Policy: alerts.Standard(), Runbooks: *runbooks}
-			for _, name := range args {
-				f, err := os.Open(name)
-				if err != nil {
-					return err
-				}
-				slos, period, err := alerts.ReadOpenSLO(f)
-				if err := errors.Join(err, f.Close()); err != nil {
-					return fmt.Errorf("%s: %w", name, err)
-				}
-				if len(s.SLOs) > 0 && period != s.Policy.Period {
-					return fmt.Errorf("%s counts over %s, and others over %s: print them one by one", name, alerts.Span(period), alerts.Span(s.Policy.Period))
-				}
-				s.Policy.Period = period
-				s.SLOs = append(s.SLOs, slos...)
-			}
-			groups, err := s.Groups()
-			if err != nil {
-				return err
-			}
-			rules, err := alerts.File(groups)
-			if err != nil {
-				return err
-			}
-			_, err = c.OutOrStdout().Write(rules)
-			return err
-		}}
-}
-
 func alertsRender(runbooks *string) *cobra.Command {
 	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/",
-		Long: `Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/ into a directory of
-their own. What else is in those folders is removed: rules that nobody promises any
-more would go on to be evaluated.`}
+		Long: `Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/ into a directory.
+What an earlier render wrote there and this one does not is removed: rules that
+nobody promises any more would go on to be evaluated. Other files stay as they are,
+and one that stands where a file is to be written is kept as NAME.orig.`}
 	dir := c.Flags().String("out", "", "directory to write to")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *dir == "" {
@@ -86,16 +52,7 @@ more would go on to be evaluated.`}
 		if err != nil {
 			return err
 		}
-		if err := writeFiles(*dir, files); err != nil {
-			return err
-		}
-		for _, old := range stale(*dir, files) { // Prometheus would go on with its rules
-			if err := os.Remove(filepath.Join(*dir, filepath.FromSlash(old))); err != nil {
-				return err
-			}
-		}
-		fmt.Fprintf(c.OutOrStdout(), "%d files in %s\n", len(files), *dir)
-		return nil
+		return render(c, alertsIn(*dir), files)
 	}
 	return c
 }
@@ -145,7 +102,18 @@ promtool test rules that are named.`}
 }
 
 func runRuleTests(c *cobra.Command, files []string) (ruletest.Result, error) {
-	r, err := ruletest.Run(files...)
+	var r ruletest.Result
+	err := waiting(c.Context(), c.ErrOrStderr(), "testing alerts:", func(say func(string)) error {
+		for i, file := range files { // a run ends with its context, and removes what it stored
+			say(fmt.Sprintf("file %d of %d ", i+1, len(files)))
+			one, err := ruletest.Run(c.Context(), file)
+			if err != nil {
+				return err
+			}
+			r.Add(one)
+		}
+		return nil
+	})
 	if err != nil {
 		return r, err
 	}
@@ -163,7 +131,7 @@ func inTemporary(files map[string][]byte) (tests []string, remove func(), err er
 		return nil, nil, err
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	if err := writeFiles(dir, files); err != nil {
+	if _, err := alertsIn(dir).write(files); err != nil {
 		remove()
 		return nil, nil, err
 	}
@@ -196,8 +164,12 @@ func alertsDiff(runbooks *string) *cobra.Command {
 					say("differs  ", name)
 				}
 			}
-			for _, old := range stale(args[0], files) {
-				say("stale    ", old)
+			old, err := alertsIn(args[0]).stale(files)
+			if err != nil {
+				return err
+			}
+			for _, name := range old {
+				say("stale    ", name)
 			}
 			if differ > 0 {
 				return fmt.Errorf("%d files are not what the code says: render again, with the same --runbooks", differ)
@@ -206,15 +178,5 @@ func alertsDiff(runbooks *string) *cobra.Command {
 		}}
 }
 
-// stale are files of a rendered directory that the code does not render now.
-func stale(dir string, files map[string][]byte) (out []string) {
-	for _, kind := range []string{"rules", "tests", "openslo", "runbooks"} {
-		names, _ := filepath.Glob(filepath.Join(dir, kind, "*")) // the pattern is well-formed
-		for _, n := range names {
-			if name := kind + "/" + filepath.Base(n); files[name] == nil {
-				out = append(out, name)
-			}
-		}
-	}
-	return out
-}
+// alertsIn is a directory of rendered alerts.
+func alertsIn(dir string) rendering { return rendering{dir, ".weir-alerts"} }

@@ -16,11 +16,24 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/logs"
 )
 
-// Main runs the command line and returns the exit code: 0 if it went well, 1
-// if something failed, 2 if it was called wrongly.
+// Exit codes, which --help tells too.
+const (
+	exitOK          = 0
+	exitBad         = 1
+	exitUsage       = 2
+	exitUnreachable = 3
+	exitInterrupted = 130
+)
+
+const exitCodes = `Exit codes: 0 all is well; 1 what was asked about is not, or something failed; 2 the
+call is wrong; 3 what had to be asked cannot be reached, or does not know now; 130
+interrupted.`
+
+// Main runs the command line and returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	// The first Ctrl-C drains; a second one ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -30,18 +43,24 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.InitDefaultCompletionCmd()
+	checkUsage(root)
 	err := root.ExecuteContext(ctx)
-	var usage usageError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "weir:", err)
-		return 2
-	default:
-		fmt.Fprintln(stderr, "weir:", err)
-		return 1
+	if err == nil {
+		return exitOK
 	}
+	fmt.Fprintln(stderr, "weir:", config.Hide(err.Error()))
+	var usage usageError
+	var away unreachable
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case errors.As(err, &away):
+		return exitUnreachable
+	}
+	return exitBad
 }
 
 func rootCommand() *cobra.Command {
@@ -50,14 +69,17 @@ func rootCommand() *cobra.Command {
 		Short: "Run, watch and inspect an event-driven business",
 		Long: `Weir runs a business of stream processors, and shows what happens in it.
 
-Begin with "weir dev": everything in this process, nothing to install.`,
+Begin with "weir dev": everything in this process, nothing to install.
+
+` + exitCodes + `
+
+Commands that ask a running weir take its address from --url, or ` + urlVariable + `.`,
+		Version:      version() + ", " + runtime.Version(),
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w. See %s --help", err, c.CommandPath())}
-	})
+	root.SetVersionTemplate("weir {{.Version}}\n")
+	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dashboardsCommand(), alertsCommand(), sloCommand(), metricsCommand(), faultCommand(), dlqCommand(), sagaCommand(), loadCommand(), simulateCommand(), configCommand(), kafkaCommand(), logsCommand(), versionCommand())
-	checkUsage(root)
 	return root
 }
 
@@ -68,7 +90,11 @@ func checkUsage(c *cobra.Command) {
 		c.Args = cobra.ArbitraryArgs
 		c.RunE = func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("unknown command %q. See %s --help", args[0], c.CommandPath())
+				var names []string
+				for _, sub := range c.Commands() {
+					names = append(names, sub.Name())
+				}
+				return usagef("unknown command %q%s. See %s --help", args[0], didYouMean(args[0], names), c.CommandPath())
 			}
 			return c.Help()
 		}
@@ -88,6 +114,13 @@ func checkUsage(c *cobra.Command) {
 // usageError is a call that cannot be right, whatever the state of the world.
 type usageError struct{ error }
 
+// unreachable is an answer that could not be had.
+type unreachable struct{ error }
+
+func (u unreachable) Unwrap() error { return u.error }
+
+func (u usageError) Unwrap() error { return u.error }
+
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // printJSON writes one indented JSON value.
@@ -102,12 +135,38 @@ func output(c *cobra.Command, allowed ...string) *string {
 	chosen := allowed[0]
 	c.Flags().FuncP("output", "o", fmt.Sprintf("how to print: %v (default %q)", allowed, chosen), func(s string) error {
 		if !slices.Contains(allowed, s) {
-			return fmt.Errorf("choose from %s", strings.Join(allowed, ", "))
+			return fmt.Errorf("choose from %s%s", strings.Join(allowed, ", "), didYouMean(s, allowed))
 		}
 		chosen = s
 		return nil
 	})
+	complete(c, "output", allowed...)
 	return &chosen
+}
+
+// complete has the shell offer a flag's values.
+func complete(c *cobra.Command, flag string, values ...string) {
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag is not there
+	}
+}
+
+// oneOf refuses a value that is none of those allowed.
+func oneOf(what, given string, allowed ...string) error {
+	if slices.Contains(allowed, given) {
+		return nil
+	}
+	return usagef("%s %q: choose from %s%s", what, given, strings.Join(allowed, ", "), didYouMean(given, allowed))
+}
+
+// list is how every command prints a list as JSON.
+type list[T any] struct {
+	Items []T  `json:"items"`
+	More  bool `json:"more"` // than these, which --limit cut off
+}
+
+func printList[T any](w io.Writer, items []T, more bool) error {
+	return printJSON(w, list[T]{append([]T{}, items...), more})
 }
 
 func versionCommand() *cobra.Command {
@@ -123,7 +182,7 @@ func logsCommand() *cobra.Command {
 	out := template.Flags().String("out", "", "file to write it to instead")
 	template.RunE = func(c *cobra.Command, _ []string) error {
 		if *out != "" {
-			return os.WriteFile(*out, logs.Template(), 0o644)
+			return replaceFile(*out, logs.Template())
 		}
 		_, err := c.OutOrStdout().Write(logs.Template())
 		return err

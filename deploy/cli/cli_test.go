@@ -19,7 +19,8 @@ func TestExitCodes(t *testing.T) {
 		"config show": 0, "config check": 0, "kafka plan": 0, "kafka plan -o json": 0, "kafka plan -o cli": 0, "logs template": 0, "kafka apply": 1, "kafka plan -o png": 2,
 		"bogus": 2, "dlq bogus": 2, "dev --bogus": 2, "dev extra": 2, "topology -o png": 2, "run": 2, "load": 2, "saga show": 2,
 		"dev --partitions 0": 2, "dev --orders-per-second -1": 2, "saga ls --state odd": 2,
-		"saga ls --url http://127.0.0.1:1": 1, "run nobody": 1, "run order": 1, "run all --config no-such.yaml": 1, "load no-such-file.csv": 1,
+		"saga ls --url http://127.0.0.1:1": 3, "saga ls --url nonsense": 2, "run nobody": 2, "--version": 0, "slo status --url http://127.0.0.1:1": 3,
+		"dlq retry": 2, "dlq drop --all": 2, "dlq ls --service odrer": 2, "fault on provider-dwon": 2, "completion bash": 0, "run order": 1, "run all --config no-such.yaml": 1, "load no-such-file.csv": 1,
 	} {
 		var out, errs bytes.Buffer
 		if got := Main(strings.Fields(call), &out, &errs); got != want {

@@ -3,130 +3,106 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/weirstream/weir/deploy/platform"
-	"github.com/weirstream/weir/streams"
 )
+
+// urlVariable names the running weir for every command that asks one.
+const urlVariable = "WEIR_URL"
 
 // client talks to a running weir.
 type client struct{ url *string }
 
 func urlFlag(c *cobra.Command) client {
-	return client{c.PersistentFlags().String("url", "http://127.0.0.1:8080", "address of the running weir")}
+	at := "http://127.0.0.1:8080"
+	if set := os.Getenv(urlVariable); set != "" {
+		at = set
+	}
+	c.PersistentFlags().Var(webURL(&at), "url", "address of the running weir; "+urlVariable+" says it too")
+	return client{&at}
+}
+
+// base is the address, which the environment may have set to anything.
+func (c client) base() (string, error) {
+	return strings.TrimSuffix(*c.url, "/"), isURL("--url or "+urlVariable, *c.url)
 }
 
 // call makes a request and decodes the answer, or explains why it cannot.
 func (c client) call(ctx context.Context, method, path string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(*c.url, "/")+path, nil)
+	base, err := c.base()
 	if err != nil {
-		return usagef("--url %q: %v", *c.url, err)
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+path, nil)
+	if err != nil {
+		return usagef("--url %q: %v", base, err)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("nobody answers at %s: %w. Is weir dev running?", *c.url, err)
+		return unreachable{fmt.Errorf("nobody answers at %s: %w. Is weir dev running?", base, err)}
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
 	if err != nil {
-		return fmt.Errorf("answer of %s: %w", *c.url, err)
+		return unreachable{fmt.Errorf("answer of %s: %w", base, err)}
 	}
 	if res.StatusCode >= 300 {
 		var problem struct{ Detail string }
 		if json.Unmarshal(body, &problem) != nil || problem.Detail == "" {
-			problem.Detail = res.Status
+			problem.Detail = base + " answers " + res.Status
 		}
-		return fmt.Errorf("%s", problem.Detail)
+		if res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests {
+			return unreachable{errors.New(problem.Detail)}
+		}
+		return errors.New(problem.Detail)
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return fmt.Errorf("the answer of %s is no JSON: %w. Is it a weir?", *c.url, err)
+		return fmt.Errorf("the answer of %s is no JSON: %w. Is it a weir?", base, err)
 	}
 	return nil
 }
 
-func dlqCommand() *cobra.Command {
-	c := &cobra.Command{Use: "dlq", Short: "Look at parked inputs, retry or drop them",
-		Long: `An input whose decision failed parks its key: later inputs of that key wait
-behind it, in order, and all others flow. Mend the cause, then retry; or drop the
-failed input, and those behind it are decided.`}
-	cl := urlFlag(c)
-	c.AddCommand(dlqList(cl), dlqShow(cl), dlqAct(cl, "retry", "Decide a parked key's inputs again, in order"), dlqAct(cl, "drop", "Drop the input a key is parked behind, and decide the rest"))
-	return c
+// limitFlag is how much of a list a command prints.
+func limitFlag(c *cobra.Command) *int {
+	limit := 1000
+	wholeFlag(c, &limit, "limit", 0, math.MaxInt32, "how many to list at most; 0: all")
+	return &limit
 }
 
-func dlqList(cl client) *cobra.Command {
-	c := &cobra.Command{Use: "ls", Short: "List parked inputs", Args: cobra.NoArgs}
-	out := output(c, "table", "json")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		var l platform.Letters
-		if err := cl.call(c.Context(), http.MethodGet, "/v1/dead-letters", &l); err != nil {
-			return err
+// pages follows a list from page to page, until limit, and tells whether there is
+// more. get returns a page and the token of the next.
+func pages[T any](limit int, get func(token string) ([]T, string, error)) (all []T, more bool, err error) {
+	for token := ""; ; {
+		page, next, err := get(token)
+		if err != nil {
+			return all, false, err
 		}
-		if *out == "json" {
-			return printJSON(c.OutOrStdout(), l.DeadLetters)
+		all = append(all, page...)
+		switch {
+		case limit > 0 && len(all) > limit:
+			return all[:limit], true, nil
+		case next == "" || limit > 0 && len(all) == limit:
+			return all, next != "", nil
+		case next == token:
+			return all, true, errors.New("the list does not go on: its next page is the one that was just read")
 		}
-		if len(l.DeadLetters) == 0 {
-			fmt.Fprintln(c.OutOrStdout(), "nothing is parked")
-			return nil
-		}
-		t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
-		fmt.Fprintln(t, "SERVICE\tDECIDER\tKEY\tINPUT\tSINCE\tREASON")
-		for _, d := range l.DeadLetters {
-			reason := d.Reason
-			if reason == "" {
-				reason = "(waits behind the failed one)"
-			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Service, d.Decider, d.Key, d.Name, d.At.Format(time.RFC3339), firstLine(reason))
-		}
-		return t.Flush()
+		token = next
 	}
-	return c
 }
 
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	if len(s) > 100 {
-		s = s[:97] + "..."
+// tellMore says that a list was cut off, where it cannot be taken for the list.
+func tellMore(c *cobra.Command, shown int, more bool) {
+	if more {
+		fmt.Fprintf(c.ErrOrStderr(), "these are %d, and there are more: --limit 0 lists all\n", shown)
 	}
-	return s
-}
-
-// parkedPath is the address of the parked key that the arguments name.
-func parkedPath(args []string) string {
-	return platform.LettersPath(args[0], streams.StreamID{Decider: args[1], Key: args[2]})
-}
-
-func dlqShow(cl client) *cobra.Command {
-	return &cobra.Command{Use: "show SERVICE DECIDER KEY", Short: "Show a parked key's inputs with reason and stack", Args: cobra.ExactArgs(3),
-		RunE: func(c *cobra.Command, args []string) error {
-			var l platform.Letters
-			if err := cl.call(c.Context(), http.MethodGet, parkedPath(args), &l); err != nil {
-				return err
-			}
-			return printJSON(c.OutOrStdout(), l.DeadLetters)
-		}}
-}
-
-func dlqAct(cl client, verb, short string) *cobra.Command {
-	return &cobra.Command{Use: verb + " SERVICE DECIDER KEY", Short: short, Args: cobra.ExactArgs(3),
-		RunE: func(c *cobra.Command, args []string) error {
-			var r struct{ Left int }
-			if err := cl.call(c.Context(), http.MethodPost, parkedPath(args)+"/"+verb, &r); err != nil {
-				return err
-			}
-			if r.Left > 0 {
-				return fmt.Errorf("%d inputs of %s are still parked: one failed again, see weir dlq show", r.Left, args[2])
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s flows again\n", args[2])
-			return nil
-		}}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -59,11 +60,13 @@ will make when they start; a problem is for you to mend, and the exit code is 1.
 			return err
 		}
 		rows := probe.All(c.Context(), &cfg, t)
+		hidden := config.Hiding(c.OutOrStdout())
 		if *out == "json" {
-			err = printJSON(c.OutOrStdout(), rows)
+			err = printList(hidden, rows, false)
 		} else {
-			err = printRows(c, rows)
+			err = printRows(hidden, rows)
 		}
+		err = errors.Join(err, cfg.CheckFiles())
 		for i := range rows {
 			if !rows[i].OK() {
 				err = errors.Join(err, fmt.Errorf("%s is not as the configuration says", rows[i].What))
@@ -74,8 +77,8 @@ will make when they start; a problem is for you to mend, and the exit code is 1.
 	return c
 }
 
-func printRows(c *cobra.Command, rows []probe.Row) error {
-	t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
+func printRows(w io.Writer, rows []probe.Row) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "WHAT\tADDRESS\tANSWERS\tVERSION\tMISSING")
 	for _, r := range rows {
 		answers, address := "yes", r.Address
@@ -99,7 +102,7 @@ func printRows(c *cobra.Command, rows []probe.Row) error {
 	}
 	for _, r := range rows {
 		for _, p := range r.Problems {
-			fmt.Fprintf(c.OutOrStdout(), "\n%s: %s\n", r.What, p)
+			fmt.Fprintf(w, "\n%s: %s\n", r.What, p)
 		}
 	}
 	return nil

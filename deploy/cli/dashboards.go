@@ -24,7 +24,9 @@ one: what is changed by hand in Grafana is lost with the next push.
 
 The rules live in Prometheus: Grafana's list of alerts shows those of the datasource
 "prometheus".`}
-	live := c.PersistentFlags().String("live", "http://127.0.0.1:8080", "address of the live page, as a browser reaches it")
+	at := "http://127.0.0.1:8080"
+	live := &at
+	c.PersistentFlags().Var(webURL(live), "live", "address of the live page, as a browser reaches it")
 	c.AddCommand(dashboardsRender(live), dashboardsLint(live), dashboardsPush(live))
 	return c
 }
@@ -40,8 +42,9 @@ func business(live string) (dashboards.Business, error) {
 func dashboardsRender(live *string) *cobra.Command {
 	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write boards, datasources and folder as Grafana reads them at its start",
 		Long: `Write DIR/dashboards/*.json and DIR/provisioning/{datasources,dashboards}/weir.yaml.
-Start Grafana with GF_PATHS_PROVISIONING=DIR/provisioning. A board of Weir in DIR
-that there is no more is removed, and alerts without --alerts.
+Start Grafana with GF_PATHS_PROVISIONING=DIR/provisioning. What an earlier render
+wrote and this one does not is removed: boards that are none any more, and alerts
+without --alerts. Other files stay as they are.
 
 With --alerts there is DIR/provisioning/alerting/weir.yaml too, and Grafana
 evaluates the alerts itself over what Prometheus records: for who has no
@@ -51,9 +54,10 @@ Alertmanager. With both, everybody is told twice.`,
 	at := c.Flags().String("path", "", "where Grafana finds DIR/dashboards, if not there")
 	watches := c.Flags().Bool("alerts", false, "let Grafana evaluate the alerts too")
 	var s dashboards.Servers
-	c.Flags().StringVar(&s.Prometheus, "prometheus", "http://127.0.0.1:9090", "Prometheus, as Grafana reaches it")
-	c.Flags().StringVar(&s.Jaeger, "jaeger", "http://127.0.0.1:16686", "Jaeger's query API, as Grafana reaches it")
-	c.Flags().StringVar(&s.Elasticsearch, "elasticsearch", "http://127.0.0.1:9200", "Elasticsearch, as Grafana reaches it")
+	s.Prometheus, s.Jaeger, s.Elasticsearch = "http://127.0.0.1:9090", "http://127.0.0.1:16686", "http://127.0.0.1:9200"
+	c.Flags().Var(webURL(&s.Prometheus), "prometheus", "Prometheus, as Grafana reaches it")
+	c.Flags().Var(webURL(&s.Jaeger), "jaeger", "Jaeger's query API, as Grafana reaches it")
+	c.Flags().Var(webURL(&s.Elasticsearch), "elasticsearch", "Elasticsearch, as Grafana reaches it")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *out == "" {
 			return usagef("--out is missing: say which directory to write to")
@@ -73,43 +77,9 @@ Alertmanager. With both, everybody is told twice.`,
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(writeFiles(dir, files), removeOld(dir, files)); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%d files in %s\n", len(files), dir)
-		return err
+		return render(c, rendering{dir, ".weir-dashboards"}, files)
 	}
 	return c
-}
-
-// writeFiles writes rendered files below a directory.
-func writeFiles(dir string, files map[string][]byte) error {
-	for name, text := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, text, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// removeOld removes boards and alerts that are none any more: Grafana would go on
-// with them.
-func removeOld(dir string, files map[string][]byte) (err error) {
-	for _, pattern := range []string{"dashboards/weir-*.json", "provisioning/alerting/weir.yaml"} {
-		old, bad := filepath.Glob(filepath.Join(dir, filepath.FromSlash(pattern)))
-		err = errors.Join(err, bad)
-		for _, path := range old {
-			name, bad := filepath.Rel(dir, path)
-			if _, is := files[filepath.ToSlash(name)]; !is || bad != nil {
-				err = errors.Join(err, bad, os.Remove(path))
-			}
-		}
-	}
-	return err
 }
 
 func dashboardsLint(live *string) *cobra.Command {
@@ -145,7 +115,7 @@ func dashboardsPush(live *string) *cobra.Command {
 with the role Editor is read from ` + grafanaToken + `.`,
 		Example: "  weir dashboards push --grafana http://127.0.0.1:3000"}
 	g := dashboards.Grafana{}
-	c.Flags().StringVar(&g.URL, "grafana", "", "address of Grafana")
+	c.Flags().Var(webURL(&g.URL), "grafana", "address of Grafana")
 	message := c.Flags().String("message", "weir dashboards push, "+version(), "for the history of each board")
 	out := output(c, "table", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -172,7 +142,7 @@ with the role Editor is read from ` + grafanaToken + `.`,
 
 func printChanges(c *cobra.Command, form string, changes []dashboards.Change) error {
 	if form == "json" {
-		return printJSON(c.OutOrStdout(), append([]dashboards.Change{}, changes...))
+		return printList(c.OutOrStdout(), changes, false)
 	}
 	t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 	for _, change := range changes {

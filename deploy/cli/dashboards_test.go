@@ -36,18 +36,20 @@ func TestDashboardsRender(t *testing.T) {
 		!strings.Contains(first["dashboards/weir-overview.json"], "http://weir.example") {
 		t.Errorf("the files do not say what they were told to: %v", first["provisioning/dashboards/weir.yaml"])
 	}
-	gone, kept := filepath.Join(dir, "dashboards", "weir-service-gone.json"), filepath.Join(dir, "dashboards", "others.json")
-	for _, f := range []string{gone, kept} {
-		if err := os.WriteFile(f, nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
+	run(t, 0, "dashboards", "render", "--out", dir, "--alerts")
+	if _, is := tree(t, dir)["provisioning/alerting/weir.yaml"]; !is {
+		t.Error("no alerts with --alerts")
+	}
+	kept := filepath.Join(dir, "dashboards", "weir-of-others.json")
+	if err := os.WriteFile(kept, nil, 0o644); err != nil {
+		t.Fatal(err)
 	}
 	run(t, 0, "dashboards", "render", "--out", dir, "--prometheus", "http://prom:1", "--live", "http://weir.example")
 	second := tree(t, dir)
-	if _, is := second["dashboards/weir-service-gone.json"]; is {
-		t.Error("a board that is none any more stays")
+	if _, is := second["provisioning/alerting/weir.yaml"]; is {
+		t.Error("what is not rendered any more stays")
 	}
-	if _, is := second["dashboards/others.json"]; !is {
+	if _, is := second["dashboards/weir-of-others.json"]; !is {
 		t.Error("somebody else's file was removed")
 	}
 	for name, text := range first {

@@ -30,12 +30,6 @@ a second Ctrl-C stops at once. It reads no configuration: see weir run for that.
   weir dev --data ./data                  # keep everything, and go on from there next time
   weir dev --orders-per-second 20 --for 1m   # with shoppers; exit code 1 if the books do not balance`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if o.Rate < 0 || o.For < 0 {
-				return usagef("--orders-per-second and --for cannot be negative")
-			}
-			if o.Config.Partitions < 1 || o.Config.Partitions > 256 {
-				return usagef("--partitions %d: choose 1 to 256", o.Config.Partitions)
-			}
 			if logJSON {
 				o.Config.Logs.Format = "ecs"
 			}
@@ -47,29 +41,38 @@ a second Ctrl-C stops at once. It reads no configuration: see weir run for that.
 				defer os.RemoveAll(dir)
 				o.Config.Data = dir
 			}
+			config.Conceal(o.Config.Secrets()...)
 			platform.Tune()
 			return runPlatform(c, o)
 		},
 	}
 	f := c.Flags()
 	cfg := &o.Config
-	f.StringVar(&cfg.HTTP, "http", cfg.HTTP, "address of the HTTP interface and the live page")
-	f.StringVar(&o.Kafka, "kafka", "127.0.0.1:9092", "address where the embedded log speaks Kafka")
+	cfg.Partitions, cfg.Quota.PerSecond, cfg.Logs.Level, cfg.Data = 2, 500, "warn", ""
+	o.Kafka, o.Synthetic = "127.0.0.1:9092", time.Minute
+	f.Var(listener(&cfg.HTTP), "http", "address of the HTTP interface and the live page")
+	f.Var(loopback(&o.Kafka), "kafka", "address where the embedded log speaks Kafka")
 	f.StringVar(&cfg.Data, "data", "", "directory to keep everything in (default: a temporary one)")
-	f.Int32Var(&cfg.Partitions, "partitions", 2, "partitions of every topic; cannot be changed for a data directory")
-	f.Float64Var(&o.Rate, "orders-per-second", 0, "orders that simulated shoppers place")
-	f.DurationVar(&o.Synthetic, "synthetic", time.Minute, synthetic)
+	wholeFlag(c, &cfg.Partitions, "partitions", 1, 256, "partitions of every topic; cannot be changed for a data directory")
+	numberFlag(c, &o.Rate, "orders-per-second", 0, 100_000, "orders that simulated shoppers place")
+	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, longest, synthetic)
 	f.BoolVar(&o.Prometheus, "prometheus", true, "run a Prometheus in this process, with all rules and alerts, at /prometheus")
-	f.Float64Var(&cfg.Quota.PerSecond, "quota", 500, "requests a second that one client may make; 0: no bound")
-	f.DurationVar(&o.For, "for", 0, "run this long, print a summary, and fail if an invariant broke (default: until Ctrl-C)")
-	f.StringVar((*string)(&cfg.Outside.Provider), "provider", "", "URL of a payment provider to use instead of the simulated one")
-	f.StringVar((*string)(&cfg.Outside.Carrier), "carrier", "", "URL of a carrier to use instead of the simulated one")
-	f.StringVar(&cfg.Outside.Mailbox, "mailbox", "", "host:port of an SMTP server to use instead of the simulated one")
-	f.IntVar(&cfg.OTLP.SpansPerSecond, "spans-per-second", cfg.OTLP.SpansPerSecond, "budget of traces; what fails is always traced")
-	f.StringVar(&cfg.Logs.Level, "log-level", "warn", "debug, info, warn or error")
+	numberFlag(c, &cfg.Quota.PerSecond, "quota", 0, 1e9, "requests a second that one client may make; 0: no bound")
+	spanFlag(c, &o.For, "for", time.Millisecond, longest, "run this long, print a summary, and fail if an invariant broke (default: until Ctrl-C)")
+	f.Var(webURL((*string)(&cfg.Outside.Provider)), "provider", "URL of a payment provider to use instead of the simulated one")
+	f.Var(webURL((*string)(&cfg.Outside.Carrier)), "carrier", "URL of a carrier to use instead of the simulated one")
+	f.Var(elsewhere(&cfg.Outside.Mailbox), "mailbox", "address of an SMTP server to use instead of the simulated one")
+	wholeFlag(c, &cfg.OTLP.SpansPerSecond, "spans-per-second", 0, 1_000_000, "budget of traces; what fails is always traced")
+	f.Var(oneWord(&cfg.Logs.Level, logLevels...), "log-level", "what to log")
+	complete(c, "log-level", logLevels...)
 	f.BoolVar(&logJSON, "log-json", false, "log as JSON lines, in Elasticsearch's schema (ECS)")
 	return c
 }
+
+var logLevels = []string{"debug", "info", "warn", "error"}
+
+// longest is more than any run.
+const longest = 10 * 365 * 24 * time.Hour
 
 // configFlag adds the --config flag.
 func configFlag(c *cobra.Command) *string {
@@ -97,15 +100,23 @@ PostgreSQL, RabbitMQ, MongoDB and Consul.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	path := configFlag(c)
-	http := c.Flags().String("http", "", "address of the HTTP interface (default: the configuration's)")
-	c.Flags().DurationVar(&o.Synthetic, "synthetic", 0, synthetic)
+	http := ""
+	c.Flags().Var(listener(&http), "http", "address of the HTTP interface (default: the configuration's)")
+	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, longest, synthetic)
+	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit}, serviceNames()...)
+	c.ValidArgs = units
 	c.RunE = func(c *cobra.Command, args []string) error {
+		for _, unit := range args {
+			if err := oneOf("unit", unit, units...); err != nil {
+				return err
+			}
+		}
 		var err error
 		if o.Config, err = config.Load(*path); err != nil {
 			return err
 		}
-		if *http != "" {
-			o.Config.HTTP = *http
+		if http != "" {
+			o.Config.HTTP = http
 		}
 		o.Units = args
 		return runPlatform(c, o)
@@ -118,7 +129,7 @@ func runPlatform(c *cobra.Command, o platform.Options) error {
 	if o.Config.Logs.Format == "ecs" { // shippers read a container's standard output
 		lines, words = words, lines
 	}
-	log, end, err := logger(lines, o.Config.Logs)
+	log, end, err := logger(config.Hiding(lines), o.Config.Logs)
 	if err != nil {
 		return err
 	}
@@ -135,11 +146,11 @@ func logger(w io.Writer, l config.Logs) (log *slog.Logger, end func(), err error
 	}
 	end = func() {}
 	if l.File != "" {
-		f, err := os.OpenFile(l.File, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		f, err := os.OpenFile(l.File, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640) // its group may be a shipper's
 		if err != nil {
 			return nil, nil, fmt.Errorf("log file: %w", err)
 		}
-		w, end = f, func() { _ = f.Close() } // every line was written by itself
+		w, end = config.Hiding(f), func() { _ = f.Close() } // every line was written by itself
 	}
 	if l.Format == "ecs" {
 		return slog.New(logs.NewHandler(w, level, version())), end, nil

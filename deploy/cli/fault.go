@@ -35,7 +35,7 @@ func faultList(cl client) *cobra.Command {
 			return err
 		}
 		if *out == "json" {
-			return printJSON(c.OutOrStdout(), l.Faults)
+			return printList(c.OutOrStdout(), l.Faults, false)
 		}
 		t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 		fmt.Fprintln(t, "FAULT\tON\tWHAT IT DOES\tALERTS")
@@ -52,7 +52,14 @@ func faultList(cl client) *cobra.Command {
 }
 
 func faultTurn(cl client, verb, short string) *cobra.Command {
-	return &cobra.Command{Use: verb + " FAULT", Short: short, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+	var names []string
+	for _, f := range platform.AllFaults() {
+		names = append(names, f.Name)
+	}
+	return &cobra.Command{Use: verb + " FAULT", Short: short, Args: cobra.ExactArgs(1), ValidArgs: names, RunE: func(c *cobra.Command, args []string) error {
+		if err := oneOf("fault", args[0], names...); err != nil {
+			return err
+		}
 		var l platform.Faults
 		if err := cl.call(c.Context(), http.MethodPost, "/v1/faults/"+url.PathEscape(args[0])+"/"+verb, &l); err != nil {
 			return err

@@ -80,15 +80,18 @@ func TestGoldenKafka(t *testing.T) {
 	}
 }
 
-// codeOf is an example of streamtest without its imports.
+// codeOf is an example of streamtest, as a file of a package of one's own.
 func codeOf(t *testing.T, file string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "streams", "streamtest", file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, code, _ := strings.Cut(string(b), ")\n\n")
-	return code
+	_, code, ok := strings.Cut(string(b), "package streamtest_test\n")
+	if !ok {
+		t.Fatalf("%s is of another package", file)
+	}
+	return "package wishes\n" + code
 }
 
 // replaceBlock puts text between the markers of a name.

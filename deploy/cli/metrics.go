@@ -17,7 +17,7 @@ says. They are at /metrics of every process.`}
 	out := output(c, "md", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *out == "json" {
-			return printJSON(c.OutOrStdout(), telemetry.Catalogue)
+			return printList(c.OutOrStdout(), telemetry.Catalogue, false)
 		}
 		return printMetrics(c.OutOrStdout())
 	}

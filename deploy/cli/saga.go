@@ -23,26 +23,35 @@ func sagaCommand() *cobra.Command {
 func sagaList(cl client) *cobra.Command {
 	c := &cobra.Command{Use: "ls", Short: "List sagas, newest first", Args: cobra.NoArgs}
 	out := output(c, "table", "json")
+	limit := limitFlag(c)
 	state := c.Flags().String("state", "", "only those running or ended")
+	complete(c, "state", "running", "ended")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *state != "" && *state != "running" && *state != "ended" {
-			return usagef("--state %q: use running or ended", *state)
+		if *state != "" {
+			if err := oneOf("--state", *state, "running", "ended"); err != nil {
+				return err
+			}
 		}
-		var page projection.Page[projection.Saga]
-		if err := cl.call(c.Context(), http.MethodGet, "/v1/sagas?state="+url.QueryEscape(*state), &page); err != nil {
+		all, more, err := pages(*limit, func(token string) ([]projection.Saga, string, error) {
+			var page projection.Page[projection.Saga]
+			err := cl.call(c.Context(), http.MethodGet, "/v1/sagas?"+url.Values{"state": {*state}, "page": {token}}.Encode(), &page)
+			return page.Items, page.Next, err
+		})
+		if err != nil {
 			return err
 		}
+		tellMore(c, len(all), more)
 		if *out == "json" {
-			return printJSON(c.OutOrStdout(), page)
+			return printList(c.OutOrStdout(), all, more)
 		}
 		t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 		fmt.Fprintln(t, "CORRELATION\tSAGA\tSTATE\tSTARTED\tTOOK\tEVENTS\tLAST")
-		for _, s := range page.Items {
+		for _, s := range all {
 			took := "-"
 			if !s.Ended.IsZero() {
 				took = s.Ended.Sub(s.Started).Round(time.Millisecond).String()
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", s.Correlation, s.Name, s.State, s.Started.Format(time.RFC3339), took, s.Events, s.Last)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", printable(s.Correlation), s.Name, s.State, s.Started.Format(time.RFC3339), took, s.Events, s.Last)
 		}
 		return t.Flush()
 	}
@@ -61,12 +70,12 @@ func sagaShow(cl client) *cobra.Command {
 			return printJSON(c.OutOrStdout(), s)
 		}
 		for _, g := range s.Sagas {
-			fmt.Fprintf(c.OutOrStdout(), "%s %s: %s\n", g.Name, s.Correlation, g.State)
+			fmt.Fprintf(c.OutOrStdout(), "%s %s: %s\n", g.Name, printable(s.Correlation), g.State)
 		}
 		t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 		fmt.Fprintln(t, "AT\tAFTER\tEVENT\tBY\tKEY")
 		for _, e := range s.Events {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Time.Format("15:04:05.000"), e.Time.Sub(s.Events[0].Time).Round(time.Millisecond), e.Type, e.Source, e.Key)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Time.Format("15:04:05.000"), e.Time.Sub(s.Events[0].Time).Round(time.Millisecond), printable(e.Type), printable(e.Source), printable(e.Key))
 		}
 		return t.Flush()
 	}

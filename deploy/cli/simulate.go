@@ -36,7 +36,14 @@ same seed may pass today what it fails tomorrow.`,
 		if err != nil {
 			return err
 		}
-		day, err := simulate.Run(draw)
+		var day simulate.Day
+		err = waiting(c.Context(), c.ErrOrStderr(), "living through the day", func(func(string)) (err error) {
+			lived, err := simulate.Run(draw)
+			if c.Context().Err() == nil {
+				day = lived
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}

@@ -22,43 +22,83 @@ func sloCommand() *cobra.Command {
 	c := &cobra.Command{Use: "slo", Short: "Show how the objectives stand, and stop a pipeline that has no budget",
 		Long: `Ask Prometheus how the objectives stand: how much of each error budget is left, and
 how fast it burns. Without --prometheus that is the one in a running weir dev.`}
-	url := c.PersistentFlags().String("prometheus", "http://127.0.0.1:8080/prometheus", "address of Prometheus")
-	c.AddCommand(sloStatus(url), sloGate(url))
+	cl, at := urlFlag(c), ""
+	c.PersistentFlags().Var(webURL(&at), "prometheus", "address of another Prometheus (default: that of the running weir)")
+	server := func() (string, error) {
+		if at != "" {
+			return at, nil
+		}
+		base, err := cl.base()
+		return base + "/prometheus", err
+	}
+	c.AddCommand(sloStatus(server), sloGate(server))
 	return c
 }
 
+// objectiveNames are those of all objectives.
+func objectiveNames() (names []string) {
+	s, err := businessAlerts(alerts.DefaultRunbooks)
+	if err != nil {
+		return nil // statuses says why
+	}
+	for _, o := range s.SLOs {
+		names = append(names, o.ID())
+	}
+	return names
+}
+
+func completeObjectives(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return objectiveNames(), cobra.ShellCompDirectiveNoFileComp
+}
+
+// prometheusAt is the interface of a Prometheus.
+func prometheusAt(url string) (prometheus.API, error) {
+	if err := isURL("--prometheus", url); err != nil {
+		return nil, err
+	}
+	client, err := api.NewClient(api.Config{Address: url, RoundTripper: http.DefaultTransport})
+	if err != nil {
+		return nil, usagef("--prometheus %q: %v", url, err)
+	}
+	return prometheus.NewAPI(client), nil
+}
+
 // statuses asks how the objectives stand, or those that are named.
-func statuses(ctx context.Context, url string, names []string) ([]alerts.Status, error) {
+func statuses(ctx context.Context, server func() (string, error), names []string) ([]alerts.Status, error) {
 	s, err := businessAlerts(alerts.DefaultRunbooks)
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range names {
 		if !slices.ContainsFunc(s.SLOs, func(o *alerts.SLO) bool { return o.ID() == n }) {
-			return nil, usagef("there is no objective %q: see weir slo status", n)
+			return nil, usagef("there is no objective %q%s: see weir slo status", n, didYouMean(n, objectiveNames()))
 		}
 	}
 	if len(names) > 0 {
 		s.SLOs = slices.DeleteFunc(s.SLOs, func(o *alerts.SLO) bool { return !slices.Contains(names, o.ID()) })
 	}
-	client, err := api.NewClient(api.Config{Address: url, RoundTripper: http.DefaultTransport})
+	url, err := server()
 	if err != nil {
-		return nil, usagef("--prometheus %q: %v", url, err)
+		return nil, err
+	}
+	client, err := prometheusAt(url)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	all, err := s.Statuses(ctx, prometheus.NewAPI(client))
+	all, err := s.Statuses(ctx, client)
 	if err != nil {
-		return nil, fmt.Errorf("%w. Is weir dev running, or is Prometheus elsewhere (--prometheus)?", err)
+		return nil, unreachable{fmt.Errorf("%w. Is weir dev running, or is Prometheus elsewhere (--prometheus)?", err)}
 	}
 	return all, nil
 }
 
-func sloStatus(url *string) *cobra.Command {
-	c := &cobra.Command{Use: "status [OBJECTIVE...]", Short: "Show every objective, those with the least budget first"}
+func sloStatus(server func() (string, error)) *cobra.Command {
+	c := &cobra.Command{Use: "status [OBJECTIVE...]", ValidArgsFunction: completeObjectives, Short: "Show every objective, those with the least budget first"}
 	out := output(c, "table", "json")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		all, err := statuses(c.Context(), *url, args)
+		all, err := statuses(c.Context(), server, args)
 		if err != nil {
 			return err
 		}
@@ -74,7 +114,7 @@ func sloStatus(url *string) *cobra.Command {
 			return strings.Compare(a.ID(), b.ID())
 		})
 		if *out == "json" {
-			return printJSON(c.OutOrStdout(), shownStatuses(all))
+			return printList(c.OutOrStdout(), shownStatuses(all), false)
 		}
 		return printStatuses(c.OutOrStdout(), all)
 	}
@@ -114,26 +154,23 @@ func shownStatuses(all []alerts.Status) []shownStatus {
 	return out
 }
 
-func sloGate(url *string) *cobra.Command {
+func sloGate(server func() (string, error)) *cobra.Command {
 	var least float64
 	var unknown bool
-	c := &cobra.Command{Use: "gate [OBJECTIVE...]", Short: "Exit with 1 if an objective has too little budget left",
+	c := &cobra.Command{Use: "gate [OBJECTIVE...]", ValidArgsFunction: completeObjectives, Short: "Exit with 1 if an objective has too little budget left",
 		Long: `For pipelines: exit with 0 if every objective, or each that is named, has at least so
 much of its error budget left, and more than nothing; with 1 if one has less, and
-say which; with 2 if that cannot be said, as Prometheus does not answer or has no
-data of an objective, or the call is wrong. With --unknown, objectives of which there
-are no data are let pass.`,
+say which; with 3 if that cannot be said, as Prometheus does not answer or has no
+data of an objective; with 2 if the call is wrong. With --unknown, objectives of which
+there are no data are let pass.`,
 		Example: `  weir slo gate --at-least 10                        # percent of the budget, of all
   weir slo gate gateway-availability journey-buying  # of these, anything above 0`}
-	c.Flags().Float64Var(&least, "at-least", 0, "percent of the budget that must be left, up to 100")
+	numberFlag(c, &least, "at-least", 0, 100, "percent of the budget that must be left, up to 100")
 	c.Flags().BoolVar(&unknown, "unknown", false, "let objectives pass of which there are no data")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if !(least >= 0 && least <= 100) {
-			return usagef("--at-least %v: a percentage of the budget lies between 0 and 100", least)
-		}
-		all, err := statuses(c.Context(), *url, args)
+		all, err := statuses(c.Context(), server, args)
 		if err != nil {
-			return untold{err}
+			return err
 		}
 		known := slices.DeleteFunc(slices.Clone(all), func(s alerts.Status) bool { return s.NoData })
 		if unknown {
@@ -142,7 +179,7 @@ are no data are let pass.`,
 			err = alerts.Gate(all, least/100)
 		}
 		if err != nil && !errors.Is(err, alerts.ErrBudget) {
-			return untold{err}
+			return unreachable{err} // it can say neither yes nor no
 		}
 		if err != nil {
 			return err
@@ -152,10 +189,6 @@ are no data are let pass.`,
 	}
 	return c
 }
-
-// untold has a gate that can say neither yes nor no exit as a wrong call does: with
-// 2, as grep and diff.
-type untold = usageError
 
 func passed(known, all int, least float64) string {
 	if known == 0 {

@@ -4,15 +4,17 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
+	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -133,19 +135,6 @@ type Secret string
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
-// String hides the secret; of a URL, only its password.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	u, err := url.Parse(string(s))
-	if err != nil || u.Host == "" {
-		return "***"
-	}
-	u.RawQuery, u.Fragment = "", "" // may hold another
-	return u.Redacted()
-}
-
 // MarshalText hides the secret in YAML, JSON and logs.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
@@ -172,16 +161,94 @@ func Load(path string) (Config, error) {
 	case err != nil:
 		return c, fmt.Errorf("configuration: %w", err)
 	default:
-		d := yaml.NewDecoder(bytes.NewReader(b))
-		d.KnownFields(true)
-		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		if err := c.fromYAML(b); err != nil {
 			return c, fmt.Errorf("configuration %s: %w", pathOr(path), err)
 		}
 	}
-	if err := c.fromEnvironment(os.LookupEnv); err != nil {
+	if err := errors.Join(c.fromEnvironment(os.LookupEnv), misspelt(os.Environ())); err != nil {
 		return c, err
 	}
+	Conceal(c.Secrets()...)
 	return c, c.check()
+}
+
+func (c *Config) fromYAML(text []byte) error {
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, second yaml.Node
+	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := d.Decode(&second); !errors.Is(err, io.EOF) {
+		return errors.New("there is a second document behind ---, which nobody would read: one file is one configuration")
+	}
+	if err := fits(doc.Content[0], reflect.TypeFor[Config](), ""); err != nil {
+		return err
+	}
+	return yaml.Unmarshal(text, c) // which refuses what is there twice
+}
+
+// fits refuses what is not of the configuration's form, by the names of its keys and
+// without its values, which may be secrets. The decoder alone would cut numbers off.
+func fits(n *yaml.Node, t reflect.Type, path string) error {
+	wrong := func(want string) error {
+		return fmt.Errorf("line %d: %s has to be %s", n.Line, cmp.Or(path, "the file"), want)
+	}
+	switch {
+	case n.Kind == yaml.AliasNode:
+		return fits(n.Alias, t, path)
+	case n.Tag == "!!null":
+		return nil
+	case t.Kind() == reflect.Struct:
+		if n.Kind != yaml.MappingNode {
+			return wrong("a mapping of keys")
+		}
+		return fitKeys(n, t, path)
+	case t.Kind() == reflect.Slice:
+		if n.Kind != yaml.SequenceNode {
+			return wrong("a list")
+		}
+		for _, item := range n.Content {
+			if err := fits(item, t.Elem(), path); err != nil {
+				return err
+			}
+		}
+		return nil
+	case n.Kind != yaml.ScalarNode:
+		return wrong("one value")
+	}
+	v := reflect.New(t)
+	if isInt(t.Kind()) && n.Tag != "!!int" || n.Decode(v.Interface()) != nil {
+		return wrong(kindOf(v.Elem()))
+	}
+	return nil
+}
+
+func isInt(k reflect.Kind) bool { return k == reflect.Int || k == reflect.Int16 || k == reflect.Int32 }
+
+// fitKeys looks at the keys of a mapping.
+func fitKeys(n *yaml.Node, t reflect.Type, path string) error {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if key.Tag == "!!merge" {
+			continue
+		}
+		name, known := strings.TrimPrefix(path+"."+key.Value, "."), false
+		for f := range t.NumField() {
+			if t.Field(f).Tag.Get("yaml") != key.Value {
+				continue
+			}
+			known = true
+			if err := fits(n.Content[i+1], t.Field(f).Type, name); err != nil {
+				return err
+			}
+		}
+		if !known {
+			return fmt.Errorf("line %d: %.60q is no key of the configuration: weir config show prints those there are", key.Line, name)
+		}
+	}
+	return nil
 }
 
 func pathOr(path string) string {
@@ -189,43 +256,6 @@ func pathOr(path string) string {
 		return DefaultFile
 	}
 	return path
-}
-
-// check finds what cannot be right, all of it at once.
-func (c *Config) check() error {
-	var errs []error
-	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("configuration: "+format, args...))
-	}
-	if c.Partitions < 1 || c.Partitions > 4096 {
-		bad("partitions is %d: choose 1 to 4096, for good", c.Partitions)
-	}
-	oneOf := func(what, got string, allowed ...string) {
-		for _, a := range allowed {
-			if got == a {
-				return
-			}
-		}
-		bad("%s is %q: choose one of %q", what, got, allowed)
-	}
-	oneOf("kafka.protocol", c.Kafka.Protocol, "classic", "consumer")
-	oneOf("kafka.sasl.mechanism", c.Kafka.SASL.Mechanism, "", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
-	oneOf("otlp.protocol", c.OTLP.Protocol, "grpc", "http")
-	oneOf("logs.format", c.Logs.Format, "text", "ecs")
-	oneOf("logs.level", c.Logs.Level, "debug", "info", "warn", "error")
-	if (c.Kafka.TLS.Cert == "") != (c.Kafka.TLS.Key == "") {
-		bad("kafka.tls.cert and kafka.tls.key go together")
-	}
-	if c.HistoryDays < 0 {
-		bad("history_days is %d: choose 1 and up, or 0 for ever", c.HistoryDays)
-	}
-	if c.Quota.PerSecond < 0 || c.Quota.Burst < 0 {
-		bad("quota cannot be negative")
-	}
-	if int(c.Kafka.Replication) < c.Kafka.MinInSync {
-		bad("kafka.min_insync_replicas (%d) is above kafka.replication (%d): nothing could be written", c.Kafka.MinInSync, c.Kafka.Replication)
-	}
-	return errors.Join(errs...)
 }
 
 // Client are the options of every Kafka client.

@@ -89,7 +89,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"kafak: {}":                       "kafak",
 		"partitions: 0":                   "partitions",
-		"partitions: many":                "many",
+		"partitions: many":                "partitions",
 		"kafka: {protocol: new}":          "kafka.protocol",
 		"kafka: {min_insync_replicas: 2}": "min_insync_replicas",
 		"kafka: {sasl: {mechanism: MD5}}": "kafka.sasl.mechanism",

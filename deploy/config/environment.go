@@ -1,8 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,10 +30,42 @@ func (c *Config) fromEnvironment(lookup func(string) (string, bool)) error {
 			return nil
 		}
 		if err := set(v, s); err != nil {
-			return fmt.Errorf("configuration: %s is no %s", name, v.Kind()) // without the value: it may be a secret
+			return fmt.Errorf("configuration: %s cannot be read as %s", name, kindOf(v)) // without the value: it may be a secret
 		}
 		return nil
 	})
+}
+
+func kindOf(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Float64:
+		return "a number"
+	case reflect.String:
+		return "a text"
+	}
+	return "a whole number that fits"
+}
+
+// others are variables with our prefix that say nothing about the configuration:
+// of this command, of the project's tests and servers, and those that Kubernetes
+// makes of a service that is called weir.
+var others = regexp.MustCompile(`^WEIR_(URL|GRAFANA_TOKEN|REAL_.*|LOCAL|LOCAL_CACHE|PORTS|BUG|SEEDS?|FROM|COLLECT|SCHEDULE|PATIENCE|SCREENSHOTS|ALERTS|.*_(KILL|MIGRATE)|` +
+	`(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_[0-9]+_(TCP|UDP|SCTP)(_.*)?)?)$`)
+
+// misspelt finds variables that were meant for us, and that nothing reads: what they
+// name would be embedded instead, without a word.
+func misspelt(environ []string) error {
+	known := Variables()
+	var errs []error
+	for _, e := range environ {
+		name, _, _ := strings.Cut(e, "=")
+		if strings.HasPrefix(name, "WEIR_") && !slices.Contains(known, name) && !others.MatchString(name) {
+			errs = append(errs, fmt.Errorf("configuration: nothing reads the variable %s of the environment: weir config --help lists those there are", name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // each calls f for every field that holds a value, with its variable's name.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -152,10 +151,17 @@ func (p *platform) ordersCache() cache.Cache {
 	return p.cache
 }
 
+// makeData takes hold of the data directory, before anything in it is opened.
 func (p *platform) makeData() error {
-	if err := os.MkdirAll(p.Config.Data, 0o755); err != nil {
-		return fmt.Errorf("data directory: %w", err)
+	if p.data != nil {
+		return nil
 	}
+	d, err := holdData(p.Config.Data, p.Config.HTTP)
+	if err != nil {
+		return err
+	}
+	p.data = d
+	p.closeAtEnd("data directory", d.release)
 	return nil
 }
 

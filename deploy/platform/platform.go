@@ -49,6 +49,7 @@ type platform struct {
 	metrics   *prometheus.Registry
 	watched   *watched // where the read model is written
 	promises  promises
+	data      *data   // once something embedded keeps anything
 	faults    *faults // of a platform that is all embedded, or nil
 	began     time.Time
 

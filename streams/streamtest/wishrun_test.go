@@ -9,19 +9,6 @@ import (
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
-func wishTopology(t *testing.T) *streams.Topology {
-	t.Helper()
-	v, err := streams.NewVocabulary(streams.NewFact[Wished]("wishlist.wished"), streams.NewFact[Filled]("wishlist.filled"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, err := streams.NewTopology(v, []streams.Service{{Name: "wishlists", Deciders: []*streams.Decider{Wishlists}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return top
-}
-
 // The same decider on the shipped runtime: broker, store and all, in virtual time.
 func TestWishlistRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
