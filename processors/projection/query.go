@@ -65,7 +65,7 @@ type Entry struct {
 	Seq         int64           `json:"sequence,omitempty"`
 	Topic       string          `json:"topic"`
 	Partition   int32           `json:"partition"`
-	Offset      int64           `json:"offset"`
+	Offset      int64           `json:"offset"` // below 0: minus the sequence of an event that was read from its service's store
 	Traceparent string          `json:"traceparent,omitempty"`
 	Data        json.RawMessage `json:"data"`
 }
@@ -98,7 +98,8 @@ type InFlight struct {
 	Oldest time.Time // when the oldest started; zero if none runs
 }
 
-// Skipped is a record that was passed over because it is no event of ours.
+// Skipped is a record that is not in the rows: it is no event of ours, or holds
+// what no row can keep.
 type Skipped struct {
 	Topic     string    `json:"topic"`
 	Partition int32     `json:"partition"`

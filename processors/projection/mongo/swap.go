@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -25,7 +26,7 @@ type document[D any] interface {
 // Those that another writer has changed in between are looked at again.
 func swap[D any, P document[D]](ctx context.Context, c *driver.Collection, ids []string, change func(P) bool) error {
 	for len(ids) > 0 {
-		docs, err := find[D](ctx, c, in("_id", ids))
+		docs, err := findEach[D](ctx, c, "_id", ids)
 		if err != nil {
 			return err
 		}
@@ -66,43 +67,100 @@ func swapped[D any, P document[D]](d P) driver.WriteModel {
 	return driver.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: *id}, {Key: "rev", Value: was}}).SetReplacement(d)
 }
 
-// maxUpdates bounds the updates of one command: FerretDB holds a connection to
-// its own database for each of them until the command ends, and a command with
-// more updates than connections waits for ever.
-const maxUpdates = 40
+// Bounds of what is asked of the server at once. FerretDB holds a connection to
+// its own database, of which it has a hundred, for each update of a command until
+// the command ends: with more updates on their way than connections it waits for
+// ever.
+const (
+	atOnce     = 8  // commands
+	maxUpdates = 10 // of one command
+	maxInserts = 100
+)
 
-// write tells whether every write found its document as it was.
-func write(ctx context.Context, c *driver.Collection, writes []driver.WriteModel) (done bool, err error) {
-	done = true
-	for some := range slices.Chunk(writes, maxUpdates) {
-		res, err := c.BulkWrite(ctx, some, options.BulkWrite().SetOrdered(false))
-		switch {
-		case err != nil && repeats(err):
-			done = false
-		case err != nil:
-			return false, failed(ctx, c.Name()+" cannot be written", err)
-		default:
-			done = done && res.InsertedCount+res.MatchedCount == int64(len(some))
+// inParallel calls f for every one of n, and gives the first error.
+func inParallel(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	slots := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for i := range n {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = f(i)
+		})
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
 		}
 	}
-	return done, nil
+	return nil
 }
 
-// marks are, by partition, the offsets of the last records that a document
-// holds. It holds all that came before them, too: who writes a batch begins
-// where everything before is written, and goes on in order.
+// findEach decodes the documents whose field has one of the values. It asks for
+// each by itself: FerretDB reads the whole collection for a list.
+func findEach[D any](ctx context.Context, c *driver.Collection, field string, values []string, opts ...options.Lister[options.FindOptions]) ([]D, error) {
+	found := make([][]D, len(values))
+	err := inParallel(len(values), func(i int) (err error) {
+		found[i], err = find[D](ctx, c, bson.D{{Key: field, Value: values[i]}}, opts...)
+		return err
+	})
+	return slices.Concat(found...), err
+}
+
+// write tells whether every write found its document as it was. They are of
+// different documents, and need no order.
+func write(ctx context.Context, c *driver.Collection, writes []driver.WriteModel) (bool, error) {
+	inserts, updates := split(writes)
+	some := slices.Concat(slices.Collect(slices.Chunk(inserts, maxInserts)), slices.Collect(slices.Chunk(updates, maxUpdates)))
+	missed := make([]bool, len(some))
+	err := inParallel(len(some), func(i int) error {
+		res, err := c.BulkWrite(ctx, some[i], options.BulkWrite().SetOrdered(false))
+		switch {
+		case err != nil && repeats(err):
+			missed[i] = true
+		case err != nil:
+			return failed(ctx, c.Name()+" cannot be written", err)
+		default:
+			missed[i] = res.InsertedCount+res.MatchedCount != int64(len(some[i]))
+		}
+		return nil
+	})
+	return err == nil && !slices.Contains(missed, true), err
+}
+
+func split(writes []driver.WriteModel) (inserts, updates []driver.WriteModel) {
+	for _, w := range writes {
+		if _, ok := w.(*driver.InsertOneModel); ok {
+			inserts = append(inserts, w)
+		} else {
+			updates = append(updates, w)
+		}
+	}
+	return inserts, updates
+}
+
+// marks are what a document holds of each writer: the last sequence of a lane in a
+// partition, or the offset of the last record that no lane wrote. It holds all that
+// came before, too: who writes a batch begins where everything before is written,
+// and goes on in order.
 type marks map[string]int64
 
 // take tells whether a record is new here, and marks it.
 func (m *marks) take(e *projection.Event) bool {
-	p := field(place(e.Topic, e.Partition))
-	if at, ok := (*m)[p]; ok && e.Offset <= at {
+	from, n := place(e.Topic, e.Partition), e.Offset
+	if e.Lane != "" {
+		from, n = from+"/"+e.Lane, e.Seq
+	}
+	from = field(from)
+	if at, ok := (*m)[from]; ok && n <= at {
 		return false
 	}
 	if *m == nil {
 		*m = marks{}
 	}
-	(*m)[p] = e.Offset
+	(*m)[from] = n
 	return true
 }
 
