@@ -33,6 +33,10 @@ type Config struct {
 	Traces   *telemetry.Recent
 	// NotReady lists the lanes that are not at work, each with its reason.
 	NotReady func() []string
+	// Degraded lists what else does not work, each with its reason.
+	Degraded func() []string
+	// ReadsBehind is how far the read model is behind, an error if that is not known.
+	ReadsBehind func() (records int64, age time.Duration, err error)
 	// Letters lists parked inputs in the order of their keys.
 	Letters func(context.Context) ([]Letter, error)
 	// Retry decides a parked key's inputs again; Drop does so without the first.
@@ -108,6 +112,12 @@ func New(cfg Config) (*Console, error) {
 	}
 	if cfg.NotReady == nil {
 		cfg.NotReady = func() []string { return nil }
+	}
+	if cfg.Degraded == nil {
+		cfg.Degraded = func() []string { return nil }
+	}
+	if cfg.ReadsBehind == nil {
+		cfg.ReadsBehind = func() (int64, time.Duration, error) { return 0, 0, errors.New("nobody measures it here") }
 	}
 	if cfg.Letters == nil {
 		cfg.Letters = func(context.Context) ([]Letter, error) { return nil, nil }
@@ -235,7 +245,7 @@ func (c *Console) surround(ctx context.Context, f *frame) {
 		}
 	}
 	f.HasSLOs, f.HasFaults, f.Faults = c.SLOs != nil, c.Faults != nil, c.faultsOn()
-	f.NotReady = len(c.NotReady())
+	f.NotReady = len(c.NotReady()) + len(c.Degraded())
 	f.Up, f.Now = coarse(c.Now().Sub(c.began)), stampAt(c.Now(), c.Now())
 }
 

@@ -161,7 +161,7 @@ func (h *house) emit(correlation, traceparent string, events ...streams.Event) {
 		h.at = h.at.Add(7 * time.Millisecond)
 		key := e.Key().String()
 		env := streams.Envelope{ID: fmt.Sprint("e", h.n), Type: f.Name, Version: f.Version, Source: "/" + service.Name + "/" + topic.Writer, Time: h.at, Key: key,
-			Correlation: correlation, Traceparent: traceparent, Data: data}
+			Correlation: correlation, Lane: streams.NewLane(service.Name, 0, "i1"), Seq: int64(h.n), Traceparent: traceparent, Data: data}
 		if err := h.cl.ProduceSync(context.Background(), env.Record(topic.Name, streams.Partition(key, partitions))).FirstErr(); err != nil {
 			h.t.Fatal(err)
 		}
@@ -218,7 +218,7 @@ func placed(order, customer string) event.OrderPlaced {
 
 func TestEmpty(t *testing.T) {
 	h := newHouse(t)
-	h.get("/", 200, "Nothing. Every lane is at work", "all at work", "just started", "No order has been placed yet", "clients", "inventory")
+	h.get("/", 200, "Nothing. Every lane and unit is at work", "all at work", "just started", "No order has been placed yet", "clients", "inventory")
 	h.get("/sagas", 200, "None yet.")
 	h.get("/sagas?state=stuck", 200, "No running saga is beyond")
 	h.get("/sagas?state=cancelled", 200, "None of this state")

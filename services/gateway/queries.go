@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,6 +16,33 @@ import (
 
 // states are those that orders can be filtered by.
 var states = []string{"placed", "confirmed", "released", "shipped", "cancelled"}
+
+// aged has an answer say how old it may be. It is told before the rows are read:
+// they are never older than it says.
+func (g *gateway) aged(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		says := "unknown"
+		if age, known := g.Age(); known {
+			says = strconv.FormatInt(int64(math.Ceil(age.Seconds())), 10)
+		}
+		w.Header().Set(AgeHeader, says)
+		h(w, r)
+	}
+}
+
+// Skipped answers GET /v1/skipped.
+type Skipped struct {
+	Items []projection.Skipped `json:"items"`
+}
+
+func (g *gateway) skipped(w http.ResponseWriter, r *http.Request) {
+	if _, p := g.ready(r); p != nil {
+		p.Write(w)
+		return
+	}
+	items, err := g.Reads.Skips(r.Context())
+	g.answer(w, r, Skipped{items}, err)
+}
 
 func (g *gateway) orders(w http.ResponseWriter, r *http.Request) {
 	q, p := g.ready(r, "customer", "state", "page")

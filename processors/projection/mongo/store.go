@@ -74,9 +74,12 @@ var indexes = []struct {
 
 // Store is a projection.Store in a database of MongoDB.
 type Store struct {
-	client *driver.Client
-	db     *driver.Database
-	forgot atomic.Int64 // up to when ids of events from outside were removed
+	client       *driver.Client
+	db           *driver.Database
+	orders       kept[*order]
+	correlations kept[*correlation]
+	sagas        kept[*saga]
+	forgot       atomic.Int64 // up to when ids of events from outside were removed
 }
 
 var _ projection.Store = (*Store)(nil)

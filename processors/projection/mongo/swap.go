@@ -23,37 +23,68 @@ type document[D any] interface {
 }
 
 // swap lets change bring each document up to date; change tells whether it did.
-// Those that another writer has changed in between are looked at again.
-func swap[D any, P document[D]](ctx context.Context, c *driver.Collection, ids []string, change func(P) bool) error {
-	for len(ids) > 0 {
-		docs, err := findEach[D](ctx, c, "_id", ids)
-		if err != nil {
-			return err
+// One that is not remembered is taken for a new one at first: whether it is there
+// shows when it is inserted, and most are not. Those that are, or that another
+// writer has changed in between, are read.
+func swap[D any, P document[D]](ctx context.Context, c *driver.Collection, known *kept[P], ids []string, change func(P) bool) error {
+	docs := map[string]P{}
+	for _, id := range ids {
+		d, ok := known.take(id)
+		if !ok {
+			d = blank[D, P](id)
 		}
-		byID := map[string]P{}
-		for i := range docs {
-			d := P(&docs[i])
-			id, _ := d.key()
-			byID[*id] = d
-		}
+		docs[id] = d
+	}
+	read := map[string]bool{}
+	for {
 		var writes []driver.WriteModel
-		for _, name := range ids {
-			d := byID[name]
-			if d == nil {
-				d = new(D)
-				id, _ := d.key()
-				*id = name
-			}
-			if change(d) {
+		var again []string
+		for _, id := range ids {
+			d := docs[id]
+			_, rev := d.key()
+			switch isNew := rev.IsZero(); {
+			case change(d):
 				writes = append(writes, swapped(d))
+			case isNew && !read[id]:
+				again = append(again, id) // nothing to insert, which would tell
 			}
 		}
 		done, err := write(ctx, c, writes)
-		if done || err != nil {
+		if err != nil {
 			return err
+		}
+		if !done {
+			again = ids
+		}
+		if len(again) == 0 {
+			break
+		}
+		found, err := findEach[D](ctx, c, "_id", again)
+		if err != nil {
+			return err
+		}
+		for _, id := range again {
+			docs[id], read[id] = blank[D, P](id), true
+		}
+		for i := range found {
+			d := P(&found[i])
+			id, _ := d.key()
+			docs[*id] = d
+		}
+	}
+	for id, d := range docs {
+		if _, rev := d.key(); !rev.IsZero() {
+			known.keep(id, d)
 		}
 	}
 	return nil
+}
+
+func blank[D any, P document[D]](name string) P {
+	d := P(new(D))
+	id, _ := d.key()
+	*id = name
+	return d
 }
 
 // swapped writes a document in the place of the revision that was read.
@@ -98,9 +129,15 @@ func inParallel(n int, f func(i int) error) error {
 	return nil
 }
 
-// findEach decodes the documents whose field has one of the values. It asks for
-// each by itself: FerretDB reads the whole collection for a list.
+// few are the values that are asked for one by one. FerretDB reads and sends the
+// whole collection for a list of values, and looks through it for a single one.
+const few = 24
+
+// findEach decodes the documents whose field has one of the values.
 func findEach[D any](ctx context.Context, c *driver.Collection, field string, values []string, opts ...options.Lister[options.FindOptions]) ([]D, error) {
+	if len(values) > few {
+		return find[D](ctx, c, in(field, values), opts...)
+	}
 	found := make([][]D, len(values))
 	err := inParallel(len(values), func(i int) (err error) {
 		found[i], err = find[D](ctx, c, bson.D{{Key: field, Value: values[i]}}, opts...)
