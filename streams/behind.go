@@ -147,9 +147,25 @@ func (w *Watcher) Look(ctx context.Context) ([]Behind, error) {
 				return at, ok
 			}
 		}
+		if err := r.beyond(own[r.name], ends); err != nil {
+			return nil, err
+		}
 		out = append(out, w.behind(r, next, starts, ends, now)...)
 	}
 	return out, nil
+}
+
+// beyond is the error of cursors that are after the end of their log: it is not
+// the log that they were read from, and how far they are behind is not known.
+func (r *reader) beyond(cursors map[string]map[int32]int64, ends kadm.ListedOffsets) error {
+	for _, topic := range r.topics {
+		for partition, at := range cursors[topic] {
+			if end, ok := ends.Lookup(topic, partition); ok && at > end.Offset {
+				return fmt.Errorf("%s has read %s/%d up to offset %d, and it ends at %d: the topic was made anew, or lost its tail", r.name, topic, partition, at, end.Offset)
+			}
+		}
+	}
+	return nil
 }
 
 func (w *Watcher) ownCursors(ctx context.Context) (map[string]map[string]map[int32]int64, error) {

@@ -56,7 +56,7 @@ Begin with "weir dev": everything in this process, nothing to install.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w. See %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dashboardsCommand(), alertsCommand(), sloCommand(), metricsCommand(), faultCommand(), dlqCommand(), sagaCommand(), loadCommand(), simulateCommand(), configCommand(), kafkaCommand(), logsCommand(), versionCommand())
+	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dashboardsCommand(), alertsCommand(), sloCommand(), metricsCommand(), faultCommand(), unitCommand(), dlqCommand(), sagaCommand(), loadCommand(), simulateCommand(), configCommand(), kafkaCommand(), logsCommand(), versionCommand())
 	checkUsage(root)
 	return root
 }

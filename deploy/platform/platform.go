@@ -51,6 +51,7 @@ type platform struct {
 	metrics   *prometheus.Registry
 	watched   *watched // where the read model is written
 	lag       readsLag
+	untrimmed bool // the log is not trimmed now; of the unit that does it
 	behind    behindGauges
 
 	supervised  supervised

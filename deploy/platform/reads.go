@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -85,6 +86,9 @@ func (p *platform) lookAtReads(ctx context.Context) error {
 
 // readsBehind is how far the read model is behind; an error if that is not known.
 func (p *platform) readsBehind() (records int64, age time.Duration, err error) {
+	if u := p.supervised.named(ProjectionUnit); u != nil && u.get().State == unitHalted {
+		return 0, 0, errors.New("its writer is halted")
+	}
 	p.lag.mu.Lock()
 	defer p.lag.mu.Unlock()
 	if since := time.Since(p.lag.at); since > readsUnknown {

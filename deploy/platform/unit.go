@@ -142,7 +142,7 @@ func (p *platform) keep(ctx context.Context, u *unit, f func(context.Context) er
 			u.set(unitWaits, err)
 			retry = time.After(wait)
 		} else {
-			p.Log.Error("a unit is halted: the others go on. Cure it, then: weir unit restart "+u.name, "unit", u.name, "error", err)
+			p.Log.Error("a unit is halted, the others go on. Cure it, then: weir unit restart", "unit", u.name, "error", err)
 			u.set(unitHalted, err)
 		}
 		select {
