@@ -87,7 +87,7 @@ func (s *Store) writeSagas(ctx context.Context, b *projection.Batch) error {
 		of[e.Of] = append(of[e.Of], e)
 		about[e.About] = append(about[e.About], e)
 	}
-	return swap(ctx, s.db.Collection("sagas"), &s.sagas, ids, func(x *saga) bool {
+	return swap(ctx, s, s.db.Collection("sagas"), &s.sagas, ids, func(x *saga) bool {
 		changed := x.begin(t.starts[x.ID])
 		if x.Name == "" {
 			return false // an end whose start is not read yet

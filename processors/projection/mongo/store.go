@@ -79,7 +79,8 @@ type Store struct {
 	orders       kept[*order]
 	correlations kept[*correlation]
 	sagas        kept[*saga]
-	forgot       atomic.Int64 // up to when ids of events from outside were removed
+	updating     chan struct{} // a place for each command that updates
+	forgot       atomic.Int64  // up to when ids of events from outside were removed
 }
 
 var _ projection.Store = (*Store)(nil)
@@ -110,7 +111,7 @@ func Open(ctx context.Context, address, database string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no client for MongoDB: %w", err)
 	}
-	s := &Store{client: client, db: client.Database(database)}
+	s := &Store{client: client, db: client.Database(database), updating: make(chan struct{}, updatesAtOnce)}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("read model %s: %w", database, err), s.Close())
 	}

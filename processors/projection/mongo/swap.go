@@ -26,7 +26,7 @@ type document[D any] interface {
 // One that is not remembered is taken for a new one at first: whether it is there
 // shows when it is inserted, and most are not. Those that are, or that another
 // writer has changed in between, are read.
-func swap[D any, P document[D]](ctx context.Context, c *driver.Collection, known *kept[P], ids []string, change func(P) bool) error {
+func swap[D any, P document[D]](ctx context.Context, s *Store, c *driver.Collection, known *kept[P], ids []string, change func(P) bool) error {
 	docs := map[string]P{}
 	for _, id := range ids {
 		d, ok := known.take(id)
@@ -49,7 +49,7 @@ func swap[D any, P document[D]](ctx context.Context, c *driver.Collection, known
 				again = append(again, id) // nothing to insert, which would tell
 			}
 		}
-		done, err := write(ctx, c, writes)
+		done, err := s.write(ctx, c, writes)
 		if err != nil {
 			return err
 		}
@@ -99,13 +99,14 @@ func swapped[D any, P document[D]](d P) driver.WriteModel {
 }
 
 // Bounds of what is asked of the server at once. FerretDB holds a connection to
-// its own database, of which it has a hundred, for each update of a command until
-// the command ends: with more updates on their way than connections it waits for
-// ever.
+// its own database, of which it may have no more than 80, for each update of a
+// command until the command ends: with more updates on their way than connections
+// it waits for ever.
 const (
-	atOnce     = 8  // commands
-	maxUpdates = 10 // of one command
-	maxInserts = 100
+	atOnce        = 8  // commands of one kind
+	updatesAtOnce = 6  // commands that update, of a store
+	maxUpdates    = 10 // of one command
+	maxInserts    = 100
 )
 
 // inParallel calls f for every one of n, and gives the first error.
@@ -131,7 +132,7 @@ func inParallel(n int, f func(i int) error) error {
 
 // few are the values that are asked for one by one. FerretDB reads and sends the
 // whole collection for a list of values, and looks through it for a single one.
-const few = 24
+const few = 64
 
 // findEach decodes the documents whose field has one of the values.
 func findEach[D any](ctx context.Context, c *driver.Collection, field string, values []string, opts ...options.Lister[options.FindOptions]) ([]D, error) {
@@ -148,11 +149,16 @@ func findEach[D any](ctx context.Context, c *driver.Collection, field string, va
 
 // write tells whether every write found its document as it was. They are of
 // different documents, and need no order.
-func write(ctx context.Context, c *driver.Collection, writes []driver.WriteModel) (bool, error) {
+func (s *Store) write(ctx context.Context, c *driver.Collection, writes []driver.WriteModel) (bool, error) {
 	inserts, updates := split(writes)
 	some := slices.Concat(slices.Collect(slices.Chunk(inserts, maxInserts)), slices.Collect(slices.Chunk(updates, maxUpdates)))
+	updating := (len(updates) + maxUpdates - 1) / maxUpdates // the last ones
 	missed := make([]bool, len(some))
 	err := inParallel(len(some), func(i int) error {
+		if i >= len(some)-updating {
+			s.updating <- struct{}{}
+			defer func() { <-s.updating }()
+		}
 		res, err := c.BulkWrite(ctx, some[i], options.BulkWrite().SetOrdered(false))
 		switch {
 		case err != nil && repeats(err):

@@ -49,7 +49,7 @@ func (s *Store) writeOrders(ctx context.Context, b *projection.Batch) error {
 			of.add(e.Key, e)
 		}
 	}
-	return swap(ctx, s.db.Collection("orders"), &s.orders, of.ids, func(o *order) (changed bool) {
+	return swap(ctx, s, s.db.Collection("orders"), &s.orders, of.ids, func(o *order) (changed bool) {
 		for _, e := range of.events[o.ID] {
 			if o.Read.take(e) {
 				o.apply(e)
@@ -95,7 +95,7 @@ func (s *Store) writeCorrelations(ctx context.Context, b *projection.Batch) erro
 	for i := range b.Events {
 		of.add(b.Events[i].Correlation, &b.Events[i])
 	}
-	return swap(ctx, s.db.Collection("correlations"), &s.correlations, of.ids, func(c *correlation) (changed bool) {
+	return swap(ctx, s, s.db.Collection("correlations"), &s.correlations, of.ids, func(c *correlation) (changed bool) {
 		for _, e := range of.events[c.ID] {
 			if c.Read.take(e) {
 				c.apply(e)
@@ -207,7 +207,7 @@ func (s *Store) move(ctx context.Context, b *projection.Batch) error {
 		own := append(bson.D{{Key: "_id", Value: place(m.Topic, m.Partition)}, {Key: "epoch", Value: b.Epoch}}, in("next", []int64{m.From, m.Next})...)
 		writes = append(writes, driver.NewUpdateOneModel().SetFilter(own).SetUpdate(set(moved)))
 	}
-	done, err := write(ctx, s.db.Collection("cursors"), writes)
+	done, err := s.write(ctx, s.db.Collection("cursors"), writes)
 	if err == nil && !done {
 		err = fmt.Errorf("a cursor of epoch %d is not where it was: %w", b.Epoch, projection.ErrFenced)
 	}
