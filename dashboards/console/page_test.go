@@ -56,7 +56,7 @@ type house struct {
 	fails   error
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T, change ...func(*console.Config)) *house {
 	t.Helper()
 	h := &house{t: t, at: time.Now().Add(-3 * time.Minute)}
 	var err error
@@ -99,14 +99,17 @@ func newHouse(t *testing.T) *house {
 			return h.left, h.fails
 		}
 	}
-	h.page, err = console.New(console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Sagas: sagas.All(), Traces: h.traces,
+	cfg := console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Sagas: sagas.All(), Traces: h.traces,
 		NotReady: func() []string { return h.why }, Letters: func(context.Context) ([]console.Letter, error) { return h.letters, nil },
 		Retry: act("retry"), Drop: act("drop"),
 		SLOs:    func(context.Context) ([]console.SLO, error) { return h.slos, h.fails },
 		Alerts:  func(context.Context) ([]console.Alert, error) { return h.alerts, h.fails },
 		Runbook: func(name string) (string, bool) { b, ok := h.books[name]; return b, ok },
-		Faults:  h.faultsNow, SwitchFault: h.switchFault})
-	if err != nil {
+		Faults:  h.faultsNow, SwitchFault: h.switchFault}
+	for _, f := range change {
+		f(&cfg)
+	}
+	if h.page, err = console.New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	return h
