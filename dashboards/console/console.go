@@ -12,8 +12,10 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -196,6 +198,10 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
+	if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) { // a store would fail at it
+		c.problem(w, r, http.StatusNotFound, "Nothing is at this address.")
+		return
+	}
 	c.mux.ServeHTTP(w, r)
 }
 
@@ -227,7 +233,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, page 
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = b.WriteTo(w) // who asked has gone: nobody is left to tell
+	_, _ = w.Write(visible(b.Bytes())) // who asked has gone: nobody is left to tell
 }
 
 func (c *Console) surround(ctx context.Context, f *frame) {

@@ -3,6 +3,7 @@ package console_test
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,4 +33,17 @@ func TestTheReadModelsLag(t *testing.T) {
 		records, age, err = c.records, c.age, c.err
 		h.get("/", http.StatusOK, c.want, "<strong>not known</strong>", "projection is halted", "a hole. Cure it")
 	}
+}
+
+// What is posted from outside may hold characters that turn a line round or hide
+// it: the page shows that they are there.
+func TestHiddenCharactersAreShown(t *testing.T) {
+	h := newHouse(t)
+	h.emit("c1", "", placed("o\x1b[2J\u202e", "ada"))
+	page := h.get("/sagas/c1", http.StatusOK, "o\u241b[2J\ufffd")
+	if strings.ContainsAny(page, "\x1b\u202e") {
+		t.Error("a control character is on the page")
+	}
+	h.get("/sagas/%00", http.StatusNotFound)
+	h.get("/orders/%ff", http.StatusNotFound)
 }

@@ -63,7 +63,7 @@ func (r *run) locate(ctx context.Context) (map[string]map[int32]kgo.Offset, erro
 	}
 	if r.cfg.Stores != nil && len(r.seen) == 0 {
 		if r.debt, err = r.owe(ctx, log.ends()); err != nil {
-			return nil, err
+			r.cfg.Log.WarnContext(ctx, "whether the log has all that the event stores have published is not known, a new read model may lack what a topic lost", "error", err)
 		}
 	}
 	if err := r.fillGaps(ctx, gaps); err != nil {

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -197,7 +198,7 @@ func readMark[T any](page string) (*T, error) {
 	if err == nil {
 		err = json.Unmarshal(b, mark)
 	}
-	if err != nil {
+	if err != nil || bytes.Contains(b, []byte(`\u0000`)) { // which no row can hold
 		return nil, fmt.Errorf("%q: %w", page, ErrPage)
 	}
 	return mark, nil

@@ -27,3 +27,13 @@ func TestAnswersSayHowOldTheyAre(t *testing.T) {
 	}
 	h.want(h.do("GET", "/v1/skipped", ""), 200, `{"items":[]}`)
 }
+
+// A name that nothing can have is a mistake of who asks, and no outage.
+func TestNamesThatNothingHas(t *testing.T) {
+	h := newHouse(t)
+	for _, path := range []string{"/v1/orders/%00", "/v1/orders/a%00b/history", "/v1/sagas/%00", "/v1/sagas/%ff", "/v1/orders?customer=a%00b", "/v1/orders?after=a%00:b:1",
+		"/v1/sagas?page=eyJOYW1lIjoiXHUwMDAwIn0"} {
+		h.want(h.do("GET", path, ""), 400, "invalid-query")
+	}
+	h.want(h.do("GET", "/v1/orders", "", "Weir-Token", "order.order:order/0/\xff:1"), 400, "invalid-query")
+}

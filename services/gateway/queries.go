@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/edge"
@@ -26,8 +27,20 @@ func (g *gateway) aged(h http.HandlerFunc) http.HandlerFunc {
 			says = strconv.FormatInt(int64(math.Ceil(age.Seconds())), 10)
 		}
 		w.Header().Set(AgeHeader, says)
+		if !askable(r) {
+			badQuery("the path or the query is not UTF-8 without NUL: nothing is called so").Write(w)
+			return
+		}
 		h(w, r)
 	}
+}
+
+// askable refuses what no name can hold: a store would fail at it, and that is not
+// to look like an outage.
+func askable(r *http.Request) bool {
+	fine := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+	query, err := url.QueryUnescape(r.URL.RawQuery)
+	return fine(r.URL.Path) && (err != nil || fine(query)) // which is told elsewhere
 }
 
 // Skipped answers GET /v1/skipped.
