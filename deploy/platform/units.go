@@ -61,17 +61,27 @@ func (p *platform) startReads(ctx context.Context) error {
 	if !p.units.gateway && !p.units.projection {
 		return nil
 	}
-	var rows projection.Store
-	err := p.persist(ctx, "the read model's store", func() (err error) {
-		rows, err = p.openReads(ctx)
-		return err
-	})
-	if err != nil {
-		return err
-	}
+	rows := &lateStore{}
 	p.reads = projection.New(rows)
 	p.closeAtEnd("read model", p.reads.Close)
 	p.closeAtEnd("event stores of others", p.closeBorrowed)
+	if s, err := p.openReads(ctx); err == nil {
+		rows.open(s)
+	} else { // services take orders without it
+		first := err
+		p.background(ctx, "store of the read model", func(ctx context.Context) error {
+			if err := first; err != nil {
+				first = nil
+				return err
+			}
+			s, err := p.openReads(ctx)
+			if err == nil {
+				rows.open(s)
+			}
+			return err
+		})
+	}
+	var err error
 	if err := p.followReads(ctx); err != nil {
 		return err
 	}

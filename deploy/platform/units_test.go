@@ -203,10 +203,38 @@ func TestAHaltedReadModel(t *testing.T) {
 	a = startAlone(t, data)
 	a.until("an order of before", "/v1/orders/o-1", closed)
 	a.until("an order of the time without a read model", "/v1/orders/o-2", closed)
-	a.until("its whole history", "/v1/orders/o-1/history", func(_ int, _, answer string) bool { return strings.Count(answer, `"sequence"`) == strings.Count(history, `"sequence"`) })
+	a.until("its whole history", "/v1/orders/o-1/history", func(_ int, _, answer string) bool {
+		return strings.Count(answer, `"sequence"`) == strings.Count(history, `"sequence"`)
+	})
 	a.until("well", "/readyz", func(_ int, _, answer string) bool { return !strings.Contains(answer, "degraded") })
 	a.place("o-3")
 	a.until("the end of a new order", "/v1/orders/o-3", closed)
+}
+
+// A read model that cannot be opened keeps nobody from working, and says so; mended,
+// it goes on without a restart.
+func TestAReadModelThatCannotBeOpened(t *testing.T) {
+	data := t.TempDir()
+	file := filepath.Join(data, "reads.db")
+	if err := os.WriteFile(file, []byte(strings.Repeat("this is no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := startAlone(t, data)
+	a.place("o-1")
+	a.until("ready, and honest", "/readyz", func(status int, _, answer string) bool {
+		return status == http.StatusOK && strings.Contains(answer, "store of the read model is halted") && strings.Contains(answer, "not a database")
+	})
+	if status, age, answer := a.ask(http.MethodGet, "/v1/orders", ""); status != http.StatusServiceUnavailable || age != "unknown" {
+		t.Errorf("orders are answered with %d, age %q: %s", status, age, answer)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, answer := a.ask(http.MethodPost, "/v1/units/store%20of%20the%20read%20model/restart", ""); status != http.StatusAccepted {
+		t.Errorf("restarting answers %d: %s", status, answer)
+	}
+	a.until("there after all", "/v1/orders/o-1", closed)
+	a.until("well", "/readyz", func(_ int, _, answer string) bool { return !strings.Contains(answer, "degraded") })
 }
 
 func (a *alone) client() *kgo.Client {

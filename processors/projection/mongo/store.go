@@ -139,7 +139,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		return failed(ctx, "its document cannot be read", err)
 	}
 	if p.Schema != schemaVersion {
-		return fmt.Errorf("the database has schema version %d, this program has %d: drop it, and the read model is built again from the log", p.Schema, schemaVersion)
+		return fmt.Errorf("the database has schema version %d, this program has %d: drop it, and the read model is built again from the event stores and the log", p.Schema, schemaVersion)
 	}
 	for _, x := range indexes {
 		if _, err := s.db.Collection(x.collection).Indexes().CreateOne(ctx, driver.IndexModel{Keys: ascending(x.keys...)}); err != nil {

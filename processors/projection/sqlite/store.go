@@ -88,7 +88,7 @@ func migrate(db *sql.DB) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("the file has schema version %d, this program has %d: remove the file, and the read model is built again from the log", version, schemaVersion)
+	return fmt.Errorf("the file has schema version %d, this program has %d: remove the file, and the read model is built again from the event stores and the log", version, schemaVersion)
 }
 
 // Close ends the store. Its writer must have ended.
