@@ -191,12 +191,12 @@ func aStoreThatFailsForAWhile(p *place) {
 	f := &failing{Store: s.Store, ping: func() error { return projection.ErrUnavailable }}
 	f.write = func(*projection.Batch) error {
 		switch n := f.tried.Load(); {
-		case n <= 8:
+		case n <= 3:
 			return projection.ErrUnclear
-		case n <= 10:
+		case n <= 4:
 			f.ping = nil
 			return projection.ErrUnclear
-		case n <= 12:
+		case n <= 5:
 			return projection.ErrUnavailable
 		}
 		return nil
