@@ -34,6 +34,7 @@ func Business(t *streams.Topology, all []streams.Saga, p Policy) *Set {
 	for _, service := range t.Services {
 		s.SLOs = append(s.SLOs, ofService(t, service)...)
 	}
+	s.SLOs = append(s.SLOs, readModel())
 	s.SLOs = append(s.SLOs, outside(t)...)
 	s.SLOs = append(s.SLOs, synthetic())
 	if inTime != nil {
@@ -110,6 +111,14 @@ func ofService(t *streams.Topology, s streams.Service) []*SLO {
 			SLI:         Balance(flows...)})
 	}
 	return out
+}
+
+// readModel is what every page and every question of a customer is answered from.
+func readModel() *SLO {
+	of := label("service", streams.ProjectionUnit)
+	return &SLO{Service: "read-model", Name: "freshness", Alert: "ReadModelFreshnessBurn", Owner: platform, Objective: 99, MinBad: 3,
+		Description: fmt.Sprintf("Time in which no record waits longer than %d s for the read model, as seen from the ends of the log and the cursors in its store.", behindBound),
+		SLI:         Below(Freshness, telemetry.BehindSeconds, behindBound, of, of)}
 }
 
 // flows are the events that a service is to take, and those that it took: of each

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -21,6 +22,16 @@ func causes(p Policy) []*Alert {
 			Description: "The lane found something that cannot be proven in order, and stands still: the orders of its keys wait.",
 			Expr:        "max by (service, lane) (" + telemetry.LanesHalted + ") > 0",
 			Example:     []Example{{telemetry.LanesHalted + `{service="order",lane="1"}`, calm(0), 1, false}}},
+		{Name: "UnitHalted", Severity: Page, Owner: platform, For: minute / 2, Within: 2 * minute,
+			Summary:     "Unit {{ $labels.unit }} of {{ $labels.instance }} is halted.",
+			Description: "A part of a process found what waiting does not cure, and stands still; the other parts go on. A halted projection answers with what it has.",
+			Expr:        "max by (unit, instance) (" + telemetry.UnitHalted + ") > 0",
+			Example:     []Example{{telemetry.UnitHalted + `{unit="projection",instance="127.0.0.1:8080"}`, calm(0), 1, false}}},
+		{Name: "ReadModelBehind", Severity: Page, Owner: platform, For: minute, Within: 3 * minute,
+			Summary:     "The read model is {{ $value | humanizeDuration }} behind.",
+			Description: "Orders are taken, and nobody sees them: pages and questions are answered with what was true then.",
+			Expr:        "max(" + telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"}) > 120`,
+			Example:     []Example{{telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"}`, calm(114), 132, false}}},
 		{Name: "InputsParked", Severity: Ticket, Owner: checkout, For: minute, Within: 3 * minute,
 			Summary:     "{{ $value }} inputs of {{ $labels.service }} are parked.",
 			Description: "A decision failed for good, and what comes after it for the same key waits. All other keys flow.",
@@ -83,8 +94,13 @@ func causes(p Policy) []*Alert {
 		{Name: "Blind", Severity: Page, Owner: platform, For: 2 * minute, Within: 10 * minute, Blind: true,
 			Summary:     "Nothing is known of how far services have read.",
 			Description: "No process reports how old unread records are: freshness is unknown, which looks like fine.",
-			Expr:        "absent(" + telemetry.BehindSeconds + ")",
+			Expr:        "absent(" + telemetry.BehindSeconds + `{service!="` + streams.ProjectionUnit + `"})`,
 			Example:     []Example{{telemetry.BehindSeconds + `{service="order"}`, calm(0), missing, false}}},
+		{Name: "ReadModelUnknown", Severity: Page, Owner: platform, For: 2 * minute, Within: 10 * minute, Blind: true,
+			Summary:     "Nothing is known of how far the read model is behind.",
+			Description: "No process reports how old its answers are: it may be hours behind, which looks like fine.",
+			Expr:        "absent(" + telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"})`,
+			Example:     []Example{{telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"}`, calm(0), missing, false}}},
 		{Name: "ProcessDown", Severity: Page, Owner: platform, For: minute / 2, Within: 2 * minute,
 			Summary:     "{{ $labels.instance }} does not answer.",
 			Description: "Prometheus cannot read a process's metrics: it is dead, cut off, or too busy. Its lanes move to others after nine seconds.",

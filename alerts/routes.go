@@ -61,6 +61,8 @@ func (s *Set) inhibitions() []inhibition {
 		{[]string{label("severity", Page), `sloth_id!=""`}, []string{label("severity", Ticket), `sloth_id!=""`}, []string{"sloth_id"}},
 		// A halted lane is behind.
 		{named("LaneHalted"), []string{`alertname=~"ServiceFreshnessBurn|CompletenessBurn"`}, []string{"service"}},
+		// A read model that is halted, or far behind, burns its budget.
+		{[]string{`alertname=~"UnitHalted|ReadModelBehind"`}, named("ReadModelFreshnessBurn"), nil},
 		// A breaker is open because its calls have no answers.
 		{named("OutsideCallsBurn"), named("BreakerOpen"), []string{"endpoint"}},
 		// Somebody practises, and knows.

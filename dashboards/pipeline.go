@@ -38,8 +38,9 @@ func pipeline(b Business, l limits) draft {
 		{title: "Lanes", panels: []*panel{
 			graph("Changes", "cps", "Changes in lanes' lives a second, all services. Reloaded, fenced and conflict again and again: two owners, or a store that loses connections.").unmarked(volume).
 				query(per("change", telemetry.LaneChanges, of...), "{{change}}"),
-			states("Halted", "none", "Lanes that stand still and wait for a person.").size(8, 8).
+			states("Halted", "none", "Lanes, and units of processes, that stand still and wait for a person. /readyz says why.").size(8, 8).
 				query(most("service, lane", telemetry.LanesHalted, of...), "{{service}}/{{lane}}").
+				query(most("unit", telemetry.UnitHalted, onInstance), "{{unit}}").
 				said(map[string]dashboard.ValueMappingResult{"0": word("works", green), "1": word("halted", red)}).steps(green, step{1, red}),
 			graph("Parked", "none", "Inputs that failed or wait behind one that did, by service. Only their own keys wait.").
 				query(total("service", selector(telemetry.Parked, of)), "{{service}}").steps(green, step{1, orange}).leads("Dead letters", "${live}/dead-letters"),

@@ -33,7 +33,7 @@ const concernsShown = 5
 func (c *Console) concerns(ctx context.Context) []concern {
 	out, _ := c.need.get(c.Now(), pulseFresh, func() ([]concern, error) {
 		ctx := context.WithoutCancel(ctx)
-		out := slices.Concat(c.parkedConcerns(ctx), c.lateConcerns(ctx), c.laneConcerns(), c.outsideConcerns(), c.lagConcerns(), c.alertConcerns(ctx), c.skipConcerns(ctx))
+		out := slices.Concat(c.parkedConcerns(ctx), c.lateConcerns(ctx), c.laneConcerns(), c.unitConcerns(), c.outsideConcerns(), c.lagConcerns(), c.alertConcerns(ctx), c.skipConcerns(ctx))
 		slices.SortStableFunc(out, func(a, b concern) int { return rank(a) - rank(b) })
 		return out, nil
 	})
@@ -91,6 +91,18 @@ func (c *Console) laneConcerns() (out []concern) {
 		}
 		what, more := laneTrouble(w)
 		out = append(out, concern{Level: warning, What: what, More: more})
+	}
+	return out
+}
+
+// unitConcerns are those of units that are halted, and of a read model that is late.
+func (c *Console) unitConcerns() (out []concern) {
+	for i, w := range c.Degraded() {
+		if i == concernsShown {
+			return append(out, concern{Level: warning, What: "and more: see /readyz"})
+		}
+		what, more, _ := strings.Cut(w, ": ")
+		out = append(out, concern{Level: severe, What: what, More: mask(more)})
 	}
 	return out
 }

@@ -12,8 +12,10 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -33,6 +35,10 @@ type Config struct {
 	Traces   *telemetry.Recent
 	// NotReady lists the lanes that are not at work, each with its reason.
 	NotReady func() []string
+	// Degraded lists what else does not work, each with its reason.
+	Degraded func() []string
+	// ReadsBehind is how far the read model is behind, an error if that is not known.
+	ReadsBehind func() (records int64, age time.Duration, err error)
 	// Letters lists parked inputs in the order of their keys.
 	Letters func(context.Context) ([]Letter, error)
 	// Retry decides a parked key's inputs again; Drop does so without the first.
@@ -108,6 +114,12 @@ func New(cfg Config) (*Console, error) {
 	}
 	if cfg.NotReady == nil {
 		cfg.NotReady = func() []string { return nil }
+	}
+	if cfg.Degraded == nil {
+		cfg.Degraded = func() []string { return nil }
+	}
+	if cfg.ReadsBehind == nil {
+		cfg.ReadsBehind = func() (int64, time.Duration, error) { return 0, 0, errors.New("nobody measures it here") }
 	}
 	if cfg.Letters == nil {
 		cfg.Letters = func(context.Context) ([]Letter, error) { return nil, nil }
@@ -186,6 +198,10 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
+	if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) { // a store would fail at it
+		c.problem(w, r, http.StatusNotFound, "Nothing is at this address.")
+		return
+	}
 	c.mux.ServeHTTP(w, r)
 }
 
@@ -217,7 +233,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, page 
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = b.WriteTo(w) // who asked has gone: nobody is left to tell
+	_, _ = w.Write(visible(b.Bytes())) // who asked has gone: nobody is left to tell
 }
 
 func (c *Console) surround(ctx context.Context, f *frame) {
@@ -235,7 +251,7 @@ func (c *Console) surround(ctx context.Context, f *frame) {
 		}
 	}
 	f.HasSLOs, f.HasFaults, f.Faults = c.SLOs != nil, c.Faults != nil, c.faultsOn()
-	f.NotReady = len(c.NotReady())
+	f.NotReady = len(c.NotReady()) + len(c.Degraded())
 	f.Up, f.Now = coarse(c.Now().Sub(c.began)), stampAt(c.Now(), c.Now())
 }
 

@@ -1,11 +1,13 @@
 package console
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/weirstream/weir/services/event"
 )
@@ -185,4 +187,22 @@ func thin(values []float64, n int) []float64 {
 		}
 	}
 	return out
+}
+
+// visible shows the characters of a page that would otherwise hide something, or
+// turn it round: what is posted from outside may hold any.
+func visible(page []byte) []byte {
+	return bytes.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return r
+		case r < ' ':
+			return 0x2400 + r // its picture
+		case r == 0x7f:
+			return 0x2421
+		case r >= 0x80 && r < 0xa0, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f:
+			return utf8.RuneError
+		}
+		return r
+	}, page)
 }

@@ -162,7 +162,9 @@ type overviewBody struct {
 	Events, Orders, Lag, Flying tile
 	Unread                      int
 	Behind                      string // how old the oldest unread record is, empty if none is
-	ReadModel                   int    // records that the read model has not read
+	LagKnown                    bool
+	ReadModel                   string // how far the read model is behind
+	ReadModelLate               bool
 	Watched                     string // how far the curves go back
 	Stream                      streamView
 	Calls                       []callView
@@ -189,13 +191,8 @@ func (c *Console) overviewBody(ctx context.Context) (b overviewBody, err error) 
 	points, last, before := c.samples.now(rateWindow)
 	_, _, minuteAgo := c.samples.now(time.Minute)
 	events, orders := rate(before, last, func(r reading) float64 { return r.events }), rate(before, last, func(r reading) float64 { return r.orders })
-	unreadRecords, oldest := 0.0, 0.0
-	for _, n := range last.lag {
-		unreadRecords += n
-	}
-	for _, a := range last.age {
-		oldest = max(oldest, a)
-	}
+	var unreadRecords, oldest float64
+	unreadRecords, oldest, b.LagKnown = last.unread()
 	b.Unread = int(unreadRecords)
 	if unreadRecords > 0 {
 		b.Behind = span(seconds(oldest))
@@ -204,9 +201,7 @@ func (c *Console) overviewBody(ctx context.Context) (b overviewBody, err error) 
 	b.Orders = tileOf(points, orders, func(p point) float64 { return p.orders })
 	b.Lag = tileOf(points, unreadRecords, func(p point) float64 { return p.lag })
 	b.Flying = tileOf(points, float64(b.Pulse.Flight.Sagas), func(p point) float64 { return p.flying })
-	for _, t := range c.Reads.Stats(c.Now()) {
-		b.ReadModel += int(t.Lag)
-	}
+	b.ReadModel, b.ReadModelLate = c.readModel()
 	if len(points) > 0 {
 		b.Watched = coarse(last.at.Sub(points[0].at) + sampleEvery)
 	}
@@ -219,6 +214,21 @@ func (c *Console) overviewBody(ctx context.Context) (b overviewBody, err error) 
 	}
 	b.Latest, err = c.latest(ctx)
 	return b, err
+}
+
+// readModel says how far the rows of this page are behind, and whether that is
+// worth a colour.
+func (c *Console) readModel() (says string, late bool) {
+	records, age, err := c.ReadsBehind()
+	switch {
+	case err != nil:
+		return "not known", true
+	case records == 0:
+		return "up to date", false
+	case age < slow:
+		return plural(int(records), "record") + " behind", false
+	}
+	return span(age) + " behind, " + plural(int(records), "record"), true
 }
 
 func (c *Console) latest(ctx context.Context) ([]sagaRow, error) {

@@ -56,7 +56,7 @@ type house struct {
 	fails   error
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T, change ...func(*console.Config)) *house {
 	t.Helper()
 	h := &house{t: t, at: time.Now().Add(-3 * time.Minute)}
 	var err error
@@ -99,14 +99,17 @@ func newHouse(t *testing.T) *house {
 			return h.left, h.fails
 		}
 	}
-	h.page, err = console.New(console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Sagas: sagas.All(), Traces: h.traces,
+	cfg := console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Sagas: sagas.All(), Traces: h.traces,
 		NotReady: func() []string { return h.why }, Letters: func(context.Context) ([]console.Letter, error) { return h.letters, nil },
 		Retry: act("retry"), Drop: act("drop"),
 		SLOs:    func(context.Context) ([]console.SLO, error) { return h.slos, h.fails },
 		Alerts:  func(context.Context) ([]console.Alert, error) { return h.alerts, h.fails },
 		Runbook: func(name string) (string, bool) { b, ok := h.books[name]; return b, ok },
-		Faults:  h.faultsNow, SwitchFault: h.switchFault})
-	if err != nil {
+		Faults:  h.faultsNow, SwitchFault: h.switchFault}
+	for _, f := range change {
+		f(&cfg)
+	}
+	if h.page, err = console.New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -161,7 +164,7 @@ func (h *house) emit(correlation, traceparent string, events ...streams.Event) {
 		h.at = h.at.Add(7 * time.Millisecond)
 		key := e.Key().String()
 		env := streams.Envelope{ID: fmt.Sprint("e", h.n), Type: f.Name, Version: f.Version, Source: "/" + service.Name + "/" + topic.Writer, Time: h.at, Key: key,
-			Correlation: correlation, Traceparent: traceparent, Data: data}
+			Correlation: correlation, Lane: streams.NewLane(service.Name, 0, "i1"), Seq: int64(h.n), Traceparent: traceparent, Data: data}
 		if err := h.cl.ProduceSync(context.Background(), env.Record(topic.Name, streams.Partition(key, partitions))).FirstErr(); err != nil {
 			h.t.Fatal(err)
 		}
@@ -218,7 +221,7 @@ func placed(order, customer string) event.OrderPlaced {
 
 func TestEmpty(t *testing.T) {
 	h := newHouse(t)
-	h.get("/", 200, "Nothing. Every lane is at work", "all at work", "just started", "No order has been placed yet", "clients", "inventory")
+	h.get("/", 200, "Nothing. Every lane and unit is at work", "all at work", "just started", "No order has been placed yet", "clients", "inventory")
 	h.get("/sagas", 200, "None yet.")
 	h.get("/sagas?state=stuck", 200, "No running saga is beyond")
 	h.get("/sagas?state=cancelled", 200, "None of this state")

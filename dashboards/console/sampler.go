@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -45,6 +46,8 @@ type reading struct {
 	inputs         map[intake]float64
 	lag            map[unread]float64
 	age            map[string]float64 // seconds behind, by service
+	behind         map[string]float64 // records, by service, seen from outside
+	behindAge      map[string]float64 // seconds
 	parked         float64
 	unpublished    map[string]float64 // seconds, by service
 	calls          map[call]calls
@@ -65,9 +68,7 @@ func (s *samples) add(r reading, flying float64) {
 		last := s.readings[n-1]
 		if seconds := r.at.Sub(last.at).Seconds(); seconds > 0 {
 			p := point{at: r.at, events: max(r.events-last.events, 0) / seconds, orders: max(r.orders-last.orders, 0) / seconds, flying: flying}
-			for _, n := range r.lag {
-				p.lag += n
-			}
+			p.lag, _, _ = r.unread()
 			s.points = keep(append(s.points, p), pointsKept)
 		}
 	}
@@ -149,7 +150,7 @@ func labels[L label](pairs []L) map[string]string {
 // read gathers the metrics that the page shows.
 func (c *Console) read() (reading, error) {
 	families, err := c.Metrics.Gather()
-	r := reading{at: c.Now(), inputs: map[intake]float64{}, lag: map[unread]float64{}, age: map[string]float64{}, unpublished: map[string]float64{},
+	r := reading{at: c.Now(), inputs: map[intake]float64{}, lag: map[unread]float64{}, age: map[string]float64{}, behind: map[string]float64{}, behindAge: map[string]float64{}, unpublished: map[string]float64{},
 		calls: map[call]calls{}, breakers: map[call]float64{}}
 	if err != nil {
 		return r, err
@@ -185,6 +186,10 @@ func (r *reading) take(name string, l map[string]string, v float64, placed strin
 		r.inputs[intake{l["decider"], l["kind"], l["input"]}] += v
 	case telemetry.LagRecords:
 		r.lag[unread{service, l["topic"]}] += v
+	case telemetry.BehindRecords:
+		r.behind[service] += v
+	case telemetry.BehindSeconds:
+		r.behindAge[service] = max(r.behindAge[service], v)
 	case telemetry.LagSeconds:
 		r.age[service] = max(r.age[service], v)
 	case telemetry.Parked:
@@ -194,6 +199,26 @@ func (r *reading) take(name string, l map[string]string, v float64, placed strin
 	case telemetry.BreakerState:
 		r.breakers[call{service: service, endpoint: l["endpoint"]}] = v
 	}
+}
+
+// unread is how much services have not read, and how old it is: the worse of what
+// their lanes say and of what is seen from outside. It is not known if nobody
+// says anything: a lane that stands still does not.
+func (r *reading) unread() (records, age float64, known bool) {
+	seen := 0.0
+	for _, n := range r.lag {
+		records += n
+	}
+	for _, a := range r.age {
+		age = max(age, a)
+	}
+	for service, n := range r.behind {
+		if service != streams.ProjectionUnit {
+			seen += n
+			age, known = max(age, r.behindAge[service]), true
+		}
+	}
+	return max(records, seen), age, known || len(r.lag) > 0
 }
 
 func (r *reading) call(l map[string]string, count float64, below []float64) {

@@ -23,6 +23,8 @@ func (p *platform) startHTTP(l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.Handle("/readyz", edge.Methods{http.MethodGet: p.readyz})
+	mux.Handle("/v1/units", edge.Methods{http.MethodGet: p.listUnits})
+	mux.Handle("/v1/units/{name}/restart", edge.Methods{http.MethodPost: p.restartUnit})
 	letters := &deadLetters{p}
 	mux.Handle("/v1/dead-letters", edge.Methods{http.MethodGet: letters.list})
 	mux.Handle("/v1/dead-letters/{service}/{decider}/{key}", edge.Methods{http.MethodGet: letters.show})
@@ -50,7 +52,11 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 	}
 	p.wait = append(p.wait, in.Close)
 	api, err := gateway.New(gateway.Config{Commands: p.commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads,
-		Limit: limit, Replies: p.cache, Orders: p.ordersCache(), Incarnation: p.incarnation, Trace: trace, Log: p.Log})
+		Limit: limit, Replies: p.cache, Orders: p.ordersCache(), Incarnation: p.incarnation, Trace: trace, Log: p.Log,
+		Age: func() (time.Duration, bool) {
+			_, age, err := p.readsBehind()
+			return age, err == nil
+		}})
 	if err != nil {
 		return err
 	}
@@ -106,14 +112,19 @@ func route(path string) string {
 	}
 }
 
+// readyz tells whether this process takes what it is for, and names what does not
+// work. Trouble of the read model is told and does not make it unready: orders
+// are taken all the same, and whoever reads sees the answers' age.
 func (p *platform) readyz(w http.ResponseWriter, _ *http.Request) {
-	if why := p.notReady(); len(why) > 0 {
-		edge.JSON(w, http.StatusServiceUnavailable, map[string]any{"ready": false, "because": why})
-		return
+	answer, status := map[string]any{"ready": true}, http.StatusOK
+	if why := p.degraded(); len(why) > 0 {
+		answer["degraded"] = why
 	}
-	answer := map[string]any{"ready": true}
 	if weak := p.ports.weak(); len(weak) > 0 {
 		answer["without"] = weak
 	}
-	edge.JSON(w, http.StatusOK, answer)
+	if why := p.notReady(); len(why) > 0 {
+		answer["ready"], answer["because"], status = false, why, http.StatusServiceUnavailable
+	}
+	edge.JSON(w, status, answer)
 }

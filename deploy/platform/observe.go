@@ -18,10 +18,13 @@ import (
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
-// registerBuild tells which program this is.
+// registerBuild tells which program this is, and registers the gauges of all
+// processes.
 func (p *platform) registerBuild() error {
 	i := telemetry.NewInstruments(p.metrics)
 	g := i.Gauge(telemetry.BuildInfo)
+	p.behind = behindGauges{i.Gauge(telemetry.BehindRecords), i.Gauge(telemetry.BehindSeconds)}
+	p.haltedUnits = i.Gauge(telemetry.UnitHalted)
 	version := "devel"
 	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
 		version = b.Main.Version
@@ -36,14 +39,16 @@ const lookEvery = 2 * time.Second
 // watched is what one process, the one that writes the read model, sees of the
 // whole: sagas, and how far everybody is behind.
 type watched struct {
-	monitor          *sagamonitor.Monitor
-	behind           *streams.Watcher
-	records, seconds *prometheus.GaugeVec
+	monitor *sagamonitor.Monitor
+	behind  *streams.Watcher
 }
+
+// behindGauges are how far services and the read model are behind.
+type behindGauges struct{ records, seconds *prometheus.GaugeVec }
 
 func newWatched(p *platform) (w *watched, err error) {
 	i := telemetry.NewInstruments(p.metrics)
-	w = &watched{records: i.Gauge(telemetry.BehindRecords), seconds: i.Gauge(telemetry.BehindSeconds)}
+	w = &watched{}
 	if w.monitor, err = sagamonitor.New(p.topology, p.sagas, i, time.Now); err != nil {
 		return nil, err
 	}
@@ -56,10 +61,7 @@ func newWatched(p *platform) (w *watched, err error) {
 
 // watch looks at the whole until stop, or ctx ends. What it tells is of one
 // process at a time: it forgets all when it stops.
-func (p *platform) watch(ctx context.Context) (stop func(), err error) {
-	if err := p.restoreSagas(ctx); err != nil {
-		return nil, err
-	}
+func (p *platform) watch(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var looking sync.WaitGroup
 	looking.Go(func() {
@@ -83,9 +85,20 @@ func (p *platform) watch(ctx context.Context) (stop func(), err error) {
 		looking.Wait()
 		p.watched.monitor.Restore(nil)
 		p.watched.monitor.Sweep()
-		p.watched.records.Reset()
-		p.watched.seconds.Reset()
-	}, nil
+		p.forgetBehind()
+	}
+}
+
+// forgetBehind removes what was told of services and pipelines.
+func (p *platform) forgetBehind() {
+	for _, s := range p.topology.Services {
+		p.behind.records.DeletePartialMatch(prometheus.Labels{"service": s.Name})
+		p.behind.seconds.DeletePartialMatch(prometheus.Labels{"service": s.Name})
+	}
+	for _, s := range p.topology.Pipelines {
+		p.behind.records.DeletePartialMatch(prometheus.Labels{"service": s.Name})
+		p.behind.seconds.DeletePartialMatch(prometheus.Labels{"service": s.Name})
+	}
 }
 
 // look sets the gauges of the whole. Those of the log are gone while it cannot
@@ -96,19 +109,16 @@ func (p *platform) look(ctx context.Context) error {
 	defer cancel()
 	all, err := p.watched.behind.Look(ctx)
 	if err != nil {
-		p.watched.seconds.Reset()
+		p.forgetBehind()
 		return err
 	}
 	oldest := map[string]time.Duration{}
 	for _, b := range all {
-		p.watched.records.WithLabelValues(b.Service, b.Topic).Set(float64(b.Records))
+		p.behind.records.WithLabelValues(b.Service, b.Topic).Set(float64(b.Records))
 		oldest[b.Service] = max(oldest[b.Service], b.Age)
 	}
 	for service, age := range oldest {
-		p.watched.seconds.WithLabelValues(service).Set(age.Seconds())
-	}
-	for _, t := range p.reads.Stats(time.Now()) {
-		p.watched.records.WithLabelValues("projection", t.Topic).Set(float64(t.Lag))
+		p.behind.seconds.WithLabelValues(service).Set(age.Seconds())
 	}
 	return nil
 }

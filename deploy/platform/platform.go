@@ -11,6 +11,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,8 @@ type platform struct {
 	registry  discovery.Registry
 	outside   *outside
 	stores    map[string]streams.Store // of the services that run here
+	storesMu  sync.Mutex
+	borrowed  map[string]streams.Store // of other services, opened to build the read model
 	instances map[string]*streams.Instance
 	reads     *projection.Model
 	cache     cache.Cache // of the interface
@@ -48,10 +51,17 @@ type platform struct {
 	traces    *telemetry.Recent
 	metrics   *prometheus.Registry
 	watched   *watched // where the read model is written
-	promises  promises
-	data      *data   // once something embedded keeps anything
-	faults    *faults // of a platform that is all embedded, or nil
-	began     time.Time
+	lag       readsLag
+	untrimmed bool // the log is not trimmed now; of the unit that does it
+	behind    behindGauges
+
+	supervised  supervised
+	haltedUnits *prometheus.GaugeVec
+
+	promises promises
+	data     *data   // once something embedded keeps anything
+	faults   *faults // of a platform that is all embedded, or nil
+	began    time.Time
 
 	incarnations atomic.Pointer[map[string]string] // of the stores, by service
 
@@ -62,15 +72,17 @@ type platform struct {
 }
 
 // Run starts the units and returns when ctx ends and they have drained, or when
-// something failed for good.
+// the start fails for good. A unit that fails later is halted alone.
 func Run(ctx context.Context, o Options) (err error) {
 	o.defaults()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
+	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
 		sagas: sagas.All(), traces: &telemetry.Recent{Traces: 300}, metrics: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
-	if err == nil {
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // stopped before it had begun
+	} else if err == nil {
 		p.announce()
 		err = p.serve(ctx)
 	}
@@ -162,23 +174,6 @@ func (p *platform) start(ctx context.Context) error {
 
 // path is a file or directory of the run's data.
 func (p *platform) path(name string) string { return filepath.Join(p.Config.Data, name) }
-
-// background runs f until the platform stops, which waits for its end.
-func (p *platform) background(ctx context.Context, what string, f func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := f(ctx); err != nil && ctx.Err() == nil {
-			p.Log.Error("stopping", "because", what, "error", err)
-			p.fail(fmt.Errorf("%s: %w", what, err))
-		}
-	}()
-	p.wait = append(p.wait, func() {
-		cancel()
-		<-done
-	})
-}
 
 func listen(addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)

@@ -17,11 +17,16 @@ import (
 )
 
 func (p *platform) startServices(ctx context.Context) error {
-	if err := streams.MakeTopics(ctx, p.runtime()); err != nil {
+	if err := p.persist(ctx, "the log", func() error { return streams.MakeTopics(ctx, p.runtime()) }); err != nil {
 		return err
 	}
+	run := map[string]func(context.Context) error{}
 	for _, name := range p.units.services {
-		store, err := p.openStore(ctx, name)
+		var store streams.Store
+		err := p.persist(ctx, "the event store of "+name, func() (err error) {
+			store, err = p.openStore(ctx, name)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -35,36 +40,13 @@ func (p *platform) startServices(ctx context.Context) error {
 		if p.instances[name], err = streams.NewInstance(cfg, name, store); err != nil {
 			return err
 		}
+		run[name] = p.instances[name].Run
 	}
-	// Together: each waits for its group, and all drain at once.
-	p.background(ctx, "services", func(ctx context.Context) error { return runAll(ctx, p.instances) })
+	p.together(ctx, run) // each waits for its group, and all drain at once
 	if p.faults != nil {
 		p.wait = append(p.wait, p.faults.end) // before they drain
 	}
 	return nil
-}
-
-func runAll(ctx context.Context, instances map[string]*streams.Instance) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ended := make(chan error, len(instances))
-	for name, i := range instances {
-		go func() {
-			err := i.Run(ctx)
-			if err != nil {
-				err = fmt.Errorf("service %s: %w", name, err)
-			}
-			ended <- err
-		}()
-	}
-	var failed error
-	for range instances {
-		if err := <-ended; err != nil {
-			failed = errors.Join(failed, err)
-			cancel()
-		}
-	}
-	return failed
 }
 
 // runtime is what instances run with.
@@ -79,17 +61,36 @@ func (p *platform) startReads(ctx context.Context) error {
 	if !p.units.gateway && !p.units.projection {
 		return nil
 	}
-	rows, err := p.openReads(ctx)
-	if err != nil {
-		return err
-	}
+	rows := &lateStore{}
 	p.reads = projection.New(rows)
 	p.closeAtEnd("read model", p.reads.Close)
+	p.closeAtEnd("event stores of others", p.closeBorrowed)
+	if s, err := p.openReads(ctx); err == nil {
+		rows.open(s)
+	} else { // services take orders without it
+		first := err
+		p.background(ctx, "store of the read model", func(ctx context.Context) error {
+			if err := first; err != nil {
+				first = nil
+				return err
+			}
+			s, err := p.openReads(ctx)
+			if err == nil {
+				rows.open(s)
+			}
+			return err
+		})
+	}
+	var err error
+	if err := p.followReads(ctx); err != nil {
+		return err
+	}
 	if p.units.projection {
 		if p.watched, err = newWatched(p); err != nil {
 			return err
 		}
-		p.background(ctx, "read model", p.project)
+		writer := p.newUnit(ProjectionUnit)
+		p.background(ctx, "turn of the read model", func(ctx context.Context) error { return p.project(ctx, writer) })
 	}
 	return nil
 }
@@ -98,36 +99,70 @@ func (p *platform) startReads(ctx context.Context) error {
 // looks whether it is still its turn: by then its group has told it.
 const fencedTime = 20 * time.Second
 
-// project writes the read model while it is this process's turn.
-func (p *platform) project(ctx context.Context) error {
-	run := func(ctx context.Context) error {
-		stop, err := p.watch(ctx)
-		if err != nil {
-			return err
-		}
-		defer stop()
-		return p.reads.Run(ctx, projection.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Sagas: p.sagas,
-			Log: p.Log, TopicWait: 2 * time.Minute, // the services make the topics at the same time
-			Keep:    time.Duration(p.Config.HistoryDays) * 24 * time.Hour,
-			Changed: gateway.OrdersChanged(p.cache), Written: p.observe})
+// project writes the read model, and watches the whole, while it is this process's
+// turn. A writer that is halted keeps its turn: the whole is watched still.
+func (p *platform) project(ctx context.Context, writer *unit) error {
+	turn := func(ctx context.Context) error {
+		defer p.watch(ctx)()
+		p.keep(ctx, writer, p.writeReads)
+		return nil
 	}
 	if p.broker != nil {
-		return run(ctx) // nobody else reads an embedded log
+		return turn(ctx) // nobody else reads an embedded log
 	}
-	return streams.RunExclusive(ctx, p.runtime(), streams.ProjectionUnit, func(ctx context.Context) error {
-		for {
-			err := run(ctx)
-			if !errors.Is(err, projection.ErrFenced) {
-				return err
-			}
-			p.Log.Warn("the read model is another process's", "error", err)
-			select {
-			case <-time.After(fencedTime):
-			case <-ctx.Done():
-				return nil
+	return streams.RunExclusive(ctx, p.runtime(), streams.ProjectionUnit, turn)
+}
+
+func (p *platform) writeReads(ctx context.Context) error {
+	if err := p.restoreSagas(ctx); err != nil {
+		return err
+	}
+	err := p.reads.Run(ctx, projection.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Sagas: p.sagas,
+		Log: p.Log, TopicWait: 2 * time.Minute, // the services make the topics at the same time
+		Stores: p.eventStores(), Keep: time.Duration(p.Config.HistoryDays) * 24 * time.Hour,
+		Changed: gateway.OrdersChanged(p.cache), Written: p.observe})
+	if errors.Is(err, projection.ErrFenced) {
+		p.Log.Warn("the read model is another process's", "error", err)
+		select {
+		case <-time.After(fencedTime):
+		case <-ctx.Done():
+		}
+	}
+	return err
+}
+
+// eventStores gives the services' event stores, from which a read model is built
+// when the log no longer has what it needs: those of this process, or any where
+// they are in a database that all share. Nil if others have them.
+func (p *platform) eventStores() func(context.Context, string) (streams.Store, error) {
+	shared := p.Config.Postgres.URL != ""
+	if !shared && len(p.stores) < len(p.topology.Services) {
+		return nil
+	}
+	return func(ctx context.Context, service string) (streams.Store, error) {
+		p.storesMu.Lock()
+		defer p.storesMu.Unlock()
+		for _, have := range []map[string]streams.Store{p.stores, p.borrowed} {
+			if s := have[service]; s != nil {
+				return s, nil
 			}
 		}
-	})
+		s, err := p.openStore(ctx, service)
+		if err == nil {
+			p.borrowed[service] = s
+		}
+		return s, err
+	}
+}
+
+func (p *platform) closeBorrowed() error {
+	p.storesMu.Lock()
+	defer p.storesMu.Unlock()
+	var errs []error
+	for _, s := range p.borrowed {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // register makes this process's units known until the platform stops.
@@ -144,7 +179,12 @@ func (p *platform) register(ctx context.Context) {
 		keep(GatewayUnit, well)
 	}
 	if p.units.projection {
-		keep(ProjectionUnit, well)
+		keep(ProjectionUnit, func() error {
+			if u := p.supervised.named(ProjectionUnit); u.get().State == unitHalted {
+				return errors.New(u.trouble())
+			}
+			return nil
+		})
 	}
 	keep("process", well, "metrics") // one a process: what Prometheus scrapes
 }
@@ -197,6 +237,10 @@ func deafError(l streams.LaneStatus) error {
 // embedded log, a process has to own every lane.
 func (p *platform) notReady() (why []string) {
 	for _, name := range p.units.services {
+		if t := p.supervised.named(name).trouble(); t != "" {
+			why = append(why, "service "+t)
+			continue
+		}
 		lanes := p.instances[name].Lanes()
 		for _, l := range lanes {
 			if l.State != streams.LaneRunning {
@@ -214,25 +258,43 @@ func (p *platform) notReady() (why []string) {
 	return why
 }
 
+func (p *platform) isService(name string) bool { return slices.Contains(p.units.services, name) }
+
+// coming tells whether something may be at work in a moment: what is halted is not.
+func (p *platform) coming() bool {
+	if len(p.notReady()) == 0 {
+		return false
+	}
+	for _, name := range p.units.services {
+		if p.supervised.named(name).get().State == unitHalted {
+			continue
+		}
+		lanes := p.instances[name].Lanes()
+		for _, l := range lanes {
+			if l.State != streams.LaneRunning && l.State != streams.LaneHalted {
+				return true
+			}
+		}
+		if p.broker != nil && len(lanes) < int(p.Config.Partitions) {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *platform) awaitReady(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	say := time.NewTicker(10 * time.Second)
 	defer say.Stop()
-	for {
-		why := p.notReady()
-		if len(why) == 0 {
-			return nil
-		}
+	for p.coming() {
 		select {
 		case <-say.C:
-			p.Log.Warn("not ready yet", "because", why)
+			p.Log.Warn("not ready yet", "because", p.notReady())
 		case <-tick.C:
 		case <-ctx.Done():
-			if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-				return cause
-			}
-			return nil
+			return context.Cause(ctx)
 		}
 	}
+	return nil
 }

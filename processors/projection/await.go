@@ -51,7 +51,7 @@ func (m *Model) Await(ctx context.Context, token string) error {
 func parseToken(token string) (streams.Token, error) {
 	topic, rest, _ := strings.Cut(token, ":")
 	at := strings.LastIndexByte(rest, ':')
-	if at < 1 || topic == "" {
+	if at < 1 || topic == "" || keepable(token) != nil {
 		return streams.Token{}, fmt.Errorf("%q: %w", token, ErrToken)
 	}
 	seq, err := strconv.ParseInt(rest[at+1:], 10, 64)

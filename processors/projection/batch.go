@@ -1,16 +1,16 @@
 package projection
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/streams"
@@ -18,14 +18,17 @@ import (
 
 // run is one Run: how far it has written, and what it needs to go on.
 type run struct {
-	model  *Model
-	cfg    Config
-	kinds  map[string]string // of the keys, by topic
-	orders map[string]*streams.Fact
-	sagas  sagaTypes
-	epoch  int64
-	next   map[place]int64 // the offsets to read next
-	seen   map[source]int64
+	model   *Model
+	cfg     Config
+	kinds   map[string]string // of the keys, by topic
+	orders  map[string]*streams.Fact
+	sagas   sagaTypes
+	epoch   int64
+	next    map[place]int64 // the offsets to read next
+	seen    map[source]int64
+	ids     map[string]kadm.TopicID
+	filling bool  // from an event store
+	debt    *debt // of a new read model, until it is settled
 }
 
 func (m *Model) newRun(cfg Config) (*run, error) {
@@ -41,7 +44,7 @@ func (m *Model) newRun(cfg Config) (*run, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &run{model: m, cfg: cfg, kinds: map[string]string{}, orders: orderFacts(cfg.Topology.Vocabulary), next: map[place]int64{}, seen: map[source]int64{}}
+	r := &run{model: m, cfg: cfg, kinds: map[string]string{}, orders: orderFacts(cfg.Topology.Vocabulary), next: map[place]int64{}, seen: map[source]int64{}, ids: map[string]kadm.TopicID{}}
 	for _, t := range cfg.Topology.Topics() {
 		r.kinds[t.Name] = t.Kind
 	}
@@ -54,21 +57,47 @@ func (m *Model) newRun(cfg Config) (*run, error) {
 // a batch of which a part is written must become whole before the next one.
 func (r *run) take(ctx context.Context, fetches kgo.Fetches) error {
 	now := r.cfg.Now()
-	if fetches.NumRecords() == 0 {
-		r.model.stats.record(now, fetches)
-		return nil
+	if recs := fetches.Records(); len(recs) > 0 {
+		if err := r.records(ctx, now, recs, patientTries); err != nil {
+			return err
+		}
 	}
-	b, err := r.read(ctx, now, fetches.Records())
+	r.model.stats.record(now, fetches)
+	return nil
+}
+
+// records writes records. Those that hold what the store refuses are found by
+// halves, and set aside.
+func (r *run) records(ctx context.Context, now time.Time, recs []*kgo.Record, tries int) error {
+	b, err := r.whole(ctx, now, recs)
 	if err != nil {
 		return err
 	}
-	if err := r.insist(ctx, func() error { return r.model.Write(ctx, b) }); err != nil {
+	err = r.write(ctx, b, tries)
+	switch {
+	case !errors.Is(err, ErrRefused) && !errors.Is(err, ErrUnclear):
+		return err
+	case len(recs) == 1:
+		return r.setAside(ctx, now, recs[0], err)
+	}
+	half := len(recs) / 2
+	if err := r.records(ctx, now, recs[:half], hastyTries); err != nil {
+		return err
+	}
+	return r.records(ctx, now, recs[half:], hastyTries)
+}
+
+// write insists on a batch, and tells of it once it is in the rows.
+func (r *run) write(ctx context.Context, b *Batch, tries int) error {
+	if err := r.insist(ctx, tries, func() error { return r.model.Write(ctx, b) }); err != nil {
 		return err
 	}
 	for _, m := range b.Moves {
 		r.at(m.Topic, m.Partition, m.Next, m.Seen)
 	}
-	r.model.stats.record(now, fetches)
+	for _, x := range b.Skipped {
+		r.cfg.Log.WarnContext(ctx, "a record is not in the read model", "topic", x.Topic, "partition", x.Partition, "offset", x.Offset, "because", x.Reason)
+	}
 	if orders := b.orders(); r.cfg.Changed != nil && len(orders) > 0 {
 		r.cfg.Changed(orders)
 	}
@@ -76,6 +105,32 @@ func (r *run) take(ctx context.Context, fetches kgo.Fetches) error {
 		r.cfg.Written(b.Events)
 	}
 	r.model.notify()
+	return nil
+}
+
+// setAside goes on without a record that the store refused, and leaves a note of
+// it; but only if the store takes other things: one that takes nothing has
+// trouble of its own.
+func (r *run) setAside(ctx context.Context, now time.Time, rec *kgo.Record, cause error) error {
+	nothing := &Batch{Epoch: r.epoch, Forget: now.Add(-r.cfg.Window)}
+	at := place{rec.Topic, rec.Partition}
+	nothing.Moves = []Move{{Topic: at.topic, Partition: at.partition, From: r.next[at], Next: r.next[at]}}
+	if err := r.write(ctx, nothing, patientTries); err != nil {
+		return fmt.Errorf("the read model cannot be written: %w", err)
+	}
+	b, err := r.read(ctx, now, []*kgo.Record{rec})
+	if err != nil {
+		return err
+	}
+	err = r.write(ctx, b, 1)
+	if !errors.Is(err, ErrRefused) && !errors.Is(err, ErrUnclear) {
+		return err // it was the store after all
+	}
+	b.Events, b.Externals = nil, nil
+	b.Skipped = []Skipped{{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset, At: now, Reason: text("set aside: "+cause.Error(), maxReason)}}
+	if err := r.write(ctx, b, patientTries); err != nil {
+		return fmt.Errorf("record %s/%d@%d cannot be set aside: %w", rec.Topic, rec.Partition, rec.Offset, err)
+	}
 	return nil
 }
 
@@ -108,21 +163,13 @@ type reader struct {
 	known map[streams.ExternalID]bool // events from outside that were read before
 }
 
-// received is a record and the event in it, or why there is none.
-type received struct {
-	*kgo.Record
-	streams.Envelope
-	err error
-}
-
 func (r *run) read(ctx context.Context, now time.Time, recs []*kgo.Record) (*Batch, error) {
 	b := &reader{run: r, now: now, moves: map[place]*Move{}, batch: &Batch{Epoch: r.epoch, Forget: now.Add(-r.cfg.Window)}}
 	all := make([]received, len(recs))
 	var outside []streams.ExternalID
 	for i, rec := range recs {
-		e, err := readEnvelope(rec)
-		all[i] = received{rec, e, err}
-		if err == nil && e.Lane == "" {
+		all[i] = r.open(rec)
+		if e := &all[i]; e.err == nil && e.aside == nil && e.Lane == "" {
 			outside = append(outside, streams.ExternalID{Source: e.Source, ID: e.ID})
 		}
 	}
@@ -140,24 +187,13 @@ func (r *run) read(ctx context.Context, now time.Time, recs []*kgo.Record) (*Bat
 	return b.batch, nil
 }
 
-// readEnvelope reads an event whose names every store can keep.
-func readEnvelope(rec *kgo.Record) (streams.Envelope, error) {
-	e, err := streams.ReadEnvelope(rec)
-	for _, s := range []string{e.ID, e.Type, e.Source, e.Key, e.Correlation, e.Causation, string(e.Lane), e.Traceparent} {
-		if err == nil && !utf8.ValidString(s) {
-			err = fmt.Errorf("record %s/%d@%d has a key or a header that is not UTF-8: %q", rec.Topic, rec.Partition, rec.Offset, s)
-		}
-	}
-	return e, err
-}
-
 // ask learns which events from outside are repeats.
 func (b *reader) ask(ctx context.Context, ids []streams.ExternalID) error {
 	b.known = map[streams.ExternalID]bool{}
 	if len(ids) == 0 {
 		return nil
 	}
-	return b.insist(ctx, func() (err error) {
+	return b.insist(ctx, patientTries, func() (err error) {
 		b.known, err = b.model.Known(ctx, ids)
 		return err
 	})
@@ -167,7 +203,7 @@ func (b *reader) move(rec *kgo.Record) *Move {
 	at := place{rec.Topic, rec.Partition}
 	m := b.moves[at]
 	if m == nil {
-		m = &Move{Topic: rec.Topic, Partition: rec.Partition, From: b.next[at], Seen: map[streams.Lane]int64{}}
+		m = &Move{Topic: rec.Topic, Partition: rec.Partition, From: b.next[at], Next: b.next[at], Seen: map[streams.Lane]int64{}}
 		b.moves[at] = m
 	}
 	return m
@@ -176,7 +212,10 @@ func (b *reader) move(rec *kgo.Record) *Move {
 // record takes one record, or passes over it.
 func (b *reader) record(rec *received) error {
 	m := b.move(rec.Record)
-	m.Next = rec.Offset + 1
+	m.Next = max(m.Next, rec.Offset+1) // one of an event store has no offset
+	if rec.Attrs.IsControl() {
+		return nil // the end of a transaction
+	}
 	if rec.err != nil {
 		b.skip(rec, rec.err)
 		return nil
@@ -184,9 +223,17 @@ func (b *reader) record(rec *received) error {
 	if rec.ReplayID != "" {
 		return nil
 	}
+	if rec.aside != nil && rec.Lane == "" {
+		b.skip(rec, rec.aside)
+		return nil
+	}
 	again, err := b.repeated(rec, m)
 	if again || err != nil {
 		return err
+	}
+	if rec.aside != nil {
+		b.skip(rec, rec.aside)
+		return nil
 	}
 	if !json.Valid(rec.Data) {
 		b.skip(rec, fmt.Errorf("the data of %s %s is not JSON", rec.Type, rec.ID))
@@ -220,10 +267,11 @@ func (b *reader) repeated(rec *received, m *Move) (bool, error) {
 	return false, nil
 }
 
-// skip leaves a note of a record that is not an event of ours: it stops nobody.
+// skip leaves a note of a record that is no event of ours, or that no row can
+// keep: it stops nobody.
 func (b *reader) skip(rec *received, reason error) {
 	b.batch.Skipped = append(b.batch.Skipped, Skipped{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset, At: b.now,
-		Reason: strings.ToValidUTF8(reason.Error(), "\ufffd")})
+		Reason: text(reason.Error(), maxReason)})
 }
 
 // event says what an event means. One whose data does not fit its type is
@@ -240,10 +288,15 @@ func (b *reader) event(rec *received) error {
 		return err
 	}
 	kind := b.kinds[rec.Topic]
-	e := Event{Order: orderOf(kind, env), Fields: fields, Entry: Entry{
+	order := orderOf(kind, env)
+	if err := keepable(order); err != nil {
+		b.skip(rec, fmt.Errorf("the order that it is about %w", err))
+		return nil
+	}
+	e := Event{Order: order, Fields: fields, Entry: Entry{
 		ID: env.ID, Type: env.Type, Version: env.Version, Source: env.Source, Kind: kind, Key: env.Key, Correlation: env.Correlation, Causation: env.Causation,
 		Time: env.Time, Lane: string(env.Lane), Seq: env.Seq, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset,
-		Traceparent: env.Traceparent, Data: withoutPersons(env.Data)}}
+		Traceparent: env.Traceparent, Data: bytes.ToValidUTF8(withoutPersons(env.Data), []byte("\ufffd"))}}
 	e.Starts, e.Ends = b.sagas.of(env)
 	b.batch.Events = append(b.batch.Events, e)
 	return nil

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -52,18 +53,66 @@ func (r *run) locate(ctx context.Context) (map[string]map[int32]kgo.Offset, erro
 	if err != nil {
 		return nil, err
 	}
-	starts := map[string]map[int32]kgo.Offset{}
+	var gaps []gap
 	for _, c := range cursors {
-		if err := log.follows(c, details[c.Topic].ID); err != nil {
+		first, err := log.follows(c, details[c.Topic].ID)
+		if err != nil {
 			return nil, err
 		}
 		r.at(c.Topic, c.Partition, c.Next, c.Seen)
-		if starts[c.Topic] == nil {
-			starts[c.Topic] = map[int32]kgo.Offset{}
+		r.ids[c.Topic] = c.TopicID
+		if first > c.Next {
+			gaps = append(gaps, gap{place{c.Topic, c.Partition}, first})
 		}
-		starts[c.Topic][c.Partition] = kgo.NewOffset().At(c.Next)
+	}
+	if r.cfg.Stores != nil && len(r.seen) == 0 {
+		if r.debt, err = r.owe(ctx, log.ends()); err != nil {
+			r.cfg.Log.WarnContext(ctx, "whether the log has all that the event stores have published is not known, a new read model may lack what a topic lost", "error", err)
+		}
+	}
+	if err := r.fillGaps(ctx, gaps); err != nil {
+		return nil, err
+	}
+	starts := map[string]map[int32]kgo.Offset{}
+	for at, next := range r.next {
+		if starts[at.topic] == nil {
+			starts[at.topic] = map[int32]kgo.Offset{}
+		}
+		starts[at.topic][at.partition] = kgo.NewOffset().At(next)
 	}
 	return starts, nil
+}
+
+// same makes sure, while a Run is on, that the log is still the one that it
+// reads. While the broker cannot be asked nothing is known, and nothing is read.
+func (r *run) same(ctx context.Context, adm *kadm.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, lookEvery)
+	defer cancel()
+	topics := slices.Sorted(maps.Keys(r.kinds))
+	details, err := adm.ListTopics(ctx, topics...)
+	if err != nil {
+		return nil
+	}
+	if missing, err := firstMissing(details); errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return fmt.Errorf("topic %s is gone: make the topology's topics again, with weir kafka apply or by starting its service: %w", missing, err)
+	} else if err != nil {
+		return nil
+	}
+	log, err := readLog(ctx, adm, topics)
+	if err != nil {
+		return nil
+	}
+	for at, next := range r.next {
+		c := Cursor{Topic: at.topic, Partition: at.partition, TopicID: r.ids[at.topic], Next: next}
+		first, err := log.follows(c, details[at.topic].ID)
+		if err != nil {
+			return err
+		}
+		if first > next {
+			return fmt.Errorf("%s/%d begins at offset %d, %d comes next: %w", at.topic, at.partition, first, next, errTruncated)
+		}
+	}
+	return nil
 }
 
 // claim makes this run the only writer, and answers the cursors of every
@@ -79,7 +128,7 @@ func (r *run) claim(ctx context.Context, details kadm.TopicDetails) (out []Curso
 		}
 	}
 	var c Claim
-	err = r.insist(ctx, func() (err error) {
+	err = r.insist(ctx, patientTries, func() (err error) {
 		c, err = r.model.Claim(ctx, r.cfg.Partitions, read)
 		return err
 	})
@@ -110,6 +159,12 @@ func readLog(ctx context.Context, adm *kadm.Client, topics []string) (l logState
 	return l, nil
 }
 
+func (l logState) ends() map[place]int64 {
+	out := map[place]int64{}
+	l.end.Each(func(o kadm.ListedOffset) { out[place{o.Topic, o.Partition}] = o.Offset })
+	return out
+}
+
 // waitForTopics lists the topics; services that start at the same time may
 // still have to make them.
 func (r *run) waitForTopics(ctx context.Context, adm *kadm.Client, topics []string) (details kadm.TopicDetails, err error) {
@@ -118,7 +173,7 @@ func (r *run) waitForTopics(ctx context.Context, adm *kadm.Client, topics []stri
 			return fmt.Errorf("topics cannot be listed: %w", err)
 		}
 		if missing, err := firstMissing(details); err != nil {
-			return fmt.Errorf("topic %s cannot be read, make the topology's topics first: %w", missing, err)
+			return fmt.Errorf("topic %s cannot be read, make the topology's topics first, with weir kafka apply or by starting its service: %w", missing, err)
 		}
 		return nil
 	})
@@ -149,18 +204,20 @@ func firstMissing(details kadm.TopicDetails) (string, error) {
 	return "", nil
 }
 
-// follows proves that the log goes on from a cursor: that of its topic, or of a
-// new one, the beginning of a log from which nothing is missing.
-func (l logState) follows(c Cursor, id kadm.TopicID) error {
-	first, _ := l.start.Lookup(c.Topic, c.Partition)
+// rebuild is the cure for a read model whose log is another one.
+const rebuild = "remove the read model (reads.db with its -wal and -shm, or its database) and start its writer where the event stores are: it is built again from them and from the log"
+
+// follows proves that the log goes on from a cursor, which is that of its topic.
+// It answers where the log begins; what is before that and after the cursor is
+// missing.
+func (l logState) follows(c Cursor, id kadm.TopicID) (first int64, err error) {
+	start, _ := l.start.Lookup(c.Topic, c.Partition)
 	last, _ := l.end.Lookup(c.Topic, c.Partition)
 	switch {
 	case c.TopicID != id:
-		return fmt.Errorf("topic %s was deleted and made again (id %x, was %x): its offsets mean other events; remove the read model to build it again", c.Topic, id[:], c.TopicID[:])
-	case first.Offset > c.Next:
-		return fmt.Errorf("%s/%d begins at offset %d, the read model needs %d: the log was truncated; raise the topic's retention and build the read model from a full log", c.Topic, c.Partition, first.Offset, c.Next)
-	case last.Offset < c.Next:
-		return fmt.Errorf("%s/%d ends at offset %d, the read model has read up to %d: the log lost its tail; remove the read model to build it again", c.Topic, c.Partition, last.Offset, c.Next)
+		return 0, fmt.Errorf("topic %s was deleted and made again (id %x, was %x): its offsets mean other events; %s", c.Topic, id[:], c.TopicID[:], rebuild)
+	case last.Offset < c.Next && start.Offset <= c.Next:
+		return 0, fmt.Errorf("%s/%d ends at offset %d, the read model has read up to %d: the log lost its tail; %s", c.Topic, c.Partition, last.Offset, c.Next, rebuild)
 	}
-	return nil
+	return start.Offset, nil
 }

@@ -72,14 +72,24 @@ func (r *run) order(e *streams.Envelope) ([]Field, error) {
 	if err != nil {
 		return nil, &dataError{err}
 	}
-	return orderFields(v, e), nil
+	fields := orderFields(v, e)
+	for i := range fields {
+		if s, ok := fields[i].Value.(string); ok {
+			fields[i].Value = text(s, maxText)
+		}
+	}
+	return fields, nil
 }
 
 // orderOf names the order that an event is about: its key, or the field that
-// events keyed by something else carry.
+// events of ours that are keyed by something else carry. What comes from outside
+// is about its key alone.
 func orderOf(kind string, e *streams.Envelope) string {
 	if kind == event.OrderID("").Kind() {
 		return e.Key
+	}
+	if e.Lane == "" {
+		return ""
 	}
 	var d struct {
 		Order string `json:"order"`

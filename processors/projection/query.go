@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -65,7 +66,7 @@ type Entry struct {
 	Seq         int64           `json:"sequence,omitempty"`
 	Topic       string          `json:"topic"`
 	Partition   int32           `json:"partition"`
-	Offset      int64           `json:"offset"`
+	Offset      int64           `json:"offset"` // below 0: minus the sequence of an event that was read from its service's store
 	Traceparent string          `json:"traceparent,omitempty"`
 	Data        json.RawMessage `json:"data"`
 }
@@ -98,7 +99,8 @@ type InFlight struct {
 	Oldest time.Time // when the oldest started; zero if none runs
 }
 
-// Skipped is a record that was passed over because it is no event of ours.
+// Skipped is a record that is not in the rows: it is no event of ours, or holds
+// what no row can keep.
 type Skipped struct {
 	Topic     string    `json:"topic"`
 	Partition int32     `json:"partition"`
@@ -196,7 +198,7 @@ func readMark[T any](page string) (*T, error) {
 	if err == nil {
 		err = json.Unmarshal(b, mark)
 	}
-	if err != nil {
+	if err != nil || bytes.Contains(b, []byte(`\u0000`)) { // which no row can hold
 		return nil, fmt.Errorf("%q: %w", page, ErrPage)
 	}
 	return mark, nil

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -21,6 +22,10 @@ type Config struct {
 	Topology   *streams.Topology
 	Partitions int32          // of every event topic
 	Sagas      []streams.Saga // to follow
+	// Stores gives the event store of a service, which stays the caller's to
+	// close. From there comes what the log no longer has, and a new read model
+	// needs. If nil, a log that lacks something stops a Run.
+	Stores func(ctx context.Context, service string) (streams.Store, error)
 	// TopicWait is how long topics may be missing at the start, as services
 	// that start at the same time make them.
 	TopicWait time.Duration
@@ -59,15 +64,17 @@ type HoleError struct {
 }
 
 func (e *HoleError) Error() string {
-	return fmt.Sprintf("hole in %s/%d at offset %d: lane %s wrote sequence %d after %d, but only %d was read: an event is missing from the log; publish the lane's outbox again from sequence %d, or restore the topic",
-		e.Topic, e.Partition, e.Offset, e.Lane, e.Seq, e.Prev, e.Seen, e.Seen+1)
+	return fmt.Sprintf("hole in %s/%d at offset %d: lane %s wrote sequence %d after %d, but only %d was read: an event is missing from the log; start the read model where the event store of that lane is, which has it, or restore the topic",
+		e.Topic, e.Partition, e.Offset, e.Lane, e.Seq, e.Prev, e.Seen)
 }
 
 // Run reads every event topic into the store until ctx ends, which is no
 // error. Trouble with the broker waits, and so does a store that is
-// ErrUnavailable: the rows lag, and catch up. It stops with an error on what
-// cannot be proven in order: a *HoleError, a truncated, lost or replaced topic,
-// a *streams.NewerVersionError, another partition count, ErrFenced.
+// ErrUnavailable: the rows lag, and catch up. A record that the store refuses is
+// set aside, see Skips. What the log lacks is read from the event stores. It
+// stops with an error on what cannot be proven in order: a *HoleError, a
+// truncated log without event stores, a lost or replaced topic, a
+// *streams.NewerVersionError, another partition count, ErrFenced.
 func (m *Model) Run(ctx context.Context, cfg Config) error {
 	if !m.busy.CompareAndSwap(false, true) {
 		return errors.New("the read model is being written already: one Run at a time")
@@ -81,6 +88,9 @@ func (m *Model) Run(ctx context.Context, cfg Config) error {
 	var pruning sync.WaitGroup
 	pruning.Go(func() { r.prune(beside) })
 	err = r.consume(ctx)
+	for errors.Is(err, errTruncated) && ctx.Err() == nil { // the next look finds what is missing
+		err = r.consume(ctx)
+	}
 	stop()
 	pruning.Wait()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -108,25 +118,41 @@ func (r *run) prune(ctx context.Context) {
 	}
 }
 
-// Waits between two tries of a store that does not answer grow from the first
-// to the last of these.
+// Waits between two tries of a store grow from the first to the last of these.
 const (
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 3 * time.Second
 )
 
-// insist asks the store until it answers.
-func (r *run) insist(ctx context.Context, f func() error) error {
+// How often a failure that the store does not explain is tried, while the store
+// answers otherwise: at first, and once it is likely that a record is the cause.
+const patientTries, hastyTries = 6, 2
+
+// insist asks the store until it answers. A failure of which the store does not
+// say whether it passes is believed after some tries: an outage is a store that
+// answers nothing.
+func (r *run) insist(ctx context.Context, tries int, f func() error) error {
+	unclear := 0
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := f()
-		if !errors.Is(err, ErrUnavailable) {
-			if err == nil && wait > firstRetry {
+		switch {
+		case ctx.Err() != nil && err != nil:
+			return ctx.Err()
+		case errors.Is(err, ErrUnclear):
+			if unclear++; r.model.Ping(ctx) != nil {
+				unclear = 0
+			}
+			if unclear >= tries {
+				return err
+			}
+		case !errors.Is(err, ErrUnavailable):
+			if err == nil && wait > firstRetry && tries == patientTries {
 				r.cfg.Log.InfoContext(ctx, "the read model is written again")
 			}
 			return err
 		}
-		if wait == firstRetry {
-			r.cfg.Log.WarnContext(ctx, "the read model lags until its server answers again", "error", err)
+		if wait == firstRetry && tries == patientTries {
+			r.cfg.Log.WarnContext(ctx, "the read model lags until its store serves again", "error", err)
 		}
 		select {
 		case <-time.After(wait):
@@ -136,6 +162,13 @@ func (r *run) insist(ctx context.Context, f func() error) error {
 	}
 }
 
+// lookEvery is how often a Run makes sure that the topics are still those that
+// it reads: a client waits for ever for one that was made anew.
+const lookEvery = 5 * time.Second
+
+// errTruncated says that the log was truncated while it was read.
+var errTruncated = errors.New("the log was truncated")
+
 func (r *run) consume(ctx context.Context) error {
 	starts, err := r.locate(ctx)
 	if err != nil {
@@ -144,21 +177,23 @@ func (r *run) consume(ctx context.Context) error {
 	cl, err := kgo.NewClient(append(r.cfg.Client[:len(r.cfg.Client):len(r.cfg.Client)],
 		kgo.ConsumePartitions(starts),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.KeepControlRecords(), // a cursor that ignored them would never reach the end of its topic
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxWait(500*time.Millisecond))...)
 	if err != nil {
 		return fmt.Errorf("no Kafka client for the read model: %w", err)
 	}
 	defer cl.Close()
+	adm := kadm.NewClient(cl)
 	rest := time.NewTimer(0)
 	defer rest.Stop()
-	for {
+	for looked := time.Now(); ; {
 		select {
 		case <-rest.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		fetches := cl.PollRecords(ctx, batchRecords)
+		fetches := r.poll(ctx, cl)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -169,8 +204,23 @@ func (r *run) consume(ctx context.Context) error {
 		if err := r.take(ctx, fetches); err != nil {
 			return err
 		}
+		if err := r.settle(ctx); err != nil {
+			return err
+		}
+		if time.Since(looked) >= lookEvery {
+			if err := r.same(ctx, adm); err != nil {
+				return err
+			}
+			looked = time.Now()
+		}
 		rest.Reset(time.Until(began.Add(spacing)))
 	}
+}
+
+func (r *run) poll(ctx context.Context, cl *kgo.Client) kgo.Fetches {
+	ctx, cancel := context.WithTimeout(ctx, lookEvery)
+	defer cancel()
+	return cl.PollRecords(ctx, batchRecords)
 }
 
 // fatal finds the error that waiting does not cure.
@@ -178,9 +228,9 @@ func fatal(fetches kgo.Fetches) error {
 	for _, e := range fetches.Errors() {
 		var netErr net.Error
 		switch {
-		case kerr.IsRetriable(e.Err), errors.As(e.Err, &netErr):
+		case kerr.IsRetriable(e.Err), errors.As(e.Err, &netErr), errors.Is(e.Err, context.DeadlineExceeded):
 		case errors.Is(e.Err, kerr.OffsetOutOfRange):
-			return fmt.Errorf("%s/%d no longer has the offset to read next: the log was truncated or lost its tail; build the read model again from a full log: %w", e.Topic, e.Partition, e.Err)
+			return fmt.Errorf("%s/%d no longer has the offset to read next: %w: %w", e.Topic, e.Partition, errTruncated, e.Err)
 		default:
 			return fmt.Errorf("%s/%d cannot be read: %w", e.Topic, e.Partition, e.Err)
 		}

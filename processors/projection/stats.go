@@ -9,12 +9,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// TopicStats is a topic as Run in this process saw it.
+// TopicStats is a topic as Run in this process saw it. How far it is behind is
+// not for it to say: see Lag.
 type TopicStats struct {
 	Topic     string  `json:"topic"`
 	Records   int64   `json:"records"`    // read, the repeats included
 	PerSecond float64 `json:"per_second"` // mean of the last ten whole seconds
-	Lag       int64   `json:"lag"`        // records that are in the log and not yet in the rows
 }
 
 // rateSeconds is the width of the mean.
@@ -27,7 +27,6 @@ type counters struct {
 
 type topicCounter struct {
 	records int64
-	lag     map[int32]int64
 	second  [rateSeconds + 1]int64 // records of the second at index % len
 	at      [rateSeconds + 1]int64 // which second that is
 }
@@ -41,14 +40,10 @@ func (c *counters) record(now time.Time, fetches kgo.Fetches) {
 		}
 		t := c.topics[p.Topic]
 		if t == nil {
-			t = &topicCounter{lag: map[int32]int64{}}
+			t = &topicCounter{}
 			c.topics[p.Topic] = t
 		}
-		n := len(p.Records)
-		t.add(now.Unix(), int64(n))
-		if n > 0 {
-			t.lag[p.Partition] = max(p.LastStableOffset-p.Records[n-1].Offset-1, 0)
-		}
+		t.add(now.Unix(), int64(len(p.Records)))
 	})
 }
 
@@ -69,9 +64,6 @@ func (m *Model) Stats(now time.Time) []TopicStats {
 	out := make([]TopicStats, 0, len(m.stats.topics))
 	for name, t := range m.stats.topics {
 		x := TopicStats{Topic: name, Records: t.records}
-		for _, l := range t.lag {
-			x.Lag += l
-		}
 		for i, at := range t.at {
 			if age := now.Unix() - at; age >= 1 && age <= rateSeconds {
 				x.PerSecond += float64(t.second[i]) / rateSeconds

@@ -11,9 +11,19 @@ import (
 // ErrFenced says that another writer has claimed the read model since.
 var ErrFenced = errors.New("another process writes this read model now: stop one of them")
 
-// ErrUnavailable says that a store's server does not answer. Nothing is known
-// of what was asked: ask again. Run does.
-var ErrUnavailable = errors.New("the server of the read model does not answer")
+// Errors of a store are of these kinds; any other one is for a person. Stores
+// wrap exactly what they know: an error that says less than it seems would be
+// retried for ever, or cost a record.
+var (
+	// ErrUnavailable says that the store cannot serve now: its server does not
+	// answer, its disk is full. Nothing is known of what was asked: ask again. Run does.
+	ErrUnavailable = errors.New("the read model's store cannot serve now")
+	// ErrRefused says that the store will never take what a record of the batch
+	// holds.
+	ErrRefused = errors.New("the read model's store refuses what a record holds")
+	// ErrUnclear says that the store answered with a failure that may be either.
+	ErrUnclear = errors.New("the read model's store failed, and does not say whether for good")
+)
 
 // Store keeps the rows of the read model. projectiontest holds the suite that
 // every implementation passes.
@@ -62,6 +72,9 @@ type Store interface {
 	// Offsets is the offset that comes next, by topic and partition, as stored.
 	Offsets(ctx context.Context) (map[string]map[int32]int64, error)
 
+	// Ping asks the store for a row that every store has: nil if it answers.
+	Ping(ctx context.Context) error
+
 	// Claim makes the caller the only writer: with the epoch that it gives, the
 	// writes of all earlier ones fail with ErrFenced. It records the partition
 	// count the first time, and refuses another one later. The partitions in
@@ -70,8 +83,9 @@ type Store interface {
 	// Known tells which events from outside were written, by source and id.
 	Known(ctx context.Context, ids []streams.ExternalID) (map[streams.ExternalID]bool, error)
 	// Write applies a batch: all of it with its cursors, or nothing, or, after
-	// ErrUnavailable, a part of which a second Write of the same batch, or of one
-	// that begins at the same cursors, makes a whole.
+	// ErrUnavailable, ErrRefused or ErrUnclear, a part of which a second Write of
+	// the same batch, or of ones that begin at the same cursors and leave out what
+	// is refused, makes a whole.
 	Write(ctx context.Context, b *Batch) error
 	// Prune removes events, ended sagas and their bookkeeping from before a time.
 	// Orders, running sagas and cursors stay. It may run beside a writer.
@@ -107,7 +121,8 @@ type Batch struct {
 	Moves     []Move
 }
 
-// Move is a cursor's step over the records of a batch.
+// Move is a cursor's step over the records of a batch. From and Next are the same
+// if they were read from an event store, and not from the log.
 type Move struct {
 	Topic      string
 	Partition  int32
@@ -116,7 +131,9 @@ type Move struct {
 }
 
 // Event is one event of the log and what it means for the rows. It follows from
-// the record alone, so that whoever reads the record writes the same.
+// the record alone, so that whoever reads the record writes the same. A lane's
+// events are told apart by lane and sequence, wherever they were read; others by
+// their place on the log.
 type Event struct {
 	Entry
 	Order  string   // the order that it is about, "" if it names none

@@ -36,6 +36,9 @@ type Config struct {
 	// for not at all. Who writes the read model must call OrdersChanged on the
 	// latter, or orders lag behind by seconds.
 	Replies, Orders cache.Cache
+	// Age is how far the read model is behind, false if that is not known; nil: it
+	// is not.
+	Age func() (time.Duration, bool)
 	// Incarnation names the store of a service, whose answers Replies remembers;
 	// "" or nil: not known, and nothing is remembered.
 	Incarnation func(service string) string
@@ -44,6 +47,10 @@ type Config struct {
 // TokenHeader carries what to wait for to read one's own write: it is in the
 // answer to a command, and may be sent with a question.
 const TokenHeader = "Weir-Token"
+
+// AgeHeader says in every answer from the read model how many seconds it is
+// behind the log: 0 if it holds all, "unknown" if that cannot be told.
+const AgeHeader = "Weir-Read-Model-Age"
 
 // Names of the commands that the gateway sends.
 const (
@@ -69,6 +76,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if cfg.Wait == 0 {
 		cfg.Wait = 2 * time.Second
+	}
+	if cfg.Age == nil {
+		cfg.Age = func() (time.Duration, bool) { return 0, false }
 	}
 	if cfg.Incarnation == nil {
 		cfg.Incarnation = func(string) string { return "" }
@@ -96,12 +106,13 @@ func New(cfg Config) (http.Handler, error) {
 // openapi.yaml.
 func (g *gateway) routes() map[string]edge.Methods {
 	return map[string]edge.Methods{
-		"/v1/orders":              {http.MethodGet: g.orders, http.MethodPost: g.Limit.Handler(g.place)},
-		"/v1/orders/{id}":         {http.MethodGet: g.order},
+		"/v1/orders":              {http.MethodGet: g.aged(g.orders), http.MethodPost: g.Limit.Handler(g.place)},
+		"/v1/orders/{id}":         {http.MethodGet: g.aged(g.order)},
 		"/v1/orders/{id}/cancel":  {http.MethodPost: g.Limit.Handler(g.cancel)},
-		"/v1/orders/{id}/history": {http.MethodGet: g.history},
-		"/v1/sagas":               {http.MethodGet: g.sagas},
-		"/v1/sagas/{correlation}": {http.MethodGet: g.saga},
+		"/v1/orders/{id}/history": {http.MethodGet: g.aged(g.history)},
+		"/v1/sagas":               {http.MethodGet: g.aged(g.sagas)},
+		"/v1/sagas/{correlation}": {http.MethodGet: g.aged(g.saga)},
+		"/v1/skipped":             {http.MethodGet: g.aged(g.skipped)},
 		"/v1/openapi.yaml":        {http.MethodGet: description},
 	}
 }

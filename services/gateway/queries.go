@@ -3,11 +3,13 @@ package gateway
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/edge"
@@ -15,6 +17,45 @@ import (
 
 // states are those that orders can be filtered by.
 var states = []string{"placed", "confirmed", "released", "shipped", "cancelled"}
+
+// aged has an answer say how old it may be. It is told before the rows are read:
+// they are never older than it says.
+func (g *gateway) aged(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		says := "unknown"
+		if age, known := g.Age(); known {
+			says = strconv.FormatInt(int64(math.Ceil(age.Seconds())), 10)
+		}
+		w.Header().Set(AgeHeader, says)
+		if !askable(r) {
+			badQuery("the path or the query is not UTF-8 without NUL: nothing is called so").Write(w)
+			return
+		}
+		h(w, r)
+	}
+}
+
+// askable refuses what no name can hold: a store would fail at it, and that is not
+// to look like an outage.
+func askable(r *http.Request) bool {
+	fine := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+	query, err := url.QueryUnescape(r.URL.RawQuery)
+	return fine(r.URL.Path) && (err != nil || fine(query)) // which is told elsewhere
+}
+
+// Skipped answers GET /v1/skipped.
+type Skipped struct {
+	Items []projection.Skipped `json:"items"`
+}
+
+func (g *gateway) skipped(w http.ResponseWriter, r *http.Request) {
+	if _, p := g.ready(r); p != nil {
+		p.Write(w)
+		return
+	}
+	items, err := g.Reads.Skips(r.Context())
+	g.answer(w, r, Skipped{items}, err)
+}
 
 func (g *gateway) orders(w http.ResponseWriter, r *http.Request) {
 	q, p := g.ready(r, "customer", "state", "page")

@@ -58,8 +58,9 @@ var Catalogue = []Metric{
 	counter(Conflicts, "commits", "Commits that were refused or whose end is unknown.", "service"),
 	counter(LaneChanges, "changes", "Changes in lanes' lives.", "service", "change"),
 	gauge(LanesHalted, "lanes", "1 while a lane is halted and waits for a person.", "service", "lane"),
-	gauge(BehindRecords, "records", "Records between a service's stored cursors and the ends of a topic, seen from outside.", "service", "topic"),
-	gauge(BehindSeconds, "seconds", "How long the oldest record that a service has not taken is on the log, seen from outside; 0 if it has taken all.", "service"),
+	gauge(UnitHalted, "units", "1 while a unit of a process is halted and waits for a person; the others go on.", "unit"),
+	gauge(BehindRecords, "records", "Records between the stored cursors of a service, a pipeline or the read model (projection) and the ends of a topic, seen from outside.", "service", "topic"),
+	gauge(BehindSeconds, "seconds", "How long the oldest record that a service, a pipeline or the read model (projection) has not taken is on the log, seen from outside; 0 if it has taken all.", "service"),
 
 	duration(RequestSeconds, "Time to answer an HTTP request.", "route", "method", "status"),
 	counter(Ingested, "events", "Events posted from outside, by client, type and what became of them: accepted, refused or unavailable.", "client", "type", "result"),

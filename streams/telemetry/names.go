@@ -26,6 +26,7 @@ const (
 	Conflicts      = "weir_commit_conflicts_total"
 	LaneChanges    = "weir_lane_changes_total"
 	LanesHalted    = "weir_lanes_halted"
+	UnitHalted     = "weir_unit_halted"
 	BehindRecords  = "weir_behind_records"
 	BehindSeconds  = "weir_behind_seconds"
 

@@ -49,11 +49,11 @@ func wanted(t testing.TB, l *projectiontest.Log) []string {
 func TestACrashAtEveryCommand(t *testing.T) {
 	streamtest.Real(t, "mongo")
 	whole := projectiontest.NewLog(t)
-	whole.Produce(whole.Shop(10)...)
+	whole.Produce(whole.Shop(4)...)
 	want := wanted(t, whole)
 	for f, name := range map[fate]string{lost: "lost", unheard: "unheard"} {
 		for n, died := 1, true; died; n++ {
-			if n > 60 {
+			if n > 150 {
 				t.Fatal("it dies for ever")
 			}
 			died = false
@@ -72,7 +72,7 @@ func TestACrashAtEveryCommand(t *testing.T) {
 func crashAt(t *testing.T, n int, f fate, want []string) bool {
 	db, address := database(t)
 	l, after := projectiontest.NewLog(t), connect(t, address, db.Name())
-	recs := l.Shop(10)
+	recs := l.Shop(4)
 	l.Produce(recs[:len(recs)/2]...)
 	l.CatchUp(t, after, l.Config(projectiontest.Payment))
 	l.Produce(recs[len(recs)/2:]...)

@@ -95,7 +95,10 @@ func (s *Store) markPruned(ctx context.Context, docs []bson.Raw) ([]string, erro
 			{Key: "$set", Value: bson.D{{Key: "topic", Value: p.topic}, {Key: "lane", Value: p.lane}}}, {Key: "$max", Value: bson.D{{Key: "seq", Value: p.seq}}}}))
 	}
 	for some := range slices.Chunk(writes, maxUpdates) {
-		if _, err := s.db.Collection("pruned").BulkWrite(ctx, some); err != nil {
+		s.updating <- struct{}{}
+		_, err := s.db.Collection("pruned").BulkWrite(ctx, some)
+		<-s.updating
+		if err != nil {
 			return nil, failed(ctx, "what was pruned cannot be noted", err)
 		}
 	}

@@ -119,7 +119,7 @@ func (s *Store) Passages(ctx context.Context, after time.Time, limit int) ([]pro
 // entry is an event of the history. Data is JSON in bytes: BSON's documents
 // would not give back what was written.
 type entry struct {
-	ID          string `bson:"_id"` // of the record
+	ID          string `bson:"_id"` // see eventID
 	Event       string `bson:"id"`
 	Type        string `bson:"type"`
 	Version     int    `bson:"version"`
@@ -140,7 +140,7 @@ type entry struct {
 }
 
 func newEntry(e *projection.Event) entry {
-	return entry{record(e.Topic, e.Partition, e.Offset), e.ID, e.Type, e.Version, e.Source, e.Kind, e.Key, e.Order, e.Correlation, e.Causation,
+	return entry{eventID(e), e.ID, e.Type, e.Version, e.Source, e.Kind, e.Key, e.Order, e.Correlation, e.Causation,
 		projection.Nanos(e.Time), e.Lane, e.Seq, e.Topic, e.Partition, e.Offset, e.Traceparent, e.Data}
 }
 

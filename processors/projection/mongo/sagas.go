@@ -56,7 +56,7 @@ func turnsOf(b *projection.Batch) turns {
 				Started: at, Due: projection.Nanos(s.Due)})
 		}
 		for _, name := range e.Ends {
-			t.ends = append(t.ends, sagaEnd{path(name, record(e.Topic, e.Partition, e.Offset)), path(name, e.Correlation), path(name, subject), e.Type, at})
+			t.ends = append(t.ends, sagaEnd{path(name, eventID(e)), path(name, e.Correlation), path(name, subject), e.Type, at})
 		}
 	}
 	return t
@@ -87,7 +87,7 @@ func (s *Store) writeSagas(ctx context.Context, b *projection.Batch) error {
 		of[e.Of] = append(of[e.Of], e)
 		about[e.About] = append(about[e.About], e)
 	}
-	return swap(ctx, s.db.Collection("sagas"), ids, func(x *saga) bool {
+	return swap(ctx, s, s.db.Collection("sagas"), &s.sagas, ids, func(x *saga) bool {
 		changed := x.begin(t.starts[x.ID])
 		if x.Name == "" {
 			return false // an end whose start is not read yet
@@ -109,7 +109,7 @@ func (s *Store) touched(ctx context.Context, t *turns) ([]string, error) {
 		ids[e.Of], abouts[e.About] = true, true
 	}
 	if len(abouts) > 0 {
-		found, err := find[saga](ctx, s.db.Collection("sagas"), in("about", slices.Collect(maps.Keys(abouts))), options.Find().SetProjection(ascending("_id")))
+		found, err := findEach[saga](ctx, s.db.Collection("sagas"), "about", slices.Sorted(maps.Keys(abouts)), options.Find().SetProjection(ascending("_id")))
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +132,12 @@ func (s *Store) missed(ctx context.Context, t *turns) ([]sagaEnd, error) {
 			abouts = append(abouts, x.About)
 		}
 	}
-	return find[sagaEnd](ctx, s.db.Collection("saga_ends"), bson.D{{Key: "$or", Value: bson.A{in("of", ids), in("about", abouts)}}})
+	of, err := findEach[sagaEnd](ctx, s.db.Collection("saga_ends"), "of", ids)
+	if err != nil {
+		return nil, err
+	}
+	about, err := findEach[sagaEnd](ctx, s.db.Collection("saga_ends"), "about", abouts)
+	return append(of, about...), err // an end may be in both, and counts once all the same
 }
 
 // begin takes the earliest start. Another one than before has other ends.

@@ -4,24 +4,27 @@
 //
 // A batch is written rows first and cursors last, so one that was cut off is
 // written again; and every write can be repeated, by whoever read the same
-// record, without changing what is there. History is keyed by the record's
-// place in the log. Documents that gather several events keep, per partition,
-// the offset of the last record that they hold, and are swapped against the
-// revision that was read. A claim stamps its epoch on every cursor; a cursor
+// record, without changing what is there. History is keyed by lane and sequence,
+// or by the record's place in the log. Documents that gather several events keep,
+// per partition and lane, the last sequence that they hold, and are swapped against
+// the revision that was read. A claim stamps its epoch on every cursor; a cursor
 // moves only for its own epoch, from where it was read.
 //
 // It was tried against FerretDB 1.24, which speaks MongoDB's protocol, and never
 // against mongod. So elections, rollbacks, write concerns, logins and what
 // mongod's planner makes of the indexes are built to its documentation, and not
 // measured. FerretDB itself is for trying out: a query by a list or a range reads
-// the whole collection, an update takes 2 ms, and of two conditional updates at
-// once both win, so two writers at the same time miscount there.
+// the whole collection, so documents are asked for one by one and in parallel; an
+// update takes 2 ms; and of two conditional updates at once both win, so two
+// writers at the same time miscount there.
 package mongo
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -34,7 +37,7 @@ import (
 )
 
 // schemaVersion is raised with every change of what documents mean.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // Limits where the address gives none.
 const (
@@ -71,8 +74,13 @@ var indexes = []struct {
 
 // Store is a projection.Store in a database of MongoDB.
 type Store struct {
-	client *driver.Client
-	db     *driver.Database
+	client       *driver.Client
+	db           *driver.Database
+	orders       kept[*order]
+	correlations kept[*correlation]
+	sagas        kept[*saga]
+	updating     chan struct{} // a place for each command that updates
+	forgot       atomic.Int64  // up to when ids of events from outside were removed
 }
 
 var _ projection.Store = (*Store)(nil)
@@ -103,7 +111,7 @@ func Open(ctx context.Context, address, database string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no client for MongoDB: %w", err)
 	}
-	s := &Store{client: client, db: client.Database(database)}
+	s := &Store{client: client, db: client.Database(database), updating: make(chan struct{}, updatesAtOnce)}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("read model %s: %w", database, err), s.Close())
 	}
@@ -131,7 +139,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		return failed(ctx, "its document cannot be read", err)
 	}
 	if p.Schema != schemaVersion {
-		return fmt.Errorf("the database has schema version %d, this program has %d: drop it, and the read model is built again from the log", p.Schema, schemaVersion)
+		return fmt.Errorf("the database has schema version %d, this program has %d: drop it, and the read model is built again from the event stores and the log", p.Schema, schemaVersion)
 	}
 	for _, x := range indexes {
 		if _, err := s.db.Collection(x.collection).Indexes().CreateOne(ctx, driver.IndexModel{Keys: ascending(x.keys...)}); err != nil {
@@ -181,9 +189,12 @@ func insert(ctx context.Context, c *driver.Collection, docs []any) error {
 	if len(docs) == 0 {
 		return nil
 	}
-	_, err := c.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
-	if err != nil && !repeats(err) {
-		return failed(ctx, c.Name()+" cannot be written", err)
-	}
-	return nil
+	some := slices.Collect(slices.Chunk(docs, maxInserts))
+	return inParallel(len(some), func(i int) error {
+		_, err := c.InsertMany(ctx, some[i], options.InsertMany().SetOrdered(false))
+		if err != nil && !repeats(err) {
+			return failed(ctx, c.Name()+" cannot be written", err)
+		}
+		return nil
+	})
 }

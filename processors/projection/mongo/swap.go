@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -22,37 +23,68 @@ type document[D any] interface {
 }
 
 // swap lets change bring each document up to date; change tells whether it did.
-// Those that another writer has changed in between are looked at again.
-func swap[D any, P document[D]](ctx context.Context, c *driver.Collection, ids []string, change func(P) bool) error {
-	for len(ids) > 0 {
-		docs, err := find[D](ctx, c, in("_id", ids))
+// One that is not remembered is taken for a new one at first: whether it is there
+// shows when it is inserted, and most are not. Those that are, or that another
+// writer has changed in between, are read.
+func swap[D any, P document[D]](ctx context.Context, s *Store, c *driver.Collection, known *kept[P], ids []string, change func(P) bool) error {
+	docs := map[string]P{}
+	for _, id := range ids {
+		d, ok := known.take(id)
+		if !ok {
+			d = blank[D, P](id)
+		}
+		docs[id] = d
+	}
+	read := map[string]bool{}
+	for {
+		var writes []driver.WriteModel
+		var again []string
+		for _, id := range ids {
+			d := docs[id]
+			_, rev := d.key()
+			switch isNew := rev.IsZero(); {
+			case change(d):
+				writes = append(writes, swapped(d))
+			case isNew && !read[id]:
+				again = append(again, id) // nothing to insert, which would tell
+			}
+		}
+		done, err := s.write(ctx, c, writes)
 		if err != nil {
 			return err
 		}
-		byID := map[string]P{}
-		for i := range docs {
-			d := P(&docs[i])
-			id, _ := d.key()
-			byID[*id] = d
+		if !done {
+			again = ids
 		}
-		var writes []driver.WriteModel
-		for _, name := range ids {
-			d := byID[name]
-			if d == nil {
-				d = new(D)
-				id, _ := d.key()
-				*id = name
-			}
-			if change(d) {
-				writes = append(writes, swapped(d))
-			}
+		if len(again) == 0 {
+			break
 		}
-		done, err := write(ctx, c, writes)
-		if done || err != nil {
+		found, err := findEach[D](ctx, c, "_id", again)
+		if err != nil {
 			return err
+		}
+		for _, id := range again {
+			docs[id], read[id] = blank[D, P](id), true
+		}
+		for i := range found {
+			d := P(&found[i])
+			id, _ := d.key()
+			docs[*id] = d
+		}
+	}
+	for id, d := range docs {
+		if _, rev := d.key(); !rev.IsZero() {
+			known.keep(id, d)
 		}
 	}
 	return nil
+}
+
+func blank[D any, P document[D]](name string) P {
+	d := P(new(D))
+	id, _ := d.key()
+	*id = name
+	return d
 }
 
 // swapped writes a document in the place of the revision that was read.
@@ -66,43 +98,112 @@ func swapped[D any, P document[D]](d P) driver.WriteModel {
 	return driver.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: *id}, {Key: "rev", Value: was}}).SetReplacement(d)
 }
 
-// maxUpdates bounds the updates of one command: FerretDB holds a connection to
-// its own database for each of them until the command ends, and a command with
-// more updates than connections waits for ever.
-const maxUpdates = 40
+// Bounds of what is asked of the server at once. FerretDB holds a connection to
+// its own database, of which it may have no more than 80, for each update of a
+// command until the command ends: with more updates on their way than connections
+// it waits for ever.
+const (
+	atOnce        = 8  // commands of one kind
+	updatesAtOnce = 6  // commands that update, of a store
+	maxUpdates    = 10 // of one command
+	maxInserts    = 100
+)
 
-// write tells whether every write found its document as it was.
-func write(ctx context.Context, c *driver.Collection, writes []driver.WriteModel) (done bool, err error) {
-	done = true
-	for some := range slices.Chunk(writes, maxUpdates) {
-		res, err := c.BulkWrite(ctx, some, options.BulkWrite().SetOrdered(false))
-		switch {
-		case err != nil && repeats(err):
-			done = false
-		case err != nil:
-			return false, failed(ctx, c.Name()+" cannot be written", err)
-		default:
-			done = done && res.InsertedCount+res.MatchedCount == int64(len(some))
+// inParallel calls f for every one of n, and gives the first error.
+func inParallel(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	slots := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for i := range n {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = f(i)
+		})
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
 		}
 	}
-	return done, nil
+	return nil
 }
 
-// marks are, by partition, the offsets of the last records that a document
-// holds. It holds all that came before them, too: who writes a batch begins
-// where everything before is written, and goes on in order.
+// few are the values that are asked for one by one. FerretDB reads and sends the
+// whole collection for a list of values, and looks through it for a single one.
+const few = 64
+
+// findEach decodes the documents whose field has one of the values.
+func findEach[D any](ctx context.Context, c *driver.Collection, field string, values []string, opts ...options.Lister[options.FindOptions]) ([]D, error) {
+	if len(values) > few {
+		return find[D](ctx, c, in(field, values), opts...)
+	}
+	found := make([][]D, len(values))
+	err := inParallel(len(values), func(i int) (err error) {
+		found[i], err = find[D](ctx, c, bson.D{{Key: field, Value: values[i]}}, opts...)
+		return err
+	})
+	return slices.Concat(found...), err
+}
+
+// write tells whether every write found its document as it was. They are of
+// different documents, and need no order.
+func (s *Store) write(ctx context.Context, c *driver.Collection, writes []driver.WriteModel) (bool, error) {
+	inserts, updates := split(writes)
+	some := slices.Concat(slices.Collect(slices.Chunk(inserts, maxInserts)), slices.Collect(slices.Chunk(updates, maxUpdates)))
+	updating := (len(updates) + maxUpdates - 1) / maxUpdates // the last ones
+	missed := make([]bool, len(some))
+	err := inParallel(len(some), func(i int) error {
+		if i >= len(some)-updating {
+			s.updating <- struct{}{}
+			defer func() { <-s.updating }()
+		}
+		res, err := c.BulkWrite(ctx, some[i], options.BulkWrite().SetOrdered(false))
+		switch {
+		case err != nil && repeats(err):
+			missed[i] = true
+		case err != nil:
+			return failed(ctx, c.Name()+" cannot be written", err)
+		default:
+			missed[i] = res.InsertedCount+res.MatchedCount != int64(len(some[i]))
+		}
+		return nil
+	})
+	return err == nil && !slices.Contains(missed, true), err
+}
+
+func split(writes []driver.WriteModel) (inserts, updates []driver.WriteModel) {
+	for _, w := range writes {
+		if _, ok := w.(*driver.InsertOneModel); ok {
+			inserts = append(inserts, w)
+		} else {
+			updates = append(updates, w)
+		}
+	}
+	return inserts, updates
+}
+
+// marks are what a document holds of each writer: the last sequence of a lane in a
+// partition, or the offset of the last record that no lane wrote. It holds all that
+// came before, too: who writes a batch begins where everything before is written,
+// and goes on in order.
 type marks map[string]int64
 
 // take tells whether a record is new here, and marks it.
 func (m *marks) take(e *projection.Event) bool {
-	p := field(place(e.Topic, e.Partition))
-	if at, ok := (*m)[p]; ok && e.Offset <= at {
+	from, n := place(e.Topic, e.Partition), e.Offset
+	if e.Lane != "" {
+		from, n = from+"/"+e.Lane, e.Seq
+	}
+	from = field(from)
+	if at, ok := (*m)[from]; ok && n <= at {
 		return false
 	}
 	if *m == nil {
 		*m = marks{}
 	}
-	(*m)[p] = e.Offset
+	(*m)[from] = n
 	return true
 }
 

@@ -52,7 +52,7 @@ func (s *Store) told(ctx context.Context, docs []saga, err error) ([]projection.
 	if len(ids) == 0 {
 		return out, nil
 	}
-	found, err := find[correlation](ctx, s.db.Collection("correlations"), in("_id", ids))
+	found, err := findEach[correlation](ctx, s.db.Collection("correlations"), "_id", ids)
 	if err != nil {
 		return nil, err
 	}

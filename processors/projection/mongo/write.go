@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -17,9 +18,11 @@ import (
 // follows from it, as Holds looks there; the ids of events from outside after
 // that, as they make a repeat be skipped; the cursors last.
 func (s *Store) Write(ctx context.Context, b *projection.Batch) error {
-	for _, step := range []func(context.Context, *projection.Batch) error{
-		s.writeOrders, s.writeCorrelations, s.writeSagas, s.writeSkipped, s.writeHistory, s.writeExternals, s.move,
-	} {
+	apart := []func(context.Context, *projection.Batch) error{s.writeOrders, s.writeCorrelations, s.writeSagas, s.writeSkipped}
+	if err := inParallel(len(apart), func(i int) error { return apart[i](ctx, b) }); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context, *projection.Batch) error{s.writeHistory, s.writeExternals, s.move} {
 		if err := step(ctx, b); err != nil {
 			return err
 		}
@@ -46,7 +49,7 @@ func (s *Store) writeOrders(ctx context.Context, b *projection.Batch) error {
 			of.add(e.Key, e)
 		}
 	}
-	return swap(ctx, s.db.Collection("orders"), of.ids, func(o *order) (changed bool) {
+	return swap(ctx, s, s.db.Collection("orders"), &s.orders, of.ids, func(o *order) (changed bool) {
 		for _, e := range of.events[o.ID] {
 			if o.Read.take(e) {
 				o.apply(e)
@@ -92,7 +95,7 @@ func (s *Store) writeCorrelations(ctx context.Context, b *projection.Batch) erro
 	for i := range b.Events {
 		of.add(b.Events[i].Correlation, &b.Events[i])
 	}
-	return swap(ctx, s.db.Collection("correlations"), of.ids, func(c *correlation) (changed bool) {
+	return swap(ctx, s, s.db.Collection("correlations"), &s.correlations, of.ids, func(c *correlation) (changed bool) {
 		for _, e := range of.events[c.ID] {
 			if c.Read.take(e) {
 				c.apply(e)
@@ -143,6 +146,9 @@ func (s *Store) writeHistory(ctx context.Context, b *projection.Batch) error {
 	return insert(ctx, s.db.Collection("history"), docs)
 }
 
+// forgetEvery is how often ids of events from outside are removed.
+const forgetEvery = 10 * time.Minute
+
 // external is the id of an event from outside, kept to tell its repeats.
 type external struct {
 	ID string `bson:"_id"`
@@ -161,9 +167,15 @@ func (s *Store) writeExternals(ctx context.Context, b *projection.Batch) error {
 	if err := insert(ctx, c, docs); err != nil {
 		return err
 	}
+	// Now and then: FerretDB looks at all of them.
+	forget := projection.Nanos(b.Forget)
+	if forget-s.forgot.Load() < int64(forgetEvery) {
+		return nil
+	}
 	if _, err := c.DeleteMany(ctx, before("at", b.Forget)); err != nil {
 		return failed(ctx, "old ids of events from outside cannot be removed", err)
 	}
+	s.forgot.Store(forget)
 	return nil
 }
 
@@ -175,7 +187,7 @@ func (s *Store) Known(ctx context.Context, ids []streams.ExternalID) (map[stream
 		asked[name] = streams.ExternalID{Source: x.Source, ID: x.ID}
 		names = append(names, name)
 	}
-	docs, err := find[external](ctx, s.db.Collection("externals"), in("_id", names))
+	docs, err := findEach[external](ctx, s.db.Collection("externals"), "_id", names)
 	known := map[streams.ExternalID]bool{}
 	for _, d := range docs {
 		known[asked[d.ID]] = true
@@ -195,11 +207,19 @@ func (s *Store) move(ctx context.Context, b *projection.Batch) error {
 		own := append(bson.D{{Key: "_id", Value: place(m.Topic, m.Partition)}, {Key: "epoch", Value: b.Epoch}}, in("next", []int64{m.From, m.Next})...)
 		writes = append(writes, driver.NewUpdateOneModel().SetFilter(own).SetUpdate(set(moved)))
 	}
-	done, err := write(ctx, s.db.Collection("cursors"), writes)
+	done, err := s.write(ctx, s.db.Collection("cursors"), writes)
 	if err == nil && !done {
 		err = fmt.Errorf("a cursor of epoch %d is not where it was: %w", b.Epoch, projection.ErrFenced)
 	}
 	return err
+}
+
+// eventID names an event wherever it was read.
+func eventID(e *projection.Event) string {
+	if e.Lane != "" {
+		return place(e.Topic, e.Partition) + "/" + e.Lane + "#" + strconv.FormatInt(e.Seq, 10)
+	}
+	return record(e.Topic, e.Partition, e.Offset)
 }
 
 // record names a record by its place in the log.

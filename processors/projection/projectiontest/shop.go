@@ -164,7 +164,7 @@ func Answers(t testing.TB, m *projection.Model) (out []string) {
 		}
 	}
 	for i := range 10 {
-		a.ask("from outside", i)(m.Events(ctx, fmt.Sprint("d", 6*i)))
+		a.ask("from outside", i)(m.Events(ctx, fmt.Sprint("dock#d", 6*i)))
 	}
 	now := noon.Add(time.Minute + 100*time.Millisecond)
 	a.ask("counts")(m.Counts(ctx))

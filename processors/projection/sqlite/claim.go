@@ -14,7 +14,7 @@ func (s *Store) Claim(ctx context.Context, partitions int32, read []projection.C
 	var c projection.Claim
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
-		return c, fmt.Errorf("the read model cannot be claimed: %w", err)
+		return c, failed("the read model cannot be claimed", err)
 	}
 	defer tx.Rollback()
 	if c.Epoch, err = raise(ctx, tx, partitions); err != nil {
@@ -25,14 +25,14 @@ func (s *Store) Claim(ctx context.Context, partitions int32, read []projection.C
 		_, err := tx.ExecContext(ctx, `INSERT INTO cursors (topic, partition, topic_id, next) VALUES (?, ?, ?, 0)
 			ON CONFLICT DO UPDATE SET topic_id = excluded.topic_id WHERE next = 0`, r.Topic, r.Partition, r.TopicID[:])
 		if err != nil {
-			return c, fmt.Errorf("the cursor of %s/%d cannot be made: %w", r.Topic, r.Partition, err)
+			return c, failed(fmt.Sprintf("the cursor of %s/%d cannot be made", r.Topic, r.Partition), err)
 		}
 	}
 	if c.Cursors, err = cursors(ctx, tx); err != nil {
-		return c, fmt.Errorf("the cursors cannot be read: %w", err)
+		return c, failed("the cursors cannot be read", err)
 	}
 	if err := tx.Commit(); err != nil {
-		return c, fmt.Errorf("the read model cannot be claimed: %w", err)
+		return c, failed("the read model cannot be claimed", err)
 	}
 	return c, nil
 }
@@ -42,7 +42,7 @@ func raise(ctx context.Context, tx *sql.Tx, partitions int32) (epoch int64, err 
 	var n int32
 	if err := tx.QueryRowContext(ctx, `INSERT INTO platform VALUES (1, ?, 1) ON CONFLICT DO UPDATE SET epoch = epoch + 1
 		RETURNING partitions, epoch`, partitions).Scan(&n, &epoch); err != nil {
-		return 0, fmt.Errorf("the read model cannot be claimed: %w", err)
+		return 0, failed("the read model cannot be claimed", err)
 	}
 	if n != partitions {
 		return 0, fmt.Errorf("the read model was made for %d partitions, the platform has %d: remove its file to build it again", n, partitions)
@@ -97,7 +97,7 @@ func (s *Store) Offsets(ctx context.Context) (map[string]map[int32]int64, error)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cursors of the read model: %w", err)
+		return nil, failed("cursors of the read model", err)
 	}
 	return out, nil
 }

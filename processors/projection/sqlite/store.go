@@ -69,7 +69,7 @@ func open(path, option string, conns int) (*sql.DB, error) {
 func migrate(db *sql.DB) error {
 	var version int
 	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
-		return fmt.Errorf("the file cannot be read: %w", err)
+		return failed("the file cannot be read", err)
 	}
 	switch version {
 	case schemaVersion:
@@ -77,15 +77,18 @@ func migrate(db *sql.DB) error {
 	case 0:
 		tx, err := db.Begin()
 		if err != nil {
-			return fmt.Errorf("tables cannot be made: %w", err)
+			return failed("tables cannot be made", err)
 		}
 		defer tx.Rollback()
 		if _, err := tx.Exec(schema + fmt.Sprintf("\nPRAGMA user_version = %d;", schemaVersion)); err != nil {
-			return fmt.Errorf("tables cannot be made: %w", err)
+			return failed("tables cannot be made", err)
 		}
-		return tx.Commit()
+		if err := tx.Commit(); err != nil {
+			return failed("tables cannot be made", err)
+		}
+		return nil
 	}
-	return fmt.Errorf("the file has schema version %d, this program has %d: remove the file, and the read model is built again from the log", version, schemaVersion)
+	return fmt.Errorf("the file has schema version %d, this program has %d: remove the file, and the read model is built again from the event stores and the log", version, schemaVersion)
 }
 
 // Close ends the store. Its writer must have ended.

@@ -38,7 +38,7 @@ type batch struct {
 func (s *Store) Write(ctx context.Context, w *projection.Batch) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("the read model cannot be written: %w", err)
+		return failed("the read model cannot be written", err)
 	}
 	defer tx.Rollback()
 	b := &batch{ctx: ctx, tx: tx, stmts: map[string]*sql.Stmt{}, upserts: map[string]string{}}
@@ -48,7 +48,7 @@ func (s *Store) Write(ctx context.Context, w *projection.Batch) error {
 		}
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("the read model cannot be written: %w", err)
+		return failed("the read model cannot be written", err)
 	}
 	return nil
 }
@@ -58,13 +58,13 @@ func (b *batch) exec(query string, args ...any) (sql.Result, error) {
 	if !ok {
 		var err error
 		if st, err = b.tx.PrepareContext(b.ctx, query); err != nil {
-			return nil, fmt.Errorf("the read model's statement cannot be prepared: %w", err)
+			return nil, failed("the read model's statement cannot be prepared", err)
 		}
 		b.stmts[query] = st
 	}
 	res, err := st.ExecContext(b.ctx, args...)
 	if err != nil {
-		return nil, fmt.Errorf("the read model cannot be written: %w", err)
+		return nil, failed("the read model cannot be written", err)
 	}
 	return res, nil
 }
@@ -73,7 +73,7 @@ func (b *batch) exec(query string, args ...any) (sql.Result, error) {
 func (b *batch) fence(w *projection.Batch) error {
 	var epoch int64
 	if err := b.tx.QueryRowContext(b.ctx, `SELECT epoch FROM platform`).Scan(&epoch); err != nil {
-		return fmt.Errorf("the read model's writer cannot be told: %w", err)
+		return failed("the read model's writer cannot be told", err)
 	}
 	if epoch != w.Epoch {
 		return fmt.Errorf("epoch %d has become %d: %w", w.Epoch, epoch, projection.ErrFenced)
@@ -174,7 +174,7 @@ func (s *Store) Known(ctx context.Context, ids []streams.ExternalID) (map[stream
 	for _, id := range ids {
 		var n int
 		if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM externals WHERE source = ? AND id = ?`, id.Source, id.ID).Scan(&n); err != nil {
-			return nil, fmt.Errorf("events from outside cannot be looked for: %w", err)
+			return nil, failed("events from outside cannot be looked for", err)
 		}
 		if n > 0 {
 			known[streams.ExternalID{Source: id.Source, ID: id.ID}] = true
@@ -188,7 +188,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	t := projection.Nanos(before)
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("history cannot be pruned: %w", err)
+		return failed("history cannot be pruned", err)
 	}
 	defer tx.Rollback()
 	for _, q := range []string{
@@ -203,8 +203,11 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 		`DELETE FROM skipped WHERE at < ?1`,
 	} {
 		if _, err := tx.ExecContext(ctx, q, t); err != nil {
-			return fmt.Errorf("history cannot be pruned: %w", err)
+			return failed("history cannot be pruned", err)
 		}
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return failed("history cannot be pruned", err)
+	}
+	return nil
 }

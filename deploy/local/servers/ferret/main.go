@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -39,6 +40,9 @@ func serve(ctx context.Context, listen, database string, log *slog.Logger) error
 	if err := makeDatabase(ctx, database); err != nil {
 		return err
 	}
+	if err := indexIDs(ctx, database); err != nil {
+		return err
+	}
 	server, err := ferretdb.New(&ferretdb.Config{
 		Listener:      ferretdb.ListenerConfig{TCP: listen},
 		Handler:       "postgresql",
@@ -49,6 +53,24 @@ func serve(ctx context.Context, listen, database string, log *slog.Logger) error
 		return err
 	}
 	return server.Run(ctx)
+}
+
+//go:embed index.sql
+var index string
+
+// indexIDs has every collection that is made from now on get an index of its ids.
+func indexIDs(ctx context.Context, url string) error {
+	own, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("the URL of PostgreSQL is none")
+	}
+	c, err := pgx.ConnectConfig(ctx, own.ConnConfig)
+	if err != nil {
+		return err
+	}
+	defer c.Close(ctx)
+	_, err = c.PgConn().Exec(ctx, index).ReadAll() // several statements
+	return err
 }
 
 // patience is how long PostgreSQL may take to come up.

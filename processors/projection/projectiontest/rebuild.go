@@ -1,0 +1,219 @@
+package projectiontest
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/sqlite"
+)
+
+// stores are event stores that hold what lanes have published.
+type stores map[string]*sqlite.Store
+
+func (s stores) get(_ context.Context, service string) (streams.Store, error) { return s[service], nil }
+
+func newStores(t testing.TB) stores {
+	t.Helper()
+	s := stores{}
+	for _, service := range []string{"order", "payment"} {
+		store, err := sqlite.Open(filepath.Join(t.TempDir(), service+".db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { store.Close() })
+		if _, err := store.Info(ctx, partitions); err != nil {
+			t.Fatal(err)
+		}
+		s[service] = store
+	}
+	return s
+}
+
+// keep stores the records of lanes, each once, in the order of their sequences.
+func (s stores) keep(t testing.TB, recs []*kgo.Record) {
+	t.Helper()
+	of, seen := map[string][]streams.StoredEvent{}, map[string]bool{}
+	for _, rec := range recs {
+		env, err := streams.ReadEnvelope(rec)
+		id := fmt.Sprint(env.Lane, env.Seq)
+		if err != nil || env.Lane == "" || seen[id] {
+			continue
+		}
+		seen[id] = true
+		lane := string(env.Lane)[:strings.LastIndexByte(string(env.Lane), '/')]
+		of[lane] = append(of[lane], streams.StoredEvent{Seq: env.Seq, Stream: streams.StreamID{Decider: env.Source, Key: env.Key + fmt.Sprint(env.Seq)}, Version: 1,
+			Type: env.Type, TypeVer: env.Version, Topic: rec.Topic, Partition: rec.Partition, Key: env.Key, Record: pack(rec)})
+	}
+	for lane, events := range of {
+		var n int32
+		service, number, _ := strings.Cut(lane, "/")
+		if _, err := fmt.Sscan(number, &n); err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(events, func(a, b streams.StoredEvent) int { return int(a.Seq - b.Seq) })
+		cur, err := s[service].Claim(ctx, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cur.Sent == nil {
+			cur.Sent = map[streams.Target]int64{}
+		}
+		for _, e := range events {
+			cur.LastSeq, cur.Published = e.Seq, e.Seq
+			cur.Sent[streams.Target{Topic: e.Topic, Partition: e.Partition}] = e.Seq
+		}
+		if err := s[service].Commit(ctx, n, &streams.Tx{Cursor: cur, Events: events}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// pack writes a record as event stores keep it.
+func pack(r *kgo.Record) []byte {
+	b := binary.AppendUvarint(nil, uint64(len(r.Headers)))
+	for _, h := range r.Headers {
+		b = append(binary.AppendUvarint(b, uint64(len(h.Key))), h.Key...)
+		b = append(binary.AppendUvarint(b, uint64(len(h.Value))), h.Value...)
+	}
+	return append(b, r.Value...)
+}
+
+// trim deletes the records of the topics that services write, up to a share of
+// each partition.
+func (l *Log) trim(share float64) {
+	l.t.Helper()
+	ends, err := l.admin().ListEndOffsets(ctx)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var del kadm.Offsets
+	ends.Each(func(o kadm.ListedOffset) {
+		if !strings.HasPrefix(o.Topic, "external.") {
+			del.AddOffset(o.Topic, o.Partition, int64(share*float64(o.Offset)), -1)
+		}
+	})
+	if _, err := l.admin().DeleteRecords(ctx, del); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// again makes the topics that services write anew, and empty.
+func (l *Log) again() {
+	l.t.Helper()
+	for _, t := range l.top.Topics() {
+		if strings.HasPrefix(t.Name, "external.") {
+			continue
+		}
+		if _, err := l.admin().DeleteTopic(ctx, t.Name); err != nil {
+			l.t.Fatal(err)
+		}
+		if _, err := l.admin().CreateTopic(ctx, partitions, 1, nil, t.Name); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
+var offsets = regexp.MustCompile(`"offset":-?[0-9]+`)
+
+// rows are the answers without what the event stores do not know: places on the
+// log, and records that are no events.
+func rows(t testing.TB, m *projection.Model) (out []string) {
+	for _, a := range Answers(t, m) {
+		if !strings.HasPrefix(a, "[skips]") && !strings.HasPrefix(a, "[offsets]") {
+			out = append(out, offsets.ReplaceAllString(a, `"offset":0`))
+		}
+	}
+	return out
+}
+
+// A read model is built from the event stores where the log no longer has what it
+// needs, and has the same rows as one that read all of it.
+func aRunIsBuiltFromTheEventStores(p *place) {
+	for _, c := range []struct {
+		name  string
+		spoil func(l *Log)
+	}{
+		{"some is trimmed", func(l *Log) { l.trim(0.6) }},
+		{"all is trimmed", func(l *Log) { l.trim(1) }},
+		{"topics are made anew", func(l *Log) { l.again() }},
+	} {
+		p.Run(c.name, func(t *testing.T) {
+			l, s, whole := NewLog(t), newStores(t), opened(t, p.empty(t))
+			recs := l.Shop(10)
+			l.Produce(recs...)
+			s.keep(t, recs)
+			var all, told atomic.Int64
+			cfg := l.Config(Payment)
+			cfg.Written = func(events []projection.Event) { all.Add(int64(len(events))) }
+			l.CatchUp(t, whole, cfg)
+			want := rows(t, whole)
+			c.spoil(l)
+			cfg.Stores = s.get
+			cfg.Written = func(events []projection.Event) { told.Add(int64(len(events))) }
+			place := p.empty(t)
+			for range 2 { // and once more, when nothing is missing
+				m := opened(t, place)
+				stop := Start(t, m, cfg)
+				l.CaughtUp(t, m) // at its end the cursors say nothing of what the log lacks
+				for end := time.Now().Add(patience); told.Load() < all.Load() && time.Now().Before(end); {
+					time.Sleep(20 * time.Millisecond)
+				}
+				if err := stop(); err != nil {
+					t.Fatal(err)
+				}
+				Differ(t, want, rows(t, m))
+			}
+			if told.Load() != all.Load() {
+				t.Errorf("%d events were told, want each of %d once", told.Load(), all.Load())
+			}
+		})
+	}
+	p.Run("a part is missing under a run", func(t *testing.T) {
+		l, s, m := NewLog(t), newStores(t), opened(t, p.empty(t))
+		w := l.writer("order", 0)
+		cfg := l.Config()
+		cfg.Stores = s.get
+		recs := []*kgo.Record{w.record("c1", placed("o1", "ada")), w.record("c1", event.OrderConfirmed{Order: "o1"}), w.record("c1", event.OrderReleased{Order: "o1"})}
+		l.Produce(recs[0])
+		readAll(t, m, cfg, streams.Token{Source: streams.Source{Topic: "order.order", Lane: w.lane}, Seq: 1})
+		s.keep(t, recs)
+		l.Produce(recs[2]) // the second never arrives
+		readAll(t, m, cfg, w.last)
+		if o, err := m.Order(ctx, "o1"); err != nil || o.ConfirmedAt.IsZero() || o.State != "released" {
+			t.Errorf("the order is %+v (%v)", o, err)
+		}
+	})
+	p.Run("what comes from outside is lost, and that is noted", func(t *testing.T) {
+		l, s, m := NewLog(t), newStores(t), opened(t, p.empty(t))
+		l.Produce(outside("dock", "d1", "A"), outside("dock", "d2", "A"))
+		var del kadm.Offsets
+		del.AddOffset("external.sku", streams.Partition("A", partitions), 1, -1)
+		if _, err := l.admin().DeleteRecords(ctx, del); err != nil {
+			t.Fatal(err)
+		}
+		cfg := l.Config()
+		cfg.Stores = s.get
+		l.CatchUp(t, m, cfg)
+		skips, err := m.Skips(ctx)
+		if err != nil || len(skips) != 1 || !strings.Contains(skips[0].Reason, "the log begins at offset 1") {
+			t.Errorf("noted is %+v (%v)", skips, err)
+		}
+		if h, err := m.Events(ctx, "dock#d2"); err != nil || len(h) != 1 {
+			t.Errorf("what is left has %d events, want 1 (%v)", len(h), err)
+		}
+	})
+}
