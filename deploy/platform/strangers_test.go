@@ -123,6 +123,11 @@ func TestStrangersAtTheLog(t *testing.T) {
 		t.Error(err)
 	}
 	client.Close()
+	for count := 1; count > 0; time.Sleep(time.Millisecond) { // until all of these have gone
+		l.others.mu.Lock()
+		count = l.others.n
+		l.others.mu.Unlock()
+	}
 	for range maxStrangers {
 		dial()
 	}
