@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -82,6 +83,7 @@ type Instance struct {
 	hooks    hooks
 	log      *slog.Logger
 	breakers *breakers
+	joined   atomic.Bool
 
 	mu    sync.Mutex
 	lanes map[int32]*owner
@@ -116,6 +118,7 @@ func (i *Instance) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("service %s: %w", i.plan.service, err)
 	}
+	i.joined.Store(true)
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 	ctx, end := context.WithCancelCause(ctx)
@@ -156,6 +159,9 @@ func (i *Instance) Run(ctx context.Context) error {
 	i.cfg.leave(i.plan.service)
 	return nil
 }
+
+// Joined tells whether Run has found all in order and joined its group.
+func (i *Instance) Joined() bool { return i.joined.Load() }
 
 // forget removes from the store, until ctx ends, what has told repeats for long
 // enough. Every instance does, as none knows of another.

@@ -214,6 +214,9 @@ func deafError(l streams.LaneStatus) error {
 func (p *platform) notReady() (why []string) {
 	for _, name := range p.units.services {
 		lanes := p.instances[name].Lanes()
+		if !p.instances[name].Joined() {
+			why = append(why, "service "+name+" has not joined its group yet")
+		}
 		for _, l := range lanes {
 			if l.State != streams.LaneRunning {
 				why = append(why, laneError(l).Error())
