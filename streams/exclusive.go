@@ -24,6 +24,8 @@ func RunExclusive(ctx context.Context, cfg Config, unit string, f func(context.C
 		return fmt.Errorf("unit %s: %w", unit, err)
 	}
 	t := &turn{f: f, failed: make(chan error, 1)}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	// A rebalance that changes nothing also calls, with no partitions.
 	on := func(f func()) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
@@ -33,7 +35,7 @@ func RunExclusive(ctx context.Context, cfg Config, unit string, f func(context.C
 		}
 	}
 	group, err := kgo.NewClient(slices.Concat(cfg.Client, cfg.laneGroup(unit), []kgo.Opt{
-		kgo.ClientID(unit),
+		kgo.ClientID(unit), kgo.WithHooks(&putOut{&cfg, end}),
 		kgo.OnPartitionsAssigned(on(func() { t.begin(ctx) })), kgo.OnPartitionsRevoked(on(t.end)), kgo.OnPartitionsLost(on(t.end)),
 	})...)
 	if err != nil {
@@ -46,6 +48,10 @@ func RunExclusive(ctx context.Context, cfg Config, unit string, f func(context.C
 	t.end()
 	group.CloseAllowingRebalance()
 	t.end() // what was assigned meanwhile
+	if why := isPutOut(ctx); why != nil {
+		return fmt.Errorf("unit %s: %w", unit, why)
+	}
+	cfg.leave(unit)
 	return err
 }
 

@@ -58,6 +58,9 @@ func TestFreshClusterIsWaitedFor(t *testing.T) {
 				}()
 				time.Sleep(40 * time.Second)
 				for _, n := range nodes {
+					if !n.Joined() {
+						t.Errorf("%s has not joined", n.Service)
+					}
 					select {
 					case <-n.Done():
 						t.Fatalf("%s ended: %v", n.Service, n.Stop())

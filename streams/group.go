@@ -2,10 +2,12 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -31,8 +33,58 @@ func (c *Config) groupProtocol() []kgo.Opt {
 // laneGroup are the options of a group whose assignment is a unit's lanes. The
 // lane topic is empty; its records, were there any, mean nothing.
 func (c *Config) laneGroup(unit string) []kgo.Opt {
-	return append(c.groupProtocol(), kgo.ConsumerGroup(unit), kgo.ConsumeTopics(LaneTopic(unit)), kgo.DisableAutoCommit(),
+	return append(append(c.groupProtocol(), c.static()...), kgo.ConsumerGroup(unit), kgo.ConsumeTopics(LaneTopic(unit)), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()), kgo.FetchMaxWait(5*time.Second))
+}
+
+// static makes a member keep its place over a restart. Without it a member that is
+// killed and started again and again leaves a dead one behind each time, and the
+// group gives all of them lanes, the survivors' lanes too, until their sessions end.
+func (c *Config) static() []kgo.Opt {
+	if c.Instance == "" || c.ServerGroups {
+		return nil
+	}
+	return []kgo.Opt{kgo.InstanceID(c.Instance)}
+}
+
+// leave gives a static member's place up, so that others take over at once: closing
+// its client does not.
+func (c *Config) leave(group string) {
+	if len(c.static()) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	err := withAdmin(c.Client, func(adm *kadm.Client) error {
+		_, err := adm.LeaveGroup(ctx, kadm.LeaveGroup(group).InstanceIDs(c.Instance).Reason("stopped"))
+		return err
+	})
+	if err != nil {
+		c.Log.Warn("the group is not left, its lanes wait for the end of the session", "group", group, "error", err)
+	}
+}
+
+// putOut ends a member whose name another process has taken in the group.
+type putOut struct {
+	c   *Config
+	end context.CancelCauseFunc
+}
+
+type putOutError struct{ error }
+
+// OnGroupManageError is told why the group's session ended.
+func (p *putOut) OnGroupManageError(err error) {
+	if errors.Is(err, kerr.FencedInstanceID) {
+		p.end(putOutError{fmt.Errorf("another process has joined the group under the name of this one, %q: give each process a host name or an address of its own: %w", p.c.Instance, err)})
+	}
+}
+
+// isPutOut is why ctx ended, if it was for that.
+func isPutOut(ctx context.Context) error {
+	if why := (putOutError{}); errors.As(context.Cause(ctx), &why) {
+		return why.error
+	}
+	return nil
 }
 
 // shortenSessions sets a group's session time at the broker, where it is under

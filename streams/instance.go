@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -23,11 +24,17 @@ type Config struct {
 	// ServerGroups uses Kafka's consumer protocol (KIP-848) for the groups: the
 	// broker assigns the lanes. Needs Kafka 4.3.
 	ServerGroups bool
-	Commands     Commands // nil: the service takes no commands
-	Transports   Transports
-	Hooks        []Hook
-	Log          *slog.Logger     // default: discards
-	Now          func() time.Time // default: time.Now
+	// Instance names this process in its groups (static membership, KIP-345): the
+	// same after a restart, and no other process's at a time. A process that dies
+	// and comes back takes its own place again, and the others keep theirs. Empty:
+	// every start is a stranger to the group. Letters, digits, dots and dashes. Not
+	// used with ServerGroups.
+	Instance   string
+	Commands   Commands // nil: the service takes no commands
+	Transports Transports
+	Hooks      []Hook
+	Log        *slog.Logger     // default: discards
+	Now        func() time.Time // default: time.Now
 
 	MaxBatch      int // inputs decided in one transaction, and rows read at once; default 1,000
 	MaxEventBytes int // of a record, headers and key included; default 900,000
@@ -77,6 +84,7 @@ type Instance struct {
 	log      *slog.Logger
 	clock    *clock
 	breakers *breakers
+	joined   atomic.Bool
 
 	mu    sync.Mutex
 	lanes map[int32]*owner
@@ -115,10 +123,13 @@ func (i *Instance) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("service %s: %w", i.plan.service, err)
 	}
+	i.joined.Store(true)
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	group, err := kgo.NewClient(slices.Concat(i.cfg.Client, i.cfg.laneGroup(i.plan.service), []kgo.Opt{
-		kgo.ClientID(i.plan.service + "-lanes"),
+		kgo.ClientID(i.plan.service + "-lanes"), kgo.WithHooks(&putOut{&i.cfg, end}),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.assigned(hard, parts(m)) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.release(parts(m), true) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { i.release(parts(m), false) }),
@@ -145,10 +156,17 @@ func (i *Instance) Run(ctx context.Context) error {
 	if err := i.mirrorOnce(last, mirror, drained); err != nil {
 		i.log.Warn("cursors not mirrored at the end", "error", err)
 	}
-	group.CloseAllowingRebalance() // leaves the group, so that others take over at once
-	i.release(i.owned(), true)     // what was assigned meanwhile
+	group.CloseAllowingRebalance()
+	i.release(i.owned(), true) // what was assigned meanwhile
+	if err := isPutOut(ctx); err != nil {
+		return fmt.Errorf("service %s: %w", i.plan.service, err)
+	}
+	i.cfg.leave(i.plan.service)
 	return nil
 }
+
+// Joined tells whether Run has found all in order and joined its group.
+func (i *Instance) Joined() bool { return i.joined.Load() }
 
 // forget removes from the store, until ctx ends, what has told repeats for long
 // enough. Every instance does, as none knows of another.

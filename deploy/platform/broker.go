@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 
@@ -39,7 +40,7 @@ func (p *platform) startBroker(context.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		p.broker.listener = newListener(tcp)
+		p.broker.listener = newListener(tcp, p.Log)
 		return p.broker.listener, nil
 	}
 	// One broker: with the default of three every client keeps three of everything.
@@ -60,10 +61,11 @@ type listener struct {
 	once   sync.Once
 	err    error // of the TCP listener, once failed is closed
 	failed chan struct{}
+	others strangers
 }
 
-func newListener(tcp net.Listener) *listener {
-	l := &listener{Listener: tcp, conns: make(chan net.Conn), closed: make(chan struct{}), failed: make(chan struct{})}
+func newListener(tcp net.Listener, log *slog.Logger) *listener {
+	l := &listener{Listener: tcp, others: strangers{log: log}, conns: make(chan net.Conn), closed: make(chan struct{}), failed: make(chan struct{})}
 	go l.acceptTCP()
 	return l
 }
@@ -76,6 +78,9 @@ func (l *listener) acceptTCP() {
 		if err != nil {
 			l.err = err
 			return
+		}
+		if c = l.others.admit(c); c == nil {
+			continue
 		}
 		select {
 		case l.conns <- c:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weirstream/weir/deploy/discovery"
@@ -53,7 +54,22 @@ func (p *platform) startServices(ctx context.Context) error {
 func (p *platform) runtime() streams.Config {
 	k := &p.Config.Kafka
 	return streams.Config{Topology: p.topology, Client: p.kafka, Partitions: p.Config.Partitions, Replication: k.Replication, MinInSync: k.MinInSync,
-		ServerGroups: k.Protocol == "consumer", Commands: p.commands, Transports: p.outside.transports, Hooks: []streams.Hook{p.telemetry}, Log: p.Log, StateCache: 2000}
+		ServerGroups: k.Protocol == "consumer", Instance: p.instance(), Commands: p.commands, Transports: p.outside.transports, Hooks: []streams.Hook{p.telemetry}, Log: p.Log, StateCache: 2000}
+}
+
+// instance names this process in its groups: nobody else on this host listens on
+// its address, and it will listen there again. On its own log it is alone.
+func (p *platform) instance() string {
+	host, err := os.Hostname()
+	if p.broker != nil || err != nil {
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' {
+			return r
+		}
+		return '-'
+	}, host+"-"+p.advertised()+"-"+p.Config.HTTP)
 }
 
 // startReads opens the read model, and writes it if this process is to.
@@ -242,6 +258,9 @@ func (p *platform) notReady() (why []string) {
 			continue
 		}
 		lanes := p.instances[name].Lanes()
+		if !p.instances[name].Joined() {
+			why = append(why, "service "+name+" has not joined its group yet")
+		}
 		for _, l := range lanes {
 			if l.State != streams.LaneRunning {
 				why = append(why, laneError(l).Error())

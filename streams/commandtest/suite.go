@@ -218,6 +218,7 @@ func silence(b *bench) {
 
 func closedQueue(b *bench) {
 	q := b.Server.Serve(service, 0, 1)
+	b.served(q) // who asks gives up after a while
 	failed := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(b.ctx, 2*time.Second)
@@ -306,12 +307,17 @@ func bounded(b *bench) {
 func wellSaid(b *bench) {
 	q := b.Server.Serve(service, 0, 1)
 	defer b.echo(q)()
+	b.served(q)
+}
+
+// served waits until a queue and who sends to it work.
+func (b *bench) served(q *streams.CommandQueue) {
 	var sending, serving error
-	for range 100 {
+	for b.ctx.Err() == nil {
 		if sending, serving = b.Client.Err(), q.Err(); sending == nil && serving == nil {
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
-	b.Errorf("sending: %v; serving: %v", sending, serving)
+	b.Fatalf("sending: %v; serving: %v", sending, serving)
 }
