@@ -38,7 +38,7 @@ down: ## Stop them; their data stays in .local
 
 .PHONY: test
 test: ## Run every test, bad days with new seeds included (about five minutes on two cores)
-	go test -count=1 $(TIME) $(TAGS) $(SLOW) ./... 2>&1 | awk -f .ci/readable
+	go test -count=1 $(TIME) $(TAGS) $(SLOW) ./... 2>&1 | .ci/readable
 
 .PHONY: test-real
 test-real: ## Run what needs real servers, on a set of its own (SKIP="consul jaeger" leaves some out)
@@ -58,7 +58,7 @@ check: ## What to run before a commit: format, vet, lint, tests with -race
 	go vet -tags weirbugs ./...
 	go vet -tags 'real synctests' ./...
 	go run $(STATICCHECK) -tags real ./...
-	go test -race -short $(TIME) $(TAGS) $(SLOW) ./... 2>&1 | awk -f .ci/readable
+	go test -race -short $(TIME) $(TAGS) $(SLOW) ./... 2>&1 | .ci/readable
 
 .PHONY: bench
 bench: ## Measure: decisions/s, latency, telemetry's cost, beside the machine's own limits

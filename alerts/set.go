@@ -3,6 +3,7 @@ package alerts
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Set is all that a platform promises and watches.
@@ -26,6 +27,9 @@ func (s *Set) Check() error {
 			errs = append(errs, fmt.Errorf("%s is declared twice", what))
 		}
 		seen[what] = true
+	}
+	if strings.Contains(s.Runbooks, "{{") {
+		errs = append(errs, fmt.Errorf("the address of runbooks %q holds {{, which Prometheus would evaluate as a template in the alerts", s.Runbooks))
 	}
 	for _, o := range s.SLOs {
 		errs = append(errs, o.Check(s.Policy))

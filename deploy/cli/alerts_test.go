@@ -33,6 +33,7 @@ func contains(t *testing.T, s string, want ...string) {
 func TestAlertsRenderAndDiff(t *testing.T) {
 	dir := t.TempDir()
 	contains(t, run(t, 2, "alerts", "render"), "--out is missing")
+	contains(t, run(t, 1, "alerts", "render", "--out", dir, "--runbooks", "{{ query }}"), "evaluate as a template")
 	contains(t, run(t, 0, "alerts", "render", "--out", dir, "--runbooks", "https://wiki.example.org/"), "files in "+dir)
 	b, err := os.ReadFile(filepath.Join(dir, "rules", "gateway-availability.yml"))
 	if err != nil {

@@ -146,7 +146,9 @@ func logger(w io.Writer, l config.Logs) (log *slog.Logger, end func(), err error
 	}
 	end = func() {}
 	if l.File != "" {
-		f, err := os.OpenFile(l.File, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640) // its group may be a shipper's
+		// Whoever ships lines is another user as a rule, and they hold no bodies of
+		// events: the umask that the process was started with decides.
+		f, err := os.OpenFile(l.File, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 		if err != nil {
 			return nil, nil, fmt.Errorf("log file: %w", err)
 		}

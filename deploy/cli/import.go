@@ -166,7 +166,7 @@ func knownMetrics(ctx context.Context, s *alerts.Set, server string) (metricName
 	defer cancel()
 	values, _, _, err := client.LabelValues(ctx, "__name__", nil, time.Now().Add(-24*time.Hour), time.Now())
 	if err != nil {
-		return known, unreachable{fmt.Errorf("Prometheus at %s does not say which metrics there are: %w", server, err)}
+		return known, unreachable{fmt.Errorf("no list of metrics from the Prometheus at %s: %w", server, err)}
 	}
 	for _, v := range values {
 		known.names = append(known.names, string(v))

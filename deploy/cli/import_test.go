@@ -101,5 +101,5 @@ func TestAnImportAsksPrometheus(t *testing.T) {
 		t.Error(said)
 	}
 	contains(t, run(t, 0, "alerts", "import", document(t, `sum(rate(http_reqeusts_total[{{.window}}]))`), "--prometheus", srv.URL), "has no metric http_reqeusts_total (did you mean http_requests_total?)")
-	contains(t, run(t, 3, "alerts", "import", document(t, goodQuery), "--prometheus", "http://127.0.0.1:1"), "does not say which metrics there are")
+	contains(t, run(t, 3, "alerts", "import", document(t, goodQuery), "--prometheus", "http://127.0.0.1:1"), "no list of metrics")
 }

@@ -137,7 +137,7 @@ func (c *Config) CheckFiles() error {
 	var f faults
 	if path := c.Logs.File; path != "" {
 		_, before := os.Stat(path)
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 		if err == nil {
 			err = file.Close()
 			if errors.Is(before, fs.ErrNotExist) {
