@@ -120,9 +120,6 @@ func (p *platform) readyz(w http.ResponseWriter, _ *http.Request) {
 	if why := p.degraded(); len(why) > 0 {
 		answer["degraded"] = why
 	}
-	if weak := p.ports.weak(); len(weak) > 0 {
-		answer["without"] = weak
-	}
 	if why := p.notReady(); len(why) > 0 {
 		answer["ready"], answer["because"], status = false, why, http.StatusServiceUnavailable
 	}

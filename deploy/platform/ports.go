@@ -12,7 +12,8 @@ import (
 )
 
 // ports looks whether what this process needs outside of it answers. Event stores
-// are not among it: lanes say what they wait for.
+// are not among it: lanes say what they wait for. Nor is the read model: what is
+// known of its lag says whether it answers.
 type ports struct {
 	mu     sync.Mutex
 	failed map[string]error // by the port's name; nil if it answers
@@ -40,12 +41,6 @@ func (p *platform) startPorts(ctx context.Context) error {
 	}
 	p.wait = append(p.wait, cl.Close)
 	ask := map[string]func(context.Context) error{"log": cl.Ping}
-	if p.reads != nil {
-		ask["read model"] = func(ctx context.Context) error {
-			_, err := p.reads.Skips(ctx)
-			return err
-		}
-	}
 	if p.units.gateway {
 		ask["commands"] = func(context.Context) error { return p.commands.Err() }
 	}

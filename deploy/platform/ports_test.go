@@ -18,7 +18,7 @@ func TestReadinessIncludesEveryPort(t *testing.T) {
 		var away [3]atomic.Bool
 		p := ports{failed: map[string]error{}}
 		done := make(chan bool)
-		for i, name := range []string{"log", "read model", cachePort} {
+		for i, name := range []string{"log", "commands", cachePort} {
 			p.failed[name] = errNotAsked
 			go func() {
 				defer func() { done <- true }()
@@ -40,7 +40,7 @@ func TestReadinessIncludesEveryPort(t *testing.T) {
 				t.Errorf("%s: without %q, and worse with %q", when, a, b)
 			}
 		}
-		want("before anybody has answered", []string{"the log: has not answered yet", "the read model: has not answered yet"}, []string{"the cache: has not answered yet"})
+		want("before anybody has answered", []string{"the commands: has not answered yet", "the log: has not answered yet"}, []string{"the cache: has not answered yet"})
 		time.Sleep(time.Second)
 		want("when all is well", nil, nil)
 		away[0].Store(true)
@@ -51,7 +51,7 @@ func TestReadinessIncludesEveryPort(t *testing.T) {
 		away[1].Store(true)
 		away[2].Store(false)
 		time.Sleep(10 * time.Second)
-		want("when the read model is away", []string{"the read model: connection refused"}, nil)
+		want("when commands go nowhere", []string{"the commands: connection refused"}, nil)
 		stop()
 		for range 3 {
 			<-done

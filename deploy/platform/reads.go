@@ -108,6 +108,7 @@ func (p *platform) degraded() (why []string) {
 			why = append(why, t)
 		}
 	}
+	why = append(why, p.ports.weak()...)
 	if p.reads == nil {
 		return why
 	}

@@ -147,6 +147,7 @@ var corruptions = []corruption{
 	}})},
 
 	{what: "decided otherwise", want: verify.Decided, says: "is stored with the data", lie: stored("payment", rewritten("payment.captured", `"amount"`, `"amoumt"`))},
+	{what: "event of another saga", want: verify.Story, says: "belongs to saga", lie: stored("order", rewritten("order.confirmed", "ce_correlationid\x04good", "ce_correlationid\x04evil"))},
 	{what: "clock went back", want: verify.Timely, says: "its clock went back", lie: stored("order", liar{inputs: func(r streams.InputRow) []streams.InputRow {
 		r.At = r.At.Add(-time.Duration(r.Rev) * time.Hour)
 		return []streams.InputRow{r}
