@@ -40,8 +40,8 @@ func checkControl(ctx context.Context, cfg *Config, service string, info StoreIn
 	}
 	mine, ok := have[service]
 	if ok && mine.Incarnation != info.Incarnation {
-		return fmt.Errorf("the event store (incarnation %s) is not the one that service %s used before (%s): restore that one, or delete the record %q from topic %s to accept a new beginning",
-			info.Incarnation, service, mine.Incarnation, service, ControlTopic)
+		return fmt.Errorf("the event store (incarnation %s) is not the one that service %s used before (%s): restore that one, or accept a new beginning: stop the service, weir store accept %s, start it again",
+			info.Incarnation, service, mine.Incarnation, service)
 	} else if ok {
 		return nil
 	}

@@ -35,7 +35,7 @@ func AcceptStore(ctx context.Context, client []kgo.Opt, service string, info Sto
 			}
 		}
 	}
-	return writeControl(ctx, client, service, controlRecord{Partitions: info.Partitions, Incarnation: info.Incarnation})
+	return writeControl(ctx, client, service, controlRecord{Partitions: have[platformUnit].Partitions, Incarnation: info.Incarnation})
 }
 
 func forgetControl(ctx context.Context, opts []kgo.Opt, unit string) error {

@@ -79,7 +79,7 @@ Commands that ask a running weir take its address from --url, or ` + urlVariable
 	}
 	root.SetVersionTemplate("weir {{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dashboardsCommand(), alertsCommand(), sloCommand(), metricsCommand(), faultCommand(), unitCommand(), dlqCommand(), sagaCommand(), loadCommand(), simulateCommand(), configCommand(), kafkaCommand(), logsCommand(), versionCommand())
+	root.AddCommand(devCommand(), runCommand(), topologyCommand(), dashboardsCommand(), alertsCommand(), sloCommand(), metricsCommand(), faultCommand(), unitCommand(), laneCommand(), storeCommand(), dlqCommand(), sagaCommand(), loadCommand(), simulateCommand(), configCommand(), kafkaCommand(), logsCommand(), versionCommand())
 	return root
 }
 

@@ -33,7 +33,7 @@ func unitList(cl client) *cobra.Command {
 			return err
 		}
 		if *out == "json" {
-			return printJSON(c.OutOrStdout(), l)
+			return printList(c.OutOrStdout(), l.Items, false)
 		}
 		t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 		fmt.Fprintln(t, "UNIT\tSTATE\tFOR\tBECAUSE")

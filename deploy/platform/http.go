@@ -24,6 +24,7 @@ func (p *platform) startHTTP(l net.Listener) error {
 	mux.Handle("/metrics", promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.Handle("/readyz", edge.Methods{http.MethodGet: p.readyz})
 	mux.Handle("/v1/units", edge.Methods{http.MethodGet: p.listUnits})
+	mux.Handle("/v1/lanes", edge.Methods{http.MethodGet: p.listLanes})
 	mux.Handle("/v1/units/{name}/restart", edge.Methods{http.MethodPost: p.restartUnit})
 	letters := &deadLetters{p}
 	mux.Handle("/v1/dead-letters", edge.Methods{http.MethodGet: letters.list})

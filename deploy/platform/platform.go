@@ -111,7 +111,11 @@ func (p *platform) serve(ctx context.Context) error {
 	}
 	select {
 	case <-over:
-		return p.summary(ctx)
+		why := p.notReady() // before they drain
+		if err := p.summary(ctx); err != nil || len(why) == 0 {
+			return err
+		}
+		return fmt.Errorf("not everything was at work: %s", strings.Join(why, "; "))
 	case <-ctx.Done():
 		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 			return cause

@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/deploy/platform"
+)
+
+func laneCommand() *cobra.Command {
+	c := &cobra.Command{Use: "lane", Short: "See how the lanes of a process are, and why one stands still",
+		Long: `A lane is a service's share of work on one partition. One that is halted cannot
+prove that it would go on in order; its reason says what cures it.`,
+		Example: `  weir lane ls`}
+	cl := urlFlag(c)
+	ls := &cobra.Command{Use: "ls", Args: cobra.NoArgs, Short: "List the lanes of a process"}
+	out := output(ls, "table", "json")
+	ls.RunE = func(c *cobra.Command, _ []string) error {
+		var l platform.Lanes
+		if err := cl.call(c.Context(), http.MethodGet, "/v1/lanes", &l); err != nil {
+			return err
+		}
+		if *out == "json" {
+			return printList(c.OutOrStdout(), l.Items, false)
+		}
+		t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
+		fmt.Fprintln(t, "LANE\tSTATE\tBECAUSE")
+		for _, x := range l.Items {
+			fmt.Fprintf(t, "%s/%d\t%s\t%s\n", x.Service, x.Lane, x.State, x.Because)
+		}
+		return t.Flush()
+	}
+	c.AddCommand(ls)
+	return c
+}
+
+func storeCommand() *cobra.Command {
+	c := &cobra.Command{Use: "store", Short: "Accept another event store as a service's, or let one go on that lost commits",
+		Long: `The platform knows each service's event store by its incarnation, a name that is
+minted with the store, and refuses to start on another one, or on an older copy:
+it would hand out numbers again that readers have seen, and they would skip its
+events for ever. Restore the newest copy, if there is one. These commands are for
+when there is none. Stop the service first, all instances of it.
+
+accept  takes the store that is there as the service's: a new beginning.
+renew   lets a store go on that is an older copy. Its newest commits are lost for
+        good: what they had decided about commands is forgotten, and what they had
+        decided about events on the log is decided again, so that those events
+        come a second time, under the store's new name.`,
+		Example: `  weir store ls
+  weir store renew order --data ./data    # of weir dev --data ./data
+  weir store accept order                 # of ./weir.yaml`}
+	c.AddCommand(storeList(), storeChange("accept", "Take the event store that is there as the service's", platform.AcceptStore),
+		storeChange("renew", "Let an older copy go on, under another name", platform.RenewStore))
+	return c
+}
+
+// storeOptions adds the flags that say where the stores are.
+func storeOptions(c *cobra.Command) func() (platform.Options, error) {
+	path, data := configFlag(c), c.Flags().String("data", "", "the directory of a weir dev --data")
+	return func() (o platform.Options, err error) {
+		if o.Config, err = config.Load(*path); err == nil && *data != "" {
+			o.Config = config.Default()
+			o.Config.Data = *data
+		}
+		return o, err
+	}
+}
+
+func storeList() *cobra.Command {
+	c := &cobra.Command{Use: "ls", Args: cobra.NoArgs, Short: "List event stores, and which the platform knows"}
+	out, options := output(c, "table", "json"), storeOptions(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		o, err := options()
+		if err != nil {
+			return err
+		}
+		all, err := platform.Stores(c.Context(), o, "")
+		if err != nil {
+			return err
+		}
+		if *out == "json" {
+			return printList(c.OutOrStdout(), all, false)
+		}
+		t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
+		fmt.Fprintln(t, "SERVICE\tSTORE\tTHE PLATFORM KNOWS")
+		for _, s := range all {
+			known := s.Known
+			switch known {
+			case "":
+				known = "none yet"
+			case s.Store:
+				known = "it"
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\n", s.Service, s.Store, known)
+		}
+		return t.Flush()
+	}
+	return c
+}
+
+func storeChange(verb, short string, change func(context.Context, platform.Options, string) (platform.StoreState, error)) *cobra.Command {
+	c := &cobra.Command{Use: verb + " SERVICE", Args: cobra.ExactArgs(1), ValidArgs: serviceNames(), Short: short}
+	options := storeOptions(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := oneOf("service", args[0], serviceNames()...); err != nil {
+			return err
+		}
+		o, err := options()
+		if err != nil {
+			return err
+		}
+		s, err := change(c.Context(), o, args[0])
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "The platform knows store %s as that of %s now. Start the service.\n", s.Store, s.Service)
+		return err
+	}
+	return c
+}

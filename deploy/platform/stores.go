@@ -1,0 +1,128 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/weirstream/weir/services/gateway/edge"
+	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/streams"
+)
+
+// LaneState is how a lane of this process is.
+type LaneState struct {
+	Service string             `json:"service"`
+	Lane    int32              `json:"lane"`
+	State   streams.LaneChange `json:"state"`
+	Because string             `json:"because,omitempty"`
+}
+
+// Lanes answers GET /v1/lanes.
+type Lanes struct {
+	Items []LaneState `json:"items"`
+}
+
+func (p *platform) listLanes(w http.ResponseWriter, _ *http.Request) {
+	l := Lanes{Items: []LaneState{}}
+	for _, name := range p.units.services {
+		for _, s := range p.instances[name].Lanes() {
+			x := LaneState{Service: name, Lane: s.Lane, State: s.State}
+			switch {
+			case s.Err != nil:
+				x.Because = s.Err.Error()
+			case s.Deaf != nil:
+				x.Because = deafError(s).Error()
+			}
+			if x.State == "" {
+				x.State = "being claimed"
+			}
+			l.Items = append(l.Items, x)
+		}
+	}
+	edge.JSON(w, http.StatusOK, l)
+}
+
+// StoreState is a service's event store, and which one the platform knows as it.
+type StoreState struct {
+	Service string `json:"service"`
+	Store   string `json:"store"`           // its incarnation
+	Known   string `json:"known,omitempty"` // that of the control topic; empty if the service never started
+}
+
+// Stores looks at the event stores of services that do not run, or of one.
+func Stores(ctx context.Context, o Options, service string) (out []StoreState, err error) {
+	err = withStores(ctx, o, service, func(p *platform, name string, s streams.Store) error {
+		info, err := s.Info(ctx, 0)
+		if err != nil {
+			return err
+		}
+		known, _, err := streams.StoreOf(ctx, p.kafka, name)
+		out = append(out, StoreState{name, info.Incarnation, known})
+		return err
+	})
+	return out, err
+}
+
+// AcceptStore makes the event store that is there the one that the platform knows
+// as the service's.
+func AcceptStore(ctx context.Context, o Options, service string) (out StoreState, err error) {
+	return changeStore(ctx, o, service, func(s streams.Store) (streams.StoreInfo, error) { return s.Info(ctx, 0) })
+}
+
+// RenewStore lets an event store whose newest commits are lost for good go on, under
+// another incarnation.
+func RenewStore(ctx context.Context, o Options, service string) (out StoreState, err error) {
+	return changeStore(ctx, o, service, func(s streams.Store) (streams.StoreInfo, error) {
+		r, ok := s.(streams.Renewer)
+		if !ok {
+			return streams.StoreInfo{}, fmt.Errorf("the event store of %s cannot be renewed", service)
+		}
+		return r.Renew(ctx)
+	})
+}
+
+func changeStore(ctx context.Context, o Options, service string, change func(streams.Store) (streams.StoreInfo, error)) (out StoreState, err error) {
+	err = withStores(ctx, o, service, func(p *platform, name string, s streams.Store) error {
+		info, err := change(s)
+		if err != nil {
+			return err
+		}
+		out = StoreState{name, info.Incarnation, info.Incarnation}
+		return streams.AcceptStore(ctx, p.kafka, name, info)
+	})
+	return out, err
+}
+
+// withStores opens the log and event stores, without anything that would work on
+// them.
+func withStores(ctx context.Context, o Options, service string, f func(*platform, string, streams.Store) error) error {
+	o.Kafka = "127.0.0.1:0" // nobody else is to come to an embedded log
+	o.defaults()
+	p := &platform{Options: o, stores: map[string]streams.Store{}}
+	defer p.stop()
+	var err error
+	if p.topology, err = sagas.Topology(); err != nil {
+		return err
+	}
+	if _, ok := p.topology.Service(service); service != "" && !ok {
+		return fmt.Errorf("there is no service %q", service)
+	}
+	if err := p.startKafka(ctx); err != nil {
+		return err
+	}
+	for _, s := range p.topology.Services {
+		if service != "" && s.Name != service {
+			continue
+		}
+		store, err := p.openStore(ctx, s.Name)
+		if err != nil {
+			return err
+		}
+		p.closeAtEnd("event store of "+s.Name, store.Close)
+		if err := f(p, s.Name, store); err != nil {
+			return fmt.Errorf("service %s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
