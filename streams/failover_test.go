@@ -22,7 +22,7 @@ func TestStoreFailsOverToAnOlderCopy(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
 		ctx := context.Background()
 		first := c.OpenStore("front")
-		s := &failover{now: first}
+		s := &promoted{now: first}
 		n := c.StartOn("front", s)
 		defer func() {
 			c.Close()
@@ -78,56 +78,56 @@ func TestStoreFailsOverToAnOlderCopy(t *testing.T) {
 	})
 }
 
-// failover is a store behind a name that can be pointed to another one.
-type failover struct {
+// promoted is a store behind a name that can be pointed to another one.
+type promoted struct {
 	mu  sync.RWMutex
 	now streams.Store
 }
 
-func (s *failover) st() streams.Store { s.mu.RLock(); defer s.mu.RUnlock(); return s.now }
-func (s *failover) Info(ctx context.Context, p int32) (streams.StoreInfo, error) {
+func (s *promoted) st() streams.Store { s.mu.RLock(); defer s.mu.RUnlock(); return s.now }
+func (s *promoted) Info(ctx context.Context, p int32) (streams.StoreInfo, error) {
 	return s.st().Info(ctx, p)
 }
-func (s *failover) Claim(ctx context.Context, l int32) (*streams.Cursor, error) {
+func (s *promoted) Claim(ctx context.Context, l int32) (*streams.Cursor, error) {
 	return s.st().Claim(ctx, l)
 }
-func (s *failover) Cursor(ctx context.Context, l int32) (*streams.Cursor, error) {
+func (s *promoted) Cursor(ctx context.Context, l int32) (*streams.Cursor, error) {
 	return s.st().Cursor(ctx, l)
 }
-func (s *failover) Commit(ctx context.Context, l int32, tx *streams.Tx) error {
+func (s *promoted) Commit(ctx context.Context, l int32, tx *streams.Tx) error {
 	return s.st().Commit(ctx, l, tx)
 }
-func (s *failover) Load(ctx context.Context, l int32, ids []streams.StreamID) ([]streams.Snapshot, error) {
+func (s *promoted) Load(ctx context.Context, l int32, ids []streams.StreamID) ([]streams.Snapshot, error) {
 	return s.st().Load(ctx, l, ids)
 }
-func (s *failover) Events(ctx context.Context, l int32, id streams.StreamID, after int64, f func(streams.StoredEvent) error) error {
+func (s *promoted) Events(ctx context.Context, l int32, id streams.StreamID, after int64, f func(streams.StoredEvent) error) error {
 	return s.st().Events(ctx, l, id, after, f)
 }
-func (s *failover) Outbox(ctx context.Context, l int32, after int64, n int, f func(streams.StoredEvent) error) error {
+func (s *promoted) Outbox(ctx context.Context, l int32, after int64, n int, f func(streams.StoredEvent) error) error {
 	return s.st().Outbox(ctx, l, after, n, f)
 }
-func (s *failover) Replies(ctx context.Context, l int32, ids []string) ([]streams.Reply, error) {
+func (s *promoted) Replies(ctx context.Context, l int32, ids []string) ([]streams.Reply, error) {
 	return s.st().Replies(ctx, l, ids)
 }
-func (s *failover) Externals(ctx context.Context, l int32, ids []streams.ExternalID) ([]streams.ExternalID, error) {
+func (s *promoted) Externals(ctx context.Context, l int32, ids []streams.ExternalID) ([]streams.ExternalID, error) {
 	return s.st().Externals(ctx, l, ids)
 }
-func (s *failover) Timers(ctx context.Context, l int32, due time.Time, n int) ([]streams.Timer, error) {
+func (s *promoted) Timers(ctx context.Context, l int32, due time.Time, n int) ([]streams.Timer, error) {
 	return s.st().Timers(ctx, l, due, n)
 }
-func (s *failover) NextTimer(ctx context.Context, l int32) (time.Time, bool, error) {
+func (s *promoted) NextTimer(ctx context.Context, l int32) (time.Time, bool, error) {
 	return s.st().NextTimer(ctx, l)
 }
-func (s *failover) Effects(ctx context.Context, l int32, after int64, n int) ([]streams.PendingEffect, error) {
+func (s *promoted) Effects(ctx context.Context, l int32, after int64, n int) ([]streams.PendingEffect, error) {
 	return s.st().Effects(ctx, l, after, n)
 }
-func (s *failover) Parked(ctx context.Context, l int32, id streams.StreamID, after int64, n int) ([]streams.ParkedInput, error) {
+func (s *promoted) Parked(ctx context.Context, l int32, id streams.StreamID, after int64, n int) ([]streams.ParkedInput, error) {
 	return s.st().Parked(ctx, l, id, after, n)
 }
-func (s *failover) Inputs(ctx context.Context, l int32, after int64, f func(streams.InputRow) error) error {
+func (s *promoted) Inputs(ctx context.Context, l int32, after int64, f func(streams.InputRow) error) error {
 	return s.st().Inputs(ctx, l, after, f)
 }
-func (s *failover) Expire(ctx context.Context, before time.Time) error {
+func (s *promoted) Expire(ctx context.Context, before time.Time) error {
 	return s.st().Expire(ctx, before)
 }
-func (s *failover) Close() error { return s.st().Close() }
+func (s *promoted) Close() error { return s.st().Close() }

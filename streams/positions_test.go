@@ -91,7 +91,7 @@ func TestPipelineStopsAtATopicMadeAnew(t *testing.T) {
 				inBothWatches(t, func(t *testing.T, c *streamtest.Cluster, w *laneWatch) {
 					c.Start("watchers")
 					p := runPipe(c)
-					produceDeposits(t, c, "first", 50)
+					depositAs(t, c, "first", 50)
 					time.Sleep(10 * time.Second)
 					before, _ := watchTotals(t, c)
 					if !running {
@@ -107,7 +107,7 @@ func TestPipelineStopsAtATopicMadeAnew(t *testing.T) {
 					if _, err := adm.CreateTopic(t.Context(), 4, 1, map[string]*string{"retention.ms": &forever, "retention.bytes": &forever}, "teller.account"); err != nil {
 						t.Fatal(err)
 					}
-					produceDeposits(t, c, "second", 50)
+					depositAs(t, c, "second", 50)
 					if !running {
 						p = runPipe(c)
 					}
@@ -125,8 +125,8 @@ func TestPipelineStopsAtATopicMadeAnew(t *testing.T) {
 	}
 }
 
-// produceDeposits writes deposits as a producer of a new incarnation would.
-func produceDeposits(t *testing.T, c *streamtest.Cluster, incarnation string, n int) {
+// depositAs writes deposits as a producer of a new incarnation would.
+func depositAs(t *testing.T, c *streamtest.Cluster, incarnation string, n int) {
 	t.Helper()
 	cl, err := kgo.NewClient(append(c.Client(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.UnknownTopicRetries(-1))...)
 	if err != nil {
