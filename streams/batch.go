@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -103,8 +104,8 @@ func (b *batch) addFetches(f kgo.Fetches) error {
 		var loss *kgo.ErrDataLoss
 		switch {
 		case errors.Is(err, kerr.OffsetOutOfRange), errors.As(err, &loss):
-			failed = l.halt(fmt.Sprintf("topic %s/%d no longer has offset %d, which the lane reads next: %v", topic, p, l.cur.Inputs[topic].Offset, err),
-				"Restore the topic's records, or start the service on a new store.")
+			failed = l.lost(fmt.Sprintf("topic %s/%d no longer has offset %d, which the lane reads next: %v", topic, p, l.cur.Inputs[topic].Offset, err),
+				"Restore the topic's records", l.readFrom(topic))
 		case failed == nil:
 			failed = fmt.Errorf("fetching %s/%d: %w", topic, p, err)
 		}
@@ -191,8 +192,11 @@ func (l *lane) repeated(r *kgo.Record, e *Envelope) (bool, error) {
 	// A lane that began with the topic's end has not seen what came before.
 	all := l.i.plan.starts[r.Topic] == All && !planted(bugCompensateAgain)
 	if e.Prev > seen && (known || all) && !planted(bugGapIgnored) {
-		return false, l.halt(fmt.Sprintf("%s/%d@%d is number %d of lane %s and follows %d there, but the last one seen is %d: events are missing", r.Topic, r.Partition, r.Offset, e.Seq, e.Lane, e.Prev, seen),
-			"Find out what the broker lost; publish the missing events again from the producer's store, then restart this service.")
+		return false, l.lost(fmt.Sprintf("%s/%d@%d is number %d of lane %s and follows %d there, but the last one seen is %d: events are missing", r.Topic, r.Partition, r.Offset, e.Seq, e.Lane, e.Prev, seen),
+			"Restore the topic from a replica that has them", func(_ context.Context, _ *kadm.Client, c *Cursor) error {
+				c.Seen[src] = e.Prev
+				return nil
+			})
 	}
 	l.cur.Seen[src] = e.Seq
 	return false, nil

@@ -47,8 +47,8 @@ func (o *owner) proves(c *Cursor) error {
 }
 
 func (o *owner) oldStore(c *Cursor, what string) error {
-	return &HaltError{NewLane(o.i.plan.service, o.part, c.Incarnation), what,
-		fmt.Sprintf("Restore the newest copy of the store. If there is none, accept what is lost: stop the service, weir store renew %s, start it again.", o.i.plan.service)}
+	return &HaltError{Lane: NewLane(o.i.plan.service, o.part, c.Incarnation), What: what,
+		Cure: fmt.Sprintf("Restore the newest copy of the store. If there is none, accept what is lost: stop the service, weir store renew %s, start it again.", o.i.plan.service)}
 }
 
 // checkStore compares a claimed cursor with what others know of the lane. It is

@@ -181,8 +181,7 @@ func (l *lane) position(ctx context.Context) error {
 		}
 		if pos, ok := l.cur.Inputs[t]; ok {
 			if pos.TopicID != d.ID {
-				return l.halt(fmt.Sprintf("topic %s was deleted and made again, its offsets mean something else", t),
-					"Restore the topic, or start the service on a new store.")
+				return l.lost(fmt.Sprintf("topic %s was deleted and made again, its offsets mean something else", t), "Restore the topic", l.readFrom(t))
 			}
 			continue
 		}
@@ -215,14 +214,14 @@ func (l *lane) begin(ctx context.Context, adm *kadm.Client, topic string, id kad
 		return fmt.Errorf("offset of %s/%d: %w", topic, l.o.part, errors.Join(o.Err, kerr.UnknownTopicOrPartition))
 	}
 	if l.i.plan.starts[topic] == All && o.Offset > 0 {
-		return l.halt(fmt.Sprintf("topic %s/%d begins at offset %d: its first records are deleted, and a decider wants all", topic, l.o.part, o.Offset),
-			"Backfill from the event stores, or declare the input with streams.OnNew.")
+		return l.lost(fmt.Sprintf("topic %s/%d begins at offset %d: its first records are deleted, and a decider wants all", topic, l.o.part, o.Offset),
+			"Restore the topic's records, or declare the input with streams.OnNew", l.readFrom(topic))
 	}
 	l.cur.Inputs[topic] = Position{TopicID: id, Offset: o.Offset}
 	return nil
 }
 
-func (l *lane) halt(what, cure string) error { return &HaltError{l.name, what, cure} }
+func (l *lane) halt(what, cure string) error { return &HaltError{Lane: l.name, What: what, Cure: cure} }
 
 // errStopped ends a loop between two batches, with nothing under way.
 var errStopped = errors.New("the lane is asked to stop")

@@ -274,3 +274,77 @@ func TestRecordSurvivesStore(t *testing.T) {
 		}
 	})
 }
+
+// What is lost for good stops a lane until a person accepts it, and then no longer.
+func TestALossIsAccepted(t *testing.T) {
+	for name, lose := range map[string]func(t *testing.T, c *streamtest.Cluster, adm *kadm.Client){
+		"truncated": func(t *testing.T, c *streamtest.Cluster, adm *kadm.Client) {
+			ends, err := adm.ListEndOffsets(t.Context(), "teller.account")
+			if err == nil {
+				_, err = adm.DeleteRecords(t.Context(), ends.Offsets())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+		"made anew": func(t *testing.T, c *streamtest.Cluster, adm *kadm.Client) {
+			if _, err := adm.DeleteTopics(t.Context(), "teller.account"); err != nil {
+				t.Fatal(err)
+			}
+			forever := "-1"
+			if _, err := adm.CreateTopic(t.Context(), 4, 1, map[string]*string{"retention.ms": &forever, "retention.bytes": &forever}, "teller.account"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+				front, back := c.Start("front"), c.Start("back")
+				book(t.Context(), t, c, 0, 50)
+				time.Sleep(5 * time.Second)
+				back.Stop()
+				book(t.Context(), t, c, 50, 100) // never read
+				time.Sleep(5 * time.Second)
+				front.Stop()
+				cl, err := kgo.NewClient(c.Client()...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer cl.Close()
+				lose(t, c, kadm.NewClient(cl))
+				front, back = c.Start("front"), c.Start("back")
+				book(t.Context(), t, c, 100, 150)
+				time.Sleep(10 * time.Second)
+				halted := func() (n int) {
+					for _, l := range back.Lanes() {
+						if l.State == streams.LaneHalted {
+							n++
+						}
+					}
+					return n
+				}
+				if halted() == 0 {
+					t.Fatal("no lane of back minds the loss")
+				}
+				for range 3 { // a hole may follow the one that is accepted
+					for _, l := range back.Lanes() {
+						if l.State == streams.LaneHalted {
+							if err := back.AcceptLoss(t.Context(), l.Lane); err != nil {
+								t.Error(err)
+							}
+						}
+					}
+					time.Sleep(10 * time.Second)
+				}
+				if n := halted(); n > 0 {
+					t.Errorf("%d lanes are halted still: %+v", n, back.Lanes())
+				}
+				short, stop := context.WithTimeout(t.Context(), time.Second)
+				defer stop()
+				if err := back.AcceptLoss(short, 0); err == nil {
+					t.Error("a lane that runs accepts a loss")
+				}
+			})
+		})
+	}
+}

@@ -15,6 +15,7 @@ type HaltError struct {
 	Lane Lane
 	What string
 	Cure string
+	loss loss // of what was lost, if a person may accept that
 }
 
 func (e *HaltError) Error() string {
@@ -32,6 +33,7 @@ type owner struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	unparks chan *unpark
+	accepts chan chan error
 	poison  map[string]string // inputs whose evolve failed: reason by id and decider
 
 	seen    seen // of the store
@@ -45,7 +47,7 @@ type owner struct {
 }
 
 func newOwner(i *Instance, parent context.Context, part int32) *owner {
-	o := &owner{i: i, part: part, done: make(chan struct{}), unparks: make(chan *unpark), poison: map[string]string{}}
+	o := &owner{i: i, part: part, done: make(chan struct{}), unparks: make(chan *unpark), accepts: make(chan chan error), poison: map[string]string{}}
 	o.hard, o.kill = context.WithCancel(parent)
 	o.soft, o.stop = context.WithCancel(o.hard)
 	o.state = LaneStatus{Service: i.plan.service, Lane: part}
@@ -132,8 +134,10 @@ func (o *owner) live(cur *Cursor) (fenced bool) {
 		case errors.As(err, &halt):
 			log.Error("lane halted", "error", err)
 			o.report(LaneHalted, err)
-			<-o.soft.Done()
-			return false
+			if !o.haltedUntil(halt) {
+				return false
+			}
+			err = errLossAccepted
 		}
 		if o.i.cfg.Now().Sub(began) > time.Minute {
 			failures = 0

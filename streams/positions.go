@@ -265,8 +265,8 @@ func (in *inputState) at(topic string, partition int32, group int64) (next int64
 }
 
 func (in *inputState) halt(topic string, partition int32, what string) error {
-	return &HaltError{Lane(fmt.Sprintf("%s/%s/%d", in.pipeline, topic, partition)), what,
-		fmt.Sprintf("Restore the topic, or call streams.AcceptLog(ctx, cfg, %q) while the pipeline is stopped, to go on with what there is.", in.pipeline)}
+	return &HaltError{Lane: Lane(fmt.Sprintf("%s/%s/%d", in.pipeline, topic, partition)), What: what,
+		Cure: fmt.Sprintf("Restore the topic, or call streams.AcceptLog(ctx, cfg, %q) while the pipeline is stopped, to go on with what there is.", in.pipeline)}
 }
 
 // AcceptLog lets a pipeline that stopped at a hole in its input go on with the

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -16,7 +18,8 @@ func laneCommand() *cobra.Command {
 	c := &cobra.Command{Use: "lane", Short: "See how the lanes of a process are, and why one stands still",
 		Long: `A lane is a service's share of work on one partition. One that is halted cannot
 prove that it would go on in order; its reason says what cures it.`,
-		Example: `  weir lane ls`}
+		Example: `  weir lane ls
+  weir lane accept inventory/2`}
 	cl := urlFlag(c)
 	ls := &cobra.Command{Use: "ls", Args: cobra.NoArgs, Short: "List the lanes of a process"}
 	out := output(ls, "table", "json")
@@ -35,8 +38,31 @@ prove that it would go on in order; its reason says what cures it.`,
 		}
 		return t.Flush()
 	}
-	c.AddCommand(ls)
+	c.AddCommand(ls, laneAccept(cl))
 	return c
+}
+
+func laneAccept(cl client) *cobra.Command {
+	return &cobra.Command{Use: "accept SERVICE/LANE", Args: cobra.ExactArgs(1), Short: "Let a halted lane go on without records that its log has lost",
+		Long: `Let a lane go on that is halted because records it has to read are not on the log
+any more. What would have followed from them never happens: read the reason with
+weir lane ls first.`,
+		Example: `  weir lane accept inventory/2`,
+		RunE: func(c *cobra.Command, args []string) error {
+			service, lane, ok := strings.Cut(args[0], "/")
+			if _, err := strconv.ParseUint(lane, 10, 31); !ok || err != nil {
+				return usagef("%q is no lane: give a service and a number, as inventory/2", args[0])
+			}
+			if err := oneOf("service", service, serviceNames()...); err != nil {
+				return err
+			}
+			var done struct{}
+			if err := cl.call(c.Context(), http.MethodPost, "/v1/lanes/"+service+"/"+lane+"/accept", &done); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(c.OutOrStdout(), "%s goes on without them. Whether it runs: weir lane ls\n", args[0])
+			return err
+		}}
 }
 
 func storeCommand() *cobra.Command {

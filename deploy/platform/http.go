@@ -25,6 +25,7 @@ func (p *platform) startHTTP(l net.Listener) error {
 	mux.Handle("/readyz", edge.Methods{http.MethodGet: p.readyz})
 	mux.Handle("/v1/units", edge.Methods{http.MethodGet: p.listUnits})
 	mux.Handle("/v1/lanes", edge.Methods{http.MethodGet: p.listLanes})
+	mux.Handle("/v1/lanes/{service}/{lane}/accept", edge.Methods{http.MethodPost: p.acceptLoss})
 	mux.Handle("/v1/units/{name}/restart", edge.Methods{http.MethodPost: p.restartUnit})
 	letters := &deadLetters{p}
 	mux.Handle("/v1/dead-letters", edge.Methods{http.MethodGet: letters.list})

@@ -2,8 +2,11 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/services/sagas"
@@ -41,6 +44,35 @@ func (p *platform) listLanes(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	edge.JSON(w, http.StatusOK, l)
+}
+
+// acceptLoss lets a halted lane go on without what it stands still for, in the
+// instance that owns it.
+func (p *platform) acceptLoss(w http.ResponseWriter, r *http.Request) {
+	service := r.PathValue("service")
+	lane, err := strconv.ParseInt(r.PathValue("lane"), 10, 32)
+	if _, ok := p.topology.Service(service); !ok || err != nil || lane < 0 || lane >= int64(p.Config.Partitions) {
+		(&edge.Problem{Code: "not-found", Status: http.StatusNotFound, Detail: "there is no such lane: weir lane ls shows those of a process"}).Write(w)
+		return
+	}
+	ctx, cancel := context.WithTimeout(forwardedContext(r), 5*time.Second)
+	defer cancel()
+	err = streams.ErrNotOwned
+	if i := p.instances[service]; i != nil {
+		err = i.AcceptLoss(ctx, int32(lane))
+	}
+	if errors.Is(err, streams.ErrNotOwned) && p.broker == nil {
+		var done struct{}
+		err = p.ask(ctx, service, http.MethodPost, r.URL.EscapedPath(), &done)
+	}
+	switch {
+	case errors.Is(err, streams.ErrNotOwned):
+		(&edge.Problem{Code: notOwned, Status: http.StatusConflict, Detail: err.Error()}).Write(w)
+	case err != nil:
+		(&edge.Problem{Code: "not-possible", Status: http.StatusConflict, Detail: err.Error()}).Write(w)
+	default:
+		edge.JSON(w, http.StatusOK, struct{}{})
+	}
 }
 
 // StoreState is a service's event store, and which one the platform knows as it.
