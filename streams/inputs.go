@@ -5,7 +5,45 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
+
+// input is one thing that a batch decides about.
+type input struct {
+	kind   InputKind
+	id     string
+	name   string
+	ver    int
+	body   []byte
+	origin Origin
+	at     time.Time       // when it happened: an event's time, a timer's due
+	stream StreamID        // of all but fresh events
+	key    string          // of a fresh event
+	rec    *kgo.Record     // of a fresh event
+	cmd    *CommandRequest // who waits for the answer
+	effect int64           // sequence of the effect whose outcome it is
+	parked *ParkedInput    // the row that is decided again
+	source string          // of an event from outside, "" for a lane's
+}
+
+// fresh tells an event from outside that no lane has numbered and that is no
+// retry: only its name tells whether it was taken before.
+func (in *input) fresh() bool { return in.source != "" && in.parked == nil }
+
+// cause is what the ids of what follows derive from. An id from outside is
+// its source's own: two sources may use the same.
+func (in *input) cause() string {
+	if in.source == "" {
+		return in.id
+	}
+	return deriveID(in.source, in.id)
+}
+
+// digest is that of an event from outside: when it happened is its sender's to
+// say again or to leave out.
+func (in *input) digest() string { return EventDigest(in.name, in.key, in.body) }
 
 // InputEntry is one input of a batch's row: where the record lies, or, for
 // what no log keeps, the input itself.

@@ -222,5 +222,9 @@ func (n *Node) Freeze() { n.gate.freeze() }
 // called with 0.
 func (n *Node) Late(by time.Duration) { n.gate.late.Store(int64(by)) }
 
+// Become points the instance to another store from its next call on, as the
+// promotion of a replica behind an address does.
+func (n *Node) Become(s streams.Store) { n.store.now.Store(&s) }
+
 // Thaw ends a freeze.
 func (n *Node) Thaw() { n.gate.thaw() }

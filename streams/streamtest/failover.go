@@ -19,7 +19,6 @@ func (w *World) failOver(service string) {
 	w.mu.Unlock()
 	path := w.replica(service)
 	time.Sleep(20 * time.Second)
-	var replica streams.Store
 	replica, err := sqlite.Open(path, sqlite.WithoutSync())
 	if err != nil {
 		w.Violate("the replica of %s: %v", service, err)
@@ -32,7 +31,7 @@ func (w *World) failOver(service string) {
 			nodes = nil
 		}
 		for _, n := range nodes {
-			n.store.now.Store(&replica)
+			n.Become(replica)
 		}
 	})
 	if len(nodes) > 0 {
