@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -87,6 +88,9 @@ func decode(w http.ResponseWriter, r *http.Request, into any) *edge.Problem {
 	if err := d.Decode(into); err != nil {
 		return invalid("the body does not fit: " + strings.TrimPrefix(err.Error(), "json: "))
 	}
+	if err := edge.CheckFields(reflect.TypeOf(into).Elem(), b, false); err != nil {
+		return edge.BadJSON(err.Error())
+	}
 	return nil
 }
 
@@ -137,6 +141,12 @@ func (g *gateway) send(w http.ResponseWriter, r *http.Request, q request, id, na
 	if !orderName.MatchString(body.Key().String()) {
 		invalid("order ids are 1 to 128 letters, digits, dots, underscores, tildes and dashes, a letter or digit first").Write(w)
 		return
+	}
+	if c, ok := body.(edge.Checker); ok {
+		if err := c.Check(); err != nil {
+			invalid(err.Error()).Write(w)
+			return
+		}
 	}
 	cmd, err := streams.NewCommand(id, name, body)
 	if err != nil {
