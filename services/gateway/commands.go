@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -64,6 +65,10 @@ func (g *gateway) cancel(w http.ResponseWriter, r *http.Request) {
 			p.Write(w)
 			return
 		}
+	}
+	if n := len(c.Reason); n > event.MaxText {
+		invalid(fmt.Sprintf("reason has %d bytes, at most %d are kept: shorten it", n, event.MaxText)).Write(w)
+		return
 	}
 	g.send(w, r, q, q.commandID(cancelOrder), cancelOrder, order.CancelOrder{Order: event.OrderID(r.PathValue("id")), Reason: c.Reason}, nil)
 }
@@ -141,12 +146,6 @@ func (g *gateway) send(w http.ResponseWriter, r *http.Request, q request, id, na
 	if !orderName.MatchString(body.Key().String()) {
 		invalid("order ids are 1 to 128 letters, digits, dots, underscores, tildes and dashes, a letter or digit first").Write(w)
 		return
-	}
-	if c, ok := body.(edge.Checker); ok {
-		if err := c.Check(); err != nil {
-			invalid(err.Error()).Write(w)
-			return
-		}
 	}
 	cmd, err := streams.NewCommand(id, name, body)
 	if err != nil {

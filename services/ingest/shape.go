@@ -23,7 +23,7 @@ func keyOf(f *streams.Fact, version int, data []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if c, ok := e.(edge.Checker); ok {
+	if c, ok := e.(checker); ok {
 		if err := c.Check(); err != nil {
 			return "", fmt.Errorf("data of %s is refused: %w", f.Name, err)
 		}
@@ -34,6 +34,9 @@ func keyOf(f *streams.Fact, version int, data []byte) (string, error) {
 	}
 	return key, nil
 }
+
+// checker is an event that knows which values make no sense.
+type checker interface{ Check() error }
 
 func checkShape(t reflect.Type, data []byte) error {
 	d := json.NewDecoder(bytes.NewReader(data))

@@ -1,8 +1,6 @@
 package order
 
 import (
-	"fmt"
-
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
 )
@@ -22,7 +20,7 @@ type PlaceOrder struct {
 // "unknown-order", or "already-shipping" once released.
 type CancelOrder struct {
 	Order  event.OrderID `json:"order"`
-	Reason string        `json:"reason"` // of at most event.MaxText bytes
+	Reason string        `json:"reason"` // at most event.MaxText bytes are kept
 }
 
 // Reply answers both commands, also when they are repeated later.
@@ -32,24 +30,6 @@ type Reply struct {
 	Total event.Money   `json:"total,omitzero"` // of what was placed
 }
 
-// Check refuses what no order can be, before a lane hears of it.
-func (c PlaceOrder) Check() error {
-	_, err := c.placed().Priced()
-	return err
-}
-
-// Check refuses a reason that would not be kept whole.
-func (c CancelOrder) Check() error {
-	if len(c.Reason) > event.MaxText {
-		return fmt.Errorf("reason has %d bytes, at most %d are kept: shorten it", len(c.Reason), event.MaxText)
-	}
-	return nil
-}
-
-func (c PlaceOrder) placed() event.OrderPlaced {
-	return event.OrderPlaced{Order: c.Order, Customer: c.Customer, Email: c.Email, ShipTo: c.ShipTo, Card: c.Card, Lines: c.Lines}
-}
-
 // Key is the order.
 func (c PlaceOrder) Key() streams.Key { return c.Order }
 
@@ -57,7 +37,7 @@ func (c PlaceOrder) Key() streams.Key { return c.Order }
 func (c CancelOrder) Key() streams.Key { return c.Order }
 
 func place(s state, c PlaceOrder, _ streams.Input) streams.Decision {
-	e, err := c.placed().Priced()
+	e, err := event.OrderPlaced{Order: c.Order, Customer: c.Customer, Email: c.Email, ShipTo: c.ShipTo, Card: c.Card, Lines: c.Lines}.Priced()
 	if err != nil {
 		return streams.Reject("invalid-order", "%v", err)
 	}

@@ -114,10 +114,6 @@ func MediaType(r *http.Request, allowed ...string) (string, *Problem) {
 		Detail: "content type " + strconv.Quote(r.Header.Get("Content-Type")) + " is not accepted: send " + strings.Join(allowed, ", ") + " in UTF-8"}
 }
 
-// Checker is an event or a command that knows which values make no sense, or are
-// larger than anybody needs: they are refused before anything is kept of them.
-type Checker interface{ Check() error }
-
 // Methods is a resource: what answers each method. Others are refused with a
 // problem and an Allow header.
 type Methods map[string]http.HandlerFunc
