@@ -105,7 +105,7 @@ func (b *batch) addRecord(r *kgo.Record) error {
 		return nil
 	}
 	key := string(r.Key)
-	if err := CheckKey(key); err != nil {
+	if err := checkKept(key); err != nil {
 		return b.misplaced(r, err.Error())
 	}
 	if p := Partition(key, l.i.cfg.Partitions); p != l.o.part {
@@ -124,6 +124,8 @@ func (b *batch) addRecord(r *kgo.Record) error {
 			b.info.Repeats++
 			return err
 		}
+	} else if err := CheckKey(key); err != nil { // a stranger's; of a lane's no sequence may be passed over
+		return b.misplaced(r, err.Error())
 	}
 	if len(l.i.plan.byType[e.Type]) > 0 {
 		b.inputs = append(b.inputs, in)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -49,8 +50,18 @@ type Envelope struct {
 	Data        []byte // JSON
 }
 
+// Saga is the correlation that the event is kept under, and that what follows
+// from it carries on. Who posts an event chooses its id and its correlation:
+// neither may be that of a saga of ours, so it is its source's own.
+func (e *Envelope) Saga() string {
+	if e.Lane == "" {
+		return e.Source + "#" + e.Correlation
+	}
+	return e.Correlation
+}
+
 func (e *Envelope) origin() Origin {
-	return Origin{Correlation: e.Correlation, Causation: e.Causation, Traceparent: e.Traceparent}
+	return Origin{Correlation: e.Saga(), Causation: e.Causation, Traceparent: e.Traceparent}
 }
 
 // cause is what the ids of what follows from the event derive from. An id from
@@ -107,9 +118,27 @@ func deriveID(cause string, parts ...string) string {
 	return idEncoding.EncodeToString(sum[:16])
 }
 
-// CheckKey reports why a key cannot travel: empty, NUL, or invalid UTF-8.
-// Committed and unpublishable it would stop its lane for ever.
+// CheckKey reports why nothing may be called so: what cannot travel, and what
+// forges what a person reads, as keys stand in logs, pages and commands.
 func CheckKey(key string) error {
+	if err := checkKept(key); err != nil {
+		return err
+	}
+	if strings.ContainsFunc(key, Unprintable) {
+		return fmt.Errorf("key %q holds control characters or turns the direction of text", key)
+	}
+	return nil
+}
+
+// Unprintable tells characters that act on a terminal or a page instead of
+// standing there: controls, separators of lines, and those that turn text around.
+func Unprintable(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+}
+
+// checkKept reports why a key cannot travel: empty, NUL, or invalid UTF-8.
+// Committed and unpublishable it would stop its lane for ever.
+func checkKept(key string) error {
 	switch {
 	case key == "":
 		return fmt.Errorf("the key is empty: give the event the id of the thing that it is about")

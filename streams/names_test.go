@@ -3,6 +3,7 @@ package streams_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +22,12 @@ func verifyFleet(t *testing.T, c *streamtest.Cluster) {
 		stores[s] = st
 	}
 	r, err := verify.Check(context.Background(), verify.Input{Topology: c.Topology, Partitions: c.Partitions, Stores: stores, Client: c.Client(), Complete: true, Settled: true, Decide: true})
-	t.Logf("verify: %v\n%v", err, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.OK() {
+		t.Errorf("%v", r)
+	}
 }
 
 func postFrom(t *testing.T, c *streamtest.Cluster, id, source string, b string, key string) {
@@ -99,6 +105,81 @@ func TestRegisterOfNames(t *testing.T) {
 				}
 			}
 			n.Stop()
+		}
+	})
+}
+
+// Whoever posts an event chooses its id and its correlation: by neither it, or what
+// follows from it, comes into a saga of ours.
+func TestPostedEventsJoinNoSaga(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		c.Start("front")
+		c.Start("back")
+		book(context.Background(), t, c, 0, 1)
+		ours := map[string]string{} // correlations by id
+		for _, r := range readAll(t, c, kgo.ReadCommitted(), "teller.account") {
+			e, err := streams.ReadEnvelope(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours[e.ID] = e.Correlation
+		}
+		n := 0
+		for id, saga := range ours {
+			for _, e := range []streams.Envelope{{ID: saga}, {ID: id}, {ID: fmt.Sprint("x-", n), Correlation: saga}, {ID: fmt.Sprint("y-", n), Correlation: id}} {
+				n++
+				e.Type, e.Version, e.Source, e.Time, e.Key, e.Data = "bonus", 1, "/eve", time.Now(), "acc-3", []byte(`{"account":"acc-3","amount":1}`)
+				produce(t, c, e.Record("external.account", streams.Partition(e.Key, c.Partitions)))
+			}
+		}
+		time.Sleep(10 * time.Second)
+		followed := 0
+		for _, topic := range []string{"teller.account", "ledger.branch"} {
+			for _, r := range readAll(t, c, kgo.ReadCommitted(), topic) {
+				e, err := streams.ReadEnvelope(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch foreign := strings.HasPrefix(e.Correlation, "/eve#"); {
+				case foreign:
+					followed++
+				case topic == "teller.account" && ours[e.ID] == "":
+					t.Errorf("%s, which followed from a posted event, is in saga %q", e.ID, e.Correlation)
+				}
+			}
+		}
+		if n == 0 || followed < n {
+			t.Errorf("%d events followed from %d posted ones", followed, n)
+		}
+		verifyFleet(t, c)
+	})
+}
+
+// A key that acts on a terminal is nobody's: a command of it is refused, and a
+// record that a stranger made is reported and passed over.
+func TestUnprintableKeys(t *testing.T) {
+	for _, key := range []string{"", "a\x00b", "a\nb", "\x1b[2J", "a\x7f", "a\u0085b", "a\u2028b", "a\u202eb", "a\u2066b", "a\xffb", strings.Repeat("k", 1025)} {
+		if streams.CheckKey(key) == nil {
+			t.Errorf("%.20q is taken", key)
+		}
+	}
+	for _, key := range []string{"a/b", "ä-ö 1", "日本", `q"\`, "אבג", "می\u200cخواهم"} {
+		if err := streams.CheckKey(key); err != nil {
+			t.Error(err)
+		}
+	}
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		c.Start("front")
+		c.Start("back")
+		postFrom(t, c, "1", "/eve", `{"account":"acc\u001b[2J","amount":100}`, "acc\x1b[2J")
+		postFrom(t, c, "2", "/eve", `{"account":"acc-3","amount":7}`, "acc-3")
+		want(t, c, 7, 1)
+		reports := ""
+		for _, r := range readAll(t, c, kgo.ReadCommitted(), streams.DeadTopic("front")) {
+			reports += string(r.Value) + "\n"
+		}
+		if strings.Count(reports, "\n") != 1 || !strings.Contains(reports, "control characters") {
+			t.Errorf("reported: %q", reports)
 		}
 	})
 }

@@ -228,7 +228,7 @@ func (r *pipe) record(to route, rec *kgo.Record, lane Lane, in *Envelope, e Even
 		return nil, fmt.Errorf("output %T is %d bytes long, the broker takes %d", e, len(data), r.cfg.MaxEventBytes-2048)
 	}
 	env := Envelope{ID: deriveID(in.cause(), r.p.Name, strconv.Itoa(index)), Type: to.fact.Name, Version: to.fact.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
-		Correlation: in.Correlation, Causation: in.ID, Traceparent: in.Traceparent, Data: data,
+		Correlation: in.Saga(), Causation: in.ID, Traceparent: in.Traceparent, Data: data,
 		Lane: lane, Seq: (rec.Offset+1)*pipelineFan + int64(index)}
 	return env.Record(to.topic, Partition(key, r.cfg.Partitions)), nil
 }
@@ -249,7 +249,7 @@ func (r *pipe) dead(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope,
 		return out // strings always encode
 	}
 	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: "/" + r.p.Name, Time: r.cfg.Now(), Key: "pipeline",
-		Correlation: in.Correlation, Causation: in.ID, Traceparent: in.Traceparent, Data: body,
+		Correlation: in.Saga(), Causation: in.ID, Traceparent: in.Traceparent, Data: body,
 		Lane: lane, Seq: (rec.Offset + 1) * pipelineFan}
 	return append(out, env.Record(DeadTopic(r.p.Name), 0))
 }

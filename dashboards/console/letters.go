@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -145,40 +144,13 @@ func judged(what string, key streams.StreamID, left int, err error, now time.Tim
 	return x
 }
 
-// asked reads the form of a button, and reports whether to go on: it has
-// answered what no page of ours asks for.
+// asked reads the form of a button, and reports whether to go on. That it is one
+// of our own pages that asks, whoever serves the console has seen to.
 func (c *Console) asked(w http.ResponseWriter, r *http.Request) bool {
-	if !fromThisPage(r) {
-		c.problem(w, r, http.StatusForbidden, "This was not asked for on this page, so nothing was done. Open the page by its own address (https, or localhost) and use its buttons, or use the command weir.")
-		return false
-	}
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 	if err := r.ParseForm(); err != nil {
 		c.problem(w, r, http.StatusBadRequest, "The form cannot be read.")
 		return false
 	}
 	return true
-}
-
-// fromThisPage reports whether a browser says that one of our own pages, or the
-// person at it, asks. Older browsers and plain http to another machine do not
-// say it, and are refused.
-func fromThisPage(r *http.Request) bool {
-	site := r.Header.Get("Sec-Fetch-Site")
-	return (site == "same-origin" || site == "none") && !rebound(r)
-}
-
-// rebound tells a foreign name that was made to point at this machine: whoever
-// reaches a loopback address by a name of their own is no page of ours.
-func rebound(r *http.Request) bool {
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	if !ok || !local.IP.IsLoopback() {
-		return false
-	}
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	ip := net.ParseIP(host)
-	return host != "localhost" && (ip == nil || !ip.IsLoopback())
 }

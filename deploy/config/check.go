@@ -46,6 +46,11 @@ func (c *Config) check() error {
 	if err := Address(c.HTTP); err != nil {
 		f.bad("http", "is %q: %w", withoutUser(c.HTTP), err)
 	}
+	for _, name := range c.HTTPHosts {
+		if name == "" || strings.ContainsAny(name, ":/@* ") {
+			f.bad("http_hosts", "holds %q: it is a host without a port", withoutUser(name))
+		}
+	}
 	if c.Data == "" {
 		f.bad("data", "is empty: name a directory")
 	}

@@ -27,21 +27,24 @@ import (
 // Config says where things are. An empty address means the embedded part, in
 // this process and below Data.
 type Config struct {
-	HTTP       string  `yaml:"http"`       // address of the interface; 127.0.0.1:8080
-	Data       string  `yaml:"data"`       // directory of what is embedded
-	Partitions int32   `yaml:"partitions"` // of every topic of the platform, for good
-	Kafka      Kafka   `yaml:"kafka"`
-	Postgres   SQL     `yaml:"postgres"` // event stores
-	RabbitMQ   Server  `yaml:"rabbitmq"` // commands
-	Mongo      Mongo   `yaml:"mongo"`    // read models
-	Redis      Server  `yaml:"redis"`    // cache, quotas
-	Consul     Consul  `yaml:"consul"`   // discovery
-	ClickHouse Server  `yaml:"clickhouse"`
-	OTLP       OTLP    `yaml:"otlp"`       // traces
-	Prometheus Server  `yaml:"prometheus"` // what it knows of objectives and alerts, the live page shows
-	Logs       Logs    `yaml:"logs"`
-	Outside    Outside `yaml:"outside"`
-	Quota      Quota   `yaml:"quota"`
+	HTTP string `yaml:"http"` // address of the interface; 127.0.0.1:8080
+	// HTTPHosts are the names, beside addresses and localhost, that the interface is
+	// asked by: those of a proxy or an ingress in front, as in weir.example.
+	HTTPHosts  []string `yaml:"http_hosts"`
+	Data       string   `yaml:"data"`       // directory of what is embedded
+	Partitions int32    `yaml:"partitions"` // of every topic of the platform, for good
+	Kafka      Kafka    `yaml:"kafka"`
+	Postgres   SQL      `yaml:"postgres"` // event stores
+	RabbitMQ   Server   `yaml:"rabbitmq"` // commands
+	Mongo      Mongo    `yaml:"mongo"`    // read models
+	Redis      Server   `yaml:"redis"`    // cache, quotas
+	Consul     Consul   `yaml:"consul"`   // discovery
+	ClickHouse Server   `yaml:"clickhouse"`
+	OTLP       OTLP     `yaml:"otlp"`       // traces
+	Prometheus Server   `yaml:"prometheus"` // what it knows of objectives and alerts, the live page shows
+	Logs       Logs     `yaml:"logs"`
+	Outside    Outside  `yaml:"outside"`
+	Quota      Quota    `yaml:"quota"`
 	// HistoryDays is how long the read model keeps events and ended sagas; 0: for
 	// ever. Orders stay.
 	HistoryDays int `yaml:"history_days"`

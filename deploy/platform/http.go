@@ -68,18 +68,8 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 	return nil
 }
 
-// sameOrigin keeps pages of other sites, which a person's browser may have open,
-// from changing anything here. Who is no browser is let through.
-func sameOrigin(h http.Handler) http.Handler {
-	guard := http.NewCrossOriginProtection()
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		(&edge.Problem{Code: "cross-origin", Status: http.StatusForbidden, Detail: "a page of another site asks for this: nothing was done"}).Write(w)
-	}))
-	return guard.Handler(h)
-}
-
 func (p *platform) serveUntilEnd(l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: sameOrigin(h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
+	srv := &http.Server{Handler: guard(p.hosts, h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

@@ -32,6 +32,7 @@ var ErrInvariant = errors.New("an invariant is broken")
 // platform is everything that runs.
 type platform struct {
 	Options
+	hosts     []string // names that the interface is asked by
 	units     chosen
 	topology  *streams.Topology
 	sagas     []streams.Saga
@@ -151,6 +152,7 @@ func (p *platform) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.hosts = names(&p.Config) // before the name gives way to its address
 	p.Config.HTTP = listener.Addr().String()
 	p.wait = append(p.wait, func() { listener.Close() })
 	for _, step := range []func(context.Context) error{p.findPrometheus, p.startTelemetry, p.startKafka, p.startCommands, p.startRegistry, p.startOutside,

@@ -96,10 +96,10 @@ func orders(ctx context.Context, in verify.Input) []Order {
 }
 
 func take(found map[string]*Order, env streams.Envelope) {
-	o := found[env.Correlation]
+	o := found[env.Saga()]
 	if o == nil {
-		o = &Order{Order: env.Correlation}
-		found[env.Correlation] = o
+		o = &Order{Order: env.Saga()}
+		found[env.Saga()] = o
 	}
 	o.Events++
 	switch env.Type {

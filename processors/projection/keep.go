@@ -45,11 +45,7 @@ func (r *run) open(rec *kgo.Record) received {
 		return x
 	}
 	x.aside = unkept(&e)
-	if e.Lane == "" {
-		// Who posts an event chooses its id and its correlation: neither may be that
-		// of a saga of ours.
-		x.Correlation = e.Source + "#" + e.Correlation
-	}
+	x.Correlation = e.Saga()
 	return x
 }
 

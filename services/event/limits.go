@@ -37,6 +37,11 @@ func (e OrderPlaced) Priced() (OrderPlaced, error) {
 			return e, fmt.Errorf("%.20q… is longer than %d bytes", text, MaxText)
 		}
 	}
+	for _, line := range []string{e.Customer, e.Card, a.Name, a.City, a.Postcode, a.Country} { // a street may have several
+		if strings.ContainsFunc(line, unicode.IsControl) {
+			return e, fmt.Errorf("%.20q holds control characters", line)
+		}
+	}
 	if err := checkEmail(e.Email); err != nil {
 		return e, err
 	}

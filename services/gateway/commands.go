@@ -8,8 +8,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -64,6 +66,10 @@ func (g *gateway) cancel(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if n := len(c.Reason); n > event.MaxText {
+		invalid(fmt.Sprintf("reason has %d bytes, at most %d are kept: shorten it", n, event.MaxText)).Write(w)
+		return
+	}
 	g.send(w, r, q, q.commandID(cancelOrder), cancelOrder, order.CancelOrder{Order: event.OrderID(r.PathValue("id")), Reason: c.Reason}, nil)
 }
 
@@ -86,6 +92,9 @@ func decode(w http.ResponseWriter, r *http.Request, into any) *edge.Problem {
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return invalid("the body does not fit: " + strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if err := edge.CheckFields(reflect.TypeOf(into).Elem(), b, false); err != nil {
+		return edge.BadJSON(err.Error())
 	}
 	return nil
 }

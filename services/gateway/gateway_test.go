@@ -252,6 +252,23 @@ func TestWhatIsRefused(t *testing.T) {
 		"saga state":         {"GET", "/v1/sagas?state=lost", ``, 400, "running"},
 		"saga page":          {"GET", "/v1/sagas?page=2", ``, 400, "page token"},
 		"token":              {"GET", "/v1/orders/o-9?after=yesterday", ``, 400, "token"},
+		"a quantity twice":   {"POST", "/v1/orders", with(`"quantity":2`, `"quantity":2,"quantity":1000`), 400, "lines[0].quantity is there twice"},
+		"in two cases":       {"POST", "/v1/orders", with(`"quantity":2`, `"quantity":2,"Quantity":1000`), 400, "differ only in case"},
+		"in another case":    {"POST", "/v1/orders", with(`"quantity"`, `"Quantity"`), 400, "lines[0].Quantity is not spelt"},
+		"a long s":           {"POST", "/v1/orders", with(`"sku"`, `"\u017fku"`), 400, "lines[0].ſku is not spelt"},
+		"lines twice":        {"POST", "/v1/orders", with(`"lines"`, `"lines":[{"sku":"mug"}],"lines"`), 400, "lines is there twice"},
+		"two orders":         {"POST", "/v1/orders", with(`"card"`, `"order":"o-8","card"`), 400, "order is there twice"},
+		"NUL":                {"POST", "/v1/orders", with(`"ada"`, `"a\u0000b"`), 400, "customer holds a control character"},
+		"half a character":   {"POST", "/v1/orders", with(`"Ada"`, `"A\ud800a"`), 400, "ship_to.name holds half"},
+		"a line in a name":   {"POST", "/v1/orders", with(`"Ada"`, `"A\nda"`), 422, "control characters"},
+		"past all numbers":   {"POST", "/v1/orders", with(`:2,`, `:1e999999,`), 422, "does not fit"},
+		"a novel for a name": {"POST", "/v1/orders", with(`"Ada"`, `"`+strings.Repeat("x", 255)+`"`), 422, "longer than 254"},
+		"a novel of reasons": {"POST", "/v1/orders/o-9/cancel", `{"reason":"` + strings.Repeat("x", 255) + `"}`, 422, "at most 254"},
+		"NUL in a reason":    {"POST", "/v1/orders/o-9/cancel", `{"reason":"a\u0000b"}`, 400, "reason holds a control character"},
+		"reasons twice":      {"POST", "/v1/orders/o-9/cancel", `{"reason":"a","reason":"b"}`, 400, "reason is there twice"},
+		"NUL in a path":      {"GET", "/v1/orders/%00", ``, 400, "control"},
+		"escape in a path":   {"GET", "/v1/sagas/a%1b%5B2J", ``, 400, "control"},
+		"escape in a query":  {"GET", "/v1/orders?customer=%C2%9B", ``, 400, "control"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.want(h.do(c.method, c.path, c.body), c.status, c.has)

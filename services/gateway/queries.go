@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/weirstream/weir/processors/projection"
@@ -28,7 +29,7 @@ func (g *gateway) aged(h http.HandlerFunc) http.HandlerFunc {
 		}
 		w.Header().Set(AgeHeader, says)
 		if !askable(r) {
-			badQuery("the path or the query is not UTF-8 without NUL: nothing is called so").Write(w)
+			badQuery("the path or the query is not UTF-8 or holds control characters: nothing is called so").Write(w)
 			return
 		}
 		h(w, r)
@@ -38,7 +39,7 @@ func (g *gateway) aged(h http.HandlerFunc) http.HandlerFunc {
 // askable refuses what no name can hold: a store would fail at it, and that is not
 // to look like an outage.
 func askable(r *http.Request) bool {
-	fine := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+	fine := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }
 	query, err := url.QueryUnescape(r.URL.RawQuery)
 	return fine(r.URL.Path) && (err != nil || fine(query)) // which is told elsewhere
 }

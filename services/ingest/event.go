@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -165,8 +164,8 @@ func (e posted) check() error {
 			return fmt.Errorf("attribute %q is \"data\" or not named in lower case letters and digits", name)
 		case slices.Contains(streams.ReservedAttributes, name):
 			return fmt.Errorf("attribute %q is the platform's own: leave it out", name)
-		case len(v) > 1024 || !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl):
-			return fmt.Errorf("attribute %q is longer than 1024 bytes, is not UTF-8 or holds control characters", name)
+		case len(v) > 1024 || !utf8.ValidString(v) || strings.ContainsFunc(v, streams.Unprintable):
+			return fmt.Errorf("attribute %q is longer than 1024 bytes, is not UTF-8, holds control characters or turns the direction of text", name)
 		}
 	}
 	if v := e.attrs["specversion"]; v != "1.0" {

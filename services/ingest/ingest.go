@@ -228,16 +228,19 @@ func parse(w http.ResponseWriter, r *http.Request) ([]posted, *edge.Problem) {
 	if p != nil {
 		return nil, p
 	}
+	if mode == batchType { // one event that is ambiguous is refused alone
+		if p := edge.CheckSyntax(body); p != nil {
+			return nil, p
+		}
+		return fromArray(body)
+	}
 	if p := edge.CheckJSON(body); p != nil {
 		return nil, p
 	}
-	switch mode {
-	case plainType:
+	if mode == plainType {
 		return one(fromHeaders(r.Header, body))
-	case structuredType:
-		return one(fromObject(body))
 	}
-	return fromArray(body)
+	return one(fromObject(body))
 }
 
 func one(e posted, err error) ([]posted, *edge.Problem) {
@@ -258,6 +261,9 @@ func fromArray(body []byte) ([]posted, *edge.Problem) {
 	out := make([]posted, len(objects))
 	for i, o := range objects {
 		e, err := fromObject(o)
+		if err == nil {
+			err = edge.CheckMembers(o)
+		}
 		e.err = err // of this event only
 		out[i] = e
 	}

@@ -223,11 +223,20 @@ func TestARefusalSaysWhy(t *testing.T) {
 		"a field missing":      {structuredType, with(`,"quantity":7`, ``), 422, `"quantity" is missing`},
 		"a field null":         {structuredType, with(`"quantity":7`, `"quantity":null`), 422, `"quantity" is missing`},
 		"another case":         {structuredType, with(`"sku"`, `"SKU"`), 422, `"sku" is missing`},
-		"both cases":           {structuredType, with(`"sku":"mug"`, `"sku":"mug","SKU":"jug"`), 422, "two spellings"},
+		"both cases":           {structuredType, with(`"sku":"mug"`, `"sku":"mug","SKU":"jug"`), 400, "data.SKU and"},
 		"a fraction":           {structuredType, with(`:7`, `:7.5`), 422, "shape"},
 		"a huge number":        {structuredType, with(`:7`, `:1e30`), 422, "shape"},
 		"an empty key":         {structuredType, with(`"mug"`, `""`), 422, "key is empty"},
-		"NUL in the key":       {structuredType, with(`"mug"`, `"m\u0000g"`), 422, "NUL"},
+		"NUL in the key":       {structuredType, with(`"mug"`, `"m\u0000g"`), 400, "data.sku holds a control"},
+		"a line in the key":    {structuredType, with(`"mug"`, `"m\ng"`), 422, "control"},
+		"a key turned around":  {structuredType, with(`"mug"`, `"m\u202eg"`), 422, "direction"},
+		"an id turned around":  {structuredType, with(`"id":"s1"`, `"id":"s\u202e1"`), 422, "direction"},
+		"half a character":     {structuredType, with(`"id":"s1"`, `"id":"\ud800s1"`), 400, "id holds half"},
+		"data twice":           {structuredType, structured("s1", `"data":{"sku":"mug","quantity":999}`), 400, "data is there twice"},
+		"a field twice":        {structuredType, with(`"quantity":7`, `"quantity":7,"quantity":1000`), 400, "data.quantity is there twice"},
+		"two types":            {structuredType, structured("s1", `"type":"payment.authorised"`), 400, "type is there twice"},
+		"a long s":             {structuredType, with(`"sku"`, `"\u017fku"`), 422, `"sku" is missing`},
+		"a number past all":    {structuredType, with(`:7`, `:1e999999`), 422, "shape"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := h.post(c.contentType, c.body)
@@ -306,6 +315,26 @@ func TestABatchHasAResultPerEvent(t *testing.T) {
 	h.records(1002)
 }
 
+// odd is an event with one of its texts replaced, escapes and all.
+func odd(text, by string) string { return strings.ReplaceAll(structured("s1"), text, by) }
+
+// An event that two readers could read differently is refused, and costs the
+// others of its batch nothing.
+func TestAnAmbiguousEventOfABatch(t *testing.T) {
+	h := newHouse(t)
+	r := h.post("application/cloudevents-batch+json", "["+structured("g1")+","+odd("s1", `\ud800s1`)+","+odd("s1", `\udfffs1`)+","+
+		structured("s2", `"data":{"sku":"mug","quantity":999}`)+","+odd("7", `7,"Quantity":8`)+","+odd("mug", `\u001b[2J`)+"]")
+	if r.status != 207 || len(r.Results) != 6 {
+		t.Fatalf("answer is %+v", r)
+	}
+	for i, want := range []string{"", "id holds half", "id holds half", "data is there twice", "data.Quantity and", "data.sku holds a control"} {
+		if !strings.HasPrefix(r.Results[i].Detail, want) || (r.Results[i].Status == ingest.Refused) != (want != "") {
+			t.Errorf("result %d is %+v, want %q", i, r.Results[i], want)
+		}
+	}
+	h.records(1)
+}
+
 func TestTheLogIsAway(t *testing.T) {
 	h := newHouse(t, func(c *ingest.Config) { c.Timeout = 200 * time.Millisecond })
 	h.broker.Close()
@@ -347,6 +376,11 @@ func FuzzPost(f *testing.F) {
 	f.Add("application/cloudevents+json", []byte(structured("s1")))
 	f.Add("application/cloudevents-batch+json", []byte("["+structured("s1")+"]"))
 	f.Add("application/json", []byte(`{"sku":"mug","quantity":7}`))
+	f.Add("application/json", []byte(`{"sku":"mug","quantity":7,"Quantity":8}`))
+	f.Add("application/cloudevents+json", []byte(structured("s1", `"data":{"sku":"mug","quantity":999}`)))
+	f.Add("application/cloudevents+json", []byte(structured("s1", `"type":"payment.authorised"`)))
+	f.Add("application/cloudevents+json", []byte(odd("s1", `\ud800s1`)))
+	f.Add("application/cloudevents-batch+json", []byte("["+odd("s1", `\ud800s1`)+","+odd("mug", `\u001b[31m`)+","+structured("s1", `"correlationid":"o-1","x\u0000":{}`)+"]"))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodPost, ingest.Path, bytes.NewReader(body))

@@ -100,6 +100,8 @@ func TestPlaceRefuses(t *testing.T) {
 		"the total overflows": line(func(l *event.Line) { l.Unit.Minor = math.MaxInt64 }),
 		"a mail of two lines": func(c *order.PlaceOrder) { c.Email = "a@b\r\nRCPT TO:<x@y>" },
 		"no mail address":     func(c *order.PlaceOrder) { c.Email = "nobody" },
+		"a name of two lines": func(c *order.PlaceOrder) { c.ShipTo.Name = "Ada\nBcc: eve" },
+		"escapes for a card":  func(c *order.PlaceOrder) { c.Card = "tok\x1b[2J" },
 		"a novel for a name":  func(c *order.PlaceOrder) { c.ShipTo.Name = strings.Repeat("x", 255) },
 	} {
 		t.Run(name, func(t *testing.T) {

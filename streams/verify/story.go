@@ -22,11 +22,11 @@ type follow struct {
 
 func (s *stories) event(e *streams.Envelope) {
 	id := maphash.String(seed, e.ID)
-	if have, ok := s.of[id]; ok && have != e.Correlation {
+	if have, ok := s.of[id]; ok && have != e.Saga() {
 		s.of[id] = ""
 		return
 	}
-	s.of[id] = e.Correlation
+	s.of[id] = e.Saga()
 }
 
 func (s *stories) followed(name streams.Lane, seq int64, e *streams.Envelope) {

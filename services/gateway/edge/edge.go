@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // Limits of a request body.
@@ -113,44 +112,6 @@ func MediaType(r *http.Request, allowed ...string) (string, *Problem) {
 	}
 	return "", &Problem{Code: "content-type", Status: http.StatusUnsupportedMediaType,
 		Detail: "content type " + strconv.Quote(r.Header.Get("Content-Type")) + " is not accepted: send " + strings.Join(allowed, ", ") + " in UTF-8"}
-}
-
-// CheckJSON refuses what is not one JSON value in UTF-8 of at most MaxDepth.
-func CheckJSON(b []byte) *Problem {
-	switch {
-	case !utf8.Valid(b):
-		return badJSON("the body is not valid UTF-8")
-	case tooDeep(b):
-		return badJSON("the body nests deeper than 64 levels")
-	case !json.Valid(b):
-		return badJSON("the body is not one JSON value")
-	}
-	return nil
-}
-
-func badJSON(detail string) *Problem {
-	return &Problem{Code: "malformed-json", Status: http.StatusBadRequest, Detail: detail}
-}
-
-// tooDeep counts brackets outside of strings, before any parser recurses.
-func tooDeep(b []byte) bool {
-	depth, inString := 0, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			if depth++; depth > MaxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
 }
 
 // Methods is a resource: what answers each method. Others are refused with a
