@@ -99,8 +99,24 @@ func (l *lane) prove(ctx context.Context) error {
 	if c.Epoch != l.cur.Epoch || c.Rev != l.cur.Rev {
 		return fmt.Errorf("cursor of lane %s: %w", l.name, ErrFenced)
 	}
+	if time.Since(l.looked) < lookEvery {
+		return nil
+	}
+	l.looked = time.Now()
+	last, err := l.lastPublished(ctx)
+	if err != nil {
+		return fmt.Errorf("the last records of lane %s: %w", l.name, err)
+	}
+	if last > c.LastSeq {
+		return &HaltError{Lane: l.name, What: fmt.Sprintf("number %d of it is on the log, and it has written %d: somebody else writes in its name, and readers take what it writes itself for repeats", last, c.LastSeq),
+			Cure: fmt.Sprintf("Find who writes there, and let nobody (weir kafka plan). Then stop the service, weir store renew %s, start it again.", l.i.plan.service)}
+	}
 	return nil
 }
+
+// lookEvery is how often a lane looks for records in its name that it has not
+// written.
+const lookEvery = 30 * time.Second
 
 // lastLooked is how many of the last records of each topic are looked at.
 const lastLooked = 64

@@ -197,3 +197,32 @@ func TestOneIDTwoCommands(t *testing.T) {
 		}
 	})
 }
+
+// Who writes in a lane's name mutes it: readers take what it writes for repeats.
+// The lane finds that out by itself.
+func TestSomebodyWritesInALanesName(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		n := c.Start("front")
+		c.Start("back")
+		book(t.Context(), t, c, 0, 20)
+		time.Sleep(5 * time.Second)
+		recs := readAll(t, c, kgo.ReadCommitted(), "teller.account")
+		r := recs[len(recs)-1]
+		e, err := streams.ReadEnvelope(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.ID, e.Prev, e.Seq = "forged", e.Seq, 999_999
+		produce(t, c, e.Record(r.Topic, r.Partition))
+		time.Sleep(time.Minute)
+		l := n.Lanes()[r.Partition]
+		if l.State != streams.LaneHalted || l.Err == nil || !strings.Contains(l.Err.Error(), "writes in its name") {
+			t.Errorf("the lane is %s: %v", l.State, l.Err)
+		}
+		for _, other := range n.Lanes() {
+			if other.Lane != r.Partition && other.State != streams.LaneRunning {
+				t.Errorf("lane %d is %s: %v", other.Lane, other.State, other.Err)
+			}
+		}
+	})
+}

@@ -34,6 +34,7 @@ type lane struct {
 	stale   bool             // the cursor moved without a commit
 	paused  bool             // as many inputs are parked as may be
 
+	looked    time.Time // when the log was searched for records in its name
 	proven    time.Time // when the store was last compared with what was seen
 	clockSet  time.Time // when the cursor's clock was set
 	lastRead  time.Time // of the last record read: its timestamp
@@ -45,7 +46,7 @@ type lane struct {
 func (o *owner) life(cur *Cursor) error {
 	ctx, cancel := context.WithCancel(o.hard)
 	l := &lane{o: o, i: o.i, cur: cur, name: NewLane(o.i.plan.service, o.part, cur.Incarnation), parked: map[StreamID]int{},
-		states: newStateCache(o.i.cfg.StateCache), fetched: make(chan kgo.Fetches), high: map[string]int64{}, clockSet: time.Now()}
+		states: newStateCache(o.i.cfg.StateCache), fetched: make(chan kgo.Fetches), high: map[string]int64{}, clockSet: time.Now(), looked: time.Now()}
 	defer l.close(cancel)
 	if planted(bugCompensateAgain) {
 		cur.Seen = map[Source]int64{}

@@ -77,6 +77,36 @@ func MakeAllTopics(ctx context.Context, cfg Config) error {
 	return makeTopics(ctx, &cfg, cfg.Topology.TopicSpecs(cfg)...)
 }
 
+// RepairTopics sets the configuration of those topics that are there to what the
+// platform asks of them. It is for a log that is the caller's own: whose else it is
+// has decided otherwise.
+func RepairTopics(ctx context.Context, cfg Config) error {
+	return withAdmin(cfg.Client, func(adm *kadm.Client) error {
+		specs := cfg.Topology.TopicSpecs(cfg)
+		have, err := listTopics(ctx, adm, specs)
+		if err != nil {
+			return err
+		}
+		for _, s := range specs {
+			if have[s.Name].Err != nil {
+				continue // it is made as it should be
+			}
+			var alter []kadm.AlterConfig
+			for k, v := range s.Configs {
+				alter = append(alter, kadm.AlterConfig{Op: kadm.SetConfig, Name: k, Value: &v})
+			}
+			rs, err := adm.AlterTopicConfigs(ctx, alter, s.Name)
+			if err == nil && len(rs) == 1 {
+				err = rs[0].Err
+			}
+			if err != nil {
+				return fmt.Errorf("configuring topic %s: %w", s.Name, err)
+			}
+		}
+		return nil
+	})
+}
+
 func withAdmin(opts []kgo.Opt, f func(*kadm.Client) error) error {
 	// What was just made must be seen: the client would answer from its memory
 	// for five seconds.

@@ -75,9 +75,13 @@ when there is none. Stop the service first, all instances of it.
 
 accept  takes the store that is there as the service's: a new beginning.
 renew   lets a store go on that is an older copy. Its newest commits are lost for
-        good: what they had decided about commands is forgotten, and what they had
-        decided about events on the log is decided again, so that those events
-        come a second time, under the store's new name.`,
+        good, and that hurts: what they had decided about commands is forgotten,
+        so that a client who sends one again has it carried out again, whatever
+        others have done about it since; what they had decided about events on the
+        log is decided again, so that those events, and mails, come a second time;
+        and other services may wait for answers about what this one has forgotten.
+        Afterwards look at weir dlq ls and weir saga ls --state running, and settle
+        by hand what stands there.`,
 		Example: `  weir store ls
   weir store renew order --data ./data    # of weir dev --data ./data
   weir store accept order                 # of ./weir.yaml`}
@@ -117,10 +121,12 @@ func storeList() *cobra.Command {
 		fmt.Fprintln(t, "SERVICE\tSTORE\tTHE PLATFORM KNOWS")
 		for _, s := range all {
 			known := s.Known
-			switch known {
-			case "":
+			switch {
+			case known == "":
 				known = "none yet"
-			case s.Store:
+			case known == s.Store && s.Behind:
+				known = "it, and newer commits of it: this is an older copy"
+			case known == s.Store:
 				known = "it"
 			}
 			fmt.Fprintf(t, "%s\t%s\t%s\n", s.Service, s.Store, known)
@@ -132,7 +138,10 @@ func storeList() *cobra.Command {
 
 func storeChange(verb, short string, change func(context.Context, platform.Options, string) (platform.StoreState, error)) *cobra.Command {
 	c := &cobra.Command{Use: verb + " SERVICE", Args: cobra.ExactArgs(1), ValidArgs: serviceNames(), Short: short}
-	options := storeOptions(c)
+	options, force := storeOptions(c), new(bool)
+	if verb == "renew" {
+		c.Flags().BoolVar(force, "force", false, "renew a store also if it does not look like an older copy")
+	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := oneOf("service", args[0], serviceNames()...); err != nil {
 			return err
@@ -140,6 +149,16 @@ func storeChange(verb, short string, change func(context.Context, platform.Optio
 		o, err := options()
 		if err != nil {
 			return err
+		}
+		now, err := platform.Stores(c.Context(), o, args[0])
+		if err != nil {
+			return err
+		}
+		if verb == "accept" && now[0].Known == now[0].Store {
+			return fmt.Errorf("store %s is the one that the platform knows as that of %s: there is nothing to accept", now[0].Store, args[0])
+		}
+		if verb == "renew" && now[0].Known == now[0].Store && !now[0].Behind && !*force {
+			return fmt.Errorf("store %s is the newest that the platform knows of %s: renewing it would do harm (see --help). If a lane is halted for an older copy all the same, or for somebody who writes in its name, --force renews it", now[0].Store, args[0])
 		}
 		s, err := change(c.Context(), o, args[0])
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -80,6 +81,7 @@ type StoreState struct {
 	Service string `json:"service"`
 	Store   string `json:"store"`           // its incarnation
 	Known   string `json:"known,omitempty"` // that of the control topic; empty if the service never started
+	Behind  bool   `json:"behind"`          // it has handed out fewer sequences than the platform knows of
 }
 
 // Stores looks at the event stores of services that do not run, or of one.
@@ -89,11 +91,32 @@ func Stores(ctx context.Context, o Options, service string) (out []StoreState, e
 		if err != nil {
 			return err
 		}
-		known, _, err := streams.StoreOf(ctx, p.kafka, name)
-		out = append(out, StoreState{name, info.Incarnation, known})
+		x := StoreState{Service: name, Store: info.Incarnation}
+		if x.Known, _, err = streams.StoreOf(ctx, p.kafka, name); err == nil {
+			x.Behind, err = p.behindControl(ctx, name, s, info.Partitions)
+		}
+		out = append(out, x)
 		return err
 	})
 	return out, err
+}
+
+// behindControl tells whether lanes of a store have come further once.
+func (p *platform) behindControl(ctx context.Context, service string, s streams.Store, lanes int32) (bool, error) {
+	known, err := streams.Control(ctx, p.kafka, service, lanes)
+	if err != nil {
+		return false, err
+	}
+	for lane, last := range known {
+		c, err := s.Cursor(ctx, lane)
+		if err != nil {
+			return false, err
+		}
+		if last > c.LastSeq {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // AcceptStore makes the event store that is there the one that the platform knows
@@ -114,13 +137,24 @@ func RenewStore(ctx context.Context, o Options, service string) (out StoreState,
 	})
 }
 
+// isThere refuses a service without an event store: opening would make one.
+func (p *platform) isThere(service string) error {
+	if p.Config.Postgres.URL != "" {
+		return nil
+	}
+	if _, err := os.Stat(p.path(service + ".db")); err != nil {
+		return fmt.Errorf("there is no event store of %s: %w. Start the service once, or name the directory of its weir dev with --data", service, err)
+	}
+	return nil
+}
+
 func changeStore(ctx context.Context, o Options, service string, change func(streams.Store) (streams.StoreInfo, error)) (out StoreState, err error) {
 	err = withStores(ctx, o, service, func(p *platform, name string, s streams.Store) error {
 		info, err := change(s)
 		if err != nil {
 			return err
 		}
-		out = StoreState{name, info.Incarnation, info.Incarnation}
+		out = StoreState{Service: name, Store: info.Incarnation, Known: info.Incarnation}
 		return streams.AcceptStore(ctx, p.kafka, name, info)
 	})
 	return out, err
@@ -140,12 +174,20 @@ func withStores(ctx context.Context, o Options, service string, f func(*platform
 	if _, ok := p.topology.Service(service); service != "" && !ok {
 		return fmt.Errorf("there is no service %q", service)
 	}
+	if len(p.Config.Kafka.Brokers) == 0 {
+		if _, err := os.Stat(p.path("log")); err != nil {
+			return fmt.Errorf("there is no log in %q: %w. Name the directory of a weir dev with --data, or a configuration with Kafka's brokers", p.Config.Data, err)
+		}
+	}
 	if err := p.startKafka(ctx); err != nil {
 		return err
 	}
 	for _, s := range p.topology.Services {
 		if service != "" && s.Name != service {
 			continue
+		}
+		if err := p.isThere(s.Name); err != nil {
+			return err
 		}
 		store, err := p.openStore(ctx, s.Name)
 		if err != nil {

@@ -18,6 +18,11 @@ import (
 )
 
 func (p *platform) startServices(ctx context.Context) error {
+	if p.broker != nil { // somebody may have made topics anew: nobody else would mend them
+		if err := streams.RepairTopics(ctx, p.runtime()); err != nil {
+			return err
+		}
+	}
 	if err := p.persist(ctx, "the log", func() error { return streams.MakeTopics(ctx, p.runtime()) }); err != nil {
 		return err
 	}

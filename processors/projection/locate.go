@@ -205,7 +205,7 @@ func firstMissing(details kadm.TopicDetails) (string, error) {
 }
 
 // rebuild is the cure for a read model whose log is another one.
-const rebuild = "remove the read model (reads.db with its -wal and -shm, or its database) and start its writer where the event stores are: it is built again from them and from the log"
+const rebuild = "stop its writer's process, remove the read model (reads.db with its -wal and -shm, or its database), and start the process again, where the event stores are: it is built from them and from the log"
 
 // follows proves that the log goes on from a cursor, which is that of its topic.
 // It answers where the log begins; what is before that and after the cursor is

@@ -193,7 +193,7 @@ func unknown(err error) *edge.Problem {
 	detail := "no answer in time; whether it was done is not known"
 	switch {
 	case errors.Is(err, streams.ErrNoLane):
-		detail = "the service is just moving between instances"
+		detail = "nobody works on this key now: the service is moving between instances, or stands still (GET /readyz)"
 	case errors.Is(err, streams.ErrBusy):
 		detail = "the service has too much to do at the moment"
 	}

@@ -330,3 +330,32 @@ func checkWhole(t *testing.T, s *Store) {
 		t.Errorf("%d events, cursor at %d, %v: want them equal, in batches of %d", n, c.LastSeq, err, batchSize)
 	}
 }
+
+// Another file in the place of the one that is open is noticed, and so is none:
+// what is committed would be lost with the process.
+func TestTheFileIsReplacedOrRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	s := open(t, path)
+	claim(t, s, 0)
+	if err := os.WriteFile(path+".other", []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path, path+".kept"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Cursor(ctx, 0); err == nil || !strings.Contains(err.Error(), "removed") {
+		t.Errorf("removed: the cursor is read: %v", err)
+	}
+	if err := os.Rename(path+".other", path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Claim(ctx, 1); err == nil || !strings.Contains(err.Error(), "in its place") {
+		t.Errorf("replaced: a lane is claimed: %v", err)
+	}
+	if err := os.Rename(path+".kept", path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Cursor(ctx, 0); err != nil {
+		t.Errorf("put back: %v", err)
+	}
+}

@@ -12,7 +12,9 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +37,7 @@ type Store struct {
 	closeErr    error
 	kinds       atomic.Pointer[kindSet]
 	opts        options
+	file        os.FileInfo // of path, when it was opened
 }
 
 var _ streams.Store = (*Store)(nil)
@@ -88,6 +91,9 @@ func Open(path string, opts ...Option) (*Store, error) {
 	if err != nil {
 		return nil, s.explain("open", err)
 	}
+	if err := s.noteFile(); err != nil {
+		return nil, s.explain("open", errors.Join(err, w.close()))
+	}
 	s.readers = make(chan *conn, s.opts.readers)
 	for range s.opts.readers {
 		s.readers <- nil
@@ -136,7 +142,7 @@ func (s *Store) Info(ctx context.Context, partitions int32) (streams.StoreInfo, 
 func (s *Store) Claim(ctx context.Context, lane int32) (*streams.Cursor, error) {
 	var c *streams.Cursor
 	err := s.do(ctx, "claim", func(w *writer) error {
-		if err := checkLane(lane); err != nil {
+		if err := errors.Join(checkLane(lane), s.sameFile()); err != nil {
 			return err
 		}
 		_, err := w.exec("INSERT INTO cursors VALUES(?,1,1,0,0,NULL) ON CONFLICT(lane) DO UPDATE SET epoch=epoch+1, rev=rev+1", int64(lane))
@@ -155,6 +161,9 @@ func (s *Store) Claim(ctx context.Context, lane int32) (*streams.Cursor, error) 
 // Cursor reads a lane's cursor. That of a lane never claimed has epoch 0.
 func (s *Store) Cursor(ctx context.Context, lane int32) (c *streams.Cursor, err error) {
 	err = s.read(ctx, "read the cursor", func(r *conn) error {
+		if err := s.sameFile(); err != nil {
+			return err
+		}
 		c, err = readCursor(r, lane, s.incarnation)
 		return err
 	})

@@ -85,6 +85,9 @@ func cursors(ctx context.Context, tx *sql.Tx) (out []projection.Cursor, err erro
 // Offsets is the offset that comes next, by topic and partition, as stored.
 func (s *Store) Offsets(ctx context.Context) (map[string]map[int32]int64, error) {
 	out := map[string]map[int32]int64{}
+	if err := s.sameFile(); err != nil { // also where nothing is written
+		return nil, err
+	}
 	err := each(ctx, s.read, "SELECT topic, partition, next FROM cursors", func(rows *sql.Rows) error {
 		var topic string
 		var partition int32

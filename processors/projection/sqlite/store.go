@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 
 	_ "modernc.org/sqlite" // the driver
@@ -27,6 +28,8 @@ const schemaVersion = 2
 type Store struct {
 	write *sql.DB // one connection
 	read  *sql.DB
+	path  string
+	file  os.FileInfo // of path, when it was opened
 }
 
 var _ projection.Store = (*Store)(nil)
@@ -45,7 +48,20 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	return &Store{write: write, read: read}, nil
+	file, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read model %s: %w", path, err), read.Close(), write.Close())
+	}
+	return &Store{write: write, read: read, path: path, file: file}, nil
+}
+
+// sameFile reports that another file, or none, is where the read model was opened:
+// what is written goes where nobody will find it again.
+func (s *Store) sameFile() error {
+	if now, err := os.Stat(s.path); err == nil && os.SameFile(now, s.file) {
+		return nil
+	}
+	return fmt.Errorf("read model %s: its file was removed or replaced under this process: start the process again, and what is missing is built from the event stores and the log", s.path)
 }
 
 func open(path, option string, conns int) (*sql.DB, error) {

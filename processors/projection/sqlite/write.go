@@ -36,6 +36,9 @@ type batch struct {
 
 // Write applies a batch in one transaction.
 func (s *Store) Write(ctx context.Context, w *projection.Batch) error {
+	if err := s.sameFile(); err != nil {
+		return err
+	}
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return failed("the read model cannot be written", err)
