@@ -160,10 +160,10 @@ func (s *Store) Claim(ctx context.Context, lane int32) (*streams.Cursor, error) 
 
 // Cursor reads a lane's cursor. That of a lane never claimed has epoch 0.
 func (s *Store) Cursor(ctx context.Context, lane int32) (c *streams.Cursor, err error) {
+	if err := s.sameFile(); err != nil { // before a reader opens what is there now
+		return nil, s.explain("read the cursor", err)
+	}
 	err = s.read(ctx, "read the cursor", func(r *conn) error {
-		if err := s.sameFile(); err != nil {
-			return err
-		}
 		c, err = readCursor(r, lane, s.incarnation)
 		return err
 	})
