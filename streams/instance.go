@@ -275,6 +275,9 @@ func (i *Instance) Lanes() []LaneStatus {
 // ErrNotOwned says that this instance does not own the lane of a key.
 var ErrNotOwned = errors.New("this instance does not own the key's lane: ask the one that does")
 
+// ErrNotParked says that there is nothing to retry or to drop.
+var ErrNotParked = errors.New("nothing of this key is parked")
+
 // RetryParked decides a parked key's inputs again, in their order, until one
 // fails. It tells how many are left.
 func (i *Instance) RetryParked(ctx context.Context, stream StreamID) (left int, err error) {

@@ -50,6 +50,9 @@ func (i *Instance) AcceptLoss(ctx context.Context, lane int32) error {
 	if o == nil {
 		return ErrNotOwned
 	}
+	if s := o.status(); s.State != LaneHalted {
+		return fmt.Errorf("lane %s/%d is not halted: there is nothing to accept", i.plan.service, lane)
+	}
 	reply := make(chan error, 1)
 	select {
 	case o.accepts <- reply:

@@ -180,7 +180,7 @@ func (b *batch) addParked(ctx context.Context, u *unpark) error {
 		return fmt.Errorf("parked inputs of %s %q: %w", u.stream.Decider, u.stream.Key, err)
 	}
 	if len(rows) == 0 || l.i.plan.deciders[u.stream.Decider] == nil {
-		u.reply <- unparked{err: fmt.Errorf("nothing of %s %q is parked in service %s", u.stream.Decider, u.stream.Key, l.i.plan.service)}
+		u.reply <- unparked{err: fmt.Errorf("%s %q in service %s: %w", u.stream.Decider, u.stream.Key, l.i.plan.service, ErrNotParked)}
 		return nil
 	}
 	b.unpark = u

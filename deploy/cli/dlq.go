@@ -230,7 +230,9 @@ func (r *tally) act(ctx context.Context, cl client, verb string, k parkedKey) {
 
 // tell prints the sums, and fails if not all flow.
 func (r *tally) tell(c *cobra.Command, verb string) error {
-	fmt.Fprintf(c.OutOrStdout(), "%d keys flow again, %d failed again (%d inputs are still parked)\n", r.flow, r.again, r.left)
+	if r.flow+r.again > 0 || len(r.errs) == 0 { // else nothing is known
+		fmt.Fprintf(c.OutOrStdout(), "%d keys flow again, %d failed again (%d inputs are still parked)\n", r.flow, r.again, r.left)
+	}
 	errs := r.errs
 	if len(errs) > 3 {
 		errs = append(errs[:3:3], fmt.Errorf("and %d more", len(errs)-3))

@@ -19,7 +19,7 @@ func laneCommand() *cobra.Command {
 		Long: `A lane is a service's share of work on one partition. One that is halted cannot
 prove that it would go on in order; its reason says what cures it.`,
 		Example: `  weir lane ls
-  weir lane accept inventory/2`}
+  weir lane accept inventory/0`}
 	cl := urlFlag(c)
 	ls := &cobra.Command{Use: "ls", Args: cobra.NoArgs, Short: "List the lanes of a process"}
 	out := output(ls, "table", "json")
@@ -34,7 +34,11 @@ prove that it would go on in order; its reason says what cures it.`,
 		t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 		fmt.Fprintln(t, "LANE\tSTATE\tBECAUSE")
 		for _, x := range l.Items {
-			fmt.Fprintf(t, "%s/%d\t%s\t%s\n", x.Service, x.Lane, x.State, x.Because)
+			name := fmt.Sprint(x.Service, "/", x.Lane)
+			if x.Lane < 0 {
+				name = x.Service + ", all"
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\n", name, x.State, x.Because)
 		}
 		return t.Flush()
 	}
@@ -47,11 +51,11 @@ func laneAccept(cl client) *cobra.Command {
 		Long: `Let a lane go on that is halted because records it has to read are not on the log
 any more. What would have followed from them never happens: read the reason with
 weir lane ls first.`,
-		Example: `  weir lane accept inventory/2`,
+		Example: `  weir lane accept inventory/0`,
 		RunE: func(c *cobra.Command, args []string) error {
 			service, lane, ok := strings.Cut(args[0], "/")
 			if _, err := strconv.ParseUint(lane, 10, 31); !ok || err != nil {
-				return usagef("%q is no lane: give a service and a number, as inventory/2", args[0])
+				return usagef("%q is no lane: give a service and a number, as inventory/0", args[0])
 			}
 			if err := oneOf("service", service, serviceNames()...); err != nil {
 				return err
@@ -73,7 +77,9 @@ it would hand out numbers again that readers have seen, and they would skip its
 events for ever. Restore the newest copy, if there is one. These commands are for
 when there is none. Stop the service first, all instances of it.
 
-accept  takes the store that is there as the service's: a new beginning.
+accept  takes the store that is there as the service's: a new beginning. What the
+        one before knew is gone: orders under way stand still at other services,
+        and a client who sends an old request again has it carried out again.
 renew   lets a store go on that is an older copy. Its newest commits are lost for
         good, and that hurts: what they had decided about commands is forgotten,
         so that a client who sends one again has it carried out again, whatever

@@ -17,7 +17,7 @@ import (
 // LaneState is how a lane of this process is.
 type LaneState struct {
 	Service string             `json:"service"`
-	Lane    int32              `json:"lane"`
+	Lane    int32              `json:"lane"` // -1: all of a service that does not run
 	State   streams.LaneChange `json:"state"`
 	Because string             `json:"because,omitempty"`
 }
@@ -30,6 +30,9 @@ type Lanes struct {
 func (p *platform) listLanes(w http.ResponseWriter, _ *http.Request) {
 	l := Lanes{Items: []LaneState{}}
 	for _, name := range p.units.services {
+		if t := p.supervised.named(name).trouble(); t != "" {
+			l.Items = append(l.Items, LaneState{Service: name, Lane: -1, State: streams.LaneHalted, Because: t})
+		}
 		for _, s := range p.instances[name].Lanes() {
 			x := LaneState{Service: name, Lane: s.Lane, State: s.State}
 			switch {

@@ -27,8 +27,9 @@ type run struct {
 	next    map[place]int64 // the offsets to read next
 	seen    map[source]int64
 	ids     map[string]kadm.TopicID
-	filling bool  // from an event store
-	debt    *debt // of a new read model, until it is settled
+	filling bool      // from an event store
+	debt    *debt     // of a new read model, until it is settled
+	history time.Time // what happened before it was told of once; zero if the rows go on
 }
 
 func (m *Model) newRun(cfg Config) (*run, error) {
@@ -87,6 +88,15 @@ func (r *run) records(ctx context.Context, now time.Time, recs []*kgo.Record, tr
 	return r.records(ctx, now, recs[half:], hastyTries)
 }
 
+// news leaves out what happened before a read model that is built again began to
+// be built: whoever measures has measured it once, and in its time.
+func (r *run) news(events []Event) []Event {
+	if r.history.IsZero() {
+		return events
+	}
+	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return e.Time.Before(r.history) })
+}
+
 // write insists on a batch, and tells of it once it is in the rows.
 func (r *run) write(ctx context.Context, b *Batch, tries int) error {
 	if err := r.insist(ctx, tries, func() error { return r.model.Write(ctx, b) }); err != nil {
@@ -101,8 +111,8 @@ func (r *run) write(ctx context.Context, b *Batch, tries int) error {
 	if orders := b.orders(); r.cfg.Changed != nil && len(orders) > 0 {
 		r.cfg.Changed(orders)
 	}
-	if r.cfg.Written != nil && len(b.Events) > 0 {
-		r.cfg.Written(b.Events)
+	if events := r.news(b.Events); r.cfg.Written != nil && len(events) > 0 {
+		r.cfg.Written(events)
 	}
 	r.model.notify()
 	return nil

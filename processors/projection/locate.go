@@ -65,6 +65,9 @@ func (r *run) locate(ctx context.Context) (map[string]map[int32]kgo.Offset, erro
 			gaps = append(gaps, gap{place{c.Topic, c.Partition}, first})
 		}
 	}
+	if len(r.seen) == 0 { // a new read model, or one that is built again
+		r.history = r.cfg.Now()
+	}
 	if r.cfg.Stores != nil && len(r.seen) == 0 {
 		if r.debt, err = r.owe(ctx, log.ends()); err != nil {
 			r.cfg.Log.WarnContext(ctx, "whether the log has all that the event stores have published is not known, a new read model may lack what a topic lost", "error", err)

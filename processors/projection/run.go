@@ -39,7 +39,8 @@ type Config struct {
 	// dies in between does not tell.
 	Changed func(orders []string)
 	// Written hears, after each write, which events are in the rows now, each
-	// once; optional. It holds up the next write.
+	// once; optional. It holds up the next write. While a new read model is built,
+	// it hears only of what happens meanwhile.
 	Written func(events []Event)
 	Now     func() time.Time // time.Now if nil
 	Log     *slog.Logger     // of outages of the store; discards if nil
