@@ -74,10 +74,11 @@ func topicsOf(top *streams.Topology) (names []string) {
 	return names
 }
 
-// readers counts the services whose lanes read a topic.
+// readers counts the services whose lanes read a topic. Who also writes it only
+// looks at its last records.
 func readers(top *streams.Topology, topic string) (n int) {
 	for _, a := range top.ACLs() {
-		if a.Name == topic && slices.Contains(a.Operations, "Read") && a.Unit != streams.ProjectionUnit {
+		if a.Name == topic && slices.Equal(a.Operations, []string{"Read"}) && a.Unit != streams.ProjectionUnit {
 			n++
 		}
 	}

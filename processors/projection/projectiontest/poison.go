@@ -151,6 +151,7 @@ func aRecordThatTheStoreRefuses(p *place) {
 		w.emit("c2", placed("o2", "ada"))
 		cfg := l.Config()
 		told := map[string]int{}
+		cfg.Now = func() time.Time { return noon.Add(-time.Hour) } // all that comes is news
 		cfg.Written = func(events []projection.Event) {
 			for _, e := range events {
 				told[e.ID]++
