@@ -2,6 +2,7 @@ package streamtest_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -10,17 +11,20 @@ import (
 )
 
 // The same decider on the shipped runtime: broker, store and all, in virtual time.
+// A reply's token names the last event that follows, so that who waits for it sees
+// all of them.
 func TestWishlistRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := streamtest.NewCluster(t, wishTopology(t), 2)
 		c.Start("wishlists")
+		tokens := []string{":1", ":3", ""} // the second wish is two events
 		for n, want := range []string{"1", "2", `{"code":"full","detail":"ada has two wishes already"}`} {
 			cmd, err := streams.NewCommand(string(rune('a'+n)), "wish", Wish{"ada", "tea"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r, err := c.Send(context.Background(), cmd); err != nil || string(r.Body) != want {
-				t.Errorf("wish %d: %s %v, want %s", n, r.Body, err, want)
+			if r, err := c.Send(context.Background(), cmd); err != nil || string(r.Body) != want || !strings.HasSuffix(r.Token, tokens[n]) || (r.Token == "") != (tokens[n] == "") {
+				t.Errorf("wish %d: %s %q %v, want %s and a token that ends with %s", n, r.Body, r.Token, err, want, tokens[n])
 			}
 		}
 		c.Close()
