@@ -84,7 +84,7 @@ const proveEvery = 5 * time.Second
 // prove compares the store with what the lane has seen: one that is idle would
 // not notice until its next commit, and answer from what it has in memory.
 func (l *lane) prove(ctx context.Context) error {
-	if time.Since(l.proven) < proveEvery {
+	if time.Since(l.proven) < proveEvery || planted(bugNoCAS) {
 		return nil
 	}
 	l.proven = time.Now()

@@ -35,7 +35,7 @@ func panel(t *testing.T, all []dashboards.Board, board, title string) (out []str
 
 // slow are the alerts that a slow machine sets off by itself, with windows of
 // seconds. All others fire for their own reasons only.
-var slow = []string{"BuyingJourneyBurn", "CompletenessBurn", "ConfirmationLatencyBurn", "GatewayLatencyBurn", "ServiceLatencyBurn"}
+var slow = []string{"BuyingJourneyBurn", "CompletenessBurn", "ConfirmationLatencyBurn", "GatewayLatencyBurn", "ServiceLatencyBurn", "StoreSlow"}
 
 // What each fault may bring along, beside the alerts that it must and the slow
 // ones, and the panel that it moves.

@@ -89,6 +89,9 @@ func (w *World) allBehind(service string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	known, err := streams.Control(ctx, w.Client(), service, w.Partitions)
+	for err != nil && sleepFor(ctx, time.Second) { // the broker has its own trouble
+		known, err = streams.Control(ctx, w.Client(), service, w.Partitions)
+	}
 	if err != nil {
 		w.Violate("%v", err)
 		return false

@@ -194,7 +194,7 @@ func (w *World) awaitLanes() {
 
 // judge compares everything at the end of a run.
 func (s *Simulation) judge(w *World, o *Outcome) {
-	in := verify.Input{Topology: s.Topology, Partitions: s.Partitions, Stores: map[string]streams.Store{}, Client: w.Client(), Complete: true, Settled: true, Decide: true, Skew: w.schedule.Skew}
+	in := verify.Input{Topology: s.Topology, Partitions: s.Partitions, Stores: map[string]streams.Store{}, Client: w.Client(), Complete: true, Settled: true, Decide: true, Skew: w.schedule.Skew, ReplyTTL: 24 * time.Hour}
 	for _, svc := range s.Topology.Services {
 		in.Stores[svc.Name] = w.look(svc.Name)
 	}

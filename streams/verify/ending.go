@@ -140,17 +140,28 @@ func (r *redecider) judgeRows(what string, got, want map[streams.StreamID][]stri
 	}
 }
 
-// judgeReplies compares the answers that the store still has.
+// judgeReplies compares the answers that the store has with those that followed,
+// and misses those that it has to have still.
 func (r *redecider) judgeReplies(ctx context.Context) error {
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(r.reply)), page) {
 		stored, err := r.store.Replies(ctx, r.part, ids)
 		if err != nil {
 			return err
 		}
+		left := map[string]bool{}
+		for _, id := range ids {
+			left[id] = r.reply[id].At.After(r.end.clock.Add(-r.ReplyTTL))
+		}
 		for _, got := range stored {
+			left[got.ID] = false
 			want := r.reply[got.ID]
 			if got.Digest != want.Digest || got.Status != want.Status || !bytes.Equal(got.Body, want.Body) || !got.At.Equal(want.At) {
 				r.bad(Decided, "lane %s: command %s is stored as answered %s %s at %s; decided again, it is %s %s at %s", r.name, got.ID, got.Status, short(got.Body), clock(got.At), want.Status, short(want.Body), clock(want.At))
+			}
+		}
+		for _, id := range ids {
+			if left[id] {
+				r.bad(Once, "lane %s: command %s was answered at %s and its answer is not stored: sent again, it would be decided again", r.name, id, clock(r.reply[id].At))
 			}
 		}
 	}

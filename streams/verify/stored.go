@@ -58,8 +58,9 @@ type laneBook struct {
 // ending is a lane's last commit, and what was stored then: all of it for
 // deciding again.
 type ending struct {
-	rev, seq  int64 // of the cursor, before anything else was read
-	steady    bool  // the lane did not commit while it was read
+	rev, seq  int64     // of the cursor, before anything else was read
+	clock     time.Time // of the lane, then
+	steady    bool      // the lane did not commit while it was read
 	snapshots map[streams.StreamID]streams.Snapshot
 	timers    []streams.Timer
 	parked    []streams.ParkedInput
@@ -106,7 +107,7 @@ func (r *laneReader) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.published, r.end.rev, r.end.seq = cur.Published, cur.Rev, cur.LastSeq
+	r.published, r.end.rev, r.end.seq, r.end.clock = cur.Published, cur.Rev, cur.LastSeq, cur.Clock
 	if err := r.store.Outbox(ctx, r.part, 0, math.MaxInt, r.event); err != nil {
 		return err
 	}

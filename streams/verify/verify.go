@@ -29,6 +29,9 @@ type Input struct {
 	// Complete says that the log was never trimmed: every stored event has to
 	// be on it. Else a partition is compared from its first record on.
 	Complete bool
+	// ReplyTTL is how long replies are kept: a younger one that is missing is a
+	// violation. 0: it is not known, and none is missed.
+	ReplyTTL time.Duration
 	// Settled says that nothing moves any more: all work is done and every
 	// event is read. Else only what holds at every moment is checked.
 	Settled bool
