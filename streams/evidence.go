@@ -62,9 +62,9 @@ func (l *lane) checkStore(ctx context.Context) error {
 		return fmt.Errorf("reading %s for lane %s: %w", ControlTopic, l.name, err)
 	}
 	if e, ok := have[laneUnit(l.i.plan.service, l.o.part)]; ok && e.Incarnation == l.cur.Incarnation {
-		if e.Epoch > l.cur.Epoch || e.Last > l.cur.LastSeq {
-			return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences in %d epochs, but there were %d in %d already: the store is an old copy",
-				l.cur.LastSeq, l.cur.Epoch, e.Last, e.Epoch))
+		if e.Epoch > l.cur.Epoch || e.Rev > l.cur.Rev || e.Last > l.cur.LastSeq {
+			return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences in %d commits and %d epochs, but there were %d in %d and %d already: the store is an old copy",
+				l.cur.LastSeq, l.cur.Rev, l.cur.Epoch, e.Last, e.Rev, e.Epoch))
 		}
 	}
 	last, err := l.lastPublished(ctx)

@@ -19,7 +19,7 @@ func (w *World) restoreOld(service string) {
 	time.Sleep(20 * time.Second)
 	w.stopAll(service)
 	newest := w.swapStore(service, old)
-	if w.allBehind(service) {
+	if w.allBehind(service, w.look(service)) {
 		n := w.startOne(service)
 		time.Sleep(15 * time.Second)
 		for _, l := range n.Lanes() {
@@ -83,9 +83,9 @@ func (w *World) copyFile(from, to string) {
 }
 
 // allBehind tells whether the log knows of every lane that it has handed out
-// more sequences than the store, as it is now, remembers. Of what came while the
+// more sequences than a store, as it is now, remembers. Of what came while the
 // log was away nobody knows, and such a copy must not run.
-func (w *World) allBehind(service string) bool {
+func (w *World) allBehind(service string, s streams.Store) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	known, err := streams.Control(ctx, w.Client(), service, w.Partitions)
@@ -96,7 +96,7 @@ func (w *World) allBehind(service string) bool {
 		w.Violate("%v", err)
 		return false
 	}
-	for lane, c := range w.cursors(service, w.look(service)) {
+	for lane, c := range w.cursors(service, s) {
 		if known[lane] <= c.LastSeq {
 			return false
 		}
