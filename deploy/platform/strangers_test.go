@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,7 +83,7 @@ func TestWhoSaysNothingIsLetGo(t *testing.T) {
 // so many connections at a time.
 func TestStrangersAtTheLog(t *testing.T) {
 	var l *listener
-	var said bytes.Buffer
+	var said heard
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(func(network, _ string) (net.Listener, error) {
 		tcp, err := net.Listen(network, "127.0.0.1:0")
 		if err != nil {
@@ -143,4 +144,22 @@ func TestStrangersAtTheLog(t *testing.T) {
 	if !strings.Contains(said.String(), "GET ") || !strings.Contains(said.String(), "256 already") {
 		t.Errorf("the log says %s", said.String())
 	}
+}
+
+// heard keeps what a server logs, which may still speak while it is read.
+type heard struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (h *heard) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.Write(b)
+}
+
+func (h *heard) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.String()
 }
