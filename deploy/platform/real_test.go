@@ -179,7 +179,7 @@ func TestASagaOnRealServers(t *testing.T) {
 			t.Errorf("%v, %v", l, err)
 		}
 		err := request(http.MethodPost, base+"/v1/dead-letters/order/order/"+order+"/retry", "", nil)
-		if err == nil || !strings.Contains(err.Error(), "is parked in service order") {
+		if err == nil || !strings.Contains(err.Error(), "nothing of this key is parked") {
 			t.Errorf("retrying what is not parked: %v", err)
 		}
 	})
