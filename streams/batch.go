@@ -141,8 +141,18 @@ func eventInput(r *kgo.Record, e *Envelope) input {
 		if in.source = e.Source; in.source == "" {
 			in.source = "unknown"
 		}
+		in.at = e.takenAt(r)
 	}
 	return in
+}
+
+// takenAt is when an event came to the log: what no lane wrote tells whatever time its
+// sender likes, a backfill's may be a year old.
+func (e *Envelope) takenAt(r *kgo.Record) time.Time {
+	if e.Lane == "" && r.Timestamp.UnixMilli() > 0 { // there may be none
+		return r.Timestamp
+	}
+	return e.Time
 }
 
 // repeated tells whether a record was taken before, by the highest sequence

@@ -157,7 +157,7 @@ func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Tim
 	if in.ReplayID != "" || !slices.Contains(r.types, in.Type) {
 		return out, nil
 	}
-	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.Time), Result: "decided", Key: in.Key, Origin: in.origin()}
+	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.takenAt(rec)), Result: "decided", Key: in.Key, Origin: in.origin()}
 	made, events := len(out), len(b.Events)
 	out, err = r.become(out, rec, lane, &in, b)
 	var newer *NewerVersionError

@@ -143,10 +143,10 @@ func (b *batch) touched(timer *input) bool {
 func (b *batch) takeEvent(in *input) error {
 	if in.fresh() {
 		switch b.name(ExternalID{in.source, in.id, b.at, in.digest()}) {
-		case nameRepeated:
+		case NameRepeated:
 			b.info.Repeats++
 			return nil
-		case nameTaken: // ingestion would have told its sender
+		case NameTaken: // ingestion would have told its sender
 			return b.misplaced(in.rec, fmt.Sprintf("another event of source %q and id %q was taken before: its sender has to give each an id of its own", in.source, in.id))
 		}
 	}

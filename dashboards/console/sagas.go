@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,6 +89,11 @@ func (c *Console) sagaList(w http.ResponseWriter, r *http.Request) {
 	b := sagasBody{Query: strings.TrimSpace(q.Get("q")), State: q.Get("state"), Paged: q.Has("page")}
 	for _, s := range sagaStates {
 		b.Choices = append(b.Choices, choice{s.Name, listPath(b.Query, s.State, ""), s.State == b.State})
+	}
+	if !slices.ContainsFunc(b.Choices, func(x choice) bool { return x.Current }) {
+		b.Trouble = "No state is called so. Choose one of those above."
+		c.show(w, r, http.StatusBadRequest, "sagas", frame{Title: "Sagas", At: "sagas", Body: b})
+		return
 	}
 	if b.Query != "" && !b.Paged {
 		path, err := c.exactly(r.Context(), b.Query)

@@ -45,16 +45,22 @@ func (p *platform) startHTTP(l net.Listener) error {
 
 // serveGateway adds ingestion, commands, queries and the live page.
 func (p *platform) serveGateway(mux *http.ServeMux) error {
-	trace := func(r *http.Request) (string, func(int)) { return p.telemetry.OnRequest(r, route(r.URL.Path)) }
+	trace := func(r *http.Request) (string, func(int, time.Duration)) {
+		return p.telemetry.OnRequest(r, route(r.URL.Path))
+	}
 	limit := edge.Limit{Buckets: p.cache, Quota: cache.Quota(p.Config.Quota), Refused: p.telemetry.OnRefused}
 	in, err := ingest.New(ingest.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Commands: p.commands, Limit: limit, Trace: trace,
-		Count: func(client, eventType string, s ingest.Status) { p.telemetry.OnIngest(client, eventType, string(s)) }})
+		Count: func(client, eventType string, s ingest.Status, age time.Duration) {
+			p.telemetry.OnIngest(client, eventType, string(s), age)
+		}})
 	if err != nil {
 		return err
 	}
 	p.wait = append(p.wait, in.Close)
+	p.telemetry.Route(ingest.Path, http.MethodPost)
+	p.telemetry.DeclareEvents(p.topology, ingest.Results()...)
 	api, err := gateway.New(gateway.Config{Commands: p.commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads,
-		Limit: limit, Replies: p.cache, Orders: p.ordersCache(), Incarnation: p.incarnation, Trace: trace, Log: p.Log,
+		Limit: limit, Route: p.telemetry.Route, Replies: p.cache, Orders: p.ordersCache(), Incarnation: p.incarnation, Trace: trace, Log: p.Log,
 		Age: func() (time.Duration, bool) {
 			_, age, err := p.readsBehind()
 			return age, err == nil
@@ -62,8 +68,8 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
-	mux.Handle(ingest.Path, in)
-	mux.Handle("/v1/", api)
+	mux.Handle(ingest.Path, p.faults.entrance(in))
+	mux.Handle("/v1/", p.faults.entrance(api))
 	mux.Handle("/", p.page())
 	return nil
 }
@@ -97,10 +103,10 @@ func route(path string) string {
 		parts = parts[:5]
 	}
 	switch r := strings.Join(parts, "/"); r {
-	case "/v1/events", "/v1/orders", "/v1/orders/{id}", "/v1/orders/{id}/cancel", "/v1/orders/{id}/history", "/v1/sagas/{id}", "/v1/openapi.yaml":
-		return r
+	case "/v1/sagas/{id}":
+		return "/v1/sagas/{correlation}"
 	default:
-		return "other"
+		return r // of those that nobody declared, the metrics make one
 	}
 }
 

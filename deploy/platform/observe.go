@@ -25,6 +25,10 @@ func (p *platform) registerBuild() error {
 	g := i.Gauge(telemetry.BuildInfo)
 	p.behind = behindGauges{i.Gauge(telemetry.BehindRecords), i.Gauge(telemetry.BehindSeconds)}
 	p.haltedUnits = i.Gauge(telemetry.UnitHalted)
+	p.runs = i.Gauge(telemetry.UnitRuns)
+	for _, name := range p.units.names() {
+		p.runs.WithLabelValues(name).Set(1)
+	}
 	version := "devel"
 	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
 		version = b.Main.Version

@@ -58,6 +58,7 @@ type platform struct {
 
 	supervised  supervised
 	haltedUnits *prometheus.GaugeVec
+	runs        *prometheus.GaugeVec // units that are here
 
 	promises promises
 	data     *data   // once something embedded keeps anything
@@ -172,7 +173,7 @@ func (p *platform) start(ctx context.Context) error {
 	}
 	p.followIncarnations(ctx)
 	p.register(ctx)
-	if err := p.startSynthetic(ctx); err != nil {
+	if err := p.startProber(ctx); err != nil {
 		return err
 	}
 	return p.startShoppers(ctx)

@@ -196,7 +196,7 @@ func (x *promises) shownAlerts(ctx context.Context) ([]console.Alert, error) {
 	var out []console.Alert
 	for _, a := range all.Alerts {
 		name := string(a.Labels[model.AlertNameLabel])
-		if _, ours := runbook(name); !ours {
+		if _, ours := runbook(name); !ours || a.Labels["severity"] == alerts.Heartbeat {
 			continue
 		}
 		value, err := strconv.ParseFloat(a.Value, 64)

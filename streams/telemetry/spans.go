@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -183,7 +181,7 @@ func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error) string) {
 			attribute.Int("weir.attempt", a.Number), attribute.String("weir.correlation", a.Origin.Correlation))}
 	span, tp := t.start(a.Origin.Traceparent, a.Service, a.Effect, false, opts...)
 	return tp, func(err error) string {
-		result, after := "answered", a.Origin.Traceparent
+		result, after := answered, a.Origin.Traceparent
 		if err != nil {
 			if result = inDoubt; errors.As(err, new(*streams.UnusableError)) {
 				result = unusable
@@ -197,23 +195,5 @@ func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error) string) {
 		}
 		observe(t.metrics.effect.WithLabelValues(a.Service, a.Effect, a.Endpoint, result), time.Since(began), after)
 		return after
-	}
-}
-
-// OnRequest begins the span of an HTTP request, the root of most traces. route
-// is the pattern, not the path, which may hold an id.
-func (t *Telemetry) OnRequest(r *http.Request, route string) (string, func(status int)) {
-	began := time.Now()
-	span, tp := t.start(r.Header.Get("traceparent"), "gateway", r.Method+" "+route, false, trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route)))
-	return tp, func(status int) {
-		if span != nil {
-			span.SetAttributes(attribute.Int("http.response.status_code", status))
-			if status >= 500 {
-				span.SetStatus(codes.Error, http.StatusText(status))
-			}
-			span.End()
-		}
-		observe(t.metrics.request.WithLabelValues(route, r.Method, strconv.Itoa(status)), time.Since(began), tp)
 	}
 }

@@ -77,6 +77,7 @@ func finish(span trace.Span, result string, err error, a ...attribute.KeyValue) 
 
 // Results of calls that got no definite answer.
 const (
+	answered = "answered"
 	inDoubt  = "in-doubt" // nobody knows how it ended
 	unusable = "unusable" // the answer, or the call itself, is of no use
 )
