@@ -134,8 +134,8 @@ func TestGrafanaEvaluatesEveryAlert(t *testing.T) {
 
 // The links of a board come out as addresses that Explore reads.
 func TestExploreLinks(t *testing.T) {
-	got := explore(Jaeger, `{"refId":"A","query":"${trace}"}`)
-	if strings.ContainsAny(got, `"[] `) || !strings.Contains(got, "%22query%22%3A%22${trace}%22") || !strings.Contains(got, "%22from%22%3A%22${__from}%22") {
+	got := explore(Elasticsearch, lines(`trace.id:${__value.raw}`))
+	if strings.ContainsAny(got, `"[] `) || !strings.Contains(got, "%22query%22%3A%22trace.id%3A${__value.raw}%22") || !strings.Contains(got, "%22from%22%3A%22${__from}%22") {
 		t.Errorf("the link is %s", got)
 	}
 }

@@ -36,7 +36,7 @@ func business(live string) (dashboards.Business, error) {
 	if err != nil {
 		return dashboards.Business{}, err
 	}
-	return dashboards.Business{Topology: t, Sagas: sagas.All(), Alerts: alerts.Business(t, sagas.All(), alerts.Standard()), Live: live}, nil
+	return dashboards.Business{Topology: t, Sagas: sagas.All(), Amounts: sagas.Money(), Alerts: alerts.Business(t, sagas.All(), alerts.Standard()), Live: live}, nil
 }
 
 func dashboardsRender(live *string) *cobra.Command {
