@@ -9,6 +9,11 @@ import (
 	"github.com/weirstream/weir/alerts"
 )
 
+// alertsFolder is the folder of the alerts. Grafana finds it by its title, and makes
+// one with a uid of its own if there is none: under the boards' title it would take
+// their place, which has a uid that links and pushes name.
+const alertsFolder = FolderTitle + " alerts"
+
 // alerting has Grafana evaluate the alerts itself, over what the rules in
 // Prometheus record, as it reads them from provisioning/alerting.
 func alerting(groups []alerts.Group) settings {
@@ -21,7 +26,7 @@ func alerting(groups []alerts.Group) settings {
 			}
 		}
 		if len(rules) > 0 {
-			out = append(out, settings{"orgId": 1, "name": g.Name, "folder": FolderTitle, "interval": g.Interval, "rules": rules})
+			out = append(out, settings{"orgId": 1, "name": g.Name, "folder": alertsFolder, "interval": g.Interval, "rules": rules})
 		}
 	}
 	return settings{"apiVersion": 1, "groups": out}
@@ -37,9 +42,13 @@ func grafanaRule(r alerts.Rule) settings {
 			title += " " + v
 		}
 	}
+	wait := r.For
+	if wait == "" {
+		wait = "0s" // Grafana 9.4 does not start with an empty one
+	}
 	id := sha256.Sum256([]byte(title))
 	span := settings{"from": 600, "to": 0}
-	return settings{"uid": "weir-" + hex.EncodeToString(id[:8]), "title": title, "condition": "B", "for": r.For, "noDataState": "OK", "execErrState": "Error",
+	return settings{"uid": "weir-" + hex.EncodeToString(id[:8]), "title": title, "condition": "B", "for": wait, "noDataState": "OK", "execErrState": "Error",
 		"labels": r.Labels, "annotations": grafanaTemplates(r.Annotations),
 		"data": []settings{
 			{"refId": "A", "relativeTimeRange": span, "datasourceUid": Prometheus, "model": settings{"refId": "A", "expr": r.Expr, "instant": true, "range": false}},

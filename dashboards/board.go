@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
+	"github.com/weirstream/weir/alerts"
 )
 
 // schemaVersion is that of Grafana 9.3, the oldest that opens the boards. Newer
@@ -33,10 +36,12 @@ type target struct {
 // annotation has what Grafana's Prometheus reads beside the SDK's fields.
 type annotation struct {
 	dashboard.AnnotationQuery
-	Step        string `json:"step"`
 	TitleFormat string `json:"titleFormat"`
 	TextFormat  string `json:"textFormat"`
 	TagKeys     string `json:"tagKeys"`
+	// ValueIsTime has a mark stand where its value says, in milliseconds. Samples of
+	// one value are one mark, however far apart Grafana asks for them.
+	ValueIsTime bool `json:"useValueForTime"`
 }
 
 // JSON is the board as Grafana reads it.
@@ -67,7 +72,7 @@ type draft struct {
 	tags             []string
 	variables        []dashboard.VariableModel
 	links            []dashboard.DashboardLink
-	alerts           string // PromQL of the alerts that it marks
+	alerts           []string // matchers of the alerts that it marks
 	rows             []row
 }
 
@@ -83,7 +88,7 @@ func (d draft) build() Board {
 	b.Time = &dashboard.DashboardDashboardTime{From: "now-1h", To: "now"}
 	b.Templating.List = append([]dashboard.VariableModel{datasourceVariable()}, d.variables...)
 	b.Links = append(d.links, boardsLink())
-	b.annotations = []annotation{alertsAnnotation(d.alerts)}
+	b.annotations = []annotation{began("Pages", alerts.Page, red, d.alerts...), began("Tickets", alerts.Ticket, orange, d.alerts...)}
 	b.Panels = b.place(d.rows)
 	return b
 }
@@ -121,15 +126,31 @@ func labelValues(name, caption, selector, label string) dashboard.VariableModel 
 		Refresh: cog.ToPtr(dashboard.VariableRefreshOnTimeRangeChanged), Sort: cog.ToPtr(dashboard.VariableSortAlphabeticalAsc)}
 }
 
+// worst is a variable with one value, of a label of a query's series, in their order.
+func worst(name, caption, expr, label string) dashboard.VariableModel {
+	v := labelValues(name, caption, "", label)
+	query := "query_result(" + expr + ")"
+	v.Query.Map["query"], v.Definition, v.Regex = query, cog.ToPtr(query), cog.ToPtr("/"+label+`="([^"]+)"/`)
+	v.Sort = cog.ToPtr(dashboard.VariableSortDisabled)
+	return v
+}
+
 // entry is a variable that a person types.
 func entry(name, caption, value, help string) dashboard.VariableModel {
 	return dashboard.VariableModel{Type: dashboard.VariableTypeTextbox, Name: name, Label: cog.ToPtr(caption), Description: cog.ToPtr(help),
 		Query: &dashboard.StringOrMap{String: cog.ToPtr(value)}, Current: option(value), Hide: cog.ToPtr(dashboard.VariableHideDontHide)}
 }
 
-func alertsAnnotation(expr string) annotation {
-	a := annotation{Step: "15s", TitleFormat: "{{alertname}}", TextFormat: "{{severity}} {{service}}{{saga}}", TagKeys: "severity"}
-	a.Name, a.Datasource, a.Enable, a.IconColor, a.Expr = "Alerts", &prom, true, "red", cog.ToPtr(expr)
+// began marks when the alerts of a severity began that fire in the time shown.
+func began(name, severity, color string, matchers ...string) annotation {
+	var each []string
+	for _, m := range matchers {
+		of := []string{is("severity", severity), m}
+		each = append(each, "1000 * "+selector("ALERTS_FOR_STATE", of)+" and ignoring (alertstate) "+firing(of...))
+	}
+	expr := strings.Join(each, " or ")
+	a := annotation{TitleFormat: "{{alertname}}", TextFormat: "{{severity}} {{service}}{{saga}}", TagKeys: "severity", ValueIsTime: true}
+	a.Name, a.Datasource, a.Enable, a.IconColor, a.Expr = name, &prom, true, color, cog.ToPtr(expr)
 	return a
 }
 

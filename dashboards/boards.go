@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/telemetry"
 )
 
 // tag is on all boards, and finds them.
@@ -25,9 +26,19 @@ type Business struct {
 	Topology *streams.Topology
 	Sagas    []streams.Saga
 	Alerts   *alerts.Set
+	// Amounts is the money that it counts.
+	Amounts []telemetry.Amount
 	// Live is the address of the live page, e.g. http://127.0.0.1:8080, where
 	// links to sagas, traces and runbooks lead. It can be changed on a board.
 	Live string
+}
+
+// evaluated is a metric that there is as long as somebody evaluates the rules.
+func (b Business) evaluated() string {
+	if len(b.Alerts.SLOs) > 0 {
+		return alerts.Info
+	}
+	return anybody
 }
 
 // Uids of the boards that there is one of.

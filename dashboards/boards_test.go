@@ -23,7 +23,7 @@ func business(t *testing.T) Business {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Business{Topology: top, Sagas: sagas.All(), Alerts: alerts.Business(top, sagas.All(), alerts.Standard()), Live: "http://127.0.0.1:8080"}
+	return Business{Topology: top, Sagas: sagas.All(), Amounts: sagas.Money(), Alerts: alerts.Business(top, sagas.All(), alerts.Standard()), Live: "http://127.0.0.1:8080"}
 }
 
 func boards(t *testing.T) []Board {

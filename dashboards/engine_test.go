@@ -9,8 +9,10 @@ import (
 
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/promqltest"
+	"github.com/prometheus/prometheus/storage"
 
 	"github.com/weirstream/weir/alerts"
+	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -27,7 +29,8 @@ func TestEveryQueryAnswers(t *testing.T) {
 	engine := promqltest.NewTestEngine(t, false, 0, 10_000_000)
 	for _, board := range boards(t) {
 		for _, q := range Queries(board) {
-			query, err := engine.NewInstantQuery(t.Context(), db, nil, q.Filled(nil), time.Unix(0, 0).Add(10*time.Minute))
+			now := strings.ReplaceAll(q.Filled(nil), " offset 1w", "") // all that there is are ten minutes
+			query, err := engine.NewInstantQuery(t.Context(), db, nil, now, time.Unix(0, 0).Add(10*time.Minute))
 			if err != nil {
 				t.Fatalf("%s, %s %s: %v", q.Board, q.Panel, q.Ref, err)
 			}
@@ -48,14 +51,101 @@ func TestEveryQueryAnswers(t *testing.T) {
 	}
 }
 
+// What nobody measures is no number on any board, not even 0.
+func TestUnknownIsNoNumber(t *testing.T) {
+	empty := promqltest.LoadedStorage(t, "load 15s\n  something_else 1x60\n")
+	for _, board := range boards(t) {
+		for _, q := range Queries(board) {
+			if v := instantly(t, empty, q.Filled(nil)); len(v) > 0 {
+				t.Errorf("%s, %s %s: %v although nothing is measured: %s", q.Board, q.Panel, q.Ref, v, q.Expr)
+			}
+		}
+	}
+}
+
+// What is counted and did not happen is 0, and not missing: on a quiet day all that
+// a board says at its top is a number.
+func TestQuietIsZero(t *testing.T) {
+	quiet := "load 15s\n"
+	for _, alive := range []string{anybody + `{instance="a",version="1",go="1"}`, alerts.Info + `{sloth_id="x"}`} {
+		quiet += "  " + alive + " 1x60\n"
+	}
+	quiet += "  " + followed + `{saga="place-order"} 0x60` + "\n"
+	db := promqltest.LoadedStorage(t, quiet)
+	zeros := 0
+	for _, board := range boards(t) {
+		for _, q := range Queries(board) {
+			if !strings.Contains(q.Expr, " or 0 * max(") {
+				continue
+			}
+			zeros++
+			if v := instantly(t, db, q.Filled(nil)); len(v) != 1 || v[0].F != 0 || !v[0].Metric.IsEmpty() {
+				t.Errorf("%s, %s %s: %v on a quiet day: %s", q.Board, q.Panel, q.Ref, v, q.Expr)
+			}
+		}
+	}
+	if zeros < 50 {
+		t.Errorf("only %d queries have a 0", zeros)
+	}
+}
+
+// An alert is marked once, when it began, however far apart Grafana's samples are.
+func TestAnAlertIsMarkedOnce(t *testing.T) {
+	db := promqltest.LoadedStorage(t, `load 15s
+  ALERTS_FOR_STATE{alertname="A",severity="page",service="order"} 30x240
+  ALERTS{alertname="A",severity="page",service="order",alertstate="pending"} 1x8 stale
+  ALERTS{alertname="A",severity="page",service="order",alertstate="firing"} _x9 1x230
+  ALERTS_FOR_STATE{alertname="B",severity="page",service="order"} 30x240
+  ALERTS{alertname="B",severity="page",service="order",alertstate="pending"} 1x240
+`)
+	engine := promqltest.NewTestEngine(t, false, 0, 10_000_000)
+	for _, step := range []time.Duration{5 * time.Second, 15 * time.Second, 4 * time.Minute} {
+		expr := Query{Expr: text(began("Pages", alerts.Page, red, is("service", "order")).Expr)}.Filled(nil)
+		query, err := engine.NewRangeQuery(t.Context(), db, nil, expr, time.Unix(0, 0), time.Unix(3600, 0), step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := query.Exec(t.Context()).Matrix()
+		if err != nil {
+			t.Fatal(err)
+		}
+		times := map[float64]bool{}
+		for _, series := range got {
+			for _, sample := range series.Floats {
+				times[sample.F] = true
+			}
+		}
+		if len(got) != 1 || len(got[0].Floats) < 10 || len(times) != 1 || !times[30_000] {
+			t.Errorf("at steps of %s there are marks at %v for %v", step, times, got)
+		}
+		query.Close()
+	}
+}
+
+// instantly is what a query finds ten minutes after the beginning.
+func instantly(t *testing.T, db storage.Queryable, expr string) promql.Vector {
+	t.Helper()
+	query, err := promqltest.NewTestEngine(t, false, 0, 10_000_000).NewInstantQuery(t.Context(), db, nil, expr, time.Unix(600, 0))
+	if err != nil {
+		t.Fatalf("%s: %v", expr, err)
+	}
+	defer query.Close()
+	v, err := query.Exec(t.Context()).Vector()
+	if err != nil {
+		t.Fatalf("%s: %v", expr, err)
+	}
+	return v
+}
+
 // everySeries writes ten minutes of every metric of the catalogue, of every
 // recorded series and of an alert, in promqltest's language.
 func everySeries(b Business, groups []alerts.Group) string {
 	values := map[string][]string{"kind": {"event"}, "result": {"decided", "accepted", "refused", "confirmed"}, "status": {"200", "503"}, "route": {"/v1/orders"},
-		"method": {"POST"}, "compensated": {"true", "false"}, "in_time": {"true", "false"}, "undo": {"true", "false"}}
+		"method": {"POST"}, "compensated": {"true", "false"}, "in_time": {"true", "false"}, "undo": {"true", "false"}, "currency": {"GBP", "EUR", "USD", "JPY"}}
 	for _, s := range b.Topology.Services {
 		values["service"] = append(values["service"], s.Name)
 	}
+	values["service"] = append(values["service"], streams.ProjectionUnit)
 	for _, s := range b.Sagas {
 		values["saga"] = append(values["saga"], s.Name)
 	}
@@ -84,6 +174,9 @@ func everySeries(b Business, groups []alerts.Group) string {
 			}
 		}
 	}
+	for _, m := range []string{cpuSeconds, memory} {
+		write(m, []string{`instance="example"`}, "0+5x60")
+	}
 	for _, g := range groups {
 		for _, r := range g.Rules {
 			var labels []string
@@ -93,7 +186,9 @@ func everySeries(b Business, groups []alerts.Group) string {
 			if r.Record != "" {
 				write(r.Record, labels, "0.5x60")
 			} else {
-				write("ALERTS", append(labels, is("alertname", r.Alert), `alertstate="firing"`), "1x60")
+				labels = append(labels, is("alertname", r.Alert))
+				write("ALERTS", append(labels, `alertstate="firing"`), "1x60")
+				write("ALERTS_FOR_STATE", labels, "30x60")
 			}
 		}
 	}

@@ -10,10 +10,10 @@ import (
 func ingestion(b Business, l limits) draft {
 	client := `client=~"$client"`
 	event := `type=~"$type"`
-	d := draft{uid: IngestionUID, title: "Weir: ingestion", tags: []string{"ingestion"}, alerts: firing(`alertname=~"ClientsThrottled|Gateway.*"`),
+	d := draft{uid: IngestionUID, title: "Weir: ingestion", tags: []string{"ingestion"}, alerts: []string{`alertname=~"ClientsThrottled|Gateway.*"`},
 		help:      "What clients post and ask, what is refused and why, and how long they wait.",
-		variables: []dashboard.VariableModel{choice("client", "Client", telemetry.Ingested, "client"), choice("type", "Event", telemetry.Ingested, "type"), instances(), traceID(), b.live()},
-		links:     append([]dashboard.DashboardLink{link("Overview", "/d/"+OverviewUID, "All services"), tracesOf("gateway")}, traceLinks()...)}
+		variables: []dashboard.VariableModel{choice("client", "Client", telemetry.Ingested, "client"), choice("type", "Event", telemetry.Ingested, "type"), instances(), b.live()},
+		links:     []dashboard.DashboardLink{link("Overview", "/d/"+OverviewUID, "All services"), tracesOf("gateway")}}
 	const none = "nobody has posted an event yet"
 	d.rows = []row{
 		{title: "Is it well?", panels: ingestionWell(l)},
@@ -30,7 +30,7 @@ func ingestion(b Business, l limits) draft {
 				query(per("type", telemetry.Ingested, `result="accepted"`, client, event, onInstance), "{{type}}").may(none),
 			graph("By result", "cps", "Events a second by what became of them.").unmarked(volume).
 				query(per("result", telemetry.Ingested, client, event, onInstance), "{{result}}").may(none).paint("accepted", green, "refused", orange, "unavailable", red).stacked(),
-			list("In the time shown", "short", "Events by client, type and result, the most first.").unmarked(volume).size(24, 8).whole().
+			list("In the time shown", counted, "Events by client, type and result, the most first.").unmarked(volume).size(24, 8).whole().
 				query("sort_desc("+during("client, type, result", telemetry.Ingested, client, event, onInstance)+")", "").may(none).
 				transform("organize", map[string]any{"excludeByName": map[string]bool{"Time": true}, "renameByName": map[string]string{"client": "Client", "type": "Event", "result": "Result", "Value": "Events"}}),
 		}},
@@ -42,11 +42,11 @@ func ingestion(b Business, l limits) draft {
 func ingestionWell(l limits) []*panel {
 	all := []string{onInstance}
 	return []*panel{
-		number("Posted", "cps", "Events posted a second.").unmarked(volume).size(6, 4).query(orNone(per("", telemetry.Ingested, all...)), "posted").steps(blue).spark(),
+		number("Posted", "cps", "Events posted a second.").unmarked(volume).size(6, 4).query(orNone(per("", telemetry.Ingested, all...), anybody), "posted").steps(blue).spark(),
 		number("Not taken", "percentunit", "Share of the posted events that were refused or unavailable.").size(6, 4).
-			query("("+per("", telemetry.Ingested, `result!="accepted"`, onInstance)+" or vector(0)) / ("+per("", telemetry.Ingested, all...)+" > 0) or vector(0)", "not taken").steps(green, step{0.01, yellow}, step{0.1, red}).spark(),
+			query(orNone("("+orNone(per("", telemetry.Ingested, `result!="accepted"`, onInstance), anybody)+") / ("+per("", telemetry.Ingested, all...)+" > 0)", anybody), "not taken").steps(green, step{0.01, yellow}, step{0.1, red}).spark(),
 		number("Beyond quota", "reqps", "Requests refused for their client's quota, all clients. Red: the alert's bound for one client.").size(6, 4).
-			query(orNone(per("", telemetry.QuotaRefused, all...)), "refused").limit(l.alert("ClientsThrottled")).spark(),
+			query(orNone(per("", telemetry.QuotaRefused, all...), anybody), "refused").limit(l.alert("ClientsThrottled")).spark(),
 		number("Answers", "s", "Time within which 99 % of the requests are answered. Red: the objective's bound.").size(6, 4).
 			query(quantile(0.99, "", telemetry.RequestSeconds, all...), "99 %").limit(l.objective("gateway-latency")).spark(),
 	}
@@ -54,13 +54,13 @@ func ingestionWell(l limits) []*panel {
 
 func requests(l limits) []*panel {
 	return []*panel{
-		graph("Requests by route", "reqps", "HTTP requests a second by method and route.").unmarked(volume).
+		graph("Requests by route", "reqps", "HTTP requests a second by method and route.").unmarked(volume).size(12, 8).
 			query(per("method, route", telemetry.RequestSeconds+"_count", onInstance), "{{method}} {{route}}").may("nobody has asked yet"),
-		graph("Requests by status", "reqps", "HTTP requests a second by status. 429 and 4xx are clients' doing, 5xx is ours.").unmarked(volume).
+		graph("Requests by status", "reqps", "HTTP requests a second by status. 429 and 4xx are clients' doing, 5xx is ours.").unmarked(volume).size(12, 8).
 			query(per("status", telemetry.RequestSeconds+"_count", onInstance), "{{status}}").may("nobody has asked yet").stacked(),
-		graph("Time to answer", "s", "How long requests take. The line is the objective's for orders and events. Points are traces.").
+		graph("Time to answer", "s", "How long requests take. The line is the objective's for orders and events. Points are traces.").size(12, 8).
 			quantiles(telemetry.RequestSeconds, onInstance).limit(l.objective("gateway-latency")),
-		heat("Spread", "How the time to answer spreads: a second band above the first is one slow thing behind the gateway.").unmarked(byColor).size(24, 8).
+		heat("Spread", "How the time to answer spreads: a second band above the first is one slow thing behind the gateway.").unmarked(byColor).
 			buckets(telemetry.RequestSeconds, onInstance),
 	}
 }

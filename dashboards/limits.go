@@ -1,12 +1,15 @@
 package dashboards
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/weirstream/weir/alerts"
@@ -103,21 +106,33 @@ func (l limits) alert(name string) limit {
 	return limit{v, ok}
 }
 
+// Colours of the factors of alerts, from the lowest to the highest of a severity.
+var (
+	ticketColors = []string{yellow, orange, "dark-orange"}
+	pageColors   = []string{red, "dark-red", "purple"}
+)
+
 // burn colours burn rates: 1 uses up the budget just within the period, and each
-// factor that alerts has its severity's colour.
+// factor that alerts has a colour of its own, by its severity.
 func (l limits) burn() (out []step) {
-	colors := map[float64]string{1: yellow}
+	page, ticket := map[float64]bool{}, map[float64]bool{1: true}
 	for _, w := range l.policy.Windows {
 		if w.Severity == alerts.Page {
-			colors[w.Factor] = red
-		} else if colors[w.Factor] != red {
-			colors[w.Factor] = orange
+			page[w.Factor] = true
+		} else {
+			ticket[w.Factor] = true
 		}
 	}
-	for factor, color := range colors {
-		out = append(out, step{factor, color})
+	maps.DeleteFunc(ticket, func(factor float64, _ bool) bool { return page[factor] })
+	for _, of := range []struct {
+		factors map[float64]bool
+		colors  []string
+	}{{ticket, ticketColors}, {page, pageColors}} {
+		for i, factor := range slices.Sorted(maps.Keys(of.factors)) {
+			out = append(out, step{factor, of.colors[min(i, len(of.colors)-1)]})
+		}
 	}
-	slices.SortFunc(out, func(a, b step) int { return int(1000 * (a.from - b.from)) })
+	slices.SortFunc(out, func(a, b step) int { return cmp.Compare(a.from, b.from) })
 	return out
 }
 
@@ -130,7 +145,22 @@ func (l limits) windows() (out []time.Duration) {
 	return slices.Compact(out)
 }
 
-// budget colours what is left of an error budget, from 0 to 1.
+// Budgets are shown from all used to twice that. A young server has seen little: one
+// bad hour of it is some thousand per cent, beside which nothing else is seen.
+const (
+	mostUsed  = 2.0
+	leastLeft = 1 - mostUsed
+)
+
+// left is what is left of error budgets, from leastLeft to 1.
+func left(budgets string) string { return fmt.Sprintf("clamp_min(%s, %v)", budgets, leastLeft) }
+
+// muchLess are the words for leastLeft.
+func muchLess() map[string]dashboard.ValueMappingResult {
+	return map[string]dashboard.ValueMappingResult{fmt.Sprint(leastLeft): word(fmt.Sprintf("%.0f %% or less", 100*leastLeft), red)}
+}
+
+// budget colours what is left of an error budget.
 func (p *panel) budget() *panel {
 	return p.steps(red, step{0, orange}, step{0.25, green})
 }

@@ -13,20 +13,6 @@ func (b Business) live() dashboard.VariableModel {
 	return entry("live", "Live page", b.Live, "Where weir answers, as your browser reaches it.")
 }
 
-// traceID is the variable that leads from a trace to its spans and lines.
-func traceID() dashboard.VariableModel {
-	return entry("trace", "Trace", "", "A trace's id, from a point of a latency graph: the links Trace and Logs lead to it.")
-}
-
-// traceLinks lead to the trace of the variable, and to its lines.
-func traceLinks() []dashboard.DashboardLink {
-	return []dashboard.DashboardLink{
-		outside("Trace", explore(Jaeger, `{"refId":"A","query":"${trace}"}`), "The trace in Jaeger: fill in Trace first"),
-		outside("Logs", explore(Elasticsearch, lines(`trace.id:${trace}`)), "The lines of the trace, from all services: fill in Trace first"),
-		outside("Trace, live", "${live}/traces/${trace}", "The trace on the live page: fill in Trace first"),
-	}
-}
-
 // tracesOf leads to a service's traces in Jaeger.
 func tracesOf(service string) dashboard.DashboardLink {
 	return outside("Traces of "+service, explore(Jaeger, `{"refId":"A","queryType":"search","service":"`+service+`"}`), "Search in Jaeger")
@@ -42,7 +28,7 @@ func lines(lucene string) string {
 	return `{"refId":"A","query":"` + lucene + `","metrics":[{"id":"1","type":"logs"}],"bucketAggs":[],"timeField":"@timestamp"}`
 }
 
-var variable = regexp.MustCompile(`\$\{[a-z_]+\}`)
+var variable = regexp.MustCompile(`\$\{[a-z_.]+\}`)
 
 // explore is the address of a query in Grafana's Explore. The form is that of
 // Grafana 9, which newer ones still read. Variables stay as they are: Grafana

@@ -65,9 +65,11 @@ func Lint(b Board, known Series) (errs []error) {
 	b.lintGrid(bad)
 	for _, p := range b.all() {
 		lintPanel(p, bad)
+		lintLook(p, bad)
 		b.lintSteps(p, bad)
 	}
 	b.lintVariables(bad)
+	b.lintEmptyLinks(bad)
 	for _, q := range Queries(b) {
 		lintQuery(q, known, bad)
 	}
@@ -179,7 +181,8 @@ func (b Board) lintSteps(p dashboard.Panel, bad complain) {
 	if p.FieldConfig != nil && p.FieldConfig.Defaults.Thresholds != nil {
 		steps = p.FieldConfig.Defaults.Thresholds.Steps
 	}
-	if p.Id != nil && len(steps) < 2 && b.free[*p.Id] == "" {
+	said := p.FieldConfig != nil && len(p.FieldConfig.Defaults.Mappings) > 0
+	if p.Id != nil && len(steps) < 2 && !said && b.free[*p.Id] == "" {
 		bad(text(p.Title), "it marks no value as bad, and does not say why: give it a limit or steps, or use unmarked")
 	}
 	for i, s := range steps {
@@ -198,13 +201,16 @@ func (b Board) lintVariables(bad complain) {
 			bad("variable "+v.Name, "it is declared twice")
 		}
 		declared[v.Name] = true
-		if _, _, ok := values(v); v.Type == dashboard.VariableTypeQuery && (!ok || !byVariable(v.Datasource)) {
-			bad("variable "+v.Name, "its query is label_values(series, label), of the variable's datasource")
+		if _, ok := values(v); v.Type == dashboard.VariableTypeQuery && (!ok || !byVariable(v.Datasource)) {
+			bad("variable "+v.Name, "its query is label_values(series, label), or query_result(…) with a regex, of the variable's datasource")
 		}
 	}
 	for _, a := range b.annotations {
 		if !byVariable(a.Datasource) {
 			bad("annotation "+a.Name, "it needs the datasource of the variable")
+		}
+		if !a.ValueIsTime {
+			bad("annotation "+a.Name, "it marks every sample that Grafana asks for: say when it began, and that the value is the time")
 		}
 	}
 	raw, err := b.JSON()
@@ -233,6 +239,9 @@ func lintQuery(q Query, known Series, bad complain) {
 		return // said above
 	}
 	parser.Inspect(tree, func(n parser.Node, _ []parser.Node) error {
+		if c, ok := n.(*parser.Call); ok && c.Func.Name == "vector" {
+			bad(where, "vector is there also if nobody measures: what is not known would be a number, use orNone, in %s", q.Expr)
+		}
 		if m, ok := n.(*parser.MatrixSelector); ok && m.Range != 61*time.Second && m.Range != 3607*time.Second {
 			bad(where, "it looks back over a fixed time: use $__rate_interval, or $__range for a sum, in %s", q.Expr)
 		}

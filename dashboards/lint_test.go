@@ -7,6 +7,8 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/statetimeline"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
 // sound is a board that nothing is wrong with: two panels side by side, one in a
@@ -15,7 +17,7 @@ func sound(expr string) Board {
 	panels := func() []*panel {
 		return []*panel{graph("One", "ops", "What it shows.").unmarked(volume).query(expr, "{{service}}"), graph("Two", "ops", "What it shows.").steps(green, step{1, red}).query("up", "{{instance}}")}
 	}
-	return draft{uid: "weir-sound", title: "Sound", help: "For tests.", alerts: firing(), variables: []dashboard.VariableModel{instances()},
+	return draft{uid: "weir-sound", title: "Sound", help: "For tests.", alerts: []string{`owner!=""`}, variables: []dashboard.VariableModel{instances()},
 		rows: []row{{title: "Open", panels: panels()}, {title: "Folded", folded: true, panels: panels()[:1]}}}.build()
 }
 
@@ -56,7 +58,7 @@ func TestLintRefuses(t *testing.T) {
 		"no threshold -∞": {func(b *Board) { first(*b).FieldConfig.Defaults.Thresholds.Steps[0].Value = cog.ToPtr(0.0) }, "do not ascend"},
 		"thresholds": {func(b *Board) {
 			s := &second(*b).FieldConfig.Defaults.Thresholds.Steps
-			*s = append(*s, dashboard.Threshold{Value: cog.ToPtr(0.5), Color: green})
+			*s = append(*s, dashboard.Threshold{Value: cog.ToPtr(0.5), Color: yellow})
 		}, "do not ascend"},
 		"nothing marked": {func(b *Board) {
 			second(*b).FieldConfig.Defaults.Thresholds.Steps = second(*b).FieldConfig.Defaults.Thresholds.Steps[:1]
@@ -72,9 +74,22 @@ func TestLintRefuses(t *testing.T) {
 		"variable twice":    {func(b *Board) { b.Templating.List = append(b.Templating.List, instances()) }, "declared twice"},
 		"variable form":     {func(b *Board) { b.Templating.List[1].Definition = cog.ToPtr("query_result(up)") }, "its query is label_values"},
 		"variable source":   {func(b *Board) { b.Templating.List[1].Datasource = nil }, "of the variable's datasource"},
-		"annotation source": {func(b *Board) { b.annotations[0].Datasource = nil }, "annotation Alerts: it needs the datasource"},
+		"annotation source": {func(b *Board) { b.annotations[0].Datasource = nil }, "annotation Pages: it needs the datasource"},
 		"undeclared":        {func(b *Board) { b.Links = append(b.Links, link("x", "${elsewhere}/", "")) }, "$elsewhere is used and not declared"},
-		"dead link":         {func(b *Board) { b.Links = append(b.Links, link("x", "/d/weir-gone", "")) }, "links to weir-gone"},
+		"empty link": {func(b *Board) {
+			b.Templating.List = append(b.Templating.List, entry("trace", "Trace", "", "Its id."))
+			b.Links = append(b.Links, outside("Trace", "/explore?${trace}", ""))
+		}, "link Trace: it is offered while $trace is empty"},
+		"every sample":     {func(b *Board) { b.annotations[0].ValueIsTime = false }, "annotation Pages: it marks every sample"},
+		"a choice of none": {func(b *Board) { first(*b).Options.(*timeseries.Options).Tooltip.Mode = "" }, "tooltip.mode is empty"},
+		"nothing to show":  {func(b *Board) { first(*b).FieldConfig.Defaults.NoValue = nil }, "what it means if there is nothing"},
+		"rounded":          {func(b *Board) { first(*b).FieldConfig.Defaults.Unit = cog.ToPtr("short") }, "as 10 K"},
+		"weeks":            {func(b *Board) { first(*b).FieldConfig.Defaults.Unit = cog.ToPtr("d") }, "4.29 weeks"},
+		"equal steps": {func(b *Board) {
+			s := &second(*b).FieldConfig.Defaults.Thresholds.Steps
+			*s = append(*s, dashboard.Threshold{Value: cog.ToPtr(2.0), Color: red})
+		}, "two steps of its thresholds are red"},
+		"dead link": {func(b *Board) { b.Links = append(b.Links, link("x", "/d/weir-gone", "")) }, "links to weir-gone"},
 		"too many panels": {func(b *Board) {
 			var many []*panel
 			for range mostPanels + 1 {
@@ -104,11 +119,35 @@ func TestLintRefuses(t *testing.T) {
 		b.Panels = b.place([]row{{title: "one", panels: []*panel{graph("x", "ops", "y").unmarked(volume).query(c.expr, "")}}})
 		only(t, name, LintAll([]Board{b}, series), c.want)
 	}
+	const some = `sum by (service) (weir_parked_inputs)`
+	for name, c := range map[string]struct {
+		panel *panel
+		want  string
+	}{
+		"painted like another": {graph("x", "ops", "y").unmarked(volume).query("up", "one").query("up", "two").paint("one", red), "one is red, as one of the series"},
+		"words and thresholds": {states("x", "none", "y").query("up", "{{job}}").worded(map[string]dashboard.ValueMappingResult{"1": word("up", green)}).steps(red, step{1, green}), "and not its words"},
+		"one threshold":        {states("x", "none", "y").query("up", "{{job}}").unmarked(volume), "from -∞ on"},
+		"pages":                {paged(states("x", "none", "y").query("up", "{{job}}").steps(red, step{1, green})), "put the others on pages"},
+		"crowded":              {graph("x", "ops", "y").unmarked(volume).query("up", "{{job}} {{instance}}"), "for each pair of labels"},
+		"unknown bars":         {bars("x", "none", "y", 1).unmarked(volume).query(some, "{{service}}"), "nobody knows how many bars"},
+		"bars without room":    {bars("x", "none", "y", 4).unmarked(volume).query("topk(12, "+some+")", "{{service}}"), "12 bars do not fit into 6 rows"},
+		"bars without end":     {bars("x", "none", "y", 3).unmarked(volume).query("topk(3, "+some+")", "{{service}}").between(0, 1), "its scale ends, and its values do not"},
+		"a number for unknown": {graph("x", "ops", "y").unmarked(volume).query(some+" or vector(0)", "{{service}}"), "what is not known would be a number"},
+	} {
+		b := sound(fine)
+		b.Panels = b.place([]row{{title: "one", panels: []*panel{c.panel}}})
+		only(t, name, LintAll([]Board{b}, series), c.want)
+	}
 	a, b := sound(fine), sound(fine)
 	b.Title = cog.ToPtr("Other")
 	only(t, "uid of two boards", LintAll([]Board{a, b}, series), "there is another one with the uid weir-sound")
 	b.Uid, b.Title = cog.ToPtr("weir-other"), a.Title
 	only(t, "title of two boards", LintAll([]Board{a, b}, series), "there is another one with the title Sound")
+}
+
+func paged(p *panel) *panel {
+	p.Options.(*statetimeline.Options).PerPage = cog.ToPtr(20.0)
+	return p
 }
 
 func only(t *testing.T, name string, errs []error, want string) {

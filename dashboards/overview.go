@@ -2,10 +2,13 @@ package dashboards
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
 	"github.com/weirstream/weir/alerts"
+	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -21,56 +24,79 @@ func firing(matchers ...string) string {
 
 // overview answers whether all is well, and if not, where to look.
 func overview(b Business, l limits) draft {
-	d := draft{uid: OverviewUID, title: "Weir: overview", tags: []string{"overview"}, alerts: firing(`severity="page"`),
+	d := draft{uid: OverviewUID, title: "Weir: overview", tags: []string{"overview"}, alerts: []string{`severity!=""`},
 		help:      "Is it well, where does it hurt, and which board says more.",
-		variables: []dashboard.VariableModel{choice("service", "Service", telemetry.BehindSeconds, "service"), instances(), traceID(), b.live()},
-		links:     append(traceLinks(), outside("Live page", "${live}/", "Sagas, traces and dead letters, one by one"))}
+		variables: []dashboard.VariableModel{choice("service", "Service", telemetry.BehindSeconds, "service"), instances(), b.live()},
+		links:     []dashboard.DashboardLink{outside("Live page", "${live}/", "Sagas, traces and dead letters, one by one")}}
 	d.rows = []row{
-		{title: "Is it well?", panels: wellness()},
+		{title: "Is it well?", panels: wellness(b, l)},
 		{title: "Where does it hurt?", panels: []*panel{budgets(), alertList(), burnStates(most("sloth_service", alerts.CurrentBurn), "{{sloth_service}}", l).size(24, 9)}},
 		{title: "Traffic", panels: traffic(l)},
+		{title: "Processes", panels: processes()},
 		{title: "Orders of the platform's own", folded: true, panels: synthetic()},
+	}
+	if len(b.Amounts) > 0 {
+		d.rows = slices.Insert(d.rows, 3, row{title: "Money", panels: amounts(b.Amounts)})
 	}
 	return d
 }
 
-func wellness() []*panel {
+func wellness(b Business, l limits) []*panel {
 	out := []*panel{
 		number("Pages", "none", "Alerts that wake a person and fire now. Above 0: the list below links their runbooks.").
-			query(orNone("count("+firing(`severity="page"`)+")"), "pages").steps(green, step{1, red}),
+			query(orNone("count("+firing(`severity="page"`)+")", b.evaluated()), "pages").steps(green, step{1, red}),
 		number("Tickets", "none", "Alerts that wait for the next working day and fire now.").
-			query(orNone("count("+firing(`severity="ticket"`)+")"), "tickets").steps(green, step{1, yellow}),
+			query(orNone("count("+firing(`severity="ticket"`)+")", b.evaluated()), "tickets").steps(green, step{1, yellow}),
 		number("Least budget left", "percentunit", "What is left of the error budget that is used up most. Below 0 a promise is broken: stop what is risky, and open the objectives.").
-			query("min("+alerts.BudgetRemaining+")", "left").budget().leads("Objectives", "/d/"+ObjectivesUID),
+			query(left("min("+alerts.BudgetRemaining+")"), "left").budget().worded(muchLess()).leads("Objectives", "/d/"+ObjectivesUID),
 		number("Halted lanes", "none", "Lanes that found something that cannot be proven in order, and wait for a person. Above 0: weir tells which and why at /readyz.").
-			query(orNone("sum("+telemetry.LanesHalted+")"), "halted").steps(green, step{1, red}),
+			query(orNone("sum("+telemetry.LanesHalted+")", anybody), "halted").steps(green, step{1, red}),
 		number("Effects twice", "none", "Things that happened again although they may happen once: a customer may have paid twice. Above 0 is never noise.").
-			query(orNone(during("", telemetry.DuplicateEffects)), "twice").steps(green, step{1, red}),
+			query(orNone(during("", telemetry.DuplicateEffects), followed), "twice").steps(green, step{1, red}),
 		number("Faults practised", "none", "Faults that somebody switched on to practise. Above 0, other alerts may be their doing.").
-			query(orNone("sum("+telemetry.FaultOn+")"), "on").steps(green, step{1, orange}),
+			query(orNone("sum("+telemetry.FaultOn+")", anybody), "on").steps(green, step{1, orange}),
+		number("Begun an hour", perHour, "Sagas begun in an hour, at the pace of now.").unmarked(volume).
+			query(hourly(telemetry.SagasStarted, ""), "begun").steps(blue).spark(),
+		lag(l),
 	}
 	for i := range out {
-		out[i].size(4, 4)
+		out[i].size(3, 4)
 	}
 	return out
 }
 
-// budgets are the error budgets with the least left, as many as there is room for.
+// lag is how old the figures of sagas are.
+func lag(l limits) *panel {
+	return number("Figures lag by", "s", "How far the read model is behind. What is told of sagas and money is as old; red: the bound of its objective.").
+		query(most("", telemetry.BehindSeconds, is("service", streams.ProjectionUnit)), "behind").limit(l.objective(streams.ProjectionUnit + "-freshness")).spark()
+}
+
+// mostBudgets is for how many objectives there is room.
+const mostBudgets = 12
+
+// budgets are the error budgets that are used up most. A bar grows with what is used:
+// of one that shows what is left, nothing would be seen where it hurts.
 func budgets() *panel {
-	return bars("Least error budget left", "percentunit", "The objectives with the least error budget left over their period; below 0 the promise is broken. Open one to see when it was spent.").
-		query("sort(bottomk(12, "+alerts.BudgetRemaining+"))", "{{sloth_id}}").budget().between(0, 1).
+	return bars("Error budget used", "percentunit", "The objectives that have used most of the error budget of their period; at 100 % the promise is broken. Open one to see when it was spent.", mostBudgets).
+		query(fmt.Sprintf("sort_desc(clamp(topk(%d, 1 - %s), 0, %v))", mostBudgets, alerts.BudgetRemaining, mostUsed), "{{sloth_id}}").between(0, mostUsed).
+		steps(green, step{0.75, orange}, step{1, red}).worded(map[string]dashboard.ValueMappingResult{fmt.Sprint(mostUsed): word(fmt.Sprintf("%.0f %% or more", 100*mostUsed), red)}).
 		leads("Objective", "/d/"+ObjectivesUID+"?var-slo=${__field.labels.sloth_id}&${__url_time_range}")
 }
 
+// things are labels of an alert that say what it is about. Most have one.
+var things = []string{"service", "saga", "endpoint", "effect", "unit", "topic", "client", "fault", "lane", "instance"}
+
 // alertList lists what fires now, each with its runbook.
 func alertList() *panel {
-	p := list("Firing alerts", "none", "Alerts that fire now, the pages first. The name leads to the runbook: what it means and what to do.").unmarked(worded).
-		query(firing(), "").may("no alert is firing").
+	about := fmt.Sprintf(`label_join(%s, "about", " ", "%s")`, firing(), strings.Join(things, `", "`))
+	p := list("Firing alerts", "none", "Alerts that fire now, the pages first. The name leads to the runbook: what it means and what to do.").unmarked(inWords).
+		query("max by (alertname, severity, about, owner) ("+about+")", "").may("no alert is firing").
 		transform("organize", map[string]any{
-													"excludeByName": map[string]bool{"Time": true, "Value": true, "alertstate": true, "__name__": true, "sloth_id": true, "sloth_service": true, "sloth_slo": true},
-													"indexByName":   map[string]int{"alertname": 0, "severity": 1, "service": 2, "saga": 3, "owner": 4},
-													"renameByName":  map[string]string{"alertname": "Alert", "severity": "Severity", "service": "Service", "saga": "Saga", "owner": "Owner"}}).
+													"excludeByName": map[string]bool{"Time": true, "Value": true},
+													"indexByName":   map[string]int{"alertname": 0, "severity": 1, "about": 2, "owner": 3},
+													"renameByName":  map[string]string{"alertname": "Alert", "severity": "Severity", "about": "About", "owner": "Owner"}}).
 		transform("sortBy", map[string]any{"sort": []map[string]any{{"field": "Severity"}}}) // page comes before ticket
+	p.override("byName", "Alert", "custom.width", 260).override("byName", "Severity", "custom.width", 90).override("byName", "Owner", "custom.width", 110)
 	return p.override("byName", "Alert", "links", []map[string]any{{"title": "Runbook", "url": "${live}" + alerts.DefaultRunbooks + "${__value.raw}", "targetBlank": true}})
 }
 
@@ -78,6 +104,14 @@ func alertList() *panel {
 func burnStates(expr, legend string, l limits) *panel {
 	return states("Burn rates", "none", fmt.Sprintf("How fast error budgets burn: at 1 a budget lasts just its %.0f days, at the factors of the alerts it is gone in days or hours. Look at what began at the same time.", l.policy.Period.Hours()/24)).
 		query(expr, legend).steps(green, l.burn()...)
+}
+
+// perHour is the unit of what happens in an hour.
+const perHour = "suffix:/h"
+
+// hourly is a counter's growth in an hour, at the pace of a moment.
+func hourly(metric, offset string) string {
+	return "3600 * sum(rate(" + metric + "[$__rate_interval]" + offset + "))"
 }
 
 func traffic(l limits) []*panel {
@@ -89,9 +123,11 @@ func traffic(l limits) []*panel {
 			corner(link("Ingestion", "/d/"+IngestionUID, "By client")),
 		graph("Time to answer", "s", "How long requests for orders and events take; the line is the objective's. Points are traces: click one.").
 			quantiles(telemetry.RequestSeconds, orders, onInstance).limit(l.objective("gateway-latency")),
-		graph("Sagas", "cps", "Sagas begun and ended a second. Begun above ended for long: they pile up, see the saga's board.").unmarked(volume).
-			query(orNone(per("", telemetry.SagasStarted)), "begun").query(orNone(per("", telemetry.SagasEnded)), "ended").query(orNone(per("", telemetry.SagasOverdue)), "overdue").
-			paint("begun", blue, "ended", green, "overdue", red),
+		graph("Sagas an hour", perHour, "Sagas begun and ended in an hour, and those begun a week before. Begun above ended for long: they pile up, see the saga's board.").unmarked(volume).
+			query(hourly(telemetry.SagasStarted, ""), "begun").query(hourly(telemetry.SagasEnded, ""), "ended").query(hourly(telemetry.SagasOverdue, ""), "overdue").
+			query(hourly(telemetry.SagasStarted, " offset 1w"), "begun, a week before").may("nothing is known of a week before").
+			paint("begun", blue, "ended", green, "overdue", red, "begun, a week before", grey).
+			override("byName", "begun, a week before", "custom.lineStyle", map[string]any{"fill": "dash", "dash": []int{8, 6}}),
 		graph("Decisions", "ops", "Inputs decided a second, by service. A service at 0 while others work: see its board.").unmarked(volume).
 			query(per("service", telemetry.Inputs, service...), "{{service}}").leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
 		graph("From event to effect", "s", "How old an event is when its effect is stored, 99 % of them, by service.").unmarked(elsewhere).
@@ -110,7 +146,5 @@ func synthetic() []*panel {
 			query(per("result", telemetry.SyntheticOrders), "{{result}}").may("the platform was not told to place orders").paint("confirmed", green, "unanswered", red, "refused", orange, "cancelled", yellow),
 		graph("From click to confirmation", "s", "How long the platform's own orders take to be confirmed.").unmarked(elsewhere).
 			quantiles(telemetry.SyntheticSeconds).mayAll("the platform was not told to place orders"),
-		graph("Faults", "none", "Faults that were switched on for practice, and when.").
-			query(most("fault", telemetry.FaultOn), "{{fault}}").may("nobody has practised").between(0, 1).steps(green, step{1, orange}),
 	}
 }

@@ -1,6 +1,9 @@
 package dashboards
 
 import (
+	"math"
+	"strings"
+
 	"github.com/grafana/grafana-foundation-sdk/go/bargauge"
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
@@ -34,14 +37,20 @@ type panel struct {
 	free    string            // why no value of it is marked
 }
 
+// counted is the unit of what is counted one by one: 10013, where "short" says 10 K.
+const counted = "locale"
+
 // Why no value of a panel is marked as good or bad.
 const (
 	volume    = "it shows how much there is: neither much nor little is bad by itself"
 	byColor   = "its colours are counts, the bound is on the time's own panel"
 	declared  = "it shows what was declared"
-	worded    = "it shows words"
+	inWords   = "it shows words"
 	elsewhere = "it tells where to look: the bound is on the panel of what was promised"
 )
+
+// notKnown stands where no series is: nobody measures, which is not 0.
+const notKnown = "not known"
 
 // unmarked says why no value is marked.
 func (p *panel) unmarked(why string) *panel {
@@ -64,6 +73,7 @@ func newPanel(b cog.Builder[dashboard.Panel], title, unit, help string, w, h uin
 	}
 	d := &p.FieldConfig.Defaults
 	d.Unit = cog.ToPtr(unit)
+	d.NoValue = cog.ToPtr(notKnown)
 	if d.Color == nil {
 		d.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}
 	}
@@ -82,16 +92,20 @@ func graph(title, unit, help string) *panel {
 // number shows the last value, or one per series.
 func number(title, unit, help string) *panel {
 	b := stat.NewPanelBuilder().ColorMode(common.BigValueColorModeValue).GraphMode(common.BigValueGraphModeNone).JustifyMode(common.BigValueJustifyModeAuto).
-		TextMode(common.BigValueTextModeAuto).ReduceOptions(last())
+		TextMode(common.BigValueTextModeAuto).Orientation(common.VizOrientationAuto).ReduceOptions(last())
 	p := newPanel(b, title, unit, help, 4, 4)
 	p.instant = true
 	return p
 }
 
-// bars shows one bar per series, in the order of the query.
-func bars(title, unit, help string) *panel {
+// barRoom is how many rows of the grid a bar takes that can be read.
+const barRoom = 0.75
+
+// bars shows one bar per series, in the order of the query, of which there are most
+// at the most: what is below the edge is not seen.
+func bars(title, unit, help string, most int) *panel {
 	b := bargauge.NewPanelBuilder().DisplayMode(common.BarGaugeDisplayModeBasic).ShowUnfilled(true).Orientation(common.VizOrientationHorizontal).ReduceOptions(last()).Min(0)
-	p := newPanel(b, title, unit, help, 12, 10)
+	p := newPanel(b, title, unit, help, 12, max(6, 2+uint32(math.Ceil(barRoom*float64(most)))))
 	p.instant = true
 	return p
 }
@@ -99,7 +113,7 @@ func bars(title, unit, help string) *panel {
 // heat shows how a histogram's values spread over time.
 func heat(title, help string) *panel {
 	b := heatmap.NewPanelBuilder().Calculate(false).CellGap(1).ShowLegend().
-		Color(heatmap.NewHeatmapColorOptionsBuilder().Mode(heatmap.HeatmapColorModeScheme).Scheme("Blues").Steps(32)).
+		Color(heatmap.NewHeatmapColorOptionsBuilder().Mode(heatmap.HeatmapColorModeScheme).Scheme("Blues").Steps(32).Fill(blue).Exponent(0.5)).
 		YAxis(heatmap.NewYAxisConfigBuilder().Unit("s")).
 		Tooltip(heatmap.NewHeatmapTooltipBuilder().Mode(common.TooltipDisplayModeSingle).YHistogram(true))
 	p := newPanel(b, title, "s", help, 12, 8)
@@ -116,9 +130,12 @@ func list(title, unit, help string) *panel {
 	return p
 }
 
+// allSeries has newer Grafanas show every series, and not the first twenty.
+const allSeries = 1000
+
 // states shows when each series had which state.
 func states(title, unit, help string) *panel {
-	b := statetimeline.NewPanelBuilder().MergeValues(true).ShowValue(common.VisibilityModeNever).RowHeight(0.85).FillOpacity(75).LineWidth(0).
+	b := statetimeline.NewPanelBuilder().MergeValues(true).PerPage(allSeries).ShowValue(common.VisibilityModeNever).RowHeight(0.85).FillOpacity(75).LineWidth(0).
 		Legend(common.NewVizLegendOptionsBuilder().ShowLegend(true).DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).Calcs([]string{})).
 		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeSingle).Sort(common.SortOrderNone))
 	return newPanel(b, title, unit, help, 12, 8)
@@ -148,8 +165,15 @@ func (p *panel) query(expr, legend string) *panel {
 		q.Format = cog.ToPtr(prometheus.PromQueryFormatTimeSeries)
 	}
 	p.Targets = append(p.Targets, *q)
+	p.unknown(notKnown)
+	if o, ok := p.Options.(*timeseries.Options); ok && crowded(legend) {
+		o.Legend.Placement = common.LegendPlacementRight
+	}
 	return p
 }
+
+// crowded tells a legend of so many series that they do not fit below a graph.
+func crowded(legend string) bool { return strings.Count(legend, "{{") > 1 }
 
 // ref is A to Z, then AA and on.
 func ref(n int) string {
@@ -159,10 +183,14 @@ func ref(n int) string {
 	return ref(n/26-1) + ref(n%26)
 }
 
-// may says why the last query can have no series.
+// may says why the last query can have no series. If no query has any, the panel
+// says so.
 func (p *panel) may(why string) *panel {
 	p.empty[ref(len(p.Targets)-1)] = why
-	return p
+	if len(p.empty) == len(p.Targets) {
+		return p.unknown(why)
+	}
+	return p.unknown(notKnown)
 }
 
 // exemplars has the last query show single traces beside the curves. Those of
@@ -200,6 +228,12 @@ func (p *panel) limit(l limit) *panel {
 		return p.unmarked("no rule has a bound for it")
 	}
 	return p.steps(green, step{l.value, red})
+}
+
+// unknown says how the panel is read if there is nothing to show.
+func (p *panel) unknown(words string) *panel {
+	p.FieldConfig.Defaults.NoValue = cog.ToPtr(words)
+	return p
 }
 
 // between fixes the ends of the scale.
@@ -244,11 +278,21 @@ func (p *panel) spark() *panel {
 	return p
 }
 
-// said replaces values by words, in pairs of value and word with its colour.
-func (p *panel) said(words map[string]dashboard.ValueMappingResult) *panel {
-	m := dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: words}
-	p.FieldConfig.Defaults.Mappings = []dashboard.ValueMapping{{ValueMap: &m}}
+// worded writes words in the place of some values.
+func (p *panel) worded(words map[string]dashboard.ValueMappingResult) *panel {
+	p.FieldConfig.Defaults.Mappings = mapping(words)
 	return p
+}
+
+func mapping(words map[string]dashboard.ValueMappingResult) []dashboard.ValueMapping {
+	return []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: words}}}
+}
+
+// said has words for all values. They and their colours are the legend then: coloured
+// by thresholds it would show those, and no word.
+func (p *panel) said(words map[string]dashboard.ValueMappingResult) *panel {
+	p.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: cog.ToPtr(grey)}
+	return p.worded(words)
 }
 
 func word(s, color string) dashboard.ValueMappingResult {
@@ -280,5 +324,5 @@ func (p *panel) mayAll(why string) *panel {
 	for i := range p.Targets {
 		p.empty[ref(i)] = why
 	}
-	return p
+	return p.unknown(why)
 }

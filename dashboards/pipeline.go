@@ -11,26 +11,26 @@ import (
 func pipeline(b Business, l limits) draft {
 	seen := `service=~"$service"` // gauges that one process tells of all
 	of := []string{seen, onInstance}
-	d := draft{uid: PipelineUID, title: "Weir: pipeline", tags: []string{"pipeline"}, alerts: firing(`owner="platform"`),
+	d := draft{uid: PipelineUID, title: "Weir: pipeline", tags: []string{"pipeline"}, alerts: []string{`owner="platform"`},
 		help:      "The runtime from inside: unread records, decisions, commits, unpublished events, outside calls, lanes.",
-		variables: []dashboard.VariableModel{choice("service", "Service", telemetry.BehindSeconds, "service"), instances(), traceID(), b.live()},
-		links:     append([]dashboard.DashboardLink{link("Overview", "/d/"+OverviewUID, "All services")}, traceLinks()...)}
+		variables: []dashboard.VariableModel{choice("service", "Service", telemetry.BehindSeconds, "service"), instances(), b.live()},
+		links:     []dashboard.DashboardLink{link("Overview", "/d/"+OverviewUID, "All services")}}
 	d.rows = []row{
 		{title: "Is it well?", panels: pipelineWell(l, seen, of)},
 		{title: "Where does it hurt?", panels: []*panel{
-			graph("Behind", "s", "How long the oldest record waits that a service has not taken, seen from the log. All services: the broker or the machine. One: its board says more.").
+			graph("Behind", "s", "How long the oldest record waits that a service has not taken, seen from the log. All services: the broker or the machine. One: its board says more.").size(12, 8).
 				query(most("service", telemetry.BehindSeconds, seen), "{{service}}").limit(l.any("-freshness")).leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
-			graph("Records behind", "short", "Records between a service's stored cursors and the ends of its topics, seen from the log.").unmarked(elsewhere).
-				query(most("service, topic", telemetry.BehindRecords, seen), "{{service}} ← {{topic}}"),
-			graph("Unpublished", "s", "How long the oldest stored event waits for Kafka. The line is the alert's: the broker is away or refuses.").
+			graph("Unpublished", "s", "How long the oldest stored event waits for Kafka. The line is the alert's: the broker is away or refuses.").size(12, 8).
 				query(most("service", telemetry.UnpublishedAge, of...), "{{service}}").limit(l.alert("OutboxStuck")),
+			graph("Records behind", counted, "Records between a service's stored cursors and the ends of its topics, seen from the log.").unmarked(elsewhere).size(24, 9).
+				query(most("service, topic", telemetry.BehindRecords, seen), "{{service}} ← {{topic}}"),
 		}},
 		{title: "Reading", panels: []*panel{
-			graph("Unread records", "short", "Records that lanes have not read, as of their last fetch. One lane has most of them: a hot key.").unmarked(elsewhere).
+			graph("Unread records", counted, "Records that lanes have not read, as of their last fetch. One lane has most of them: a hot key.").unmarked(elsewhere).size(12, 8).
 				query(total("service, lane", selector(telemetry.LagRecords, of)), "{{service}}/{{lane}}"),
-			graph("Age of what is read", "s", "Age of the last record read while there are unread ones: how far back in time a lane works.").unmarked(elsewhere).
+			graph("Age of what is read", "s", "Age of the last record read while there are unread ones: how far back in time a lane works.").unmarked(elsewhere).size(12, 8).
 				query(most("service, lane", telemetry.LagSeconds, of...), "{{service}}/{{lane}}"),
-			graph("Repeats and clocks", "cps", "Records skipped because their effect was there, and inputs from more than a second ahead. Repeats come with restarts; all the time, somebody publishes again.").
+			graph("Repeats and clocks", "cps", "Records skipped because their effect was there, and inputs from more than a second ahead. Repeats come with restarts; all the time, somebody publishes again.").size(24, 7).
 				query(per("service", telemetry.Repeats, of...), "{{service}} repeats").may("no record has come twice yet").
 				query(per("service", telemetry.FutureInputs, of...), "{{service}} from the future").may("no clock is ahead").limit(l.alert("RepeatsStorm")),
 		}},
@@ -41,7 +41,7 @@ func pipeline(b Business, l limits) draft {
 			states("Halted", "none", "Lanes, and units of processes, that stand still and wait for a person. /readyz says why.").size(8, 8).
 				query(most("service, lane", telemetry.LanesHalted, of...), "{{service}}/{{lane}}").
 				query(most("unit", telemetry.UnitHalted, onInstance), "{{unit}}").
-				said(map[string]dashboard.ValueMappingResult{"0": word("works", green), "1": word("halted", red)}).steps(green, step{1, red}),
+				said(map[string]dashboard.ValueMappingResult{"0": word("works", green), "1": word("halted", red)}),
 			graph("Parked", "none", "Inputs that failed or wait behind one that did, by service. Only their own keys wait.").
 				query(total("service", selector(telemetry.Parked, of)), "{{service}}").steps(green, step{1, orange}).leads("Dead letters", "${live}/dead-letters"),
 		}},
@@ -51,7 +51,7 @@ func pipeline(b Business, l limits) draft {
 				query(quantile(0.95, "endpoint", telemetry.EffectSeconds, of...), "{{endpoint}}").may("nothing was asked of the outside yet").exemplars(),
 			breakers(of).size(24, 6),
 		}},
-		{title: "Telemetry and processes", folded: true, panels: processes()},
+		{title: "Telemetry", folded: true, panels: observed()},
 	}
 	return d
 }
@@ -63,10 +63,10 @@ func pipelineWell(l limits, seen string, of []string) []*panel {
 			query(most("", telemetry.BehindSeconds, seen), "behind").limit(l.any("-freshness")).spark(),
 		number("Unpublished", "s", "The longest that a stored event waits for Kafka. Red: the alert's bound.").
 			query(most("", telemetry.UnpublishedAge, of...), "unpublished").limit(l.alert("OutboxStuck")).spark(),
-		number("Parked", "none", "Inputs that failed, or wait behind one that did.").query("sum("+selector(telemetry.Parked, of)+")", "parked").steps(green, step{1, orange}),
-		number("Halted lanes", "none", "Lanes that wait for a person. /readyz says why.").query(orNone("sum("+selector(telemetry.LanesHalted, of)+")"), "halted").steps(green, step{1, red}),
+		number("Parked", "none", "Inputs that failed, or wait behind one that did.").query(orNone("sum("+selector(telemetry.Parked, of)+")", anybody), "parked").steps(green, step{1, orange}),
+		number("Halted lanes", "none", "Lanes that wait for a person. /readyz says why.").query(orNone("sum("+selector(telemetry.LanesHalted, of)+")", anybody), "halted").steps(green, step{1, red}),
 		number("Conflicts", "cps", "Commits a second that were refused or whose end is unknown. Red: the alert's bound.").
-			query(orNone(per("", telemetry.Conflicts, of...)), "conflicts").limit(l.alert("StoreContended")).spark(),
+			query(orNone(per("", telemetry.Conflicts, of...), anybody), "conflicts").limit(l.alert("StoreContended")).spark(),
 	}
 }
 
@@ -76,19 +76,18 @@ func deciding(l limits, of []string) []*panel {
 			query(quantile(0.99, "service", telemetry.DecideSeconds, of...), "{{service}}"),
 		graph("Time to commit", "s", "How long a commit takes, half of them, by service. The line is the alert's: the store is slow.").
 			query(quantile(0.5, "service", telemetry.CommitSeconds, of...), "{{service}}").limit(l.alert("StoreSlow")),
-		graph("Inputs in one commit", "short", "How many inputs share a transaction, on average: it grows under load, and lanes keep up that way.").unmarked(volume).
+		graph("Inputs in one commit", "none", "How many inputs share a transaction, on average: it grows under load, and lanes keep up that way.").unmarked(volume).
 			query(per("service", telemetry.BatchInputs+"_sum", of...)+" / "+per("service", telemetry.BatchInputs+"_count", of...), "{{service}}"),
 		heat("Commits", "How the time of commits spreads: a second band is a disk or a database that is busy with something else.").unmarked(byColor).buckets(telemetry.CommitSeconds, of...),
 		heat("From event to effect", "How old inputs are when their effect is stored.").unmarked(byColor).buckets(telemetry.InputAge, of...),
 	}
 }
 
-func processes() []*panel {
+func observed() []*panel {
 	return []*panel{
 		graph("Spans", "cps", "Spans started and handed to an exporter. A gap for long: traces have holes, see who collects them.").unmarked(volume).size(12, 8).
 			query(per("", telemetry.SpansStarted, onInstance), "started").query(per("", telemetry.SpansExported, onInstance), "exported").may("no exporter is configured").paint("started", blue, "exported", green),
-		list("Processes", "none", "Every process with its version. Two versions for long: a roll-out stands still.").unmarked(worded).size(12, 8).
-			query(most("instance, version, go", telemetry.BuildInfo, onInstance), "").
-			transform("organize", map[string]any{"excludeByName": map[string]bool{"Time": true, "Value": true}, "renameByName": map[string]string{"instance": "Process", "version": "Version", "go": "Go"}}),
+		graph("Faults", "none", "Faults that were switched on for practice, and when.").size(12, 8).
+			query(most("fault", telemetry.FaultOn), "{{fault}}").may("nobody has practised").between(0, 1).steps(green, step{1, orange}),
 	}
 }

@@ -3,6 +3,8 @@ package dashboards
 import (
 	"fmt"
 	"strings"
+
+	"github.com/weirstream/weir/streams/telemetry"
 )
 
 // onInstance keeps a board's choice of processes.
@@ -44,8 +46,15 @@ func most(by, metric string, matchers ...string) string {
 	return "max by (" + by + ") (" + selector(metric, matchers) + ")"
 }
 
-// orNone is 0 where there are no series: nothing of the kind has happened.
-func orNone(expr string) string { return expr + " or vector(0)" }
+// orNone is 0 where there are no series, as long as there are some of a metric that
+// tells that somebody counts. Without one it is not known.
+func orNone(expr, counted string) string { return expr + " or 0 * max(" + counted + ")" }
+
+// Who counts what happens seldom: any process; the one that follows sagas.
+const (
+	anybody  = telemetry.BuildInfo
+	followed = telemetry.SagasRunning
+)
 
 // quantile is a share's upper bound of a histogram, in its unit.
 func quantile(q float64, by, histogram string, matchers ...string) string {

@@ -3,6 +3,7 @@ package dashboards
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -84,7 +85,8 @@ func datasources(s Servers, live string) settings {
 			"manageAlerts": true, // the list of alerts shows its rules
 			"exemplarTraceIdDestinations": []settings{
 				{"name": "trace_id", "datasourceUid": Jaeger, "urlDisplayLabel": "Trace in Jaeger"},
-				{"name": "trace_id", "url": live + "/traces/$${__value.raw}", "urlDisplayLabel": "Trace on the live page"}},
+				{"name": "trace_id", "url": live + "/traces/$${__value.raw}", "urlDisplayLabel": "Trace on the live page"},
+				{"name": "trace_id", "url": strings.ReplaceAll(explore(Elasticsearch, lines("trace.id:${__value.raw}")), "$", "$$"), "urlDisplayLabel": "Its lines"}},
 		}, settings{"isDefault": true}),
 		source(Jaeger, "jaeger", s.Jaeger, settings{
 			"nodeGraph": settings{"enabled": true},

@@ -3,7 +3,9 @@ package dashboards
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -71,11 +73,11 @@ func TestGrafanaEvaluatesEveryAlert(t *testing.T) {
 	raw := files["provisioning/alerting/weir.yaml"]
 	var rendered struct {
 		Groups []struct {
-			Folder, Interval string
-			Rules            []struct {
-				UID, Title, Condition string
-				Labels, Annotations   map[string]string
-				Data                  []struct {
+			Name, Folder, Interval string
+			Rules                  []struct {
+				UID, Title, Condition, For string
+				Labels, Annotations        map[string]string
+				Data                       []struct {
 					RefID         string `yaml:"refId"`
 					DatasourceUID string `yaml:"datasourceUid"`
 					Model         map[string]any
@@ -100,9 +102,15 @@ func TestGrafanaEvaluatesEveryAlert(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, g := range rendered.Groups {
+		if every, err := model.ParseDuration(g.Interval); err != nil || every == 0 || time.Duration(every)%(10*time.Second) != 0 {
+			t.Errorf("%s is evaluated every %q: Grafana wants a multiple of 10 s", g.Name, g.Interval)
+		}
 		for _, r := range g.Rules {
-			if seen[r.UID] || seen[r.Title] || len(r.UID) > 40 || g.Folder != FolderTitle || g.Interval == "" {
-				t.Errorf("%s (%s) is there twice, or nowhere", r.Title, r.UID)
+			if seen[r.UID] || seen[r.Title] || len(r.UID) > 40 || g.Folder != FolderTitle+" alerts" || g.Interval == "" {
+				t.Errorf("%s (%s) is there twice, or nowhere, or where the boards are", r.Title, r.UID)
+			}
+			if _, err := model.ParseDuration(r.For); err != nil { // as Grafana does, at its start
+				t.Errorf("%s waits for %q: %v", r.Title, r.For, err)
 			}
 			seen[r.UID], seen[r.Title] = true, true
 			query, condition := r.Data[0], r.Data[1]
@@ -126,8 +134,8 @@ func TestGrafanaEvaluatesEveryAlert(t *testing.T) {
 
 // The links of a board come out as addresses that Explore reads.
 func TestExploreLinks(t *testing.T) {
-	got := explore(Jaeger, `{"refId":"A","query":"${trace}"}`)
-	if strings.ContainsAny(got, `"[] `) || !strings.Contains(got, "%22query%22%3A%22${trace}%22") || !strings.Contains(got, "%22from%22%3A%22${__from}%22") {
+	got := explore(Elasticsearch, lines(`trace.id:${__value.raw}`))
+	if strings.ContainsAny(got, `"[] `) || !strings.Contains(got, "%22query%22%3A%22trace.id%3A${__value.raw}%22") || !strings.Contains(got, "%22from%22%3A%22${__from}%22") {
 		t.Errorf("the link is %s", got)
 	}
 }

@@ -3,12 +3,14 @@ package dashboards
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,6 +28,12 @@ type Change struct {
 	Version int    `json:"version"` // in Grafana's history of the board
 	URL     string `json:"url"`
 }
+
+// Unreachable is an answer that could not be had: nobody listens, or what listens
+// cannot say now.
+type Unreachable struct{ error }
+
+func (u Unreachable) Unwrap() error { return u.error }
 
 // pushLimit bounds one request: a Grafana that answers later is of no use.
 const pushLimit = 20 * time.Second
@@ -52,17 +60,30 @@ func (g Grafana) Push(ctx context.Context, boards []Board, message string) ([]Ch
 	return out, nil
 }
 
+// folder makes the folder unless it is seen. Of a folder that there is not, Grafana
+// tells an Editor that access is denied, as nobody gave permissions on it; and of
+// one that there is after all, that it was changed meanwhile or that its name is
+// taken: the boards' own saving says whether it can be written to.
 func (g Grafana) folder(ctx context.Context) error {
 	status, err := g.call(ctx, http.MethodGet, "/api/folders/"+Folder, nil, nil)
-	if status != http.StatusNotFound {
+	if status != http.StatusNotFound && status != http.StatusForbidden {
 		return err
 	}
 	body := map[string]string{"uid": Folder, "title": FolderTitle}
-	// Another push may have made it since: that is as good.
-	if status, err = g.call(ctx, http.MethodPost, "/api/folders", body, nil); err != nil && status != http.StatusConflict {
+	status, err = g.call(ctx, http.MethodPost, "/api/folders", body, nil)
+	if err != nil && status != http.StatusConflict && status != http.StatusPreconditionFailed {
 		return fmt.Errorf("folder %s not made: %w", Folder, err)
 	}
 	return nil
+}
+
+// stored is a board as Grafana gives it.
+type stored struct {
+	Dashboard map[string]any
+	Meta      struct {
+		FolderUID, URL string
+		Version        int
+	}
 }
 
 func (g Grafana) board(ctx context.Context, b Board, message string) (Change, error) {
@@ -70,28 +91,23 @@ func (g Grafana) board(ctx context.Context, b Board, message string) (Change, er
 	if err != nil {
 		return Change{}, err
 	}
-	var there struct {
-		Dashboard map[string]any
-		Meta      struct {
-			FolderUID, URL string
-			Version        int
-		}
-	}
+	mark := fingerprint(raw)
 	c := Change{Board: b.ID(), What: "updated"}
+	var there stored
 	status, err := g.call(ctx, http.MethodGet, "/api/dashboards/uid/"+b.ID(), nil, &there)
 	switch {
-	case status == http.StatusNotFound:
+	case status == http.StatusNotFound, status == http.StatusForbidden: // as of folders
 		c.What = "created"
 	case err != nil:
 		return c, err
-	case there.Meta.FolderUID == Folder && same(raw, there.Dashboard):
+	case there.Meta.FolderUID == Folder && (within(raw, there.Dashboard) || g.lastSaved(ctx, b.ID(), there.Meta.Version, mark)):
 		return Change{b.ID(), "unchanged", there.Meta.Version, there.Meta.URL}, nil
 	}
 	var done struct {
 		URL     string
 		Version int
 	}
-	body := map[string]any{"dashboard": json.RawMessage(raw), "folderUid": Folder, "message": message, "overwrite": true}
+	body := map[string]any{"dashboard": json.RawMessage(raw), "folderUid": Folder, "message": strings.TrimSpace(message + " " + mark), "overwrite": true}
 	if _, err := g.call(ctx, http.MethodPost, "/api/dashboards/db", body, &done); err != nil {
 		return c, err
 	}
@@ -99,16 +115,64 @@ func (g Grafana) board(ctx context.Context, b Board, message string) (Change, er
 	return c, nil
 }
 
-// same compares a board with what Grafana stored, which has a number and a
-// version of its own.
-func same(ours []byte, theirs map[string]any) bool {
-	var want map[string]any
-	if json.Unmarshal(ours, &want) != nil {
+// fingerprint names what a board says. It is in the message of the version.
+func fingerprint(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return "(" + hex.EncodeToString(sum[:8]) + ")"
+}
+
+// lastSaved tells whether the version that is there was pushed with this mark. A
+// newer Grafana brings boards to its own schema when they are read, so that what
+// it answers cannot be compared with what was saved; its history can.
+func (g Grafana) lastSaved(ctx context.Context, uid string, version int, mark string) bool {
+	var raw json.RawMessage
+	if _, err := g.call(ctx, http.MethodGet, "/api/dashboards/uid/"+uid+"/versions?limit=1", nil, &raw); err != nil {
+		return false // the board is saved once more, and its history says so
+	}
+	type saved struct {
+		Version int
+		Message string
+	}
+	var wrapped struct{ Versions []saved } // from Grafana 11 on
+	if json.Unmarshal(raw, &wrapped) != nil && json.Unmarshal(raw, &wrapped.Versions) != nil {
 		return false
 	}
-	delete(theirs, "id")
-	delete(theirs, "version")
-	return reflect.DeepEqual(want, theirs)
+	return slices.ContainsFunc(wrapped.Versions, func(s saved) bool { return s.Version == version && strings.HasSuffix(s.Message, mark) })
+}
+
+// within tells whether all that a board says is in what Grafana stored, which may
+// have added what the board leaves open.
+func within(ours []byte, theirs map[string]any) bool {
+	var want map[string]any
+	return json.Unmarshal(ours, &want) == nil && covers(theirs, want)
+}
+
+func covers(have, want any) bool {
+	switch want := want.(type) {
+	case map[string]any:
+		h, ok := have.(map[string]any)
+		if !ok {
+			return false
+		}
+		for k, v := range want {
+			if x, there := h[k]; !there && v != nil || !covers(x, v) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		h, ok := have.([]any)
+		if !ok || len(h) != len(want) {
+			return false
+		}
+		for i := range want {
+			if !covers(h[i], want[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	return have == want
 }
 
 // call makes a request and decodes its answer. The status is 0 if nobody answers.
@@ -131,12 +195,12 @@ func (g Grafana) call(ctx context.Context, method, path string, body, into any) 
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("%w. Is Grafana running there?", err)
+		return 0, Unreachable{fmt.Errorf("%w. Is Grafana running there?", err)}
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
 	if err != nil {
-		return res.StatusCode, fmt.Errorf("%s %s: %w", method, path, err)
+		return res.StatusCode, Unreachable{fmt.Errorf("%s %s: %w", method, path, err)}
 	}
 	if res.StatusCode != http.StatusOK {
 		return res.StatusCode, refusal(method, path, res, answer)
@@ -168,8 +232,15 @@ func refusal(method, path string, res *http.Response, answer []byte) error {
 		cure = ": somebody saves it at the same time. Push again"
 	case said.Status == "plugin-dashboard":
 		cure = ": the board belongs to a plugin. Remove it there"
+	case strings.Contains(strings.ToLower(said.Message), "folder not found"):
+		cure = ": there is none of the uid " + Folder + ", and none is made beside another folder of the title " + FolderTitle +
+			". Rename that one, or give the token's account permission on it"
 	case strings.Contains(said.Message, "provisioned"):
 		cure = ": Grafana reads the board from files. Change the files (weir dashboards render), or take them away from it"
 	}
-	return fmt.Errorf("%s %s: %s%s", method, path, said.Message, cure)
+	err := fmt.Errorf("%s %s: %s%s", method, path, said.Message, cure)
+	if res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= http.StatusInternalServerError {
+		return Unreachable{err}
+	}
+	return err
 }

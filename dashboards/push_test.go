@@ -1,125 +1,26 @@
 package dashboards
 
 import (
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
+	"errors"
+	"fmt"
+	"net"
 	"strings"
-	"sync"
 	"testing"
 )
 
-// grafanaWire answers as Grafana's HTTP API is documented to: folders and boards
-// by uid, a version that a save without overwrite must name, titles that are
-// unique in a folder, 401 without the token and 403 for one that only reads.
-type grafanaWire struct {
-	mu       sync.Mutex
-	folders  map[string]string
-	boards   map[string]map[string]any
-	folderOf map[string]string
-	messages []string
-	asked    []string
-	broken   string // a body to answer everything with
-	fixed    map[string]bool
-}
-
-const (
-	writes = "glsa_writes_everything"
-	reads  = "glsa_reads_only"
-)
-
-func newGrafanaWire(t *testing.T) (*grafanaWire, Grafana) {
-	w := &grafanaWire{folders: map[string]string{}, boards: map[string]map[string]any{}, folderOf: map[string]string{}, fixed: map[string]bool{}}
-	s := httptest.NewServer(w)
-	t.Cleanup(s.Close)
-	return w, Grafana{URL: s.URL + "/", Token: writes}
-}
-
-func (w *grafanaWire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.asked = append(w.asked, r.Method+" "+r.URL.Path)
-	say := func(status int, v any) {
-		rw.Header().Set("Content-Type", "application/json")
-		rw.WriteHeader(status)
-		json.NewEncoder(rw).Encode(v)
-	}
-	refuse := func(status int, message, why string) {
-		say(status, map[string]string{"message": message, "status": why})
-	}
-	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	switch uid := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]; {
-	case w.broken != "":
-		rw.Write([]byte(w.broken))
-	case token != writes && token != reads:
-		refuse(401, "Invalid API key", "")
-	case r.Method == http.MethodPost && token == reads:
-		refuse(403, "You'll need additional permissions", "")
-	case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/api/folders/"):
-		if w.folders[uid] == "" {
-			refuse(404, "folder not found", "not-found")
-			return
-		}
-		say(200, map[string]any{"uid": uid, "title": w.folders[uid]})
-	case r.Method == http.MethodPost && r.URL.Path == "/api/folders":
-		var in struct{ UID, Title string }
-		json.NewDecoder(r.Body).Decode(&in)
-		w.folders[in.UID] = in.Title
-		say(200, in)
-	case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/api/dashboards/uid/"):
-		if w.boards[uid] == nil {
-			refuse(404, "Dashboard not found", "not-found")
-			return
-		}
-		say(200, map[string]any{"dashboard": w.boards[uid], "meta": map[string]any{"url": "/d/" + uid, "folderUid": w.folderOf[uid], "version": w.boards[uid]["version"]}})
-	case r.Method == http.MethodPost && r.URL.Path == "/api/dashboards/db":
-		w.save(r, say, refuse)
-	default:
-		refuse(404, "Not found", "")
-	}
-}
-
-func (w *grafanaWire) save(r *http.Request, say func(int, any), refuse func(int, string, string)) {
-	var in struct {
-		Dashboard          map[string]any
-		FolderUID, Message string
-		Overwrite          bool
-	}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Dashboard["title"] == nil {
-		refuse(400, "bad request data", "")
-		return
-	}
-	uid, _ := in.Dashboard["uid"].(string)
-	if w.folders[in.FolderUID] == "" {
-		refuse(400, "folder not found", "")
-		return
-	}
-	if w.fixed[uid] {
-		refuse(400, "Cannot save provisioned dashboard", "")
-		return
-	}
-	for other, b := range w.boards {
-		if other != uid && b["title"] == in.Dashboard["title"] && w.folderOf[other] == in.FolderUID {
-			refuse(412, "A dashboard with the same name in the folder already exists", "name-exists")
-			return
-		}
-	}
-	version := 1.0
-	if old := w.boards[uid]; old != nil {
-		if !in.Overwrite && in.Dashboard["version"] != old["version"] {
-			refuse(412, "The dashboard has been changed by someone else", "version-mismatch")
-			return
-		}
-		version = old["version"].(float64) + 1
-	}
-	in.Dashboard["version"], in.Dashboard["id"] = version, 7.0
-	w.boards[uid], w.folderOf[uid] = in.Dashboard, in.FolderUID
-	w.messages = append(w.messages, in.Message)
-	say(200, map[string]any{"uid": uid, "url": "/d/" + uid + "/x", "status": "success", "version": version})
-}
-
+// Every role and release that may push does so, once: what is there is left alone,
+// however Grafana gives it back, and what somebody changed or moved is put right.
 func TestPush(t *testing.T) {
-	w, g := newGrafanaWire(t)
+	for _, release := range []int{9, 13} {
+		for _, role := range []string{editor, admin} {
+			t.Run(fmt.Sprintf("Grafana %d, %s", release, role), func(t *testing.T) { pushes(t, release, role) })
+		}
+	}
+}
+
+func pushes(t *testing.T, release int, role string) {
+	w, g := newGrafanaWire(t, release)
+	g.Token = role
 	all := boards(t)
 	did := func(want ...string) {
 		t.Helper()
@@ -137,55 +38,96 @@ func TestPush(t *testing.T) {
 		}
 	}
 	did("created")
-	if w.folders[Folder] != FolderTitle || len(w.messages) != len(all) || w.messages[0] != "the reason" {
+	if w.folders[Folder] != FolderTitle || len(w.messages) != len(all) || !strings.HasPrefix(w.messages[0], "the reason (") {
 		t.Errorf("folders %v, messages %v", w.folders, w.messages)
 	}
 	did("unchanged")
 	if len(w.messages) != len(all) {
 		t.Error("what had not changed was saved again")
 	}
-	w.boards[all[0].ID()]["title"] = "Changed by hand"
-	did("updated", "unchanged")
-	if w.boards[all[0].ID()]["title"] != *all[0].Title || w.boards[all[0].ID()]["version"] != 2.0 {
-		t.Errorf("after an update there is version %v of %v", w.boards[all[0].ID()]["version"], w.boards[all[0].ID()]["title"])
+	first := all[0].ID()
+	for version, change := range []func(map[string]any){
+		func(b map[string]any) { b["title"] = "Changed by hand" },
+		func(b map[string]any) { b["panels"] = b["panels"].([]any)[1:] },
+		func(b map[string]any) { b["links"] = append(b["links"].([]any), map[string]any{"title": "More"}) },
+		func(b map[string]any) { b["refresh"] = nil },
+	} {
+		w.byHand(first, change)
+		did("updated", "unchanged")
+		if got := w.boards[first]; got["title"] != *all[0].Title || got["version"] != float64(3+2*version) {
+			t.Errorf("after an update there is version %v of %v", got["version"], got["title"])
+		}
 	}
-	w.folderOf[all[0].ID()] = "elsewhere" // moved by hand
+	w.folderOf[first] = "elsewhere" // moved by hand
 	did("updated", "unchanged")
-	if w.folderOf[all[0].ID()] != Folder {
+	if w.folderOf[first] != Folder {
 		t.Error("a board that was moved stays where it is")
+	}
+}
+
+// A folder that another push makes at the same time is as good.
+func TestPushIntoAFolderMadeMeanwhile(t *testing.T) {
+	for _, release := range []int{9, 13} {
+		w, g := newGrafanaWire(t, release)
+		w.folders[Folder] = FolderTitle
+		if status, err := g.call(t.Context(), "POST", "/api/folders", map[string]string{"uid": Folder, "title": FolderTitle}, nil); err == nil || status != map[int]int{9: 409, 13: 412}[release] {
+			t.Fatalf("Grafana %d makes a folder twice: %d %v", release, status, err)
+		}
+		delete(w.folders, Folder)
+		w.folders["other"] = FolderTitle
+		if changes, err := g.Push(t.Context(), boards(t), ""); release < 13 && (err == nil || !strings.Contains(err.Error(), "another folder of the title Weir") || len(changes) > 0) {
+			t.Errorf("pushed beside a folder that has the title: %v, %v", changes, err)
+		} else if release >= 13 && err != nil {
+			t.Error(err)
+		}
 	}
 }
 
 func TestPushIsRefused(t *testing.T) {
 	all := boards(t)
-	refused := func(g Grafana, want string) {
+	refused := func(g Grafana, away bool, want string) {
 		t.Helper()
 		_, err := g.Push(t.Context(), all, "")
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("want an error with %q, got %v", want, err)
+		var unreachable Unreachable
+		if err == nil || !strings.Contains(err.Error(), want) || errors.As(err, &unreachable) != away {
+			t.Errorf("want an error with %q, out of reach %t, got %v", want, away, err)
 		}
 		if err != nil && (strings.Contains(err.Error(), "glsa_") || strings.Contains(err.Error(), "pass-word")) {
 			t.Errorf("the error tells a secret: %v", err)
 		}
 	}
-	w, g := newGrafanaWire(t)
-	for token, want := range map[string]string{"": "service account with the role Editor", "glsa_unknown": "missing, wrong or expired", reads: "Give it the role Editor"} {
-		refused(Grafana{g.URL, token}, want)
+	w, g := newGrafanaWire(t, 13)
+	for token, want := range map[string]string{"": "service account with the role Editor", "glsa_unknown": "missing, wrong or expired", viewer: "Give it the role Editor"} {
+		refused(Grafana{g.URL, token}, false, want)
 	}
 	w.fixed[all[0].ID()] = true
-	refused(g, "Grafana reads the board from files")
+	refused(g, false, "Grafana reads the board from files")
 	w.fixed[all[0].ID()] = false
 	w.boards["by-hand"], w.folderOf["by-hand"] = map[string]any{"title": *all[0].Title}, Folder
-	refused(g, "another board of the same title")
+	refused(g, false, "another board of the same title")
 	w.broken = "<html>some other server</html>"
-	refused(g, "Is it a Grafana?")
-	refused(Grafana{"127.0.0.1:3000", writes}, "must be like http://")
-	refused(Grafana{"http://admin:pass-word@127.0.0.1:1", writes}, "Is Grafana running there?")
+	refused(g, false, "Is it a Grafana?")
+	for _, w.status = range []int{429, 500, 502, 503, 504} {
+		refused(g, true, fmt.Sprint(w.status))
+	}
+	refused(Grafana{"127.0.0.1:3000", editor}, false, "must be like http://")
+	refused(Grafana{"http://admin:pass-word@" + closedPort(t), editor}, true, "Is Grafana running there?")
+}
+
+// closedPort is an address where nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // What was done before an error is told.
 func TestPushTellsHowFarItCame(t *testing.T) {
-	w, g := newGrafanaWire(t)
+	w, g := newGrafanaWire(t, 9)
 	all := boards(t)
 	w.fixed[all[2].ID()] = true
 	changes, err := g.Push(t.Context(), all, "")

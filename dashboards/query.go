@@ -31,8 +31,8 @@ func Queries(b Board) (out []Query) {
 		}
 	}
 	for _, v := range b.Templating.List {
-		if selector, label, ok := values(v); ok {
-			q := Query{Board: b.ID(), Panel: "variable " + v.Name, Ref: "A", Expr: fmt.Sprintf("count by (%s) (%s)", label, selector)}
+		if expr, ok := values(v); ok {
+			q := Query{Board: b.ID(), Panel: "variable " + v.Name, Ref: "A", Expr: expr}
 			if v.IncludeAll != nil && *v.IncludeAll {
 				q.Empty = "nothing of the kind yet, and All is a choice"
 			}
@@ -58,18 +58,23 @@ func (b Board) all() (out []dashboard.Panel) {
 	return out
 }
 
-var labelValuesForm = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
+var (
+	labelValuesForm = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
+	queryResultForm = regexp.MustCompile(`^query_result\((.+)\)$`)
+)
 
-// values takes the query of a variable apart.
-func values(v dashboard.VariableModel) (selector, label string, ok bool) {
+// values is the query of a variable, whose series have its values.
+func values(v dashboard.VariableModel) (expr string, ok bool) {
 	if v.Type != dashboard.VariableTypeQuery {
-		return "", "", false
+		return "", false
 	}
-	m := labelValuesForm.FindStringSubmatch(text(v.Definition))
-	if m == nil {
-		return "", "", false
+	if m := labelValuesForm.FindStringSubmatch(text(v.Definition)); m != nil {
+		return fmt.Sprintf("count by (%s) (%s)", m[2], m[1]), true
 	}
-	return m[1], m[2], true
+	if m := queryResultForm.FindStringSubmatch(text(v.Definition)); m != nil && text(v.Regex) != "" {
+		return m[1], true
+	}
+	return "", false
 }
 
 // grafana is how Grafana's variables stand in a query.

@@ -1,6 +1,7 @@
 package dashboards
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,21 +16,24 @@ import (
 func saga(b Business, s streams.Saga, l limits) draft {
 	of := is("saga", s.Name)
 	d := draft{uid: SagaUID(s.Name), title: "Weir: saga " + s.Name, tags: []string{"saga"},
-		alerts:    firing(is("service", s.Name)) + " or " + firing(of),
+		alerts:    []string{is("service", s.Name), of},
 		help:      "How far sagas come, how long their steps take, what is taken back, and what money is held meanwhile.",
-		variables: []dashboard.VariableModel{traceID(), b.live()},
-		links:     append([]dashboard.DashboardLink{link("Overview", "/d/"+OverviewUID, "All services"), outside("Sagas, one by one", "${live}/sagas", "Every saga on the live page, with its events, traces and spans")}, traceLinks()...)}
+		variables: []dashboard.VariableModel{b.live()},
+		links:     []dashboard.DashboardLink{link("Overview", "/d/"+OverviewUID, "All services"), outside("Sagas, one by one", "${live}/sagas", "Every saga on the live page, with its events, traces and spans")}}
 	for _, svc := range servicesOf(b, s) {
 		d.links = append(d.links, link("Service "+svc, "/d/"+ServiceUID(svc), "A service that takes part"))
 	}
 	happens, undone := sagaEvents(b.Topology, s)
 	d.rows = []row{
-		{title: "Is it well?", panels: sagaWell(s, of)},
-		{title: "Where does it hurt?", panels: []*panel{funnel("How far they come", "Events of the saga in their declared order, in the time shown: where bars get short, sagas wait or were refused.", of, happens).size(12, 14), ends(of), cancelled(of)}},
+		{title: "Is it well?", panels: sagaWell(s, l, of)},
+		{title: "Where does it hurt?", panels: []*panel{funnel("How far they come", "Events of the saga in their declared order, in the time shown: where bars get short, sagas wait or were refused.", of, happens), ends(of), cancelled(of)}},
 		{title: "How long it takes", panels: sagaTimes(s, of, b.Topology)},
 		{title: "What is taken back", panels: []*panel{funnel("Compensations", "Events that take back what a step did, in the time shown. None is best; many of one kind: see who refuses.", of, undone),
-			steps("Time to take back", "From what a service reacted to, to the event that takes back, 95 % of them.", of, "true")}},
+			steps("Time to take back", "From what a service reacted to, to the event that takes back, 95 % of them.", of, true, s)}},
 		{title: "Burn rates", folded: true, panels: []*panel{burnStates(selector(alerts.CurrentBurn, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}", l).size(24, 6)}},
+	}
+	if len(b.Amounts) > 0 {
+		d.rows = slices.Insert(d.rows, len(d.rows)-1, row{title: "Money", panels: amounts(b.Amounts)})
 	}
 	return d
 }
@@ -69,38 +73,39 @@ func sagaEvents(t *streams.Topology, s streams.Saga) (happens, undone []string) 
 	return happens, undone
 }
 
-func sagaWell(s streams.Saga, of string) []*panel {
+func sagaWell(s streams.Saga, l limits, of string) []*panel {
 	own := is("sloth_service", s.Name)
 	return []*panel{
-		number("Budgets left", "percentunit", "What is left of the error budgets of the saga: ending in time, and without taking anything back.").size(8, 4).
-			query(selector(alerts.BudgetRemaining, []string{own}), "{{sloth_slo}}").budget().
+		number("Budgets left", "percentunit", "What is left of the error budgets of the saga: ending in time, and without taking anything back.").size(6, 4).
+			query(left(selector(alerts.BudgetRemaining, []string{own})), "{{sloth_slo}}").budget().worded(muchLess()).
 			leads("Objective", "/d/"+ObjectivesUID+"?var-slo=${__field.labels.sloth_id}&${__url_time_range}"),
-		number("Under way", "none", "Sagas that have begun and not ended.").unmarked(volume).
+		number("Under way", "none", "Sagas that have begun and not ended.").unmarked(volume).size(3, 4).
 			query(most("", telemetry.SagasRunning, of), "running").steps(blue).spark(),
-		number("Late", "none", "Sagas beyond their declared time. Above 0: they will not end by themselves, the live page says what each waits for.").
+		number("Late", "none", "Sagas beyond their declared time. Above 0: they will not end by themselves, the live page says what each waits for.").size(4, 4).
 			query(most("", telemetry.SagasLate, of), "late").steps(green, step{1, red}).leads("Stuck sagas", "${live}/sagas?state=stuck"),
-		number("Oldest", "s", "Age of the oldest saga under way. Red: beyond its declared time.").
+		number("Oldest", "s", "Age of the oldest saga under way. Red: beyond its declared time.").size(4, 4).
 			query(most("", telemetry.SagaOldest, of), "oldest").steps(green, step{s.Within.Seconds(), red}).spark(),
-		number("Effects twice", "none", "Events that may happen once in a saga and happened again. Above 0 is a fault of the platform: a customer may have paid twice.").
-			query(orNone(during("", telemetry.DuplicateEffects, of)), "twice").steps(green, step{1, red}),
+		number("Effects twice", "none", "Events that may happen once in a saga and happened again. Above 0 is a fault of the platform: a customer may have paid twice.").size(3, 4).
+			query(orNone(during("", telemetry.DuplicateEffects, of), selector(followed, []string{of})), "twice").steps(green, step{1, red}),
+		lag(l),
 	}
 }
 
 // funnel is one bar per event.
 func funnel(title, help, of string, events []string) *panel {
-	p := bars(title, "short", help).unmarked(volume).steps(blue).whole()
+	p := bars(title, counted, help, len(events)).unmarked(volume).steps(blue).whole()
 	for _, e := range events {
-		p.query(orNone(during("", telemetry.SagaEventSeconds+"_count", of, is("event", e))), e)
+		p.query(orNone(during("", telemetry.SagaEventSeconds+"_count", of, is("event", e)), selector(followed, []string{of})), e)
 	}
 	return p
 }
 
 func ends(of string) *panel {
 	return graph("Begun and ended", "cps", "Sagas a second. Begun above ended for long: they pile up.").unmarked(volume).size(12, 7).
-		query(orNone(per("", telemetry.SagasStarted, of)), "begun").
-		query(orNone(per("", telemetry.SagasEnded, of, is("in_time", "true"))), "ended in time").
-		query(orNone(per("", telemetry.SagasEnded, of, is("in_time", "false"))), "ended late").
-		query(orNone(per("", telemetry.SagasOverdue, of)), "out of time").
+		query(per("", telemetry.SagasStarted, of), "begun").
+		query(per("", telemetry.SagasEnded, of, is("in_time", "true")), "ended in time").
+		query(per("", telemetry.SagasEnded, of, is("in_time", "false")), "ended late").
+		query(per("", telemetry.SagasOverdue, of), "out of time").
 		paint("begun", blue, "ended in time", green, "ended late", orange, "out of time", red)
 }
 
@@ -111,6 +116,8 @@ func cancelled(of string) *panel {
 }
 
 func sagaTimes(s streams.Saga, of string, t *streams.Topology) []*panel {
+	happens, undone := sagaEvents(t, s)
+	events := slices.Concat(happens, undone)
 	var ends []string
 	for _, e := range s.Ends {
 		if f, ok := t.Vocabulary.FactOf(e); ok {
@@ -122,16 +129,21 @@ func sagaTimes(s streams.Saga, of string, t *streams.Topology) []*panel {
 		graph("From start to end", "s", "How long sagas take. The line is the declared time.").size(12, 8).
 			quantiles(telemetry.SagaEventSeconds, of, ended).steps(green, step{s.Within.Seconds(), red}),
 		heat("Ends", "How the time from start to end spreads: a band that rises is a step that slows down.").unmarked(byColor).buckets(telemetry.SagaEventSeconds, of, ended),
-		bars("Time to each event", "s", "From the start to the first event of each type, 95 % of them in the time shown: the widest gap is where the time goes.").unmarked(elsewhere).size(12, 14).
-			query("sort("+quantileDuring(0.95, "event", telemetry.SagaEventSeconds, of)+")", "{{event}}").steps(blue),
-		steps("Time of each step", "From what a service reacted to, to the event that came of it, 95 % of them in the time shown. The longest bar is the step to look at.", of, "false").size(12, 14),
-		graph("Money held", "short", "Money set aside and neither captured nor given back, in minor units (cents) by currency. It rises while nothing is sold: captures or voids wait.").unmarked(volume).size(24, 7).
-			query(most("currency", telemetry.MoneyHeld), "{{currency}}").may("no money was set aside yet"),
+		bars("Time to each event", "s", "From the start to the first event of each type, 95 % of them in the time shown: the widest gap is where the time goes.", len(events)).unmarked(elsewhere).
+			query(fmt.Sprintf("sort(topk(%d, %s))", len(events), quantileDuring(0.95, "event", telemetry.SagaEventSeconds, of)), "{{event}}").steps(blue),
+		steps("Time of each step", "From what a service reacted to, to the event that came of it, 95 % of them in the time shown. The longest bar is the step to look at.", of, false, s),
 	}
 }
 
 // steps is one bar per step, the longest first.
-func steps(title, help, of, undo string) *panel {
-	return bars(title, "s", help).unmarked(elsewhere).steps(blue).
-		query("sort_desc("+quantileDuring(0.95, "decider, event", telemetry.SagaStepSeconds, of, is("undo", undo))+")", "{{decider}} → {{event}}").may("no step of the kind has happened yet")
+func steps(title, help, of string, undo bool, s streams.Saga) *panel {
+	most := 0
+	for _, st := range s.Steps {
+		if st.Undo == undo {
+			most += len(st.Emits)
+		}
+	}
+	times := quantileDuring(0.95, "decider, event", telemetry.SagaStepSeconds, of, is("undo", fmt.Sprint(undo)))
+	return bars(title, "s", help, most).unmarked(elsewhere).steps(blue).
+		query(fmt.Sprintf("sort_desc(topk(%d, %s))", most, times), "{{decider}} → {{event}}").may("no step of the kind has happened yet")
 }

@@ -26,7 +26,8 @@ var scraped = []string{"job", "instance"}
 
 // Known are the series of the catalogue, of the rules, and Prometheus' own.
 func Known(groups []alerts.Group) Series {
-	s := Series{"up": {labels: scraped}, "ALERTS": {}}
+	s := Series{"up": {labels: scraped}, "ALERTS": {}, "ALERTS_FOR_STATE": {}}
+	s[cpuSeconds], s[memory] = family{true, scraped}, family{labels: scraped}
 	for _, m := range telemetry.Catalogue {
 		own := slices.Concat(m.Labels, scraped)
 		switch m.Kind {

@@ -13,10 +13,10 @@ import (
 // service is the board of one service.
 func service(b Business, s streams.Service, l limits) draft {
 	of := []string{is("service", s.Name), onInstance}
-	d := draft{uid: ServiceUID(s.Name), title: "Weir: service " + s.Name, tags: []string{"service"}, alerts: firing(is("service", s.Name)),
+	d := draft{uid: ServiceUID(s.Name), title: "Weir: service " + s.Name, tags: []string{"service"}, alerts: []string{is("service", s.Name)},
 		help:      "What the service " + s.Name + " promises, what it decides and whom it waits for.",
-		variables: []dashboard.VariableModel{instances(), traceID(), b.live()},
-		links:     append([]dashboard.DashboardLink{link("Overview", "/d/"+OverviewUID, "All services"), tracesOf(s.Name), logsOf(s.Name)}, traceLinks()...)}
+		variables: []dashboard.VariableModel{instances(), b.live()},
+		links:     []dashboard.DashboardLink{link("Overview", "/d/"+OverviewUID, "All services"), tracesOf(s.Name), logsOf(s.Name)}}
 	for _, saga := range sagasOf(b, s) {
 		d.links = append(d.links, link("Saga "+saga, "/d/"+SagaUID(saga), "A saga that the service takes part in"))
 	}
@@ -54,12 +54,12 @@ func asksOutside(t *streams.Topology, s streams.Service) bool {
 func serviceWell(s streams.Service, l limits, of []string) []*panel {
 	return []*panel{
 		number("Budgets left", "percentunit", "What is left of the error budget of each promise of the service. Below 0 the promise is broken.").size(12, 4).
-			query(selector(alerts.BudgetRemaining, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}").budget().
+			query(left(selector(alerts.BudgetRemaining, []string{is("sloth_service", s.Name)})), "{{sloth_slo}}").budget().worded(muchLess()).
 			leads("Objective", "/d/"+ObjectivesUID+"?var-slo=${__field.labels.sloth_id}&${__url_time_range}"),
 		number("Parked", "none", "Inputs whose decision failed, or that wait behind one that did. Above 0: look at the reason in the dead letters, mend it, retry.").size(3, 4).
-			query("sum("+selector(telemetry.Parked, of)+")", "parked").steps(green, step{1, red}).leads("Dead letters", "${live}/dead-letters"),
+			query(orNone("sum("+selector(telemetry.Parked, of)+")", anybody), "parked").steps(green, step{1, red}).leads("Dead letters", "${live}/dead-letters"),
 		number("Halted lanes", "none", "Lanes of the service that stand still and wait for a person. /readyz says why.").size(3, 4).
-			query(orNone("sum("+selector(telemetry.LanesHalted, of)+")"), "halted").steps(green, step{1, red}),
+			query(orNone("sum("+selector(telemetry.LanesHalted, of)+")", anybody), "halted").steps(green, step{1, red}),
 		number("Behind", "s", "How long the oldest record waits that the service has not taken. Red: the objective's bound.").size(3, 4).
 			query(most("", telemetry.BehindSeconds, is("service", s.Name)), "behind").limit(l.objective(s.Name + "-freshness")).spark(),
 		number("Decisions", "ops", "Inputs decided a second.").unmarked(volume).size(3, 4).
@@ -76,18 +76,18 @@ func serviceHurts(s streams.Service, l limits, of []string) []*panel {
 		graph("Rejections", "ops", "Inputs that a business rule refused, by rule.").unmarked(volume).
 			query(per("code", telemetry.Rejections, of...), "{{code}}").may("no rule has refused anything yet"),
 		burnStates(selector(alerts.CurrentBurn, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}", l).size(12, 7),
-		graph("Behind by topic", "short", "Records that the service has not taken, seen from the ends of the log. One topic grows alone: look at who writes it.").unmarked(elsewhere).size(12, 7).
+		graph("Behind by topic", counted, "Records that the service has not taken, seen from the ends of the log. One topic grows alone: look at who writes it.").unmarked(elsewhere).size(12, 7).
 			query(most("topic", telemetry.BehindRecords, is("service", s.Name)), "{{topic}}").may("the service reads no topic"),
 	}
 }
 
 func decisions(of []string) []*panel {
 	return []*panel{
-		graph("Inputs", "ops", "Inputs decided a second, by decider and what it took.").unmarked(volume).size(12, 8).
+		graph("Inputs", "ops", "Inputs decided a second, by decider and what it took.").unmarked(volume).size(24, 9).
 			query(per("decider, input", telemetry.Inputs, of...), "{{decider}} ← {{input}}"),
 		graph("Events", "cps", "Events stored a second, by type.").unmarked(volume).size(12, 8).
 			query(per("type", telemetry.Emitted, of...), "{{type}}"),
-		heat("Age of inputs", "How old inputs are when their effect is stored: one band is healthy, a second one above it is a lane or a store with trouble.").unmarked(byColor).size(24, 8).
+		heat("Age of inputs", "How old inputs are when their effect is stored: one band is healthy, a second one above it is a lane or a store with trouble.").unmarked(byColor).
 			buckets(telemetry.InputAge, of...),
 	}
 }
@@ -97,7 +97,7 @@ func effects(of []string) []*panel {
 	return []*panel{
 		graph("Time of a call", "s", "How long one attempt at an outside call takes, 95 % of them.").unmarked(elsewhere).
 			query(quantile(0.95, "effect", telemetry.EffectSeconds, of...), "{{effect}}").may(none).exemplars(),
-		graph("Calls by result", "ops", "Attempts a second by their result. In doubt: no definite answer, it is asked again under the same key.").unmarked(volume).
+		graph("Calls by result", "ops", "Attempts a second by their result. In doubt: no definite answer, it is asked again under the same key.").unmarked(volume).size(12, 8).
 			query(per("endpoint, result", telemetry.EffectSeconds+"_count", of...), "{{endpoint}} {{result}}").may(none),
 		graph("Waiting calls", "none", "Calls that wait for a definite answer. It grows: the other side is away.").unmarked(volume).
 			query(total("", selector(telemetry.EffectsPending, of)), "waiting"),
@@ -109,13 +109,12 @@ func effects(of []string) []*panel {
 func breakers(of []string) *panel {
 	return states("Circuit breakers", "none", "Open: so many calls failed that none is made until the other side answers again.").
 		query(most("service, endpoint", telemetry.BreakerState, of...), "{{service}} → {{endpoint}}").may("a breaker is seen with its first change").
-		said(map[string]dashboard.ValueMappingResult{"0": word("closed", green), "1": word("half-open", yellow), "2": word("open", red)}).
-		steps(green, step{1, yellow}, step{2, red})
+		said(map[string]dashboard.ValueMappingResult{"0": word("closed", green), "1": word("half-open", yellow), "2": word("open", red)})
 }
 
 func lanes(l limits, of []string) []*panel {
 	return []*panel{
-		graph("Unread records", "short", "Records that each lane has not read yet. One lane alone: a hot key.").unmarked(elsewhere).
+		graph("Unread records", counted, "Records that each lane has not read yet. One lane alone: a hot key.").unmarked(elsewhere).
 			query(total("lane", selector(telemetry.LagRecords, of)), "lane {{lane}}"),
 		graph("Oldest unpublished event", "s", "How long the oldest stored event waits for Kafka. The line is the alert's: the broker is away or refuses.").
 			query(most("lane", telemetry.UnpublishedAge, of...), "lane {{lane}}").limit(l.alert("OutboxStuck")),
@@ -124,8 +123,8 @@ func lanes(l limits, of []string) []*panel {
 		graph("Lanes' lives", "cps", "Changes of lanes a second. Reloads and conflicts again and again: two owners, or a store that loses connections.").unmarked(volume).
 			query(per("change", telemetry.LaneChanges, of...), "{{change}}"),
 		graph("Conflicts and repeats", "cps", "Commits refused or in doubt, and records skipped because their effect was there.").
-			query(orNone(per("", telemetry.Conflicts, of...)), "conflicts").query(orNone(per("", telemetry.Repeats, of...)), "repeats").paint("conflicts", red, "repeats", grey).limit(l.alert("StoreContended")),
-		graph("Inputs in one commit", "short", "How many inputs share a transaction: more under load, which is how a lane keeps up.").unmarked(volume).
+			query(orNone(per("", telemetry.Conflicts, of...), anybody), "conflicts").query(orNone(per("", telemetry.Repeats, of...), anybody), "repeats").paint("conflicts", red, "repeats", grey).limit(l.alert("StoreContended")),
+		graph("Inputs in one commit", "none", "How many inputs share a transaction: more under load, which is how a lane keeps up.").unmarked(volume).
 			query(quantile(0.5, "", telemetry.BatchInputs, of...), "half").query(quantile(0.99, "", telemetry.BatchInputs, of...), "99 %"),
 	}
 }

@@ -36,7 +36,7 @@ func business(live string) (dashboards.Business, error) {
 	if err != nil {
 		return dashboards.Business{}, err
 	}
-	return dashboards.Business{Topology: t, Sagas: sagas.All(), Alerts: alerts.Business(t, sagas.All(), alerts.Standard()), Live: live}, nil
+	return dashboards.Business{Topology: t, Sagas: sagas.All(), Amounts: sagas.Money(), Alerts: alerts.Business(t, sagas.All(), alerts.Standard()), Live: live}, nil
 }
 
 func dashboardsRender(live *string) *cobra.Command {
@@ -112,7 +112,8 @@ func dashboardsLint(live *string) *cobra.Command {
 func dashboardsPush(live *string) *cobra.Command {
 	c := &cobra.Command{Use: "push", Args: cobra.NoArgs, Short: "Create or overwrite the boards in a running Grafana, and print what changed",
 		Long: `Push the boards into Grafana's folder "Weir". The token of a service account
-with the role Editor is read from ` + grafanaToken + `.`,
+with the role Editor is read from ` + grafanaToken + `. A version's message ends with
+a mark of what the board says, by which the next push knows it again.`,
 		Example: "  weir dashboards push --grafana http://127.0.0.1:3000"}
 	g := dashboards.Grafana{}
 	c.Flags().Var(webURL(&g.URL), "grafana", "address of Grafana")
@@ -134,6 +135,10 @@ with the role Editor is read from ` + grafanaToken + `.`,
 		changes, err := g.Push(c.Context(), boards, *message)
 		if err != nil && g.Token == "" {
 			err = fmt.Errorf("%w (%s is empty)", err, grafanaToken)
+		}
+		var away dashboards.Unreachable
+		if errors.As(err, &away) {
+			err = unreachable{err}
 		}
 		return errors.Join(printChanges(c, *out, changes), err)
 	}

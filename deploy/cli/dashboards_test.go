@@ -93,6 +93,10 @@ func TestDashboardsPush(t *testing.T) {
 	if said := run(t, 1, "dashboards", "push", "--grafana", grafana.URL); !strings.Contains(said, grafanaToken+" is empty") {
 		t.Error(said)
 	}
+	grafana.Close()
+	if said := run(t, 3, "dashboards", "push", "--grafana", grafana.URL); !strings.Contains(said, "Is Grafana running there?") {
+		t.Error(said)
+	}
 	run(t, 2, "dashboards", "push")
 	run(t, 2, "dashboards", "push", "--grafana", grafana.URL, "-o", "xml")
 }

@@ -162,7 +162,9 @@ func (p *platform) makeData() error {
 	}
 	p.data = d
 	p.closeAtEnd("data directory", d.release)
-	return nil
+	i := telemetry.NewInstruments(p.metrics)
+	d.measureDisk(i)
+	return i.Err()
 }
 
 // closeAtEnd closes a part when the platform stops.

@@ -170,7 +170,7 @@ func boards(t *testing.T) []dashboards.Board {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := dashboards.Boards(dashboards.Business{Topology: topology, Sagas: sagas.All(), Alerts: alerts.Business(topology, sagas.All(), quick())})
+	all, err := dashboards.Boards(dashboards.Business{Topology: topology, Sagas: sagas.All(), Amounts: sagas.Money(), Alerts: alerts.Business(topology, sagas.All(), quick())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,15 +43,15 @@ type Monitor struct {
 	order []string         // of their first events
 	total moneyBox         // held, of all
 
-	started, ended, overdue, again    *prometheus.CounterVec
-	running, late, oldest, held       *prometheus.GaugeVec
-	eventSeconds, stepSeconds, answer *prometheus.HistogramVec
+	started, ended, overdue, again, taken *prometheus.CounterVec
+	running, late, oldest, held           *prometheus.GaugeVec
+	eventSeconds, stepSeconds, answer     *prometheus.HistogramVec
 }
 
 // New registers the metrics of sagas.
 func New(t *streams.Topology, sagas []streams.Saga, i *telemetry.Instruments, now func() time.Time) (*Monitor, error) {
 	m := &Monitor{now: now, plans: map[string]*plan{}, known: map[string]bool{}, facts: t.Vocabulary, sagas: map[string]*saga{}, total: moneyBox{},
-		started: i.Counter(telemetry.SagasStarted), ended: i.Counter(telemetry.SagasEnded), overdue: i.Counter(telemetry.SagasOverdue), again: i.Counter(telemetry.DuplicateEffects),
+		started: i.Counter(telemetry.SagasStarted), ended: i.Counter(telemetry.SagasEnded), overdue: i.Counter(telemetry.SagasOverdue), again: i.Counter(telemetry.DuplicateEffects), taken: i.Counter(telemetry.MoneyTaken),
 		running: i.Gauge(telemetry.SagasRunning), late: i.Gauge(telemetry.SagasLate), oldest: i.Gauge(telemetry.SagaOldest), held: i.Gauge(telemetry.MoneyHeld),
 		eventSeconds: i.Histogram(telemetry.SagaEventSeconds), answer: i.Histogram(telemetry.SagaAnswer), stepSeconds: i.Histogram(telemetry.SagaStepSeconds)}
 	for _, s := range sagas {
@@ -150,8 +150,11 @@ func (m *Monitor) event(s *saga, e Event, count bool) {
 	s.compensated = s.compensated || p.undoOnly[e.Type]
 	first := p.answers[e.Type] && !s.answered
 	s.answered = s.answered || first
-	s.money.take(m.facts, e)
+	captured := s.money.take(m.facts, e)
 	if count {
+		for currency, minor := range captured {
+			m.taken.WithLabelValues(currency).Add(float64(minor))
+		}
 		m.measure(s, e)
 	}
 	if count && first {

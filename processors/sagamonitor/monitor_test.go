@@ -116,6 +116,7 @@ func TestASagaIsMeasured(t *testing.T) {
 	w.m.Sweep()
 	w.want(0, telemetry.SagasRunning)
 	w.want(0, telemetry.MoneyHeld)
+	w.want(500, telemetry.MoneyTaken, "GBP")
 	w.want(1, telemetry.SagasStarted)
 	w.want(1, telemetry.SagasEnded, "compensated=false ", "in_time=true ")
 	w.want(1, telemetry.SagasEnded)
@@ -158,6 +159,7 @@ func TestWhatIsTakenBack(t *testing.T) {
 		w.event("o-1", "order.closed", "order", voided.ID, 32, event.OrderClosed{})})
 	w.m.Sweep()
 	w.want(0, telemetry.MoneyHeld)
+	w.want(0, telemetry.MoneyTaken)
 	w.want(1, telemetry.SagasEnded, "compensated=true ", "in_time=true ")
 	w.want(3, telemetry.SagaStepSeconds, "undo=true ")
 	w.want(1, telemetry.SagaAnswer) // the first one

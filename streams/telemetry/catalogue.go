@@ -85,11 +85,14 @@ var Catalogue = []Metric{
 	duration(SagaStepSeconds, "Time from what a decider reacted to, to the event that came of it.", "saga", "decider", "event", "undo"),
 	counter(DuplicateEffects, "events", "Events that may happen once in a saga, and happened again. Anything above 0 is a fault of the platform.", "saga", "event"),
 	gauge(MoneyHeld, "minor units", "Money set aside at the provider that is neither captured nor given back yet.", "currency"),
+	counter(MoneyTaken, "minor units", "Money that was captured, of what was set aside.", "currency"),
 
 	counter(SyntheticOrders, "orders", "Orders placed by the platform itself to see whether orders work: confirmed, cancelled, unanswered or refused.", "result"),
 	duration(SyntheticSeconds, "Time from the click to the confirmation of a synthetic order."),
 	gauge(FaultOn, "faults", "1 while a fault is switched on for practice.", "fault"),
 	gauge(BuildInfo, "processes", "1, with the version of the program and of Go.", "version", "go"),
+	gauge(DiskFree, "bytes", "What this process may still write on the disk under its data directory."),
+	gauge(DiskSize, "bytes", "Size of the disk under the data directory of this process."),
 	counter(SpansStarted, "spans", "Spans started.", "service"),
 	counter(SpansExported, "spans", "Spans handed to an exporter; fewer than started, for long, means lost ones."),
 }
@@ -155,6 +158,12 @@ func (i *Instruments) Gauge(name string) *prometheus.GaugeVec {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: m.Help}, m.Labels)
 	i.register(g)
 	return g
+}
+
+// Measured registers a gauge that is read when it is asked for.
+func (i *Instruments) Measured(name string, read func() float64) {
+	m := i.declared(name, Gauge)
+	i.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: m.Help}, read))
 }
 
 // Histogram registers a histogram, with its classic buckets and native ones.

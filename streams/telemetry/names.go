@@ -50,11 +50,14 @@ const (
 	SagaStepSeconds  = "weir_saga_step_seconds"
 	DuplicateEffects = "weir_duplicate_effects_total"
 	MoneyHeld        = "weir_money_held_minor_units"
+	MoneyTaken       = "weir_money_taken_minor_units_total"
 
 	SyntheticOrders  = "weir_synthetic_orders_total"
 	SyntheticSeconds = "weir_synthetic_order_seconds"
 	FaultOn          = "weir_fault_on"
 	BuildInfo        = "weir_build_info"
+	DiskFree         = "weir_data_disk_free_bytes"
+	DiskSize         = "weir_data_disk_size_bytes"
 	SpansStarted     = "weir_spans_started_total"
 	SpansExported    = "weir_spans_exported_total"
 )

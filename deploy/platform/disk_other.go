@@ -1,0 +1,7 @@
+//go:build !linux && !darwin
+
+package platform
+
+import "github.com/weirstream/weir/streams/telemetry"
+
+func (d *data) measureDisk(*telemetry.Instruments) {}
