@@ -110,12 +110,16 @@ func misbehave(t *testing.T, url string, n int) {
 	key := []string{"X-Api-Key", x, "User-Agent", x, "Traceparent", x}
 	send(t, x, url+"/v1/orders", "", key...)
 	send(t, "GET", url+"/v1/"+x, "", key...)
-	send(t, "GET", url+"/v1/orders/"+x+"?after=order.order:order/0/"+x+":9", "", key...)
-	send(t, "POST", url+"/v1/orders/"+x+"/cancel", `{"reason":"`+x+`"}`, append(key, "Content-Type", "application/json", "Idempotency-Key", x)...)
+	if n%20 == 0 { // it waits for what will never be
+		if got := send(t, "GET", url+"/v1/orders/"+x+"?after=order.order:order/0/"+x+":9", "", key...); got != http.StatusPreconditionFailed {
+			t.Errorf("a token that is never reached is answered %d", got)
+		}
+	}
+	send(t, "POST", url+"/v1/orders/"+x+"/cancel", `{"reason":"`+x+`"}`, append(key, "Content-Type", "application/json", "Idempotency-Key", x+"-cancel")...)
 	order := fmt.Sprintf(`{"order":"%[1]s","customer":"%[1]s","email":"%[1]s@example.org","card":"tok-%[1]s","ship_to":{"name":"%[1]s","street":"%[1]s","city":"%[1]s",`+
 		`"postcode":"LS1 1AA","country":"GB"},"lines":[{"sku":"%[1]s","quantity":1,"unit":{"minor":1,"currency":"%[2]s"}}]}`, x, "%s")
 	place := func(currency string) int {
-		return send(t, "POST", url+"/v1/orders", fmt.Sprintf(order, currency), append(key, "Content-Type", "application/json", "Idempotency-Key", x)...)
+		return send(t, "POST", url+"/v1/orders", fmt.Sprintf(order, currency), append(key, "Content-Type", "application/json", "Idempotency-Key", x+currency)...)
 	}
 	if got := place("ZZ" + string(rune('A'+n%26))); got != http.StatusUnprocessableEntity && got != http.StatusBadRequest {
 		t.Errorf("a currency that there is not is answered %d", got)

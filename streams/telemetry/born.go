@@ -12,6 +12,7 @@ func (t *Telemetry) Declare(topology *streams.Topology, services []string) {
 		if !ok {
 			continue
 		}
+		m.spans.WithLabelValues(name)
 		m.repeats.WithLabelValues(name)
 		m.future.WithLabelValues(name)
 		m.conflicts.WithLabelValues(name)
@@ -46,12 +47,15 @@ func (m *metrics) declare(topology *streams.Topology, service string, d *streams
 
 // DeclareEvents has the counts of events that may be posted begin at 0.
 func (t *Telemetry) DeclareEvents(topology *streams.Topology, results ...string) {
+	types := []string{Other}
 	for _, f := range topology.Vocabulary.Facts() {
-		if !f.External {
-			continue
+		if f.External {
+			types = append(types, f.Name)
 		}
+	}
+	for _, name := range types {
 		for _, result := range results {
-			t.metrics.ingested.WithLabelValues(f.Name, result)
+			t.metrics.ingested.WithLabelValues(name, result)
 		}
 	}
 }

@@ -38,12 +38,18 @@ func (t *Telemetry) Route(pattern string, methods ...string) {
 	m.mu.Lock()
 	m.routes[pattern] = append(m.routes[pattern], methods...)
 	m.mu.Unlock()
+	m.spans.WithLabelValues("gateway")
 	for _, method := range append(methods, Other) {
-		m.seconds.WithLabelValues(pattern, method, Client)
-		m.inARow.WithLabelValues(pattern, method)
-		for _, status := range Statuses {
-			m.requests.WithLabelValues(pattern, method, strconv.Itoa(status), Client)
-		}
+		m.route(pattern, method)
+	}
+	m.route(Other, Other)
+}
+
+func (m *metrics) route(pattern, method string) {
+	m.seconds.WithLabelValues(pattern, method, Client)
+	m.inARow.WithLabelValues(pattern, method)
+	for _, status := range Statuses {
+		m.requests.WithLabelValues(pattern, method, strconv.Itoa(status), Client)
 	}
 }
 
