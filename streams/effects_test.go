@@ -212,3 +212,37 @@ func TestCallsComeBackGrowing(t *testing.T) {
 		}
 	})
 }
+
+// Calls that wait in the store when a service starts are all taken up, also where
+// they fill the page that is read at once, to the last row.
+func TestAllPendingCallsAreTakenUp(t *testing.T) {
+	var there atomic.Bool
+	o := &outsider{reply: func(n int, key string) (string, error) {
+		if there.Load() {
+			return yes(n, key)
+		}
+		return "", errors.New("nobody there")
+	}}
+	for _, page := range []int{2, 3, 4, 6, 7} {
+		there.Store(false)
+		inDesk(t, o, func(t *testing.T, c *streamtest.Cluster) {
+			n := c.Start("desks")
+			keys := neighbours(1, 3)
+			for _, k := range keys { // two calls each
+				open(t, c, k, 24*time.Hour)
+			}
+			time.Sleep(10 * time.Second)
+			if err := n.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			there.Store(true)
+			c.Start("desks", func(cfg *streams.Config) { cfg.MaxBatch = page })
+			time.Sleep(5 * time.Minute)
+			for _, k := range keys {
+				if got := deskLog(t, c, string(k)); !strings.Contains(got, `["answer yes","answer yes"]`) {
+					t.Errorf("%d rows at once: %s: %s", page, k, got)
+				}
+			}
+		})
+	}
+}
