@@ -29,6 +29,7 @@ func (p *platform) startHTTP(l net.Listener) error {
 	mux.Handle("/v1/lanes", edge.Methods{http.MethodGet: p.listLanes})
 	mux.Handle("/v1/lanes/{service}/{lane}/accept", edge.Methods{http.MethodPost: p.acceptLoss})
 	mux.Handle("/v1/units/{name}/restart", edge.Methods{http.MethodPost: p.restartUnit})
+	mux.Handle("/v1/units/{name}/accept", edge.Methods{http.MethodPost: p.acceptUnit})
 	letters := &deadLetters{p}
 	mux.Handle("/v1/dead-letters", edge.Methods{http.MethodGet: letters.list})
 	mux.Handle("/v1/dead-letters/{service}/{decider}/{key}", edge.Methods{http.MethodGet: letters.show})

@@ -271,7 +271,11 @@ func (b *reader) repeated(rec *received, m *Move) (bool, error) {
 		return true, nil
 	}
 	if rec.Prev > seen {
-		return false, &HoleError{Topic: m.Topic, Partition: m.Partition, Offset: rec.Offset, Lane: rec.Lane, Seen: seen, Prev: rec.Prev, Seq: rec.Seq}
+		hole := HoleError{Topic: m.Topic, Partition: m.Partition, Offset: rec.Offset, Lane: rec.Lane, Seen: seen, Prev: rec.Prev, Seq: rec.Seq}
+		if !b.model.accepts(hole) {
+			return false, &hole
+		}
+		b.skip(rec, fmt.Errorf("what lane %s wrote before it, after number %d and up to %d, is lost: a person has accepted that", rec.Lane, seen, rec.Prev))
 	}
 	m.Seen[rec.Lane] = rec.Seq
 	return false, nil
