@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,7 +124,10 @@ func TestWitnessesAreAskedAgainOnEachClaim(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			word := fmt.Sprintf(`{"partitions":%d,"incarnation":%q,"epoch":%d,"rev":%d,"last":%d}`, c.Partitions, cur.Incarnation, cur.Epoch, cur.Rev+50, cur.LastSeq+50)
+			known := [3]int64{cur.Epoch, cur.Rev, cur.LastSeq}
+			known[lane%3] += 50 // one of them is enough
+			word := fmt.Sprintf(`{"partitions":%d,"incarnation":%q,"epoch":%d,"rev":%d,"last":%d}`,
+				c.Partitions, cur.Incarnation, known[0], known[1], known[2])
 			produce(t, c, &kgo.Record{Topic: streams.ControlTopic, Key: fmt.Appendf(nil, "lane front/%d", lane), Value: []byte(word)})
 		}
 		time.Sleep(2 * time.Minute)
@@ -168,6 +172,34 @@ func TestRenewedStoreGoesOn(t *testing.T) {
 		}
 		if got := fleetTotals(t, c); !strings.Contains(got, "in 60") {
 			t.Errorf("followers have taken %s, want 60", got)
+		}
+	})
+}
+
+// Older news of a zombie, written over an owner's, do not stay, though the owner has
+// nothing new to say.
+func TestTheWitnessesWordIsRepeated(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		c.Start("front")
+		c.Start("back")
+		book(t.Context(), t, c, 0, 20)
+		time.Sleep(10 * time.Second)
+		word := func() map[int32]int64 {
+			t.Helper()
+			w, err := streams.Control(t.Context(), c.Client(), "front", c.Partitions)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		before := word()
+		forgetWord(t, c)
+		if w := word(); len(w) > 0 || len(before) == 0 {
+			t.Fatalf("known are %v, and were %v", w, before)
+		}
+		time.Sleep(11 * time.Minute)
+		if w := word(); !maps.Equal(w, before) {
+			t.Errorf("known are %v, want %v", w, before)
 		}
 	})
 }
