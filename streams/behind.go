@@ -80,7 +80,8 @@ func newWatcher(cfg Config, read ...reader) (*Watcher, error) {
 func (t *Topology) readers() (out []reader) {
 	for i := range t.Services {
 		p := newPlan(t, &t.Services[i])
-		out = append(out, reader{name: p.service, group: MirrorGroup(p.service), topics: p.topics(), all: func(topic string) bool { return p.starts[topic] == All }})
+		out = append(out, reader{name: p.service, group: MirrorGroup(p.service), topics: p.topics(),
+			all: func(topic string) bool { return p.starts[topic] == All }})
 	}
 	for _, p := range t.Pipelines {
 		types, _ := p.inputs(t.Vocabulary) // checked by NewTopology
@@ -162,7 +163,8 @@ func (r *reader) beyond(cursors map[string]map[int32]int64, ends kadm.ListedOffs
 	for _, topic := range r.topics {
 		for partition, at := range cursors[topic] {
 			if end, ok := ends.Lookup(topic, partition); ok && at > end.Offset {
-				return fmt.Errorf("%s has read %s/%d up to offset %d, and it ends at %d: the topic was made anew, or lost its tail", r.name, topic, partition, at, end.Offset)
+				return fmt.Errorf("%s has read %s/%d up to offset %d, and it ends at %d: the topic was made anew, or lost its tail",
+					r.name, topic, partition, at, end.Offset)
 			}
 		}
 	}
@@ -184,8 +186,8 @@ func (w *Watcher) ownCursors(ctx context.Context) (map[string]map[string]map[int
 }
 
 // ages are how long ago a new watcher asks where the log ended.
-var ages = []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, 6 * time.Hour, 2 * time.Hour, time.Hour, 30 * time.Minute, 10 * time.Minute, 5 * time.Minute,
-	2 * time.Minute, time.Minute, 30 * time.Second, 10 * time.Second}
+var ages = []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, 6 * time.Hour, 2 * time.Hour, time.Hour,
+	30 * time.Minute, 10 * time.Minute, 5 * time.Minute, 2 * time.Minute, time.Minute, 30 * time.Second, 10 * time.Second}
 
 // recall marks where the log ended before this watcher was there, by the times
 // of its records. What cannot be asked counts from now on; and a log whose first

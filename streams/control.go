@@ -32,7 +32,8 @@ func checkControl(ctx context.Context, cfg *Config, service string, info StoreIn
 		return fmt.Errorf("reading %s: %w", ControlTopic, err)
 	}
 	if p, ok := have[platformUnit]; ok && p.Partitions != cfg.Partitions {
-		return &OfflineError{fmt.Errorf("the platform was made with %d partitions, not %d: set the count back, or migrate it drained", p.Partitions, cfg.Partitions)}
+		return &OfflineError{fmt.Errorf("the platform was made with %d partitions, not %d: set the count back, or migrate it drained",
+			p.Partitions, cfg.Partitions)}
 	} else if !ok {
 		if err := writeControl(ctx, cfg.Client, platformUnit, controlRecord{Partitions: cfg.Partitions}); err != nil {
 			return err
@@ -40,7 +41,8 @@ func checkControl(ctx context.Context, cfg *Config, service string, info StoreIn
 	}
 	mine, ok := have[service]
 	if ok && mine.Incarnation != info.Incarnation {
-		return &OfflineError{fmt.Errorf("the event store (incarnation %s) is not the one that service %s used before (%s): restore that one, or accept a new beginning: %s",
+		return &OfflineError{fmt.Errorf("the event store (incarnation %s) is not the one that service %s used before (%s): "+
+			"restore that one, or accept a new beginning: %s",
 			info.Incarnation, service, mine.Incarnation, storeCommand("accept", service))}
 	} else if ok {
 		return nil
@@ -58,7 +60,8 @@ func (e *OfflineError) Unwrap() error { return e.Err }
 // storeCommand is how a person changes a service's store. No process may have it
 // open, nor, of a weir dev, the directory: restarting the unit is not enough.
 func storeCommand(verb, service string) string {
-	return fmt.Sprintf("stop every process of it, weir store %s %s (of a weir dev --data DIR, with that --data), and start them again", verb, service)
+	return fmt.Sprintf("stop every process of it, weir store %s %s (of a weir dev --data DIR, with that --data), and start them again",
+		verb, service)
 }
 
 // Incarnations are those of the services' stores, as recorded in the control

@@ -42,7 +42,8 @@ func (o *owner) proves(c *Cursor) error {
 	case c.Incarnation != s.incarnation:
 		return o.oldStore(c, fmt.Sprintf("its store is another one now: of incarnation %s, and was %s", c.Incarnation, s.incarnation))
 	case c.Epoch < s.epoch, c.Epoch == s.epoch && c.Rev < s.rev, c.LastSeq < s.last:
-		return o.oldStore(c, fmt.Sprintf("its store is at epoch %d, rev %d and sequence %d, and was at %d, %d and %d before: it has become an older copy of itself",
+		return o.oldStore(c, fmt.Sprintf("its store is at epoch %d, rev %d and sequence %d, and was at %d, %d and %d before: "+
+			"it has become an older copy of itself",
 			c.Epoch, c.Rev, c.LastSeq, s.epoch, s.rev, s.last))
 	}
 	return nil
@@ -65,7 +66,8 @@ func (l *lane) checkStore(ctx context.Context) error {
 	}
 	if e, ok := have[laneUnit(l.i.plan.service, l.o.part)]; ok && e.Incarnation == l.cur.Incarnation {
 		if e.Epoch > l.cur.Epoch || e.Rev > l.cur.Rev || e.Last > l.cur.LastSeq {
-			return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences in %d commits and %d epochs, but there were %d in %d and %d already: the store is an old copy",
+			return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences in %d commits and %d epochs, "+
+				"but there were %d in %d and %d already: the store is an old copy",
 				l.cur.LastSeq, l.cur.Rev, l.cur.Epoch, e.Last, e.Rev, e.Epoch))
 		}
 	}
@@ -74,7 +76,8 @@ func (l *lane) checkStore(ctx context.Context) error {
 		return fmt.Errorf("the last records of lane %s: %w", l.name, err)
 	}
 	if last > l.cur.LastSeq {
-		return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences, but number %d is on the log already: the store is an old copy", l.cur.LastSeq, last))
+		return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences, but number %d is on the log already: "+
+			"the store is an old copy", l.cur.LastSeq, last))
 	}
 	l.o.checked = true
 	return nil
@@ -111,8 +114,8 @@ func (l *lane) prove(ctx context.Context) error {
 	}
 	if last > c.LastSeq {
 		return &HaltError{Lane: l.name,
-			What: fmt.Sprintf("number %d of it is on the log, and it has written %d: somebody else writes in its name, and readers take what it writes itself for repeats",
-				last, c.LastSeq),
+			What: fmt.Sprintf("number %d of it is on the log, and it has written %d: somebody else writes in its name, "+
+				"and readers take what it writes itself for repeats", last, c.LastSeq),
 			Cure: fmt.Sprintf("Find who writes there, and let nobody (weir kafka plan). Then %s.", storeCommand("renew", l.i.plan.service))}
 	}
 	return nil

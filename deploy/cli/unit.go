@@ -22,7 +22,8 @@ again, what does not halts it, and it says what and the cure.`,
   weir unit accept projection`}
 	cl := urlFlag(c)
 	c.AddCommand(unitList(cl), unitChange(cl, "restart", "Try a halted unit again, once its cause is gone", "", "is tried again"),
-		unitChange(cl, "accept", "Let the halted read model go on without events that the log has lost", `Let the read model (projection) go on that is halted at a hole: events of a lane are
+		unitChange(cl, "accept", "Let the halted read model go on without events that the log has lost",
+			`Let the read model (projection) go on that is halted at a hole: events of a lane are
 neither on the log nor in an event store, as those of a stranger that wrote there.
 What they said is missing from the rows for good, and a note says so. Restore the
 topic, or start the read model where the event stores are, if anybody has the events;

@@ -72,7 +72,8 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 }
 
 func (p *platform) serveUntilEnd(l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: edge.Guard(h, moreHosts, p.hosts...), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
+	srv := &http.Server{Handler: edge.Guard(h, moreHosts, p.hosts...), ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

@@ -65,7 +65,8 @@ func (r *run) fillGaps(ctx context.Context, gaps []gap) error {
 	}
 	g := gaps[0]
 	if r.cfg.Stores == nil {
-		return fmt.Errorf("%s/%d begins at offset %d, the read model needs %d: the log was truncated, and this process has no event stores to read the rest from; start the read model's writer in one that has",
+		return fmt.Errorf("%s/%d begins at offset %d, the read model needs %d: the log was truncated, "+
+			"and this process has no event stores to read the rest from; start the read model's writer in one that has",
 			g.topic, g.partition, g.first, r.next[g.place])
 	}
 	began := r.cfg.Now()

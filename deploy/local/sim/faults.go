@@ -38,7 +38,8 @@ type Faults struct {
 
 // Check reports a rate or time that makes no sense.
 func (f Faults) Check() error {
-	for name, r := range map[string]float64{"errors": f.Errors, "declines": f.Declines, "capture_refuse": f.CaptureRefuse, "defers": f.Defers, "lost": f.Lost, "late": f.Late} {
+	for name, r := range map[string]float64{"errors": f.Errors, "declines": f.Declines, "capture_refuse": f.CaptureRefuse,
+		"defers": f.Defers, "lost": f.Lost, "late": f.Late} {
 		if !(r >= 0 && r <= 1) {
 			return fmt.Errorf("%s is %v: a rate lies within 0 and 1", name, r)
 		}

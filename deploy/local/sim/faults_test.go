@@ -233,7 +233,7 @@ func TestOnlyOwnNamesAreAnswered(t *testing.T) {
 // What two readers could read differently is refused, as at the platform's door.
 func TestOneReadingOfABody(t *testing.T) {
 	p, url := provider(t, sim.Config{})
-	for _, body := range []string{auth("o1", 5) + auth("o1", 7), strings.Replace(auth("o1", 5), "{", `{"order":"o2",`, 1), strings.Replace(auth("o1", 5), "order", "Order", 1) + " {}"} {
+	for _, body := range []string{auth("o1", 5) + auth("o1", 7), strings.Replace(auth("o1", 5), "{", `{"order":"o2",`, 1), auth("o1", 5) + " {}"} {
 		if code, _ := post(t, url+"/v1/authorisations", "k1", body, soon); code != http.StatusBadRequest {
 			t.Errorf("%s: %d", body, code)
 		}
