@@ -22,6 +22,7 @@ type lane struct {
 	name    Lane
 	cur     *Cursor
 	client  *kgo.Client // consumes the lane's inputs and produces its events
+	looker  *kgo.Client // for looks at what the lane has published; nil before the first
 	pub     *publisher
 	queue   *CommandQueue
 	fetched chan kgo.Fetches
@@ -71,6 +72,9 @@ func (l *lane) close(cancel context.CancelFunc) {
 	}
 	if l.client != nil {
 		l.client.Close()
+	}
+	if l.looker != nil {
+		l.looker.Close()
 	}
 	l.wg.Wait()
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/prometheus"
 	"github.com/weirstream/weir/services/gateway"
 	"github.com/weirstream/weir/services/gateway/cache"
@@ -27,6 +29,7 @@ func (p *platform) startHTTP(l net.Listener) error {
 	mux.Handle("/v1/lanes", edge.Methods{http.MethodGet: p.listLanes})
 	mux.Handle("/v1/lanes/{service}/{lane}/accept", edge.Methods{http.MethodPost: p.acceptLoss})
 	mux.Handle("/v1/units/{name}/restart", edge.Methods{http.MethodPost: p.restartUnit})
+	mux.Handle("/v1/units/{name}/accept", edge.Methods{http.MethodPost: p.acceptUnit})
 	letters := &deadLetters{p}
 	mux.Handle("/v1/dead-letters", edge.Methods{http.MethodGet: letters.list})
 	mux.Handle("/v1/dead-letters/{service}/{decider}/{key}", edge.Methods{http.MethodGet: letters.show})
@@ -75,7 +78,8 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 }
 
 func (p *platform) serveUntilEnd(l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: guard(p.hosts, h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
+	srv := &http.Server{Handler: edge.Guard(h, moreHosts, p.hosts...), ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -122,4 +126,20 @@ func (p *platform) readyz(w http.ResponseWriter, _ *http.Request) {
 		answer["ready"], answer["because"], status = false, why, http.StatusServiceUnavailable
 	}
 	edge.JSON(w, status, answer)
+}
+
+// moreHosts is where names are added to those that this process goes by.
+const moreHosts = "http_hosts in the configuration"
+
+// names are those that this process goes by: the one that it was told to listen
+// on, the one that other units ask, the machine's, and what the configuration adds.
+func names(c *config.Config) (out []string) {
+	listens, _, _ := net.SplitHostPort(c.HTTP) // the configuration was checked
+	machine, _ := os.Hostname()                // without one nobody can ask by it
+	for _, name := range append([]string{listens, c.Consul.Advertise, machine}, c.HTTPHosts...) {
+		if name != "" {
+			out = append(out, edge.HostName(name))
+		}
+	}
+	return out
 }
