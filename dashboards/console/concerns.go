@@ -47,7 +47,7 @@ func unreadable(what string, err error) []concern {
 }
 
 func (c *Console) parkedConcerns(ctx context.Context) (out []concern) {
-	letters, err := c.Letters(ctx)
+	letters, _, err := c.lettersNow(ctx)
 	if err != nil {
 		return unreadable("Dead letters", err)
 	}

@@ -73,6 +73,7 @@ type Letter struct {
 	Stack       string
 	Correlation string
 	Traceparent string
+	Data        string // as it may be shown
 }
 
 // Console serves the page. Run feeds its curves.
@@ -87,7 +88,10 @@ type Console struct {
 	began   time.Time
 	results results
 
+	bulk bulk
+
 	pulse  kept[pulse]
+	parked kept[[]Letter]
 	need   kept[[]concern]
 	slos   kept[[]SLO]
 	alerts kept[[]Alert]
@@ -125,7 +129,7 @@ func New(cfg Config) (*Console, error) {
 	if cfg.Letters == nil {
 		cfg.Letters = func(context.Context) ([]Letter, error) { return nil, nil }
 	}
-	c := &Console{Config: cfg, began: cfg.Now(), mux: http.NewServeMux()}
+	c := &Console{Config: cfg, began: cfg.Now(), mux: http.NewServeMux(), bulk: bulk{asked: make(chan []target, 1)}}
 	if f, ok := cfg.Topology.Vocabulary.FactOf(event.OrderPlaced{}); ok {
 		c.placed = f.Name
 	}
@@ -163,6 +167,8 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /dead-letters", c.letters)
 	c.mux.HandleFunc("POST /dead-letters/retry", c.act("retry"))
 	c.mux.HandleFunc("POST /dead-letters/drop", c.act("drop"))
+	c.mux.HandleFunc("POST /dead-letters/retry-found", c.retryFound)
+	c.mux.HandleFunc("POST /dead-letters/stop", c.stopBulk)
 	if c.SLOs != nil {
 		c.mux.HandleFunc("GET /slos", c.sloPage)
 	}
@@ -272,20 +278,41 @@ func (c *Console) broken(w http.ResponseWriter, r *http.Request, err error) {
 // kept is an answer that is asked for again only after a while, however many
 // look at the page.
 type kept[T any] struct {
-	mu  sync.Mutex
-	at  time.Time
-	val T
-	err error
+	mu     sync.Mutex
+	at     time.Time
+	val    T
+	err    error
+	good   T         // the last that was no error
+	goodAt time.Time // when it was asked for
+	lasted time.Duration
 }
 
 func (k *kept[T]) get(now time.Time, fresh time.Duration, ask func() (T, error)) (T, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.at.IsZero() || now.Sub(k.at) >= fresh || now.Before(k.at) {
+		began := time.Now()
 		k.val, k.err = ask()
-		k.at = now
+		k.at, k.lasted = now, time.Since(began)
+		if k.err == nil {
+			k.good, k.goodAt = k.val, now
+		}
 	}
 	return k.val, k.err
+}
+
+// latest is the last answer that was no error, and when; the zero time if there is none.
+func (k *kept[T]) latest() (T, time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.good, k.goodAt
+}
+
+// took is how long the last answer took.
+func (k *kept[T]) took() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.lasted
 }
 
 // forget has the next one asked again.

@@ -104,8 +104,12 @@ func (s *samples) now(back time.Duration) (points []point, last, before reading)
 	return points, last, before
 }
 
-// Run samples the metrics until ctx ends. Without it the page has no rates.
+// Run samples the metrics, and retries what many keys are asked for, until ctx ends.
+// Without it the page has no rates.
 func (c *Console) Run(ctx context.Context) error {
+	var retrying sync.WaitGroup
+	retrying.Go(func() { c.retryAsked(ctx) })
+	defer retrying.Wait()
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
 	for {

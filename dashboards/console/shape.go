@@ -18,6 +18,7 @@ type shape struct {
 	undoOnly map[string]bool            // types that no other step emits
 	refusal  map[string]bool            // types that make others take back
 	ways     map[string]ways            // by saga
+	show     func(name string, version int, data []byte) string
 }
 
 // lineage is a decider with its service.
@@ -32,7 +33,7 @@ func (l lineage) Name() string {
 }
 
 func shapeOf(t *streams.Topology, sagas []streams.Saga) shape {
-	s := shape{outcomes: map[string]map[string]bool{}, triggers: map[[2]string][]string{}, endpoint: map[string]string{}, undo: map[[2]string]bool{}, undoOnly: map[string]bool{}, refusal: map[string]bool{}, ways: map[string]ways{}}
+	s := shape{outcomes: map[string]map[string]bool{}, triggers: map[[2]string][]string{}, endpoint: map[string]string{}, undo: map[[2]string]bool{}, undoOnly: map[string]bool{}, refusal: map[string]bool{}, ways: map[string]ways{}, show: t.Vocabulary.ShowEvent}
 	for _, service := range t.Services {
 		for _, d := range service.Deciders {
 			s.deciders = append(s.deciders, lineage{service.Name, d.Name})
@@ -142,7 +143,7 @@ func (s *shape) hops(events []projection.Entry) []hop {
 	}
 	out := make([]hop, 0, len(events))
 	for i, e := range events {
-		h := hop{Entry: e, N: i + 1, By: decided(e), Cause: byID[e.Causation], Shown: maskData(e.Data)}
+		h := hop{Entry: e, N: i + 1, By: decided(e), Cause: byID[e.Causation], Shown: mask(s.show(e.Type, e.Version, e.Data))}
 		because := h.Cause
 		if h.Cause == nil {
 			h.Called = s.trigger(events[:i], h.By.Decider, e.Type)

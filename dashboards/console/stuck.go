@@ -41,7 +41,7 @@ func (c *Console) stuck(ctx context.Context) (out []stuckRow, more bool, err err
 	if err != nil {
 		return nil, false, err
 	}
-	letters, lettersErr := c.Letters(ctx)
+	letters, _, lettersErr := c.lettersNow(ctx)
 	for _, s := range running {
 		late := c.Now().After(s.Due)
 		if !late && c.Now().Sub(s.LastAt) < silentFor {
