@@ -145,7 +145,8 @@ func TestOldDeadLettersTellTheirAge(t *testing.T) {
 func TestDataAreShownWithoutPersonalFields(t *testing.T) {
 	h := newHouse(t)
 	h.emit("4006381333931234", "", placed("4006381333931234", "ada"), event.HoldRequested{SKU: "4006381333931", Order: "4006381333931234", Quantity: 1})
-	body := h.get("/sagas/4006381333931234", 200, "<code>4006381333931234</code>", "<code>4006381333931</code>", "&#34;email&#34;: &#34;•••&#34;", "&#34;card&#34;: &#34;•••&#34;", "&#34;ship_to&#34;: &#34;•••&#34;")
+	body := h.get("/sagas/4006381333931234", 200, "<code>4006381333931234</code>", "<code>4006381333931</code>", "&#34;customer&#34;: &#34;ada&#34;")
+
 	for _, secret := range []string{"ada@", "tok_1", "Mill Lane"} {
 		if strings.Contains(body, secret) {
 			t.Errorf("the page shows %s", secret)
