@@ -50,6 +50,10 @@ type Config struct {
 	// for them.
 	SLOs   func(context.Context) ([]SLO, error)
 	Alerts func(context.Context) ([]Alert, error)
+	// AlertRules are all alerts that are watched for.
+	AlertRules []AlertRule
+	// Silences are what keeps alerts quiet now; nil if nobody can be asked.
+	Silences func(context.Context) ([]Silence, error)
 	// Runbook is what to do about an alert of this name, in Markdown.
 	Runbook func(name string) (markdown string, ok bool)
 	// Faults are what can be broken on purpose, always in the same order.
@@ -95,6 +99,8 @@ type Console struct {
 	need   kept[[]concern]
 	slos   kept[[]SLO]
 	alerts kept[[]Alert]
+	// what is kept quiet
+	silences kept[[]Silence]
 }
 
 //go:embed page
@@ -147,7 +153,7 @@ func New(cfg Config) (*Console, error) {
 
 func (c *Console) parse() error {
 	c.pages = map[string]*template.Template{}
-	for _, name := range []string{"overview", "sagas", "saga", "traces", "trace", "slos", "runbook", "letters", "faults", "problem"} {
+	for _, name := range []string{"overview", "sagas", "saga", "traces", "trace", "slos", "alerts", "runbook", "letters", "faults", "problem"} {
 		t, err := template.New(name).Funcs(c.words()).ParseFS(pageFiles, "page/frame.html", "page/parts.html", "page/"+name+".html")
 		if err != nil {
 			return fmt.Errorf("the live page's template %s: %w", name, err)
@@ -171,6 +177,9 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("POST /dead-letters/stop", c.stopBulk)
 	if c.SLOs != nil {
 		c.mux.HandleFunc("GET /slos", c.sloPage)
+	}
+	if c.Alerts != nil {
+		c.mux.HandleFunc("GET /alerts", c.alertPage)
 	}
 	c.mux.HandleFunc("GET /runbooks/{name}", c.runbookPage)
 	if c.Faults != nil {
@@ -223,8 +232,10 @@ type frame struct {
 	Firing    int // alerts
 	Paging    bool
 	HasSLOs   bool
+	HasAlerts bool
 	HasFaults bool
 	Faults    []Fault // that are on
+	Behind    string  // how old orders and sagas on it are, if that is worth a word
 	Up        string
 	Now       stamp
 	Body      any
@@ -257,13 +268,16 @@ func (c *Console) surround(ctx context.Context, f *frame) {
 			f.Paging = f.Paging || a.Severity == page
 		}
 	}
-	f.HasSLOs, f.HasFaults, f.Faults = c.SLOs != nil, c.Faults != nil, c.faultsOn()
+	f.HasSLOs, f.HasAlerts, f.HasFaults, f.Faults = c.SLOs != nil, c.Alerts != nil, c.Faults != nil, c.faultsOn()
 	f.NotReady = len(c.NotReady()) + len(c.Degraded())
+	if f.At == "overview" || f.At == "sagas" {
+		f.Behind = c.behind()
+	}
 	f.Up, f.Now = coarse(c.Now().Sub(c.began)), stampAt(c.Now(), c.Now())
 }
 
 func (c *Console) problem(w http.ResponseWriter, r *http.Request, status int, what string) {
-	c.show(w, r, status, "problem", frame{Title: http.StatusText(status), Body: what})
+	c.show(w, r, status, "problem", frame{Title: http.StatusText(status), Live: status == http.StatusServiceUnavailable, Body: what}) // it will pass
 }
 
 // broken answers for a store that cannot be read.
