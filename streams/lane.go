@@ -96,6 +96,9 @@ func (l *lane) restore(ctx context.Context) error {
 	// that waits a second before it looks for the inputs' partitions again.
 	l.consume(ctx)
 	l.pub = newPublisher(l.client, l.cur.Published)
+	if h := l.i.hooks.publish; h != nil {
+		l.pub.sending = func(r *kgo.Record) func(error) { return h.OnPublish(l.i.plan.service, r) }
+	}
 	if err = l.republish(ctx); err != nil {
 		return err
 	}

@@ -72,9 +72,9 @@ type sagasBody struct {
 	Query, State string
 	Choices      []choice
 	Rows         []sagaRow
-	Stuck        []stuckRow // instead of rows
-	More         bool       // running sagas that were not looked at
-	Next         string     // path of the next page
+	Stuck        []stuckGroup // instead of rows
+	More         bool         // running sagas that were not looked at
+	Next         string       // path of the next page
 	Paged        bool
 	Trouble      string
 }
@@ -160,7 +160,8 @@ func (c *Console) find(ctx context.Context, b *sagasBody, page string) (next str
 		return c.findOrders(ctx, b, page)
 	}
 	if b.State == "stuck" {
-		b.Stuck, b.More, err = c.stuck(ctx)
+		rows, more, err := c.stuck(ctx)
+		b.Stuck, b.More = alike(rows), more
 		return "", err
 	}
 	found, err := c.Reads.Sagas(ctx, projection.SagaFilter{State: b.State, Page: page})

@@ -52,7 +52,8 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 		return p.telemetry.OnRequest(r, route(r.URL.Path))
 	}
 	limit := edge.Limit{Buckets: p.cache, Quota: cache.Quota(p.Config.Quota), Refused: p.telemetry.OnRefused}
-	in, err := ingest.New(ingest.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Commands: p.commands, Limit: limit, Trace: trace,
+	commands := p.telemetry.Sending(GatewayUnit, p.commands)
+	in, err := ingest.New(ingest.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Commands: commands, Limit: limit, Trace: trace,
 		Count: func(client, eventType string, s ingest.Status, age time.Duration) {
 			p.telemetry.OnIngest(client, eventType, string(s), age)
 		}})
@@ -62,7 +63,7 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 	p.wait = append(p.wait, in.Close)
 	p.telemetry.Route(ingest.Path, http.MethodPost)
 	p.telemetry.DeclareEvents(p.topology, ingest.Results()...)
-	api, err := gateway.New(gateway.Config{Commands: p.commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads,
+	api, err := gateway.New(gateway.Config{Commands: commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads,
 		Limit: limit, Route: p.telemetry.Route, Replies: p.cache, Orders: p.ordersCache(), Incarnation: p.incarnation, Trace: trace, Log: p.Log,
 		Age: func() (time.Duration, bool) {
 			_, age, err := p.readsBehind()

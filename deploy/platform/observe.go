@@ -29,12 +29,16 @@ func (p *platform) registerBuild() error {
 	for _, name := range p.units.names() {
 		p.runs.WithLabelValues(name).Set(1)
 	}
-	version := "devel"
-	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
-		version = b.Main.Version
-	}
-	g.WithLabelValues(version, runtime.Version()).Set(1)
+	g.WithLabelValues(version(), runtime.Version()).Set(1)
 	return i.Err()
+}
+
+// version is that of the program.
+func version() string {
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
+		return b.Main.Version
+	}
+	return "devel"
 }
 
 // lookEvery is how often the whole is looked at from outside.

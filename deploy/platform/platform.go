@@ -80,7 +80,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		sagas: sagas.All(), traces: &telemetry.Recent{Traces: 300}, metrics: prometheus.NewRegistry(), began: time.Now()}
+		sagas: sagas.All(), traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = p.cutShort("before it was up, ")

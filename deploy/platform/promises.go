@@ -209,6 +209,22 @@ func (x *promises) shownAlerts(ctx context.Context) ([]console.Alert, error) {
 	return out, nil
 }
 
+// rules are the alerts of the business, as the live page lists them.
+func (x *promises) rules() (out []console.AlertRule) {
+	groups, err := x.set.Groups()
+	if err != nil {
+		return nil // it does not start with rules that cannot be rendered
+	}
+	for _, g := range groups {
+		for _, r := range g.Rules {
+			if r.Alert != "" {
+				out = append(out, console.AlertRule{Name: r.Alert, Severity: r.Labels["severity"], SLO: r.Labels["sloth_id"], Summary: r.Annotations["summary"]})
+			}
+		}
+	}
+	return out
+}
+
 func texts(labels model.LabelSet) map[string]string {
 	out := map[string]string{}
 	for k, v := range labels {

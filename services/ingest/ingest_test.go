@@ -418,7 +418,9 @@ func TestPostsAreLimited(t *testing.T) {
 func TestRepeatsAreCountedAsSuch(t *testing.T) {
 	heard := make(chan string, 10)
 	h := newHouse(t, func(c *ingest.Config) {
-		c.Count = func(_, eventType string, s ingest.Status, age time.Duration) { heard <- fmt.Sprint(eventType, " ", s, " ", age) }
+		c.Count = func(_, eventType string, s ingest.Status, age time.Duration) {
+			heard <- fmt.Sprint(eventType, " ", s, " ", age)
+		}
 	})
 	const year = `"time":"2025-01-02T00:00:00Z"` // before now
 	for _, x := range []struct{ body, want string }{
