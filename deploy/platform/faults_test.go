@@ -48,7 +48,7 @@ var practised = map[string]struct {
 	"entrance-dead":   {[]string{"SyntheticOrdersBurn", "CustomersGone"}, "weir-overview", "Requests", -5, false},
 	"entrance-silent": {nil, "weir-overview", "Requests", -2, false},
 	"host-starved": {[]string{"SyntheticOrdersBurn", "ServiceFreshnessBurn", "ReadModelFreshnessBurn", "ProbesFail", "SagaOverdueBurn", "GatewayAvailabilityBurn", "CustomersGone",
-		"OutboxStuck", "OutsideCallsBurn", "BreakerOpen", "StoreContended", "FailuresInARow"}, "weir-overview", "Time to answer", 0.05, false},
+		"OutboxStuck", "OutsideCallsBurn", "BreakerOpen", "StoreContended", "FailuresInARow", "ProcessDown", "UnitMissing", "Blind", "ReadModelUnknown", "HotKey", "SagasLate"}, "weir-overview", "Time to answer", 0.05, false},
 	"provider-slow":      {[]string{"SyntheticOrdersBurn"}, "weir-pipeline", "Time of a call", 0.5, false},
 	"provider-declining": {[]string{"SyntheticOrdersBurn"}, "weir-saga-place-order", "Kept and taken back", 0.1, true},
 	"provider-down":      {[]string{"SyntheticOrdersBurn"}, "weir-pipeline", "Circuit breakers", 0.9, false},
