@@ -98,13 +98,18 @@ func number(title, unit, help string) *panel {
 	return p
 }
 
+// barName is the size of a bar's name in pixels: Grafana's own grows with the bar, and
+// a name has a fifth of the width, beyond which it is cut.
+const barName = 12
+
 // barRoom is how many rows of the grid a bar takes that can be read.
 const barRoom = 0.75
 
 // bars shows one bar per series, in the order of the query, of which there are most
 // at the most: what is below the edge is not seen.
 func bars(title, unit, help string, most int) *panel {
-	b := bargauge.NewPanelBuilder().DisplayMode(common.BarGaugeDisplayModeBasic).ShowUnfilled(true).Orientation(common.VizOrientationHorizontal).ReduceOptions(last()).Min(0)
+	b := bargauge.NewPanelBuilder().DisplayMode(common.BarGaugeDisplayModeBasic).ShowUnfilled(true).Orientation(common.VizOrientationHorizontal).ReduceOptions(last()).Min(0).
+		Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(barName))
 	p := newPanel(b, title, unit, help, 12, max(6, 2+uint32(math.Ceil(barRoom*float64(most)))))
 	p.instant = true
 	return p
