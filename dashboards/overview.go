@@ -24,7 +24,7 @@ func firing(matchers ...string) string {
 
 // overview answers whether all is well, and if not, where to look.
 func overview(b Business, l limits) draft {
-	d := draft{uid: OverviewUID, title: "Weir: overview", tags: []string{"overview"}, alerts: []string{`severity!=""`},
+	d := draft{uid: OverviewUID, title: "Weir: overview", tags: []string{"overview"},
 		help:      "Is it well, where does it hurt, and which board says more.",
 		variables: []dashboard.VariableModel{choice("service", "Service", telemetry.BehindSeconds, "service"), instances(), b.live()},
 		links:     []dashboard.DashboardLink{outside("Live page", "${live}/", "Sagas, traces and dead letters, one by one")}}
