@@ -50,7 +50,17 @@ const (
 )
 
 // notKnown stands where no series is: nobody measures, which is not 0.
-const notKnown = "not known"
+const (
+	notKnown   = "not known"
+	orNotKnown = ", or it is not known"
+)
+
+// missing is what is not known in grey: Grafana gives it the colour below all steps,
+// and that one says that all is well.
+func missing() dashboard.ValueMapping {
+	return dashboard.ValueMapping{SpecialValueMap: &dashboard.SpecialValueMap{Type: dashboard.MappingTypeSpecialValue,
+		Options: dashboard.DashboardSpecialValueMapOptions{Match: dashboard.SpecialValueMatchNullAndNan, Result: word(notKnown, grey)}}}
+}
 
 // unmarked says why no value is marked.
 func (p *panel) unmarked(why string) *panel {
@@ -95,6 +105,7 @@ func number(title, unit, help string) *panel {
 		TextMode(common.BigValueTextModeAuto).Orientation(common.VizOrientationAuto).ReduceOptions(last())
 	p := newPanel(b, title, unit, help, 4, 4)
 	p.instant = true
+	p.FieldConfig.Defaults.Mappings = []dashboard.ValueMapping{missing()}
 	return p
 }
 
@@ -193,7 +204,7 @@ func ref(n int) string {
 func (p *panel) may(why string) *panel {
 	p.empty[ref(len(p.Targets)-1)] = why
 	if len(p.empty) == len(p.Targets) {
-		return p.unknown(why)
+		return p.unknown(why + orNotKnown)
 	}
 	return p.unknown(notKnown)
 }
@@ -285,7 +296,7 @@ func (p *panel) spark() *panel {
 
 // worded writes words in the place of some values.
 func (p *panel) worded(words map[string]dashboard.ValueMappingResult) *panel {
-	p.FieldConfig.Defaults.Mappings = mapping(words)
+	p.FieldConfig.Defaults.Mappings = append(p.FieldConfig.Defaults.Mappings, mapping(words)...)
 	return p
 }
 
@@ -329,5 +340,5 @@ func (p *panel) mayAll(why string) *panel {
 	for i := range p.Targets {
 		p.empty[ref(i)] = why
 	}
-	return p.unknown(why)
+	return p.unknown(why + orNotKnown)
 }
