@@ -17,11 +17,15 @@ type Alert struct {
 	For         time.Duration
 	// Within is how soon after the breach it fires, at the latest.
 	Within time.Duration
+	// Memory is how far back it looks; up to seven of the shortest windows need no word.
+	Memory time.Duration
 	// Example are series that show it, for its test: calm, then in breach. A breach
 	// is little above the threshold.
 	Example []Example
 	// Blind has it fire if there are no series at all.
 	Blind bool
+	// Always has it fire all the time: a watchdog is missed when it is silent.
+	Always bool
 }
 
 // Example is a series of an alert's test. Of a counter, the values are its
@@ -39,10 +43,10 @@ func (a *Alert) Check() error {
 	if !alertShape.MatchString(a.Name) {
 		errs = append(errs, fmt.Errorf("alert %q: its name is CamelCase", a.Name))
 	}
-	if a.Severity != Page && a.Severity != Ticket || a.Owner == "" || a.Summary == "" || a.Description == "" || a.Expr == "" {
+	if a.Severity != Page && a.Severity != Ticket && !a.Always || a.Owner == "" || a.Summary == "" || a.Description == "" || a.Expr == "" {
 		errs = append(errs, fmt.Errorf("alert %s needs a severity (page or ticket), an owner, a summary, a description and an expression", a.Name))
 	}
-	if len(a.Example) == 0 || a.Within < a.For || a.Within == 0 {
+	if !a.Always && len(a.Example) == 0 || a.Within < a.For || a.Within == 0 {
 		errs = append(errs, fmt.Errorf("alert %s needs an example of its breach, and says within which time it fires, not sooner than %s", a.Name, a.For))
 	}
 	for _, e := range a.Example {

@@ -1,6 +1,8 @@
 package alerts
 
 import (
+	"fmt"
+
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -13,10 +15,8 @@ func causes(p Policy) []*Alert {
 		{Name: "DuplicateEffect", Severity: Page, Owner: platform, Within: minute,
 			Summary:     "{{ $labels.event }} happened twice in one saga ({{ $labels.saga }}).",
 			Description: "What may happen once in a saga happened again: a customer may have been charged or sent a parcel twice. This is never noise.",
-			// A series that begins above 0 has not grown: it is new.
-			Expr: "sum by (saga, event) (increase(" + telemetry.DuplicateEffects + "[" + twice + "]) > 0)\nor\nsum by (saga, event) (" + telemetry.DuplicateEffects +
-				" unless " + telemetry.DuplicateEffects + " offset " + twice + ") > 0",
-			Example: []Example{{telemetry.DuplicateEffects + `{saga="place-order",event="payment.captured"}`, calm(0), 1.0 / 60, true}}},
+			Expr:        "sum by (saga, event) (increase(" + telemetry.DuplicateEffects + "[" + twice + "])) > 0",
+			Example:     []Example{{telemetry.DuplicateEffects + `{saga="place-order",event="payment.captured"}`, calm(0), 1.0 / 60, true}}},
 		{Name: "LaneHalted", Severity: Page, Owner: platform, For: minute / 2, Within: 2 * minute,
 			Summary:     "Lane {{ $labels.service }}/{{ $labels.lane }} is halted.",
 			Description: "The lane found something that cannot be proven in order, and stands still: the orders of its keys wait.",
@@ -27,11 +27,7 @@ func causes(p Policy) []*Alert {
 			Description: "A part of a process found what waiting does not cure, and stands still; the other parts go on. A halted projection answers with what it has.",
 			Expr:        "max by (unit, instance) (" + telemetry.UnitHalted + ") > 0",
 			Example:     []Example{{telemetry.UnitHalted + `{unit="projection",instance="127.0.0.1:8080"}`, calm(0), 1, false}}},
-		{Name: "ReadModelBehind", Severity: Page, Owner: platform, For: minute, Within: 3 * minute,
-			Summary:     "The read model is {{ $value | humanizeDuration }} behind.",
-			Description: "Orders are taken, and nobody sees them: pages and questions are answered with what was true then.",
-			Expr:        "max(" + telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"}) > 120`,
-			Example:     []Example{{telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"}`, calm(114), 132, false}}},
+		behind(minute),
 		{Name: "InputsParked", Severity: Ticket, Owner: checkout, For: minute, Within: 3 * minute,
 			Summary:     "{{ $value }} inputs of {{ $labels.service }} are parked.",
 			Description: "A decision failed for good, and what comes after it for the same key waits. All other keys flow.",
@@ -57,51 +53,52 @@ func causes(p Policy) []*Alert {
 		{Name: "ClockSkew", Severity: Ticket, Owner: platform, For: minute, Within: 8 * minute,
 			Summary:     "{{ $labels.service }} takes events from the future.",
 			Description: "A process's clock is more than a second ahead of another's: deadlines and ages are wrong by so much.",
-			Expr:        "sum by (service) (rate(" + telemetry.FutureInputs + over + ")) > 0.02",
-			Example:     []Example{{telemetry.FutureInputs + `{service="order"}`, calm(0.019), 0.022, true}}},
+			Expr:        share("sum by (service) (increase("+telemetry.FutureInputs+over+"))", "sum by (service) (increase("+telemetry.Inputs+over+"))", 0.02, 3),
+			Example:     []Example{{telemetry.FutureInputs + `{service="order"}`, calm(0.019, 0.008), 0.022, true}, {telemetry.Inputs + inputExample, calm(1, 0.1), 1, true}}},
 		{Name: "RepeatsStorm", Severity: Ticket, Owner: platform, For: minute, Within: 8 * minute,
-			Summary:     "{{ $labels.service }} is sent {{ $value | humanize }} repeats a second.",
+			Summary:     "{{ $labels.service }} is sent more repeats than news.",
 			Description: "Somebody publishes again what was published. Repeats have no effect, but cost as much as events.",
-			Expr:        "sum by (service) (rate(" + telemetry.Repeats + over + ")) > 5",
-			Example:     []Example{{telemetry.Repeats + `{service="order"}`, calm(4.75), 5.5, true}}},
+			Expr:        share("sum by (service) (increase("+telemetry.Repeats+over+"))", "sum by (service) (increase("+telemetry.Inputs+over+"))", 1, 100),
+			Example:     []Example{{telemetry.Repeats + `{service="order"}`, calm(0.95, 0.3), 1.1, true}, {telemetry.Inputs + inputExample, calm(1, 0.1), 1, true}}},
 		{Name: "StoreContended", Severity: Ticket, Owner: platform, For: 5 * minute, Within: 12 * minute,
 			Summary:     "{{ $labels.service }}'s commits are refused or doubtful.",
 			Description: "Two owners may fight for a lane, or the store loses its connections.",
-			Expr:        "sum by (service) (rate(" + telemetry.Conflicts + over + ")) > 0.1",
-			Example:     []Example{{telemetry.Conflicts + `{service="order"}`, calm(0.095), 0.11, true}}},
+			Expr:        share("sum by (service) (increase("+telemetry.Conflicts+over+"))", "sum by (service) (increase("+telemetry.CommitSeconds+"_count"+over+"))", 0.02, 3),
+			Example:     []Example{{telemetry.Conflicts + `{service="order"}`, calm(0.019, 0.008), 0.022, true}, {telemetry.CommitSeconds + `_count{service="order"}`, calm(1, 0.1), 1, true}}},
 		{Name: "ClientsThrottled", Severity: Ticket, Owner: checkout, For: minute, Within: 8 * minute,
-			Summary:     "Client {{ $labels.client }} is refused {{ $value | humanize }} requests a second.",
+			Summary:     "Client {{ $labels.client }} is refused more than a tenth of what all clients ask.",
 			Description: "A client asks more than its quota. Others are not affected; whether it should be allowed more is a question of business.",
-			Expr:        "sum by (client) (rate(" + telemetry.QuotaRefused + over + ")) > 1",
-			Example:     []Example{{telemetry.QuotaRefused + `{client="key:1a2b3c4d"}`, calm(0.95), 1.1, true}}},
+			Expr:        share("sum by (client) (increase("+telemetry.QuotaRefused+over+"))", "scalar(sum(increase("+telemetry.Requests+over+")))", 0.1, 30),
+			Example: []Example{{telemetry.QuotaRefused + `{client="key:1a2b3c4d"}`, calm(0.95, 0.08), 1.1, true},
+				{telemetry.Requests + `{route="/v1/events",method="POST",status="202",caller="client"}`, calm(10, 0.1), 10, true}}},
 		{Name: "SagasLate", Severity: Ticket, Owner: checkout, For: minute, Within: 3 * minute,
 			Summary:     "{{ $value }} sagas of {{ $labels.saga }} are beyond their declared time.",
 			Description: "They have not ended, and will not by themselves: something waits that nobody gives.",
 			Expr:        "max by (saga) (" + telemetry.SagasLate + ") > 0",
 			Example:     []Example{{telemetry.SagasLate + `{saga="place-order"}`, calm(0), 1, false}}},
 		{Name: "HotKey", Severity: Ticket, Owner: platform, For: minute, Within: 8 * minute,
-			Summary:     "One lane of {{ $labels.service }} takes nearly all of its inputs, {{ $value | humanize }} a second.",
+			Summary:     "One lane of {{ $labels.service }} takes nearly all of its inputs.",
 			Description: "One key, or a few of one lane, get nearly all the work, while the other lanes have nothing to do: the service is as fast as one lane.",
-			Expr: "(max by (service) (sum by (service, lane) (rate(" + telemetry.LaneInputs + over + "))) > 50)\nand\n(max by (service) (sum by (service, lane) (rate(" + telemetry.LaneInputs +
+			Expr: "(max by (service) (sum by (service, lane) (increase(" + telemetry.LaneInputs + over + "))) >= 300)\nand\n(max by (service) (sum by (service, lane) (rate(" + telemetry.LaneInputs +
 				over + ")))\n> 0.85 * sum by (service) (rate(" + telemetry.LaneInputs + over + ")))\nand\n(count by (service) (sum by (service, lane) (" + telemetry.LaneInputs + ")) > 1)",
-			Example: []Example{{telemetry.LaneInputs + `{service="inventory",lane="0"}`, calm(47.5, 80.75, 80), 55, true},
-				{telemetry.LaneInputs + `{service="inventory",lane="1"}`, calm(0, 19.25, missing), 9, true}}},
+			Example: []Example{{telemetry.LaneInputs + `{service="inventory",lane="0"}`, calm(0.95, 80.75, 80), 1.1, true},
+				{telemetry.LaneInputs + `{service="inventory",lane="1"}`, calm(0, 19.25, missing), 0.1, true}}},
 		{Name: "SpansLost", Severity: Ticket, Owner: platform, For: 10 * minute, Within: 25 * minute,
 			Summary:     "{{ $value | humanizePercentage }} of the spans do not reach an exporter.",
 			Description: "Traces have holes: whoever collects them is away or too slow.",
 			Expr:        "1 - sum(rate(" + telemetry.SpansExported + "[" + twice + "])) / (sum(rate(" + telemetry.SpansStarted + "[" + twice + "])) > 0) > 0.05",
 			Example:     []Example{{telemetry.SpansStarted + `{service="order"}`, calm(10), 10, true}, {telemetry.SpansExported, calm(9.525), 9.45, true}}},
-		{Name: "Blind", Severity: Page, Owner: platform, For: 2 * minute, Within: 10 * minute, Blind: true,
+		{Name: "Blind", Severity: Ticket, Owner: platform, For: 2 * minute, Within: 10 * minute, Blind: true,
 			Summary:     "Nothing is known of how far services have read.",
 			Description: "No process reports how old unread records are: freshness is unknown, which looks like fine.",
 			Expr:        "absent(" + telemetry.BehindSeconds + `{service!="` + streams.ProjectionUnit + `"})`,
 			Example:     []Example{{telemetry.BehindSeconds + `{service="order"}`, calm(0), missing, false}}},
-		{Name: "ReadModelUnknown", Severity: Page, Owner: platform, For: 2 * minute, Within: 10 * minute, Blind: true,
+		{Name: "ReadModelUnknown", Severity: Ticket, Owner: platform, For: 2 * minute, Within: 10 * minute, Blind: true,
 			Summary:     "Nothing is known of how far the read model is behind.",
 			Description: "No process reports how old its answers are: it may be hours behind, which looks like fine.",
 			Expr:        "absent(" + telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"})`,
 			Example:     []Example{{telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"}`, calm(0), missing, false}}},
-		{Name: "ProcessDown", Severity: Page, Owner: platform, For: minute / 2, Within: 2 * minute,
+		{Name: "ProcessDown", Severity: Ticket, Owner: platform, For: minute / 2, Within: 2 * minute,
 			Summary:     "{{ $labels.instance }} does not answer.",
 			Description: "Prometheus cannot read a process's metrics: it is dead, cut off, or too busy. Its lanes move to others after nine seconds.",
 			Expr:        `up{job="weir"} == 0`,
@@ -112,6 +109,14 @@ func causes(p Policy) []*Alert {
 			Expr:        "max by (fault) (" + telemetry.FaultOn + ") > 0",
 			Example:     []Example{{telemetry.FaultOn + `{fault="provider-down"}`, calm(0), 1, false}}},
 	}
+}
+
+const inputExample = `{service="order",decider="order",kind="event",input="example",result="decided"}`
+
+// share is true while a count over the shortest window is above a share of another,
+// and at least so many: what happens twice is no storm.
+func share(of, all string, above float64, least int) string {
+	return fmt.Sprintf("(%s > %v * %s)\nand\n(%s >= %d)", of, above, all, of, least)
 }
 
 func calm(values ...float64) []float64 { return values }

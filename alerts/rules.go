@@ -117,6 +117,12 @@ func (s *SLO) overTime(name string, p Policy, w time.Duration) string {
 	return fmt.Sprintf("sum(avg_over_time(%s%s%s[%s]))", name, span(p.shortest()), braces(label("sloth_id", s.ID())), span(w))
 }
 
+// counted is how many events were recorded over a window: what is missing of it on
+// a new Prometheus counts as none.
+func (s *SLO) counted(name string, p Policy, w time.Duration) string {
+	return fmt.Sprintf("sum(sum_over_time(%s%s%s[%s])) * %v", name, span(p.shortest()), braces(label("sloth_id", s.ID())), span(w), p.every().Seconds())
+}
+
 // ratio is bad events by all. Without events it is 0, which is true: nobody was
 // let down. Without series it is nothing.
 func (s *SLO) ratio(p Policy, w time.Duration) string {
@@ -196,8 +202,11 @@ func (s *SLO) burns(p Policy, w Window) string {
 	both := over(w.Short) + "\nand\n" + over(w.Long)
 	if s.MinBad > 0 && s.SLI.weigh == nil {
 		count := fmt.Sprintf("%s * %v", s.bad(p, w.Long), w.Long.Seconds())
-		if s.SLI.helper != "" {
+		switch {
+		case s.SLI.helper != "":
 			count = s.bad(p, w.Long)
+		case w.Long > rawUpTo: // a mean of minutes says nothing of the day that is not over
+			count = s.counted(badName, p, w.Long)
 		}
 		both += fmt.Sprintf("\nand on()\n(%s >= %v)", count, s.MinBad)
 	}

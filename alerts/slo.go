@@ -16,6 +16,8 @@ import (
 const (
 	Page   = "page"   // wakes a person
 	Ticket = "ticket" // waits for the next working day
+	// Heartbeat is of the watchdog, which fires always: who misses it calls a person.
+	Heartbeat = "heartbeat"
 )
 
 // SLO is one objective.
@@ -57,6 +59,7 @@ type Policy struct {
 	Period  time.Duration // over which the budget counts
 	Windows []Window
 	Every   time.Duration // between evaluations; 30 s if 0
+	Season  time.Duration // after which traffic repeats; a week if 0
 }
 
 // Standard are the windows of the Site Reliability Workbook (Google, 2018,
@@ -107,6 +110,13 @@ func (p *Policy) every() time.Duration {
 		return 30 * time.Second
 	}
 	return p.Every
+}
+
+func (p *Policy) season() time.Duration {
+	if p.Season == 0 {
+		return 7 * day
+	}
+	return p.Season
 }
 
 func (p *Policy) shortest() time.Duration { return p.spans()[0] }

@@ -20,6 +20,17 @@ type Status struct {
 	Ratio      float64       // of bad events over the period
 	Bad, Total float64       // events over the period; 0 for those that count none
 	Period     time.Duration // over which the budget counts
+	// Known is for how long of the period it was watched: a young server knows minutes,
+	// and an outage of one is all of them.
+	Known time.Duration
+}
+
+// Left is what is left of the budget, in words. Below -100 % nobody reads the number.
+func (s *Status) Left() string {
+	if s.Remaining < -1 {
+		return "below -100 %"
+	}
+	return fmt.Sprintf("%.1f %%", 100*s.Remaining)
 }
 
 // Statuses asks Prometheus how every objective stands.
@@ -36,6 +47,7 @@ func (s *Set) Statuses(ctx context.Context, server prometheus.API) ([]Status, er
 		ratioName(s.Policy.Period): func(x *Status, v float64) { x.Ratio = v },
 		s.count(badName):           func(x *Status, v float64) { x.Bad = v },
 		s.count(totalName):         func(x *Status, v float64) { x.Total = v },
+		s.known():                  func(x *Status, v float64) { x.Known = time.Duration(v * float64(time.Second)) },
 	} {
 		v, _, _, err := server.Query(ctx, expr, time.Now())
 		if err != nil {
@@ -58,6 +70,12 @@ func (s *Set) Statuses(ctx context.Context, server prometheus.API) ([]Status, er
 func (s *Set) count(name string) string {
 	// A rule's samples are this far apart.
 	return fmt.Sprintf("sum by (sloth_id) (sum_over_time(%s%s[%s])) * %v", name, span(s.Policy.shortest()), span(s.Policy.Period), s.Policy.every().Seconds())
+}
+
+// known is for how many seconds of the period rules were evaluated, by how often they
+// were in the last five minutes: the server has its own interval.
+func (s *Set) known() string {
+	return fmt.Sprintf("max by (sloth_id) (count_over_time(%s[%s]) / count_over_time(%s[5m])) * 300", Objective, span(s.Policy.Period), Objective)
 }
 
 // ErrBudget says that less of a budget is left than is asked for.

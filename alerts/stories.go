@@ -32,7 +32,7 @@ type look struct {
 // fires is the expression that has a sample while an alert fires.
 func fires(name, severity, owner string, more ...string) string {
 	all := append([]string{label("alertname", name)}, more...)
-	return "count(ALERTS" + braces(matchers(append(all, label("severity", severity), label("owner", owner), `alertstate="firing"`)...)) + ")"
+	return "count(count by (alertname) (ALERTS" + braces(matchers(append(all, label("severity", severity), label("owner", owner), `alertstate="firing"`)...)) + "))"
 }
 
 func (s *story) then(lasts time.Duration, load []input) *story {

@@ -257,7 +257,11 @@ func (t *teller) oneAtNight() *story {
 
 // Tests are the alert's.
 func (a *Alert) Tests(p Policy) *TestFile {
-	every, settle := p.shortest()/20, 8*p.shortest()
+	every, settle := p.shortest()/20, max(8*p.shortest(), a.Memory+p.shortest())
+	if a.Always {
+		s := &story{name: a.Name + ": fires always", every: every, fires: a.fires()}
+		return &TestFile{Rules: []string{"../" + CauseFile}, Interval: span(every), Tests: []Test{s.then(settle, nil).expect(settle-every, true).test()}}
+	}
 	story := func(name string) *story {
 		return &story{name: a.Name + ": " + name, every: every, fires: a.fires()}
 	}

@@ -174,10 +174,19 @@ func everySeries(b Business, groups []alerts.Group) string {
 			}
 			if r.Record != "" {
 				write(r.Record, labels, "0.5x60")
-			} else {
-				labels = append(labels, is("alertname", r.Alert))
-				write("ALERTS", append(labels, `alertstate="firing"`), "1x60")
-				write("ALERTS_FOR_STATE", labels, "30x60")
+				continue
+			}
+			services := []string{""}
+			if strings.Contains(r.Expr, "by (service") {
+				services = values["service"]
+			}
+			for _, s := range services {
+				of := append(labels[:len(labels):len(labels)], is("alertname", r.Alert))
+				if s != "" {
+					of = append(of, is("service", s))
+				}
+				write("ALERTS", append(of, `alertstate="firing"`), "1x60")
+				write("ALERTS_FOR_STATE", of, "30x60")
 			}
 		}
 	}

@@ -35,7 +35,7 @@ func overview(b Business, l limits) draft {
 		{title: "Where does it hurt?", panels: []*panel{used, alertList().size(24-used.w, used.h), burnStates(most("sloth_service", alerts.CurrentBurn), "{{sloth_service}}", l).size(24, 9)}},
 		{title: "Traffic", panels: traffic(l)},
 		{title: "Processes", panels: processes()},
-		{title: "Orders of the platform's own", folded: true, panels: synthetic()},
+		{title: "The prober's orders", folded: true, panels: synthetic()},
 	}
 	if len(b.Amounts) > 0 {
 		d.rows = slices.Insert(d.rows, 3, row{title: "Money", panels: amounts(b.Amounts)})
@@ -90,7 +90,7 @@ var things = []string{"service", "saga", "endpoint", "effect", "unit", "topic", 
 
 // alertList lists what fires now, each with its runbook.
 func alertList() *panel {
-	about := fmt.Sprintf(`label_join(%s, "about", " ", "%s")`, firing(), strings.Join(things, `", "`))
+	about := fmt.Sprintf(`label_join(%s, "about", " ", "%s")`, firing(`severity=~"page|ticket"`), strings.Join(things, `", "`))
 	p := list("Firing alerts", "none", "Alerts that fire now, the pages first. The name leads to the runbook: what it means and what to do.").unmarked(inWords).
 		query("max by (alertname, severity, about, owner) ("+about+")", "").may("no alert is firing").
 		transform("organize", map[string]any{
@@ -121,9 +121,9 @@ func traffic(l limits) []*panel {
 	service := []string{`service=~"$service"`, onInstance}
 	return []*panel{
 		graph("Requests", "reqps", "HTTP requests a second by status. 5xx is the platform's own failure; many 429 are clients beyond their quotas: see the board of ingestion.").unmarked(volume).
-			query(per("status", telemetry.RequestSeconds+"_count", onInstance), "{{status}}").may("nobody has asked yet").
+			query(seen(per("status", telemetry.Requests, onInstance)), "{{status}}").may("nobody has asked yet").
 			corner(link("Ingestion", "/d/"+IngestionUID, "By client")),
-		graph("Time to answer", "s", "How long requests for orders and events take; the line is the objective's. Points are traces: click one.").
+		graph("Time to answer", "s", "How long requests for orders and events take, without waiting for their clients; the line is the objective's. Points are traces: click one.").
 			quantiles(telemetry.RequestSeconds, orders, onInstance).limit(l.objective("gateway-latency")),
 		graph("Sagas an hour", perHour, "Sagas begun and ended in an hour, and those begun a week before. Begun above ended for long: they pile up, see the saga's board.").unmarked(volume).
 			query(hourly(telemetry.SagasStarted, ""), "begun").query(hourly(telemetry.SagasEnded, ""), "ended").query(hourly(telemetry.SagasOverdue, ""), "overdue").
@@ -144,7 +144,7 @@ func traffic(l limits) []*panel {
 // synthetic are the orders that the platform places itself.
 func synthetic() []*panel {
 	return []*panel{
-		graph("Own orders", "cps", "Orders that the platform places to see whether orders work, by how they ended. Anything but confirmed: a customer would have had no luck either.").unmarked(volume).
+		graph("Own orders", "cps", "Orders that the prober places to see whether orders work, by how they ended. Anything but confirmed: a customer would have had no luck either.").unmarked(volume).
 			query(per("result", telemetry.SyntheticOrders), "{{result}}").may("the platform was not told to place orders").paint("confirmed", green, "unanswered", red, "refused", orange, "cancelled", yellow),
 		graph("From click to confirmation", "s", "How long the platform's own orders take to be confirmed.").unmarked(elsewhere).
 			quantiles(telemetry.SyntheticSeconds).mayAll("the platform was not told to place orders"),

@@ -46,6 +46,7 @@ const (
 	byColor   = "its colours are counts, the bound is on the time's own panel"
 	declared  = "it shows what was declared"
 	inWords   = "it shows words"
+	shared    = "its alert is about a share of the traffic"
 	elsewhere = "it tells where to look: the bound is on the panel of what was promised"
 )
 

@@ -47,7 +47,7 @@ func TestPanelsAreReadable(t *testing.T) {
 	}
 }
 
-func readable(t *testing.T, all []seen, series []int) {
+func readable(t *testing.T, all []drawing, series []int) {
 	for i, p := range all {
 		if single := p.Type == "stat" || p.Type == "bargauge"; single && p.Values != series[i] {
 			t.Errorf("%s shows %d of %d values: the others are over one another, or outside of it", p.Title, p.Values, series[i])

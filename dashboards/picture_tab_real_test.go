@@ -59,8 +59,8 @@ func openTab(t *testing.T, chromium string) *tab {
 	return x
 }
 
-// seen is what a panel shows, as the page finds it.
-type seen struct {
+// drawing is what a panel shows, as the page finds it.
+type drawing struct {
 	Title, Type string
 	Nothing     string
 	Text        string
@@ -80,7 +80,7 @@ const readPanels = `[...document.querySelectorAll('[data-panel]')].map(p => {
 })`
 
 // look draws a board, and keeps its picture under a name.
-func (x *tab) look(t *testing.T, url string, b Board, name string) []seen {
+func (x *tab) look(t *testing.T, url string, b Board, name string) []drawing {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(x.ctx, 2*time.Minute)
 	defer cancel()
@@ -91,7 +91,7 @@ func (x *tab) look(t *testing.T, url string, b Board, name string) []seen {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := chromedp.Run(ctx, chromedp.Evaluate[[]seen](readPanels))
+	all, err := chromedp.Run(ctx, chromedp.Evaluate[[]drawing](readPanels))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,10 @@ func selector(metric string, matchers []string) string {
 	return metric + "{" + strings.Join(matchers, ",") + "}"
 }
 
+// seen leaves out what does not happen: of what can be counted, most begins at 0 and
+// stays there.
+func seen(expr string) string { return expr + " > 0" }
+
 // per is a counter's growth a second, by labels; an empty by sums up all.
 func per(by, metric string, matchers ...string) string {
 	return total(by, "rate("+selector(metric, matchers)+"[$__rate_interval])")

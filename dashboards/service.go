@@ -98,7 +98,8 @@ func effects(of []string) []*panel {
 		graph("Time of a call", "s", "How long one attempt at an outside call takes, 95 % of them.").unmarked(elsewhere).size(12, 8).
 			query(quantile(0.95, "effect", telemetry.EffectSeconds, of...), "{{effect}}").may(none).exemplars(),
 		graph("Calls by result", "ops", "Attempts a second by their result. In doubt: no definite answer, it is asked again under the same key.").unmarked(volume).size(12, 8).
-			query(per("endpoint, result", telemetry.EffectSeconds+"_count", of...), "{{endpoint}} {{result}}").may(none),
+			query(per("endpoint, result", telemetry.EffectSeconds+"_count", of...), "{{endpoint}} {{result}}").may(none).
+			query(per("endpoint", telemetry.HeldBack, of...), "{{endpoint}} held back").may(none),
 		graph("Waiting calls", "none", "Calls that wait for a definite answer. It grows: the other side is away.").unmarked(volume).size(12, 8).
 			query(total("", selector(telemetry.EffectsPending, of)), "waiting"),
 		breakers(of).size(12, 8),
@@ -122,8 +123,8 @@ func lanes(l limits, of []string) []*panel {
 			query(quantile(0.5, "", telemetry.CommitSeconds, of...), "half").query(quantile(0.99, "", telemetry.CommitSeconds, of...), "99 %").limit(l.alert("StoreSlow")),
 		graph("Lanes' lives", "cps", "Changes of lanes a second. Reloads and conflicts again and again: two owners, or a store that loses connections.").unmarked(volume).
 			query(per("change", telemetry.LaneChanges, of...), "{{change}}"),
-		graph("Conflicts and repeats", "cps", "Commits refused or in doubt, and records skipped because their effect was there.").
-			query(orNone(per("", telemetry.Conflicts, of...), anybody), "conflicts").query(orNone(per("", telemetry.Repeats, of...), anybody), "repeats").paint("conflicts", red, "repeats", grey).limit(l.alert("StoreContended")),
+		graph("Conflicts and repeats", "cps", "Commits refused or in doubt, and records skipped because their effect was there.").unmarked(shared).
+			query(orNone(per("", telemetry.Conflicts, of...), anybody), "conflicts").query(orNone(per("", telemetry.Repeats, of...), anybody), "repeats").paint("conflicts", red, "repeats", grey),
 		graph("Inputs in one commit", "none", "How many inputs share a transaction: more under load, which is how a lane keeps up.").unmarked(volume).
 			query(quantile(0.5, "", telemetry.BatchInputs, of...), "half").query(quantile(0.99, "", telemetry.BatchInputs, of...), "99 %"),
 	}

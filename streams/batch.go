@@ -31,7 +31,7 @@ type batch struct {
 	order   []TimerKey
 	rows    []InputEntry
 	replies []answer
-	done    []func(error)
+	done    []func(BatchInfo, error)
 	info    BatchInfo
 }
 
@@ -141,8 +141,18 @@ func eventInput(r *kgo.Record, e *Envelope) input {
 		if in.source = e.Source; in.source == "" {
 			in.source = "unknown"
 		}
+		in.at = e.takenAt(r)
 	}
 	return in
+}
+
+// takenAt is when an event came to the log: what no lane wrote tells whatever time its
+// sender likes, a backfill's may be a year old.
+func (e *Envelope) takenAt(r *kgo.Record) time.Time {
+	if e.Lane == "" && r.Timestamp.UnixMilli() > 0 { // there may be none
+		return r.Timestamp
+	}
+	return e.Time
 }
 
 // repeated tells whether a record was taken before, by the highest sequence
@@ -170,7 +180,12 @@ func (l *lane) repeated(r *kgo.Record, e *Envelope) (bool, error) {
 }
 
 // step decides, commits, publishes and forgets.
-func (l *lane) step(ctx context.Context, b *batch) error {
+func (l *lane) step(ctx context.Context, b *batch) (err error) {
+	defer func() {
+		if err != nil { // what was decided is thrown away, unless it is stored
+			b.end(err)
+		}
+	}()
 	began, at := l.i.cfg.Now(), l.now()
 	if err := l.i.hooks.at(PointPolled, l.name); err != nil {
 		return err
@@ -217,7 +232,7 @@ func (l *lane) step(ctx context.Context, b *batch) error {
 		l.committed = l.i.cfg.Now()
 	}
 	b.answer() // the transaction holds the replies; the log need not have the events yet
-	err := l.pub.publish(ctx, b.records, l.cur.LastSeq, func() error { return l.i.hooks.at(PointPublishing, l.name) })
+	err = l.pub.publish(ctx, b.records, l.cur.LastSeq, func() error { return l.i.hooks.at(PointPublishing, l.name) })
 	if err != nil {
 		return err
 	}
@@ -245,18 +260,14 @@ func (b *batch) decideAll(ctx context.Context, at time.Time) error {
 func (b *batch) commit(ctx context.Context, began time.Time) error {
 	l := b.l
 	b.info.Decide = l.i.cfg.Now().Sub(began)
-	if h := l.i.hooks.commit; h != nil {
-		if done := h.OnCommit(b.info); done != nil {
-			b.done = append(b.done, done)
-		}
-	}
-	if err := l.i.store.Commit(ctx, l.o.part, leaky(&b.tx)); err != nil {
+	err := l.i.store.Commit(ctx, l.o.part, leaky(&b.tx))
+	b.info.Commit = l.i.cfg.Now().Sub(began) - b.info.Decide
+	if err != nil {
 		b.end(err)
 		l.i.hooks.laneEvent(LaneEvent{Service: l.i.plan.service, Lane: l.o.part, What: LaneConflict, Err: err})
 		return fmt.Errorf("commit of lane %s: %w", l.name, err)
 	}
 	l.committedCursor()
-	b.info.Commit = l.i.cfg.Now().Sub(began) - b.info.Decide
 	b.end(nil)
 	return nil
 }
@@ -302,8 +313,9 @@ func (b *batch) assemble() error {
 
 func (b *batch) end(err error) {
 	for _, f := range b.done {
-		f(err)
+		f(b.info, err)
 	}
+	b.done = nil
 }
 
 func (b *batch) answer() {

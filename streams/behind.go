@@ -18,6 +18,7 @@ type Behind struct {
 	Service, Topic string
 	Records        int64         // that it has not taken
 	Age            time.Duration // since the oldest of them was first seen on the log; 0 if there are none
+	Older          bool          // than Age: the oldest is no longer on the log, and its time is not known
 }
 
 // Watcher sees from outside how far services and pipelines are behind: it compares
@@ -79,7 +80,8 @@ func newWatcher(cfg Config, read ...reader) (*Watcher, error) {
 func (t *Topology) readers() (out []reader) {
 	for i := range t.Services {
 		p := newPlan(t, &t.Services[i])
-		out = append(out, reader{name: p.service, group: MirrorGroup(p.service), topics: p.topics(), all: func(topic string) bool { return p.starts[topic] == All }})
+		out = append(out, reader{name: p.service, group: MirrorGroup(p.service), topics: p.topics(),
+			all: func(topic string) bool { return p.starts[topic] == All }})
 	}
 	for _, p := range t.Pipelines {
 		types, _ := p.inputs(t.Vocabulary) // checked by NewTopology
@@ -132,7 +134,7 @@ func (w *Watcher) Look(ctx context.Context) ([]Behind, error) {
 	}
 	now := w.cfg.Now()
 	if len(w.marks) == 0 {
-		w.recall(ctx, topics, now)
+		w.recall(ctx, topics, starts, now)
 	}
 	ends.Each(func(o kadm.ListedOffset) { w.mark(o.Topic, o.Partition, o.Offset, now) })
 	var out []Behind
@@ -161,7 +163,8 @@ func (r *reader) beyond(cursors map[string]map[int32]int64, ends kadm.ListedOffs
 	for _, topic := range r.topics {
 		for partition, at := range cursors[topic] {
 			if end, ok := ends.Lookup(topic, partition); ok && at > end.Offset {
-				return fmt.Errorf("%s has read %s/%d up to offset %d, and it ends at %d: the topic was made anew, or lost its tail", r.name, topic, partition, at, end.Offset)
+				return fmt.Errorf("%s has read %s/%d up to offset %d, and it ends at %d: the topic was made anew, or lost its tail",
+					r.name, topic, partition, at, end.Offset)
 			}
 		}
 	}
@@ -183,19 +186,20 @@ func (w *Watcher) ownCursors(ctx context.Context) (map[string]map[string]map[int
 }
 
 // ages are how long ago a new watcher asks where the log ended.
-var ages = []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, 6 * time.Hour, 2 * time.Hour, time.Hour, 30 * time.Minute, 10 * time.Minute, 5 * time.Minute,
-	2 * time.Minute, time.Minute, 30 * time.Second, 10 * time.Second}
+var ages = []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, 6 * time.Hour, 2 * time.Hour, time.Hour,
+	30 * time.Minute, 10 * time.Minute, 5 * time.Minute, 2 * time.Minute, time.Minute, 30 * time.Second, 10 * time.Second}
 
 // recall marks where the log ended before this watcher was there, by the times
-// of its records. What cannot be asked counts from now on.
-func (w *Watcher) recall(ctx context.Context, topics []string, now time.Time) {
+// of its records. What cannot be asked counts from now on; and a log whose first
+// record is younger says nothing of when those before it were there.
+func (w *Watcher) recall(ctx context.Context, topics []string, starts kadm.ListedOffsets, now time.Time) {
 	for _, age := range ages {
 		then, err := w.adm.ListOffsetsAfterMilli(ctx, now.Add(-age).UnixMilli(), topics...)
 		if err != nil {
 			return
 		}
 		then.Each(func(o kadm.ListedOffset) {
-			if o.Err == nil && o.Offset > 0 {
+			if first, ok := starts.Lookup(o.Topic, o.Partition); ok && o.Err == nil && o.Offset > first.Offset {
 				w.mark(o.Topic, o.Partition, o.Offset, now.Add(-age))
 			}
 		})
@@ -234,13 +238,15 @@ func (w *Watcher) behind(r reader, cursor func(string, int32) (int64, bool), sta
 			}
 			// It has never read and wants all, or what it has read is another log: ends
 			// are never older than cursors.
-			if first, ok := starts.Lookup(topic, partition); ok && (!read && r.all(topic) || next > end.Offset) {
+			first, ok := starts.Lookup(topic, partition)
+			if ok && (!read && r.all(topic) || next > end.Offset) {
 				next = first.Offset
 			}
 			if next >= end.Offset {
 				continue
 			}
 			b.Records += end.Offset - next
+			b.Older = b.Older || ok && next < first.Offset
 			for _, m := range w.marks[topic][partition] {
 				if m.end > next {
 					b.Age = max(b.Age, now.Sub(m.at))

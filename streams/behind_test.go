@@ -1,9 +1,12 @@
 package streams_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/streamtest"
@@ -87,6 +90,57 @@ func TestAPipelineIsSeenBehind(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		want("when all is passed on", 0)
 		p.end(t)
+	})
+}
+
+// How old a record is that is no longer on the log is not known: a reader that
+// begins before it is not a week behind for that.
+func TestTheAgeOfWhatIsGoneIsNotKnown(t *testing.T) {
+	inTheater(t, func(t *testing.T, c *streamtest.Cluster, _ *slow) {
+		cfg := streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions}
+		if err := streams.MakeTopics(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		key := neighbours(2, 1)[0]
+		part := streams.Partition(string(key), c.Partitions)
+		tell(t, c, act{Account: key, Do: "a"}, act{Account: key, Do: "b"})
+		time.Sleep(20 * time.Second)
+		tell(t, c, act{Account: key, Do: "c"})
+		time.Sleep(15 * time.Second)
+		look := func(next int64) (b streams.Behind) {
+			t.Helper()
+			w, err := streams.NewReaderWatcher(cfg, "reader", func(context.Context) (map[string]map[int32]int64, error) {
+				return map[string]map[int32]int64{"external.account": {part: next}}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			all, err := w.Look(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range all {
+				if x.Topic == "external.account" {
+					b = x
+				}
+			}
+			return b
+		}
+		if b := look(0); b.Records != 3 || b.Older || b.Age < 30*time.Second || b.Age > time.Minute {
+			t.Errorf("while all is there: %+v", b)
+		}
+		var gone kadm.Offsets
+		gone.AddOffset("external.account", part, 2, -1)
+		if _, err := administer(t, c).DeleteRecords(t.Context(), gone); err != nil {
+			t.Fatal(err)
+		}
+		if b := look(0); b.Records != 3 || !b.Older || b.Age > time.Minute {
+			t.Errorf("when the first are gone: %+v", b)
+		}
+		if b := look(2); b.Records != 1 || b.Older || b.Age < 10*time.Second || b.Age > 20*time.Second {
+			t.Errorf("of who has read those: %+v", b)
+		}
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/streamtest"
 )
@@ -71,6 +73,27 @@ func TestClockAheadForgetsRepeats(t *testing.T) {
 		post(ctx, t, c, "b-1", bonus{Account: "acc-3", Amount: 100}) // two hours after the first
 		time.Sleep(time.Minute)
 		want(t, c, 100, 1)
+	})
+}
+
+// A process that starts on a machine whose clock is a day ahead believes its store
+// before it has decided anything: what it decides first has the right time, and so
+// has a lane whose earlier owner had.
+func TestClockAheadAtTheStart(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		c.Start("front", func(cfg *streams.Config) { cfg.Now = func() time.Time { return time.Now().Add(24 * time.Hour) } })
+		c.Start("back")
+		book(t.Context(), t, c, 0, 20)
+		time.Sleep(10 * time.Second)
+		recs := readAll(t, c, kgo.ReadCommitted(), "teller.account")
+		if len(recs) != 20 {
+			t.Errorf("%d events, want 20", len(recs))
+		}
+		for _, r := range recs {
+			if e, err := streams.ReadEnvelope(r); err != nil || e.Time.After(time.Now().Add(time.Minute)) {
+				t.Errorf("at %v an event is of %v (%v)", time.Now(), e.Time, err)
+			}
+		}
 	})
 }
 

@@ -32,7 +32,8 @@ func checkControl(ctx context.Context, cfg *Config, service string, info StoreIn
 		return fmt.Errorf("reading %s: %w", ControlTopic, err)
 	}
 	if p, ok := have[platformUnit]; ok && p.Partitions != cfg.Partitions {
-		return fmt.Errorf("the platform was made with %d partitions, not %d: set the count back, or migrate it drained", p.Partitions, cfg.Partitions)
+		return &OfflineError{fmt.Errorf("the platform was made with %d partitions, not %d: set the count back, or migrate it drained",
+			p.Partitions, cfg.Partitions)}
 	} else if !ok {
 		if err := writeControl(ctx, cfg.Client, platformUnit, controlRecord{Partitions: cfg.Partitions}); err != nil {
 			return err
@@ -40,12 +41,27 @@ func checkControl(ctx context.Context, cfg *Config, service string, info StoreIn
 	}
 	mine, ok := have[service]
 	if ok && mine.Incarnation != info.Incarnation {
-		return fmt.Errorf("the event store (incarnation %s) is not the one that service %s used before (%s): restore that one, or accept a new beginning: stop the service, weir store accept %s, start it again",
-			info.Incarnation, service, mine.Incarnation, service)
+		return &OfflineError{fmt.Errorf("the event store (incarnation %s) is not the one that service %s used before (%s): "+
+			"restore that one, or accept a new beginning: %s",
+			info.Incarnation, service, mine.Incarnation, storeCommand("accept", service))}
 	} else if ok {
 		return nil
 	}
 	return writeControl(ctx, cfg.Client, service, controlRecord{Partitions: cfg.Partitions, Incarnation: info.Incarnation})
+}
+
+// OfflineError is trouble that only a stopped process can be cured of: to try
+// again within one that runs is of no use. What to do is in its text.
+type OfflineError struct{ Err error }
+
+func (e *OfflineError) Error() string { return e.Err.Error() }
+func (e *OfflineError) Unwrap() error { return e.Err }
+
+// storeCommand is how a person changes a service's store. No process may have it
+// open, nor, of a weir dev, the directory: restarting the unit is not enough.
+func storeCommand(verb, service string) string {
+	return fmt.Sprintf("stop every process of it, weir store %s %s (of a weir dev --data DIR, with that --data), and start them again",
+		verb, service)
 }
 
 // Incarnations are those of the services' stores, as recorded in the control
@@ -72,18 +88,26 @@ func controlProducer(opts []kgo.Opt) []kgo.Opt {
 	return append(opts[:len(opts):len(opts)], kgo.DisableIdempotentWrite(), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1))
 }
 
-func writeControl(ctx context.Context, opts []kgo.Opt, unit string, c controlRecord) error {
+// writeControl writes what the control topic keeps of a unit, after taking away
+// what it keeps of others.
+func writeControl(ctx context.Context, opts []kgo.Opt, unit string, c controlRecord, forget ...string) error {
+	r, err := controlRecordOf(unit, c)
+	if err != nil {
+		return err
+	}
+	var recs []*kgo.Record
+	for _, f := range forget {
+		recs = append(recs, &kgo.Record{Topic: ControlTopic, Key: []byte(f)})
+	}
 	cl, err := kgo.NewClient(controlProducer(opts)...)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	r, err := controlRecordOf(unit, c)
-	if err != nil {
-		return err
-	}
-	if err := cl.ProduceSync(ctx, r).FirstErr(); err != nil {
-		return fmt.Errorf("recording %s in %s: %w", unit, ControlTopic, err)
+	for _, r := range append(recs, r) { // in this order: cut short, the service is still refused
+		if err := cl.ProduceSync(ctx, r).FirstErr(); err != nil {
+			return fmt.Errorf("recording %s in %s: %w", r.Key, ControlTopic, err)
+		}
 	}
 	return nil
 }

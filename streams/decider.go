@@ -140,11 +140,7 @@ const (
 
 func react[S, E any](kind InputKind, name string, decide func(S, E, Input) Decision, emits []Event) Part[S] {
 	return Part[S]{reaction: &reaction{kind: kind, name: name, in: reflect.TypeFor[E](), emits: emits, from: All,
-		decode: func(b []byte) (any, error) {
-			var e E
-			err := codec.Unmarshal(b, &e)
-			return e, err
-		},
+		decode: func(b []byte) (any, error) { return decodeAs[E](b) },
 		decide: func(s, in any, meta Input) Decision { return decide(*s.(*S), in.(E), meta) }}}
 }
 

@@ -212,3 +212,73 @@ func TestCallsComeBackGrowing(t *testing.T) {
 		}
 	})
 }
+
+// Calls that wait in the store when a service starts are all taken up, also where
+// they fill the page that is read at once, to the last row.
+func TestAllPendingCallsAreTakenUp(t *testing.T) {
+	var there atomic.Bool
+	o := &outsider{reply: func(n int, key string) (string, error) {
+		if there.Load() {
+			return yes(n, key)
+		}
+		return "", errors.New("nobody there")
+	}}
+	for _, page := range []int{2, 3, 4, 6, 7} {
+		there.Store(false)
+		inDesk(t, o, func(t *testing.T, c *streamtest.Cluster) {
+			n := c.Start("desks")
+			keys := neighbours(1, 3)
+			for _, k := range keys { // two calls each
+				open(t, c, k, 24*time.Hour)
+			}
+			time.Sleep(10 * time.Second)
+			if err := n.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			there.Store(true)
+			c.Start("desks", func(cfg *streams.Config) { cfg.MaxBatch = page })
+			time.Sleep(5 * time.Minute)
+			for _, k := range keys {
+				if got := deskLog(t, c, string(k)); !strings.Contains(got, `["answer yes","answer yes"]`) {
+					t.Errorf("%d rows at once: %s: %s", page, k, got)
+				}
+			}
+		})
+	}
+}
+
+// The bound of the calls that a lane has in memory holds also when it takes up more.
+func TestCallsInMemoryAreBounded(t *testing.T) {
+	var now, most atomic.Int64
+	var there atomic.Bool
+	o := &outsider{reply: func(n int, key string) (string, error) {
+		if !there.Load() {
+			return "", errors.New("nobody there")
+		}
+		most.Store(max(most.Load(), now.Add(1)))
+		defer now.Add(-1)
+		time.Sleep(time.Second)
+		return yes(n, key)
+	}}
+	inDesk(t, o, func(t *testing.T, c *streamtest.Cluster) {
+		n := c.Start("desks")
+		keys := neighbours(1, 9)
+		for _, k := range keys {
+			open(t, c, k, 24*time.Hour)
+		}
+		if err := n.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		there.Store(true)
+		c.Start("desks", func(cfg *streams.Config) { cfg.MaxEffects = 3 })
+		time.Sleep(5 * time.Minute)
+		for _, k := range keys {
+			if got := deskLog(t, c, string(k)); !strings.Contains(got, `["answer yes","answer yes"]`) {
+				t.Errorf("%s: %s", k, got)
+			}
+		}
+		if n := most.Load(); n > 3 || n < 2 {
+			t.Errorf("%d calls at once, the bound is 3", n)
+		}
+	})
+}

@@ -3,6 +3,8 @@ package streams
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -40,7 +42,8 @@ func (o *owner) proves(c *Cursor) error {
 	case c.Incarnation != s.incarnation:
 		return o.oldStore(c, fmt.Sprintf("its store is another one now: of incarnation %s, and was %s", c.Incarnation, s.incarnation))
 	case c.Epoch < s.epoch, c.Epoch == s.epoch && c.Rev < s.rev, c.LastSeq < s.last:
-		return o.oldStore(c, fmt.Sprintf("its store is at epoch %d, rev %d and sequence %d, and was at %d, %d and %d before: it has become an older copy of itself",
+		return o.oldStore(c, fmt.Sprintf("its store is at epoch %d, rev %d and sequence %d, and was at %d, %d and %d before: "+
+			"it has become an older copy of itself",
 			c.Epoch, c.Rev, c.LastSeq, s.epoch, s.rev, s.last))
 	}
 	return nil
@@ -48,7 +51,7 @@ func (o *owner) proves(c *Cursor) error {
 
 func (o *owner) oldStore(c *Cursor, what string) error {
 	return &HaltError{Lane: NewLane(o.i.plan.service, o.part, c.Incarnation), What: what,
-		Cure: fmt.Sprintf("Restore the newest copy of the store. If there is none, accept what is lost: stop the service, weir store renew %s, start it again.", o.i.plan.service)}
+		Cure: fmt.Sprintf("Restore the newest copy of the store. If there is none, accept what is lost: %s.", storeCommand("renew", o.i.plan.service))}
 }
 
 // checkStore compares a claimed cursor with what others know of the lane. It is
@@ -63,7 +66,8 @@ func (l *lane) checkStore(ctx context.Context) error {
 	}
 	if e, ok := have[laneUnit(l.i.plan.service, l.o.part)]; ok && e.Incarnation == l.cur.Incarnation {
 		if e.Epoch > l.cur.Epoch || e.Rev > l.cur.Rev || e.Last > l.cur.LastSeq {
-			return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences in %d commits and %d epochs, but there were %d in %d and %d already: the store is an old copy",
+			return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences in %d commits and %d epochs, "+
+				"but there were %d in %d and %d already: the store is an old copy",
 				l.cur.LastSeq, l.cur.Rev, l.cur.Epoch, e.Last, e.Rev, e.Epoch))
 		}
 	}
@@ -72,7 +76,8 @@ func (l *lane) checkStore(ctx context.Context) error {
 		return fmt.Errorf("the last records of lane %s: %w", l.name, err)
 	}
 	if last > l.cur.LastSeq {
-		return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences, but number %d is on the log already: the store is an old copy", l.cur.LastSeq, last))
+		return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences, but number %d is on the log already: "+
+			"the store is an old copy", l.cur.LastSeq, last))
 	}
 	l.o.checked = true
 	return nil
@@ -108,8 +113,10 @@ func (l *lane) prove(ctx context.Context) error {
 		return fmt.Errorf("the last records of lane %s: %w", l.name, err)
 	}
 	if last > c.LastSeq {
-		return &HaltError{Lane: l.name, What: fmt.Sprintf("number %d of it is on the log, and it has written %d: somebody else writes in its name, and readers take what it writes itself for repeats", last, c.LastSeq),
-			Cure: fmt.Sprintf("Find who writes there, and let nobody (weir kafka plan). Then stop the service, weir store renew %s, start it again.", l.i.plan.service)}
+		return &HaltError{Lane: l.name,
+			What: fmt.Sprintf("number %d of it is on the log, and it has written %d: somebody else writes in its name, "+
+				"and readers take what it writes itself for repeats", last, c.LastSeq),
+			Cure: fmt.Sprintf("Find who writes there, and let nobody (weir kafka plan). Then %s.", storeCommand("renew", l.i.plan.service))}
 	}
 	return nil
 }
@@ -156,14 +163,17 @@ func (l *lane) lastPublished(ctx context.Context) (last int64, err error) {
 
 // highest reads up to the ends in left, and finds the highest of the lane's sequences.
 func (l *lane) highest(ctx context.Context, from map[string]map[int32]kgo.Offset, left map[string]int64) (last int64, err error) {
-	cl, err := kgo.NewClient(append(l.i.cfg.Client[:len(l.i.cfg.Client):len(l.i.cfg.Client)], kgo.ConsumePartitions(from), kgo.KeepControlRecords(),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.FetchMaxWait(100*time.Millisecond))...)
-	if err != nil {
-		return 0, err
+	if l.looker == nil {
+		l.looker, err = kgo.NewClient(append(l.i.cfg.Client[:len(l.i.cfg.Client):len(l.i.cfg.Client)], kgo.KeepControlRecords(),
+			kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.FetchMaxWait(100*time.Millisecond))...)
+		if err != nil {
+			return 0, err
+		}
 	}
-	defer cl.Close()
+	l.looker.AddConsumePartitions(from)
+	defer l.lookAway(slices.Collect(maps.Keys(from)))
 	for len(left) > 0 {
-		f := cl.PollFetches(ctx)
+		f := l.looker.PollFetches(ctx)
 		if err := f.Err(); err != nil {
 			return 0, err
 		}
@@ -177,6 +187,15 @@ func (l *lane) highest(ctx context.Context, from map[string]map[int32]kgo.Offset
 		})
 	}
 	return last, nil
+}
+
+// lookAway has the client that looks at the log read nothing until the next look.
+func (l *lane) lookAway(topics []string) {
+	gone := map[string][]int32{}
+	for _, t := range topics {
+		gone[t] = []int32{l.o.part}
+	}
+	l.looker.RemoveConsumePartitions(gone)
 }
 
 // laneUnit is a lane's key in the control topic.

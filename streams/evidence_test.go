@@ -1,9 +1,12 @@
 package streams_test
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +41,16 @@ func copyOld(t *testing.T, c *streamtest.Cluster) {
 	}
 }
 
+// forgetWord removes from the control topic what it keeps of lanes.
+func forgetWord(t *testing.T, c *streamtest.Cluster) {
+	t.Helper()
+	for _, r := range readAll(t, c, kgo.ReadCommitted(), streams.ControlTopic) {
+		if string(r.Key) != "front" && string(r.Key) != "platform" {
+			produce(t, c, &kgo.Record{Topic: streams.ControlTopic, Key: r.Key})
+		}
+	}
+}
+
 // An old copy is known by each witness alone, and none of them expires: offsets
 // of a group do, a week after the last commit.
 func TestEachWitnessKnowsAnOldCopy(t *testing.T) {
@@ -47,12 +60,18 @@ func TestEachWitnessKnowsAnOldCopy(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"the control topic's word": func(t *testing.T, cl *kgo.Client, c *streamtest.Cluster) {
-			for _, r := range readAll(t, c, kgo.ReadCommitted(), streams.ControlTopic) {
-				if string(r.Key) != "front" && string(r.Key) != "platform" {
-					produce(t, c, &kgo.Record{Topic: streams.ControlTopic, Key: r.Key})
+		"the control topic's word": func(t *testing.T, _ *kgo.Client, c *streamtest.Cluster) { forgetWord(t, c) },
+		"the control topic's word, and old records are there again": func(t *testing.T, _ *kgo.Client, c *streamtest.Cluster) {
+			old := map[int32]*kgo.Record{}
+			for _, r := range readAll(t, c, kgo.ReadCommitted(), "teller.account") {
+				if old[r.Partition] == nil {
+					old[r.Partition] = r
 				}
 			}
+			for _, r := range old {
+				produce(t, c, &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers})
+			}
+			forgetWord(t, c)
 		},
 		"the last records": func(t *testing.T, cl *kgo.Client, _ *streamtest.Cluster) {
 			adm := kadm.NewClient(cl)
@@ -85,6 +104,39 @@ func TestEachWitnessKnowsAnOldCopy(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A lane that is claimed again by who owned it asks the witnesses again: meanwhile
+// the store may have become an older copy of itself in a way that its owner's own
+// memory does not tell, as what another owner has handed out it has not seen.
+func TestWitnessesAreAskedAgainOnEachClaim(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		n := c.Start("front")
+		c.Start("back")
+		book(t.Context(), t, c, 0, 20)
+		time.Sleep(10 * time.Second)
+		s := c.OpenStore("front")
+		defer s.Close()
+		// Another owner claims each lane, hands out what this one never sees, and is
+		// gone; of its store only the claim is left.
+		for lane := range c.Partitions {
+			cur, err := s.Claim(t.Context(), lane)
+			if err != nil {
+				t.Fatal(err)
+			}
+			known := [3]int64{cur.Epoch, cur.Rev, cur.LastSeq}
+			known[lane%3] += 50 // one of them is enough
+			word := fmt.Sprintf(`{"partitions":%d,"incarnation":%q,"epoch":%d,"rev":%d,"last":%d}`,
+				c.Partitions, cur.Incarnation, known[0], known[1], known[2])
+			produce(t, c, &kgo.Record{Topic: streams.ControlTopic, Key: fmt.Appendf(nil, "lane front/%d", lane), Value: []byte(word)})
+		}
+		time.Sleep(2 * time.Minute)
+		for _, l := range n.Lanes() {
+			if l.State != streams.LaneHalted || !strings.Contains(l.Err.Error(), "the store is an old copy") {
+				t.Errorf("front/%d is %s: %v", l.Lane, l.State, l.Err)
+			}
+		}
+	})
 }
 
 // A store whose newest commits are lost for good goes on under another name, and
@@ -120,6 +172,34 @@ func TestRenewedStoreGoesOn(t *testing.T) {
 		}
 		if got := fleetTotals(t, c); !strings.Contains(got, "in 60") {
 			t.Errorf("followers have taken %s, want 60", got)
+		}
+	})
+}
+
+// Older news of a zombie, written over an owner's, do not stay, though the owner has
+// nothing new to say.
+func TestTheWitnessesWordIsRepeated(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		c.Start("front")
+		c.Start("back")
+		book(t.Context(), t, c, 0, 20)
+		time.Sleep(10 * time.Second)
+		word := func() map[int32]int64 {
+			t.Helper()
+			w, err := streams.Control(t.Context(), c.Client(), "front", c.Partitions)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		before := word()
+		forgetWord(t, c)
+		if w := word(); len(w) > 0 || len(before) == 0 {
+			t.Fatalf("known are %v, and were %v", w, before)
+		}
+		time.Sleep(11 * time.Minute)
+		if w := word(); !maps.Equal(w, before) {
+			t.Errorf("known are %v, want %v", w, before)
 		}
 	})
 }
@@ -198,14 +278,27 @@ func TestOneIDTwoCommands(t *testing.T) {
 	})
 }
 
+// births counts the clients that are made.
+type births struct{ atomic.Int64 }
+
+func (b *births) OnNewClient(*kgo.Client) { b.Add(1) }
+
 // Who writes in a lane's name mutes it: readers take what it writes for repeats.
-// The lane finds that out by itself.
+// The lane finds that out by itself, at the tenth look as at the first, and makes
+// no client for each look.
 func TestSomebodyWritesInALanesName(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
-		n := c.Start("front")
+		var made births
+		n := c.Start("front", func(cfg *streams.Config) { cfg.Client = append(cfg.Client, kgo.WithHooks(&made)) })
 		c.Start("back")
 		book(t.Context(), t, c, 0, 20)
-		time.Sleep(5 * time.Second)
+		time.Sleep(time.Minute)
+		before := made.Load()
+		book(t.Context(), t, c, 20, 40)
+		time.Sleep(5 * time.Minute)
+		if more := made.Load() - before; before == 0 || more > 0 {
+			t.Errorf("%d clients were made in five minutes of looks, after %d", more, before)
+		}
 		recs := readAll(t, c, kgo.ReadCommitted(), "teller.account")
 		r := recs[len(recs)-1]
 		e, err := streams.ReadEnvelope(r)

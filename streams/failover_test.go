@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,21 @@ import (
 // What was handed out since would be handed out again: every lane has to halt, also
 // those that have nothing to do.
 func TestStoreFailsOverToAnOlderCopy(t *testing.T) {
+	for name, change := range map[string]func(*testing.T, *sqlite.Store, int32){
+		"as it was": func(*testing.T, *sqlite.Store, int32) {},
+		"claimed more often since": func(t *testing.T, s *sqlite.Store, lanes int32) { // by others, who did nothing
+			for n := range 100 * lanes {
+				if _, err := s.Claim(t.Context(), n%lanes); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { failsOver(t, change) })
+	}
+}
+
+func failsOver(t *testing.T, change func(*testing.T, *sqlite.Store, int32)) {
 	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
 		ctx := context.Background()
 		n := c.Start("front")
@@ -48,6 +64,7 @@ func TestStoreFailsOverToAnOlderCopy(t *testing.T) {
 			c.Close()
 			_ = old.Close() // nothing of it matters
 		}()
+		change(t, old, c.Partitions)
 		n.Become(old)
 		answered := int64(0)
 		for i := range 20 {
@@ -66,5 +83,31 @@ func TestStoreFailsOverToAnOlderCopy(t *testing.T) {
 			}
 		}
 		want(t, c, sum+answered*1000, 40+answered)
+	})
+}
+
+// A store that gets another name under its lanes, which only stopped ones may have
+// done, is not gone on with: the platform does not know it.
+func TestAStoreIsRenewedUnderItsLanes(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *streamtest.Cluster) {
+		n := c.Start("front")
+		c.Start("back")
+		book(t.Context(), t, c, 0, 20)
+		time.Sleep(5 * time.Second)
+		s := c.OpenStore("front")
+		defer func() {
+			c.Close()
+			_ = s.Close() // nothing of it matters
+		}()
+		if _, err := s.(streams.Renewer).Renew(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		n.Become(s)
+		time.Sleep(time.Minute)
+		for _, l := range n.Lanes() {
+			if l.State != streams.LaneHalted || !strings.Contains(l.Err.Error(), "its store is another one now") {
+				t.Errorf("front/%d is %s: %v", l.Lane, l.State, l.Err)
+			}
+		}
 	})
 }

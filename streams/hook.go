@@ -1,6 +1,10 @@
 package streams
 
-import "time"
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
 
 // Hook is anything that implements one or more of the Hook interfaces below.
 // Hooks are called on the lane's own goroutine, or on the pipeline's, which tells
@@ -32,31 +36,33 @@ type HookPoint interface {
 }
 
 // HookDecide wraps each decision. It returns the traceparent that follow-ups
-// of the decision carry, and a function called when the decision is stored.
+// of the decision carry, and a function called when the decision is stored, with
+// the batch that it was stored with; or at once, with an error, if it failed. A
+// pipeline passes records on as if each were decided upon.
 type HookDecide interface {
-	OnDecide(h Hop) (traceparent string, done func(err error))
+	OnDecide(h Hop) (traceparent string, done func(b BatchInfo, err error))
 	// OnFail is told of a decision that failed and whose hop had no done
 	// function, and returns the traceparent that the parked input carries.
 	OnFail(h Hop, err error) (traceparent string)
 }
 
+// HookPublish wraps the sending of a record to the log: OnPublish is called when it
+// is handed to the producer, and returns a function called when the log has it, or
+// never will in this life of its lane; or nil.
+type HookPublish interface {
+	OnPublish(service string, r *kgo.Record) (done func(err error))
+}
+
 // Hop is one decision about one input.
 type Hop struct {
-	Service, Decider string
+	Service, Decider string // or pipeline
 	Kind             InputKind
 	Name             string // event type, command, timer or effect
 	Topic            string // of an event
-	Partition        int32
+	Partition        int32  // the lane's
 	Offset           int64
 	Origin           Origin
 	ID               string
-}
-
-// HookCommit wraps each commit of a batch. OnCommit is called when all of it is
-// decided: b has no commit time yet, and ages up to the admission. It returns a
-// function for the commit's end, or nil.
-type HookCommit interface {
-	OnCommit(b BatchInfo) (done func(err error))
 }
 
 // HookBatch is told of every committed batch, and of one that held nothing but
@@ -145,12 +151,12 @@ const (
 
 // hooks are the configured hooks, sorted by what they listen to.
 type hooks struct {
-	point  []HookPoint
-	decide HookDecide
-	commit HookCommit
-	batch  []HookBatch
-	effect HookEffect
-	lane   []HookLane
+	point   []HookPoint
+	decide  HookDecide
+	publish HookPublish
+	batch   []HookBatch
+	effect  HookEffect
+	lane    []HookLane
 }
 
 func sortHooks(all []Hook) hooks {
@@ -162,8 +168,8 @@ func sortHooks(all []Hook) hooks {
 		if v, ok := x.(HookDecide); ok {
 			h.decide = v
 		}
-		if v, ok := x.(HookCommit); ok {
-			h.commit = v
+		if v, ok := x.(HookPublish); ok {
+			h.publish = v
 		}
 		if v, ok := x.(HookBatch); ok {
 			h.batch = append(h.batch, v)

@@ -22,6 +22,7 @@ type lane struct {
 	name    Lane
 	cur     *Cursor
 	client  *kgo.Client // consumes the lane's inputs and produces its events
+	looker  *kgo.Client // for looks at what the lane has published; nil before the first
 	pub     *publisher
 	queue   *CommandQueue
 	fetched chan kgo.Fetches
@@ -72,6 +73,9 @@ func (l *lane) close(cancel context.CancelFunc) {
 	if l.client != nil {
 		l.client.Close()
 	}
+	if l.looker != nil {
+		l.looker.Close()
+	}
 	l.wg.Wait()
 }
 
@@ -92,6 +96,9 @@ func (l *lane) restore(ctx context.Context) error {
 	// that waits a second before it looks for the inputs' partitions again.
 	l.consume(ctx)
 	l.pub = newPublisher(l.client, l.cur.Published)
+	if h := l.i.hooks.publish; h != nil {
+		l.pub.sending = func(r *kgo.Record) func(error) { return h.OnPublish(l.i.plan.service, r) }
+	}
 	if err = l.republish(ctx); err != nil {
 		return err
 	}

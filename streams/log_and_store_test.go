@@ -3,6 +3,7 @@ package streams_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -327,6 +328,7 @@ func TestALossIsAccepted(t *testing.T) {
 				if halted() == 0 {
 					t.Fatal("no lane of back minds the loss")
 				}
+				back = acceptsOnlyItsOwn(t, c, back)
 				for range 3 { // a hole may follow the one that is accepted
 					for _, l := range back.Lanes() {
 						if l.State == streams.LaneHalted {
@@ -348,4 +350,31 @@ func TestALossIsAccepted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// acceptsOnlyItsOwn has another owner claim a halted lane: who is fenced accepts
+// nothing in its name. It returns another instance, to which the lanes are left.
+func acceptsOnlyItsOwn(t *testing.T, c *streamtest.Cluster, back *streamtest.Node) *streamtest.Node {
+	t.Helper()
+	s := c.OpenStore("back")
+	defer s.Close()
+	for _, l := range back.Lanes() {
+		if l.State != streams.LaneHalted {
+			continue
+		}
+		theirs, err := s.Claim(t.Context(), l.Lane)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := back.AcceptLoss(t.Context(), l.Lane); !errors.Is(err, streams.ErrFenced) {
+			t.Errorf("back/%d accepts in another's name: %v", l.Lane, err)
+		}
+		if now, err := s.Cursor(t.Context(), l.Lane); err != nil || now.Rev != theirs.Rev {
+			t.Errorf("back/%d was moved to %d, and its owner is at %d (%v)", l.Lane, now.Rev, theirs.Rev, err)
+		}
+	}
+	back.Kill()
+	back = c.Start("back")
+	time.Sleep(20 * time.Second)
+	return back
 }

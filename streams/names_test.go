@@ -82,9 +82,9 @@ func TestRegisterOfNames(t *testing.T) {
 		take := func(names ...streams.Name) string {
 			t.Helper()
 			for {
-				conflicts, err := r.Take(t.Context(), names)
+				states, err := r.Take(t.Context(), names)
 				if err == nil {
-					return fmt.Sprint(conflicts)
+					return fmt.Sprint(states)
 				}
 				time.Sleep(time.Second) // no lane yet
 			}
@@ -93,11 +93,11 @@ func TestRegisterOfNames(t *testing.T) {
 			n := c.Start("front")
 			for _, x := range []struct {
 				names []streams.Name
-				want  string
+				want  string // new, repeated or taken
 			}{
-				{[]streams.Name{{"ada", "1", "x"}, {"ada", "2", "x"}, {"ada", "1", "x"}, {"bob", "1", "y"}}, "[false false false false]"},
-				{[]streams.Name{{"ada", "1", "z"}, {"ada", "2", "x"}, {"bob", "1", "x"}}, "[true false true]"},
-				{[]streams.Name{{"eve", fmt.Sprint(restart), "a"}, {"eve", fmt.Sprint(restart), "b"}}, "[false true]"},
+				{[]streams.Name{{"ada", "1", "x"}, {"ada", "2", "x"}, {"ada", "1", "x"}, {"bob", "1", "y"}}, []string{"[0 0 1 0]", "[1 1 1 1]"}[restart]},
+				{[]streams.Name{{"ada", "1", "z"}, {"ada", "2", "x"}, {"bob", "1", "x"}}, "[2 1 2]"},
+				{[]streams.Name{{"eve", fmt.Sprint(restart), "a"}, {"eve", fmt.Sprint(restart), "b"}}, "[0 2]"},
 				{nil, "[]"},
 			} {
 				if got := take(x.names...); got != x.want {

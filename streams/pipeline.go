@@ -122,17 +122,31 @@ func (r *pipe) prepare(ctx context.Context) error {
 	return makeTopics(ctx, r.cfg, append(eventTopics(r.cfg), eventTopic(r.cfg, DeadTopic(r.p.Name)), positionsTopic(r.cfg, r.p.Name))...)
 }
 
+// passing is what was polled of a partition and is about to be passed on, with
+// those who want to hear how that ends.
+type passing struct {
+	BatchInfo
+	done []func(BatchInfo, error)
+}
+
+// end tells how it ended.
+func (p *passing) end(err error) {
+	for _, f := range p.done {
+		f(p.BatchInfo, err)
+	}
+}
+
 // outputs turns polled records into records to produce, in order, and tells what
 // it saw of each partition.
-func (r *pipe) outputs(f kgo.Fetches, s *standing) (out []*kgo.Record, seen []BatchInfo, err error) {
+func (r *pipe) outputs(f kgo.Fetches, s *standing) (out []*kgo.Record, seen []passing, err error) {
 	began := r.cfg.Now()
 	out = make([]*kgo.Record, 0, f.NumRecords())
 	f.EachPartition(func(p kgo.FetchTopicPartition) {
-		b := BatchInfo{Service: r.p.Name, Lane: p.Partition, Inputs: make([]InputInfo, 0, len(p.Records)), Events: make([]string, 0, len(p.Records))}
+		b := passing{BatchInfo: BatchInfo{Service: r.p.Name, Lane: p.Partition, Inputs: make([]InputInfo, 0, len(p.Records)), Events: make([]string, 0, len(p.Records))}}
 		lane := r.lane(p.Topic, p.Partition, s.id(p.Topic))
 		for _, rec := range p.Records {
 			if err != nil {
-				return
+				break
 			}
 			out, err = r.output(out, rec, lane, began, &b)
 		}
@@ -143,12 +157,15 @@ func (r *pipe) outputs(f kgo.Fetches, s *standing) (out []*kgo.Record, seen []Ba
 	took := r.cfg.Now().Sub(began)
 	for i := range seen {
 		seen[i].Decide = took
+		if err != nil {
+			seen[i].end(err)
+		}
 	}
 	return out, seen, err
 }
 
 // output adds what becomes of a record, which is noted in its batch.
-func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Time, b *BatchInfo) ([]*kgo.Record, error) {
+func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Time, b *passing) ([]*kgo.Record, error) {
 	in, err := ReadEnvelope(rec)
 	if err != nil { // nothing that it says of itself can be relied on
 		b.Inputs = append(b.Inputs, InputInfo{Decider: r.p.Name, Kind: EventInput, Name: "unreadable", Result: "parked"})
@@ -157,14 +174,28 @@ func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Tim
 	if in.ReplayID != "" || !slices.Contains(r.types, in.Type) {
 		return out, nil
 	}
-	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.Time), Result: "decided", Key: in.Key, Origin: in.origin()}
+	hop := Hop{Service: r.p.Name, Decider: r.p.Name, Kind: EventInput, Name: in.Type, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset, Origin: in.origin(), ID: in.ID}
+	var done func(BatchInfo, error)
+	if h := r.hooks.decide; h != nil {
+		in.Traceparent, done = h.OnDecide(hop)
+	}
+	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.takenAt(rec)), Result: "decided", Key: in.Key, Origin: in.origin()}
 	made, events := len(out), len(b.Events)
 	out, err = r.become(out, rec, lane, &in, b)
+	switch {
+	case done != nil && err != nil:
+		done(b.BatchInfo, err)
+	case done != nil:
+		b.done = append(b.done, done)
+	}
 	var newer *NewerVersionError
 	if errors.As(err, &newer) {
 		return nil, err
 	}
 	if err != nil { // nothing of what it became goes out
+		if h := r.hooks.decide; h != nil && done == nil {
+			in.Traceparent = h.OnFail(hop, err)
+		}
 		b.Events, info.Result = b.Events[:events], "parked"
 		out = r.dead(out[:made], rec, lane, &in, err)
 	}
@@ -173,7 +204,7 @@ func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Tim
 }
 
 // become decodes an event and adds records of what it becomes.
-func (r *pipe) become(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, b *BatchInfo) ([]*kgo.Record, error) {
+func (r *pipe) become(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, b *passing) ([]*kgo.Record, error) {
 	f, _ := r.cfg.Topology.Vocabulary.Fact(in.Type)
 	e, err := f.Decode(in.Version, in.Data)
 	if err == nil {

@@ -76,9 +76,9 @@ func (r *pipe) membership(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		end := r.committing(seen)
+		began := r.cfg.Now()
 		err = m.pass(hard, f, out, s.marks(f))
-		end(err)
+		r.passed(seen, began, err)
 		if err != nil && !errors.Is(err, errAborted) {
 			return err
 		}
@@ -106,29 +106,13 @@ func (r *pipe) unread(err error) error {
 
 var errAborted = errors.New("transaction aborted, its input is read again")
 
-// committing tells the hooks of the batches that are about to be passed on. The
-// function that it returns tells them how that ended.
-func (r *pipe) committing(seen []BatchInfo) func(error) {
-	began := r.cfg.Now()
-	var ends []func(error)
-	if h := r.hooks.commit; h != nil {
-		for _, b := range seen {
-			if end := h.OnCommit(b); end != nil {
-				ends = append(ends, end)
-			}
-		}
-	}
-	return func(err error) {
-		for _, end := range ends {
-			end(err)
-		}
-		if err != nil {
-			return
-		}
-		took := r.cfg.Now().Sub(began)
-		for _, b := range seen {
-			b.Commit = took
-			r.hooks.committed(b)
+// passed tells the hooks how it ended that batches were passed on.
+func (r *pipe) passed(seen []passing, began time.Time, err error) {
+	took := r.cfg.Now().Sub(began)
+	for i := range seen {
+		seen[i].Commit = took
+		if seen[i].end(err); err == nil {
+			r.hooks.committed(seen[i].BatchInfo)
 		}
 	}
 }

@@ -124,7 +124,7 @@ func TestAbortedTransactionsBackOff(t *testing.T) {
 		wantWatched(t, c, 100)
 		p.end(t)
 		if w.failed.Load() < 5 {
-			t.Errorf("hooks were told of %d aborted commits", w.failed.Load())
+			t.Errorf("hooks were told of %d records whose commit was aborted", w.failed.Load())
 		}
 		w.wantPassed(t, 100)
 		caughtUp(t, c, n)

@@ -19,6 +19,8 @@ type publisher struct {
 	mark   atomic.Int64 // every sequence at or below it is acknowledged
 	failed chan error   // capacity 1: the first failure
 	last   chan struct{}
+	// told of every record that is handed to the client, if anybody listens
+	sending func(*kgo.Record) (done func(error))
 }
 
 func newPublisher(cl *kgo.Client, mark int64) *publisher {
@@ -71,9 +73,24 @@ func (p *publisher) publish(ctx context.Context, recs []*kgo.Record, lastSeq int
 			continue
 		}
 		// Never a context that can end: a cancelled record is a hole.
-		p.client.Produce(context.Background(), r, done)
+		p.client.Produce(context.Background(), r, p.heard(r, done))
 	}
 	return nil
+}
+
+// heard tells who listens of a record's end, beside done.
+func (p *publisher) heard(r *kgo.Record, done func(*kgo.Record, error)) func(*kgo.Record, error) {
+	if p.sending == nil {
+		return done
+	}
+	sent := p.sending(r)
+	if sent == nil {
+		return done
+	}
+	return func(r *kgo.Record, err error) {
+		sent(err)
+		done(r, err)
+	}
 }
 
 // wait returns when everything sent is acknowledged.

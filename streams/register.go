@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"sync"
 )
 
@@ -69,11 +68,21 @@ func canonical(b []byte) ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// Take registers names and tells, for each, whether it was taken before by
-// another content. The same content again is fine. An error means that of some
+// NameState is what is known of a name.
+type NameState int
+
+// A name is new, or was taken before: by the same content, or by another.
+const (
+	NameNew NameState = iota
+	NameRepeated
+	NameTaken
+)
+
+// Take registers names and tells what is known of each. Who asks again because
+// no answer came is told that they are repeated. An error means that of some
 // nothing is known: ask again.
-func (r *Register) Take(ctx context.Context, names []Name) (conflicts []bool, err error) {
-	conflicts = make([]bool, len(names))
+func (r *Register) Take(ctx context.Context, names []Name) (states []NameState, err error) {
+	states = make([]NameState, len(names))
 	lanes := map[int32][]int{}
 	ids := make([]string, len(names))
 	for i, n := range names {
@@ -89,24 +98,24 @@ func (r *Register) Take(ctx context.Context, names []Name) (conflicts []bool, er
 			for n, i := range which {
 				asked[n] = registered{ids[i], names[i].Digest}
 			}
-			taken, e := r.ask(ctx, lane, asked)
+			known, e := r.ask(ctx, lane, asked)
 			mu.Lock()
 			defer mu.Unlock()
 			if e != nil {
 				err = e
 				return
 			}
-			for _, n := range taken {
-				conflicts[which[n]] = true
+			for n, i := range which {
+				states[i] = known[n]
 			}
 		})
 	}
 	wg.Wait()
-	return conflicts, err
+	return states, err
 }
 
-// ask has a lane register names, and tells which of them it refuses.
-func (r *Register) ask(ctx context.Context, lane int32, names []registered) (taken []int, err error) {
+// ask has a lane register names, and tells what it knows of each.
+func (r *Register) ask(ctx context.Context, lane int32, names []registered) (states []NameState, err error) {
 	body, err := json.Marshal(names)
 	if err != nil {
 		return nil, err
@@ -120,13 +129,13 @@ func (r *Register) ask(ctx context.Context, lane int32, names []registered) (tak
 	if reply.Status != ReplyDone {
 		return nil, fmt.Errorf("register of names: lane %s/%d answers %s %s: is it of an older version?", r.service, lane, reply.Status, reply.Body)
 	}
-	if err := json.Unmarshal(reply.Body, &taken); err != nil {
+	if err := json.Unmarshal(reply.Body, &states); err != nil {
 		return nil, fmt.Errorf("register of names: %w", err)
 	}
-	if slices.ContainsFunc(taken, func(n int) bool { return n < 0 || n >= len(names) }) {
-		return nil, fmt.Errorf("register of names: lane %s/%d answers of names that were not asked for", r.service, lane)
+	if len(states) != len(names) {
+		return nil, fmt.Errorf("register of names: lane %s/%d answers about %d names, asked for %d: is it of another version?", r.service, lane, len(states), len(names))
 	}
-	return taken, nil
+	return states, nil
 }
 
 // names reads what a command registers; nil if it is another one.
@@ -137,44 +146,33 @@ func (in *input) names() (out []registered) {
 	return out
 }
 
-// register takes names that no other content has, and answers which ones have.
+// register takes names that no other content has, and answers what it knew of each.
 // What it decides follows from what is stored: neither the command nor its
 // answer is kept.
 func (b *batch) register(in *input) {
-	taken := []int{}
-	for n, name := range in.names() {
-		if b.name(ExternalID{registerSource, name.ID, b.at, name.Digest}) == nameTaken {
-			taken = append(taken, n)
-		}
+	states := []NameState{}
+	for _, name := range in.names() {
+		states = append(states, b.name(ExternalID{registerSource, name.ID, b.at, name.Digest}))
 	}
-	body, err := codec.Marshal(taken)
+	body, err := codec.Marshal(states)
 	if err != nil {
 		body = []byte("null") // numbers always encode
 	}
 	b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyDone, Body: body}})
 }
 
-// What is known of a name.
-type nameState int
-
-const (
-	nameNew nameState = iota
-	nameRepeated
-	nameTaken // by another content
-)
-
 // name takes a name in this batch, unless it is known.
-func (b *batch) name(x ExternalID) nameState {
+func (b *batch) name(x ExternalID) NameState {
 	id := ExternalID{Source: x.Source, ID: x.ID}
 	if digest, ok := b.named[id]; ok && !(planted(bugNoExternalDedup) && x.Source != registerSource) {
 		if digest != "" && x.Digest != "" && digest != x.Digest {
-			return nameTaken
+			return NameTaken
 		}
-		return nameRepeated
+		return NameRepeated
 	}
 	b.named[id] = x.Digest
 	b.tx.Externals = append(b.tx.Externals, x)
-	return nameNew
+	return NameNew
 }
 
 // EventDigest is that of an event from outside, of a type and about a key.

@@ -28,26 +28,14 @@ func AcceptStore(ctx context.Context, client []kgo.Opt, service string, info Sto
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", ControlTopic, err)
 	}
+	var lanes []string
 	for _, unit := range slices.Sorted(maps.Keys(have)) {
 		if strings.HasPrefix(unit, lanePrefix+service+"/") && have[unit].Incarnation != info.Incarnation {
-			if err := forgetControl(ctx, client, unit); err != nil {
-				return err
-			}
+			lanes = append(lanes, unit)
 		}
 	}
-	return writeControl(ctx, client, service, controlRecord{Partitions: have[platformUnit].Partitions, Incarnation: info.Incarnation})
-}
-
-func forgetControl(ctx context.Context, opts []kgo.Opt, unit string) error {
-	cl, err := kgo.NewClient(controlProducer(opts)...)
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	if err := cl.ProduceSync(ctx, &kgo.Record{Topic: ControlTopic, Key: []byte(unit)}).FirstErr(); err != nil {
-		return fmt.Errorf("removing %s from %s: %w", unit, ControlTopic, err)
-	}
-	return nil
+	c := controlRecord{Partitions: have[platformUnit].Partitions, Incarnation: info.Incarnation}
+	return writeControl(ctx, client, service, c, lanes...)
 }
 
 // Renewed is a cursor as it is under its store's next incarnation: it has written

@@ -143,10 +143,10 @@ func (b *batch) touched(timer *input) bool {
 func (b *batch) takeEvent(in *input) error {
 	if in.fresh() {
 		switch b.name(ExternalID{in.source, in.id, b.at, in.digest()}) {
-		case nameRepeated:
+		case NameRepeated:
 			b.info.Repeats++
 			return nil
-		case nameTaken: // ingestion would have told its sender
+		case NameTaken: // ingestion would have told its sender
 			return b.misplaced(in.rec, fmt.Sprintf("another event of source %q and id %q was taken before: its sender has to give each an id of its own", in.source, in.id))
 		}
 	}
@@ -269,12 +269,12 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 		return err
 	}
 	origin := in.origin
-	var done func(error)
+	var done func(BatchInfo, error)
 	var hop Hop
 	if h := l.i.hooks.decide; h != nil {
-		hop = Hop{Service: l.i.plan.service, Decider: t.decider.Name, Kind: in.kind, Name: in.name, Origin: in.origin, ID: in.id}
+		hop = Hop{Service: l.i.plan.service, Decider: t.decider.Name, Kind: in.kind, Name: in.name, Partition: l.o.part, Origin: in.origin, ID: in.id}
 		if in.rec != nil {
-			hop.Topic, hop.Partition, hop.Offset = in.rec.Topic, in.rec.Partition, in.rec.Offset
+			hop.Topic, hop.Offset = in.rec.Topic, in.rec.Offset
 		}
 		origin.Traceparent, done = h.OnDecide(hop)
 	}
@@ -320,7 +320,7 @@ func (b *batch) seen(in *input, stream StreamID, result string, origin Origin) I
 }
 
 // ended arranges for a hop's end: at the commit, or now if it failed.
-func (b *batch) ended(done func(error), err error, reject *Rejection) {
+func (b *batch) ended(done func(BatchInfo, error), err error, reject *Rejection) {
 	if done == nil {
 		return
 	}
@@ -331,5 +331,5 @@ func (b *batch) ended(done func(error), err error, reject *Rejection) {
 	if err == nil {
 		err = reject
 	}
-	done(err)
+	done(b.info, err)
 }

@@ -24,6 +24,8 @@ type Reaction struct {
 	Input string    `json:"input"` // event type, command, timer or effect
 	Start Start     `json:"start,omitempty"`
 	Emits []string  `json:"emits,omitempty"`
+	// Endpoint is what an effect calls, of whose outcome this is.
+	Endpoint string `json:"endpoint,omitempty"`
 }
 
 // Topic is a Kafka topic of the platform. Order is promised per (writer,
@@ -270,6 +272,9 @@ func (t *Topology) Reactions(d *Decider) []Reaction {
 		x := Reaction{Kind: r.kind, Input: r.name}
 		if f, ok := t.Vocabulary.byType[r.in]; ok && r.kind == EventInput {
 			x.Input, x.Start = f.Name, r.from
+		}
+		if r.effect != nil {
+			x.Endpoint = r.effect.endpoint
 		}
 		for _, e := range r.emits {
 			if f, ok := t.Vocabulary.FactOf(e); ok {

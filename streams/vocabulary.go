@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -33,11 +34,7 @@ type FactOption func(*Fact)
 func NewFact[E Event](name string, opts ...FactOption) Fact {
 	var zero E
 	f := Fact{Name: name, Version: 1, Kind: zero.Key().Kind(), Type: reflect.TypeFor[E](),
-		decode: func(b []byte) (Event, error) {
-			var e E
-			err := codec.Unmarshal(b, &e)
-			return e, err
-		}, upcasts: map[int]upcast{}}
+		decode: func(b []byte) (Event, error) { return decodeAs[E](b) }, upcasts: map[int]upcast{}}
 	for _, o := range opts {
 		o(&f)
 	}
@@ -62,12 +59,8 @@ func Upcast[Old, New any](from int, f func(Old) New) FactOption {
 			fact.bad = fmt.Errorf("event %q has a second upcaster from version %d, or one from below 1", fact.Name, from)
 		}
 		fact.upcasts[from] = upcast{from: reflect.TypeFor[Old](), to: reflect.TypeFor[New](),
-			decode: func(b []byte) (any, error) {
-				var o Old
-				err := codec.Unmarshal(b, &o)
-				return o, err
-			},
-			next: func(v any) any { return f(v.(Old)) },
+			decode: func(b []byte) (any, error) { return decodeAs[Old](b) },
+			next:   func(v any) any { return f(v.(Old)) },
 		}
 	}
 }
@@ -94,7 +87,7 @@ func (f *Fact) Decode(version int, data []byte) (e Event, err error) {
 	case version == f.Version:
 		e, err := f.decode(data)
 		if err != nil {
-			return nil, fmt.Errorf("data of %s v%d cannot be read as %v: %w", f.Name, version, f.Type, err)
+			return nil, fmt.Errorf("data of %s v%d cannot be read: %w", f.Name, version, err)
 		}
 		return e, nil
 	case version > f.Version:
@@ -140,7 +133,7 @@ func NewVocabulary(facts ...Fact) (*Vocabulary, error) {
 		if o := v.byType[f.Type]; o != nil {
 			return nil, fmt.Errorf("event type %v is registered as %q and as %q: keep one", f.Type, o.Name, f.Name)
 		}
-		if err := f.check(); err != nil {
+		if err := errors.Join(f.check(), checkTags(f.Type, map[reflect.Type]bool{})); err != nil {
 			return nil, err
 		}
 		v.byName[f.Name], v.byType[f.Type] = f, f

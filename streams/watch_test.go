@@ -143,17 +143,19 @@ func (w *laneWatch) OnBatch(b streams.BatchInfo) {
 	}
 }
 
-func (w *laneWatch) OnCommit(b streams.BatchInfo) func(error) {
-	if b.Service != "watch" {
-		return nil
+func (w *laneWatch) OnDecide(h streams.Hop) (string, func(streams.BatchInfo, error)) {
+	if h.Service != "watch" {
+		return h.Origin.Traceparent, nil
 	}
 	w.begun.Add(1)
-	return func(err error) {
-		if w.ended.Add(1); err != nil {
+	return h.Origin.Traceparent, func(_ streams.BatchInfo, err error) {
+		if w.ended.Add(1); err != nil && strings.Contains(err.Error(), "aborted") {
 			w.failed.Add(1)
 		}
 	}
 }
+
+func (w *laneWatch) OnFail(h streams.Hop, _ error) string { return h.Origin.Traceparent }
 
 // wantPassed is what the pipeline must have told of deposits 1 … n, each once.
 func (w *laneWatch) wantPassed(t *testing.T, n int) {
@@ -173,7 +175,7 @@ func (w *laneWatch) wantPassed(t *testing.T, n int) {
 	passed := n - bad - (least - 1)
 	want := map[string]int{"decided": n - bad, "parked": bad, "watch.large": passed, "watch.told": passed}
 	if !maps.Equal(got, want) || w.begun.Load() == 0 || w.begun.Load() != w.ended.Load() {
-		t.Errorf("told of %v, want %v; %d commits begun, %d ended", got, want, w.begun.Load(), w.ended.Load())
+		t.Errorf("told of %v, want %v; %d were begun, %d ended", got, want, w.begun.Load(), w.ended.Load())
 	}
 }
 

@@ -68,7 +68,7 @@ func (e *evaluation) begins(step int, r *rules.AlertingRule) {
 		if a.State != rules.StateFiring {
 			continue
 		}
-		e.Fired = append(e.Fired, a.Labels.Map())
+		e.Fired = append(e.Fired, Fired{a.Labels.Map(), e.at(step).Sub(e.StartTimestamp.Time)})
 		r.Annotations().Range(func(template labels.Label) {
 			for _, named := range namedLabel.FindAllStringSubmatch(template.Value, -1) {
 				if !a.Labels.Has(named[1]) {

@@ -31,7 +31,13 @@ type Result struct {
 	// Found are expressions that had samples when a test looked, Empty those that
 	// had none.
 	Found, Empty map[string]bool
-	Fired        []map[string]string // labels of alerts that did
+	Fired        []Fired // of each rule and test the first
+}
+
+// Fired is an alert that did, and when since the start of the test.
+type Fired struct {
+	Labels map[string]string
+	At     time.Duration
 }
 
 // Add takes over what came of other tests.

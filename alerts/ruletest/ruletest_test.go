@@ -222,7 +222,7 @@ func TestResultSaysWhatWasSeen(t *testing.T) {
 	if !r.Found["up == 0"] || !r.Empty["up == 0"] || r.Found["up == 2"] || !r.Empty["up == 2"] {
 		t.Errorf("found %v, empty %v", r.Found, r.Empty)
 	}
-	if want := map[string]string{"alertname": "Down", "instance": "a", "severity": "page"}; len(r.Fired) != 1 || !maps.Equal(r.Fired[0], want) {
+	if want := map[string]string{"alertname": "Down", "instance": "a", "severity": "page"}; len(r.Fired) != 1 || !maps.Equal(r.Fired[0].Labels, want) {
 		t.Errorf("%v fired", r.Fired)
 	}
 }

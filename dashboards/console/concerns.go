@@ -42,14 +42,15 @@ func (c *Console) concerns(ctx context.Context) []concern {
 
 func rank(c concern) int { return slices.Index([]string{severe, warning, calm}, c.Level) }
 
-func unreadable(what string, err error) []concern {
-	return []concern{{Level: warning, What: what + " cannot be read now", More: mask(err.Error())}}
+// unreadable says so, and how old what is shown instead is.
+func unreadable(what string, err error, shown string) []concern {
+	return []concern{{Level: warning, What: what + " cannot be read now: " + shown, More: mask(err.Error())}}
 }
 
 func (c *Console) parkedConcerns(ctx context.Context) (out []concern) {
-	letters, err := c.Letters(ctx)
+	letters, _, err := c.lettersNow(ctx)
 	if err != nil {
-		return unreadable("Dead letters", err)
+		out = unreadable("Dead letters", err, asOf(&c.parked, c.Now(), err))
 	}
 	type place struct{ service, decider string }
 	keys, reasons, inputs := map[place]map[string]bool{}, map[place]string{}, map[place]int{}
@@ -74,7 +75,7 @@ func (c *Console) parkedConcerns(ctx context.Context) (out []concern) {
 func (c *Console) lateConcerns(ctx context.Context) []concern {
 	p, err := c.pulse.get(c.Now(), pulseFresh, func() (pulse, error) { return c.readPulse(ctx) })
 	if err != nil {
-		return unreadable("The read model", err)
+		return unreadable("The read model", err, asOf(&c.pulse, c.Now(), err))
 	}
 	if p.Flight.Late == 0 {
 		return nil

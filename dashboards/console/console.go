@@ -50,6 +50,10 @@ type Config struct {
 	// for them.
 	SLOs   func(context.Context) ([]SLO, error)
 	Alerts func(context.Context) ([]Alert, error)
+	// AlertRules are all alerts that are watched for.
+	AlertRules []AlertRule
+	// Silences are what keeps alerts quiet now; nil if nobody can be asked.
+	Silences func(context.Context) ([]Silence, error)
 	// Runbook is what to do about an alert of this name, in Markdown.
 	Runbook func(name string) (markdown string, ok bool)
 	// Faults are what can be broken on purpose, always in the same order.
@@ -73,6 +77,7 @@ type Letter struct {
 	Stack       string
 	Correlation string
 	Traceparent string
+	Data        string // as it may be shown
 }
 
 // Console serves the page. Run feeds its curves.
@@ -87,10 +92,15 @@ type Console struct {
 	began   time.Time
 	results results
 
+	bulk bulk
+
 	pulse  kept[pulse]
+	parked kept[[]Letter]
 	need   kept[[]concern]
 	slos   kept[[]SLO]
 	alerts kept[[]Alert]
+	// what is kept quiet
+	silences kept[[]Silence]
 }
 
 //go:embed page
@@ -125,7 +135,7 @@ func New(cfg Config) (*Console, error) {
 	if cfg.Letters == nil {
 		cfg.Letters = func(context.Context) ([]Letter, error) { return nil, nil }
 	}
-	c := &Console{Config: cfg, began: cfg.Now(), mux: http.NewServeMux()}
+	c := &Console{Config: cfg, began: cfg.Now(), mux: http.NewServeMux(), bulk: bulk{asked: make(chan []target, 1)}}
 	if f, ok := cfg.Topology.Vocabulary.FactOf(event.OrderPlaced{}); ok {
 		c.placed = f.Name
 	}
@@ -143,7 +153,7 @@ func New(cfg Config) (*Console, error) {
 
 func (c *Console) parse() error {
 	c.pages = map[string]*template.Template{}
-	for _, name := range []string{"overview", "sagas", "saga", "traces", "trace", "slos", "runbook", "letters", "faults", "problem"} {
+	for _, name := range []string{"overview", "sagas", "saga", "traces", "trace", "slos", "alerts", "runbook", "letters", "faults", "problem"} {
 		t, err := template.New(name).Funcs(c.words()).ParseFS(pageFiles, "page/frame.html", "page/parts.html", "page/"+name+".html")
 		if err != nil {
 			return fmt.Errorf("the live page's template %s: %w", name, err)
@@ -163,8 +173,13 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /dead-letters", c.letters)
 	c.mux.HandleFunc("POST /dead-letters/retry", c.act("retry"))
 	c.mux.HandleFunc("POST /dead-letters/drop", c.act("drop"))
+	c.mux.HandleFunc("POST /dead-letters/retry-found", c.retryFound)
+	c.mux.HandleFunc("POST /dead-letters/stop", c.stopBulk)
 	if c.SLOs != nil {
 		c.mux.HandleFunc("GET /slos", c.sloPage)
+	}
+	if c.Alerts != nil {
+		c.mux.HandleFunc("GET /alerts", c.alertPage)
 	}
 	c.mux.HandleFunc("GET /runbooks/{name}", c.runbookPage)
 	if c.Faults != nil {
@@ -217,8 +232,10 @@ type frame struct {
 	Firing    int // alerts
 	Paging    bool
 	HasSLOs   bool
+	HasAlerts bool
 	HasFaults bool
 	Faults    []Fault // that are on
+	Behind    string  // how old orders and sagas on it are, if that is worth a word
 	Up        string
 	Now       stamp
 	Body      any
@@ -251,13 +268,16 @@ func (c *Console) surround(ctx context.Context, f *frame) {
 			f.Paging = f.Paging || a.Severity == page
 		}
 	}
-	f.HasSLOs, f.HasFaults, f.Faults = c.SLOs != nil, c.Faults != nil, c.faultsOn()
+	f.HasSLOs, f.HasAlerts, f.HasFaults, f.Faults = c.SLOs != nil, c.Alerts != nil, c.Faults != nil, c.faultsOn()
 	f.NotReady = len(c.NotReady()) + len(c.Degraded())
+	if f.At == "overview" || f.At == "sagas" {
+		f.Behind = c.behind()
+	}
 	f.Up, f.Now = coarse(c.Now().Sub(c.began)), stampAt(c.Now(), c.Now())
 }
 
 func (c *Console) problem(w http.ResponseWriter, r *http.Request, status int, what string) {
-	c.show(w, r, status, "problem", frame{Title: http.StatusText(status), Body: what})
+	c.show(w, r, status, "problem", frame{Title: http.StatusText(status), Live: status == http.StatusServiceUnavailable, Body: what}) // it will pass
 }
 
 // broken answers for a store that cannot be read.
@@ -272,20 +292,41 @@ func (c *Console) broken(w http.ResponseWriter, r *http.Request, err error) {
 // kept is an answer that is asked for again only after a while, however many
 // look at the page.
 type kept[T any] struct {
-	mu  sync.Mutex
-	at  time.Time
-	val T
-	err error
+	mu     sync.Mutex
+	at     time.Time
+	val    T
+	err    error
+	good   T         // the last that was no error
+	goodAt time.Time // when it was asked for
+	lasted time.Duration
 }
 
 func (k *kept[T]) get(now time.Time, fresh time.Duration, ask func() (T, error)) (T, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.at.IsZero() || now.Sub(k.at) >= fresh || now.Before(k.at) {
+		began := time.Now()
 		k.val, k.err = ask()
-		k.at = now
+		k.at, k.lasted = now, time.Since(began)
+		if k.err == nil {
+			k.good, k.goodAt = k.val, now
+		}
 	}
 	return k.val, k.err
+}
+
+// latest is the last answer that was no error, and when; the zero time if there is none.
+func (k *kept[T]) latest() (T, time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.good, k.goodAt
+}
+
+// took is how long the last answer took.
+func (k *kept[T]) took() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.lasted
 }
 
 // forget has the next one asked again.

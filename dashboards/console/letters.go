@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,30 +59,70 @@ func (r *results) find(id string) *result {
 
 // lettersBody is the page of parked inputs.
 type lettersBody struct {
-	Keys    []parkedKey
-	Inputs  int
-	Result  *result
-	CanAct  bool
-	Trouble string
+	Query, Cause string
+	Keys         []parkedKey // of this page
+	Causes       []cause     // of all that are found
+	Inputs       int         // parked, and those found
+	All, Found   int         // keys
+	First        int         // number of the first of this page
+	Prev, Next   string      // paths of other pages
+	Result       *result
+	Bulk         *bulkView
+	CanAct       bool
+	Trouble      string
 }
 
-// keysShown bounds the page.
-const keysShown = 100
+func (b *lettersBody) Filtered() bool { return b.Query != "" || b.Cause != "" }
+
+// keysShown bounds a page.
+const keysShown = 25
 
 func (c *Console) letters(w http.ResponseWriter, r *http.Request) {
-	b := lettersBody{CanAct: c.Retry != nil && c.Drop != nil, Result: c.results.find(r.URL.Query().Get("result"))}
-	letters, err := c.Letters(r.Context())
-	if err != nil {
+	q := r.URL.Query()
+	b := lettersBody{Query: strings.TrimSpace(q.Get("q")), Cause: q.Get("cause"), CanAct: c.Retry != nil && c.Drop != nil, Result: c.results.find(q.Get("result")), Bulk: c.bulk.view(c.Now())}
+	letters, at, err := c.lettersNow(r.Context())
+	if err != nil && at.IsZero() {
 		c.broken(w, r, err)
 		return
 	}
-	b.Inputs = len(letters)
-	b.Keys = byKey(letters)
-	if n := len(b.Keys); n > keysShown {
-		b.Trouble = fmt.Sprintf("These are the first %d of %d parked keys.", keysShown, n)
-		b.Keys = b.Keys[:keysShown]
+	if err != nil {
+		b.Trouble = "This is as of " + stampAt(at, c.Now()).Ago + ": since then the parked inputs cannot be read. " + mask(firstLine(err.Error()))
 	}
-	c.show(w, r, http.StatusOK, "letters", frame{Title: "Dead letters", At: "letters", Live: true, Body: b})
+	all := byKey(letters)
+	found := search(all, b.Query, b.Cause)
+	b.Inputs, b.All, b.Found, b.Causes = len(letters), len(all), len(found), causesOf(found)
+	if len(letters) >= LettersRead {
+		b.Trouble = fmt.Sprintf("Only the first %s parked inputs are looked at.", count(LettersRead))
+	}
+	page, _ := strconv.Atoi(q.Get("page"))
+	page = min(max(page, 1), max((len(found)+keysShown-1)/keysShown, 1))
+	b.First = (page-1)*keysShown + 1
+	b.Keys = found[b.First-1 : min(page*keysShown, len(found))]
+	if page > 1 {
+		b.Prev = lettersPath(b.Query, b.Cause, page-1)
+	}
+	if page*keysShown < len(found) {
+		b.Next = lettersPath(b.Query, b.Cause, page+1)
+	}
+	c.show(w, r, http.StatusOK, "letters", frame{Title: "Dead letters", At: "letters", Live: true, Body: &b})
+}
+
+// LettersRead is how many parked inputs are looked at, at most.
+const LettersRead = 20_000
+
+// lettersTime bounds the reading of them.
+const lettersTime = 10 * time.Second
+
+// lettersNow are the parked inputs, read again only after ten times as long as that
+// takes. If they cannot be, they are as of when they could.
+func (c *Console) lettersNow(ctx context.Context) (letters []Letter, at time.Time, err error) {
+	_, err = c.parked.get(c.Now(), min(10*c.parked.took(), 15*time.Second), func() ([]Letter, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lettersTime)
+		defer cancel()
+		return c.Letters(ctx)
+	})
+	letters, at = c.parked.latest()
+	return letters, at, err
 }
 
 // byKey groups letters: the first of a key, and those behind it.
@@ -121,7 +163,11 @@ func (c *Console) act(what string) http.HandlerFunc {
 		id := c.results.add(judged(what, key, left, err, c.Now()))
 		c.Log.InfoContext(ctx, "parked key acted on from the live page", "what", what, "service", service, "decider", key.Decider, "key", key.Key, "left", left, "error", err)
 		c.need.forget()
-		http.Redirect(w, r, "/dead-letters?result="+strconv.Itoa(id), http.StatusSeeOther)
+		c.parked.forget()
+		to, _ := url.Parse(lettersPath(r.PostForm.Get("q"), r.PostForm.Get("cause"), 1)) // it is of our making
+		q := to.Query()
+		q.Set("result", strconv.Itoa(id))
+		http.Redirect(w, r, "/dead-letters?"+q.Encode(), http.StatusSeeOther)
 	}
 }
 

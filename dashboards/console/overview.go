@@ -170,6 +170,10 @@ type overviewBody struct {
 	Calls                       []callView
 	Concerns                    []concern
 	Alerts                      []alertView
+	AlertCounts                 []pair
+	AlertsOld, SLOsOld          string    // how old they are, if they cannot be read
+	Old                         string    // how old what the read model says is, if that is worth a word
+	Stale                       string    // how old the rates are, if they are not of now
 	SLOs, MoreSLOs              []sloView // the second are in less need of a look
 	Latest                      []sagaRow
 }
@@ -185,8 +189,12 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) overviewBody(ctx context.Context) (b overviewBody, err error) {
 	// The answer is for everybody who looks: it is not given up with the first.
+	var at time.Time
 	if b.Pulse, err = c.pulse.get(c.Now(), pulseFresh, func() (pulse, error) { return c.readPulse(context.WithoutCancel(ctx)) }); err != nil {
-		return b, err
+		if b.Pulse, at = c.pulse.latest(); at.IsZero() {
+			return b, err
+		}
+		b.Old = asOf(&c.pulse, c.Now(), err)
 	}
 	points, last, before := c.samples.now(rateWindow)
 	_, _, minuteAgo := c.samples.now(time.Minute)
@@ -202,33 +210,26 @@ func (c *Console) overviewBody(ctx context.Context) (b overviewBody, err error) 
 	b.Lag = tileOf(points, unreadRecords, func(p point) float64 { return p.lag })
 	b.Flying = tileOf(points, float64(b.Pulse.Flight.Sagas), func(p point) float64 { return p.flying })
 	b.ReadModel, b.ReadModelLate = c.readModel()
+	if b.ReadModelLate && b.Old == "" {
+		b.Old = "read model " + b.ReadModel
+	}
+	b.Stale = c.stale(last)
 	if len(points) > 0 {
 		b.Watched = coarse(last.at.Sub(points[0].at) + sampleEvery)
 	}
 	b.Stream, b.Calls = c.streamView(before, last), callViews(minuteAgo, last)
 	b.Concerns = c.concerns(ctx)
-	b.Alerts, _ = c.alertViews(ctx) // the concerns say if either cannot be read
-	b.SLOs, _ = c.objectives(ctx)
+	b.Alerts, err = c.alertViews(ctx)
+	b.AlertCounts, b.AlertsOld = counted(b.Alerts), asOf(&c.alerts, c.Now(), err)
+	b.SLOs, err = c.objectives(ctx)
+	b.SLOsOld = asOf(&c.slos, c.Now(), err)
 	if len(b.SLOs) > slosShown {
 		b.SLOs, b.MoreSLOs = b.SLOs[:slosShown], b.SLOs[slosShown:]
 	}
-	b.Latest, err = c.latest(ctx)
-	return b, err
-}
-
-// readModel says how far the rows of this page are behind, and whether that is
-// worth a colour.
-func (c *Console) readModel() (says string, late bool) {
-	records, age, err := c.ReadsBehind()
-	switch {
-	case err != nil:
-		return "not known", true
-	case records == 0:
-		return "up to date", false
-	case age < slow:
-		return plural(int(records), "record") + " behind", false
+	if b.Latest, err = c.latest(ctx); err != nil && at.IsZero() {
+		return b, err
 	}
-	return span(age) + " behind, " + plural(int(records), "record"), true
+	return b, nil
 }
 
 func (c *Console) latest(ctx context.Context) ([]sagaRow, error) {

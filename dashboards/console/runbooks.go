@@ -32,7 +32,7 @@ func (c *Console) runbookPage(w http.ResponseWriter, r *http.Request) {
 		c.broken(w, r, err)
 		return
 	}
-	c.show(w, r, http.StatusOK, "runbook", frame{Title: name, At: "slos", Live: true, Body: runbookBody{template.HTML(b.String()), c.alertsOf(r.Context(), name)}})
+	c.show(w, r, http.StatusOK, "runbook", frame{Title: name, At: "alerts", Live: true, Body: runbookBody{template.HTML(b.String()), c.alertsOf(r.Context(), name)}})
 }
 
 // alertsOf are the alerts that a runbook is for.

@@ -112,7 +112,7 @@ func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *p
 		b.Subject = o.ID
 	}
 	b.Story = c.story(s.Name, o, b.Hops)
-	letters, _ := c.Letters(ctx) // the list of concerns says if they cannot be read
+	letters, _, _ := c.lettersNow(ctx) // the list of concerns says if they cannot be read
 	b.Why = c.why(letters, s.Correlation, o, b.Story.Now(), b.Hops)
 	for _, h := range b.Hops {
 		if h.Correlation != s.Correlation && !slices.Contains(b.Others, h.Correlation) && len(b.Others) < tracesShown {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,9 +72,9 @@ type sagasBody struct {
 	Query, State string
 	Choices      []choice
 	Rows         []sagaRow
-	Stuck        []stuckRow // instead of rows
-	More         bool       // running sagas that were not looked at
-	Next         string     // path of the next page
+	Stuck        []stuckGroup // instead of rows
+	More         bool         // running sagas that were not looked at
+	Next         string       // path of the next page
 	Paged        bool
 	Trouble      string
 }
@@ -88,6 +89,11 @@ func (c *Console) sagaList(w http.ResponseWriter, r *http.Request) {
 	b := sagasBody{Query: strings.TrimSpace(q.Get("q")), State: q.Get("state"), Paged: q.Has("page")}
 	for _, s := range sagaStates {
 		b.Choices = append(b.Choices, choice{s.Name, listPath(b.Query, s.State, ""), s.State == b.State})
+	}
+	if !slices.ContainsFunc(b.Choices, func(x choice) bool { return x.Current }) {
+		b.Trouble = "No state is called so. Choose one of those above."
+		c.show(w, r, http.StatusBadRequest, "sagas", frame{Title: "Sagas", At: "sagas", Body: b})
+		return
 	}
 	if b.Query != "" && !b.Paged {
 		path, err := c.exactly(r.Context(), b.Query)
@@ -154,7 +160,8 @@ func (c *Console) find(ctx context.Context, b *sagasBody, page string) (next str
 		return c.findOrders(ctx, b, page)
 	}
 	if b.State == "stuck" {
-		b.Stuck, b.More, err = c.stuck(ctx)
+		rows, more, err := c.stuck(ctx)
+		b.Stuck, b.More = alike(rows), more
 		return "", err
 	}
 	found, err := c.Reads.Sagas(ctx, projection.SagaFilter{State: b.State, Page: page})

@@ -104,8 +104,12 @@ func (s *samples) now(back time.Duration) (points []point, last, before reading)
 	return points, last, before
 }
 
-// Run samples the metrics until ctx ends. Without it the page has no rates.
+// Run samples the metrics, and retries what many keys are asked for, until ctx ends.
+// Without it the page has no rates.
 func (c *Console) Run(ctx context.Context) error {
+	var retrying sync.WaitGroup
+	retrying.Go(func() { c.retryAsked(ctx) })
+	defer retrying.Wait()
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
 	for {
@@ -126,11 +130,12 @@ func (c *Console) sample(ctx context.Context) error {
 		return err
 	}
 	f, err := c.Reads.InFlight(ctx, c.Now(), flyingCounted)
-	if err != nil {
-		return err
+	flying := float64(f.Sagas)
+	if points, _, _ := c.samples.now(0); err != nil && len(points) > 0 {
+		flying = points[len(points)-1].flying // the other rates are worth having without it
 	}
-	c.samples.add(r, float64(f.Sagas))
-	return nil
+	c.samples.add(r, flying)
+	return err
 }
 
 // label is one label of a metric, as the gatherer gives it.

@@ -3,6 +3,7 @@ package console
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/streams"
@@ -18,6 +19,7 @@ type shape struct {
 	undoOnly map[string]bool            // types that no other step emits
 	refusal  map[string]bool            // types that make others take back
 	ways     map[string]ways            // by saga
+	show     func(name string, version int, data []byte) string
 }
 
 // lineage is a decider with its service.
@@ -32,7 +34,7 @@ func (l lineage) Name() string {
 }
 
 func shapeOf(t *streams.Topology, sagas []streams.Saga) shape {
-	s := shape{outcomes: map[string]map[string]bool{}, triggers: map[[2]string][]string{}, endpoint: map[string]string{}, undo: map[[2]string]bool{}, undoOnly: map[string]bool{}, refusal: map[string]bool{}, ways: map[string]ways{}}
+	s := shape{outcomes: map[string]map[string]bool{}, triggers: map[[2]string][]string{}, endpoint: map[string]string{}, undo: map[[2]string]bool{}, undoOnly: map[string]bool{}, refusal: map[string]bool{}, ways: map[string]ways{}, show: t.Vocabulary.ShowEvent}
 	for _, service := range t.Services {
 		for _, d := range service.Deciders {
 			s.deciders = append(s.deciders, lineage{service.Name, d.Name})
@@ -60,6 +62,36 @@ func shapeOf(t *streams.Topology, sagas []streams.Saga) shape {
 // asks reports whether a decider has to ask outside before these events.
 func (s *shape) asks(decider string, events []string) bool {
 	return slices.ContainsFunc(events, func(e string) bool { return s.outcomes[decider][e] })
+}
+
+// askedSince is since when a step's outside call has had no answer; zero if it has: in
+// a saga that goes round, the calls of earlier rounds are answered, and the step is
+// there again.
+func (s *shape) askedSince(l step, hops []hop) (at time.Time) {
+	type trigger struct{ key, event string }
+	open := map[trigger]time.Time{} // since the last answer
+	for _, h := range hops {
+		x := trigger{h.Key, h.Type}
+		if _, ok := open[x]; !ok && slices.Contains(l.on, h.Type) {
+			open[x] = h.Time
+		}
+		if h.By.Decider != l.By || !s.outcomes[l.By][h.Type] {
+			continue
+		}
+		led := s.triggers[[2]string{l.By, h.Type}]
+		own := slices.ContainsFunc(l.on, func(e string) bool { _, ok := open[trigger{h.Key, e}]; return ok && slices.Contains(led, e) })
+		for x := range open {
+			if slices.Contains(led, x.event) && (x.key == h.Key || !own) {
+				delete(open, x)
+			}
+		}
+	}
+	for _, t := range open {
+		if t.After(at) {
+			at = t
+		}
+	}
+	return at
 }
 
 func (s *shape) steps(t *streams.Topology, saga streams.Saga) {
@@ -142,7 +174,7 @@ func (s *shape) hops(events []projection.Entry) []hop {
 	}
 	out := make([]hop, 0, len(events))
 	for i, e := range events {
-		h := hop{Entry: e, N: i + 1, By: decided(e), Cause: byID[e.Causation], Shown: maskData(e.Data)}
+		h := hop{Entry: e, N: i + 1, By: decided(e), Cause: byID[e.Causation], Shown: mask(s.show(e.Type, e.Version, e.Data))}
 		because := h.Cause
 		if h.Cause == nil {
 			h.Called = s.trigger(events[:i], h.By.Decider, e.Type)

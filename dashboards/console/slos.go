@@ -75,7 +75,7 @@ func (c *Console) objectives(ctx context.Context) ([]sloView, error) {
 	}
 	list, err := c.slos.get(c.Now(), pulseFresh, ask(ctx, c.SLOs))
 	if err != nil {
-		return nil, err
+		list, _ = c.slos.latest() // of when they could be read
 	}
 	alerts, _ := c.alertsNow(ctx) // the list of concerns says if they cannot be read
 	out := make([]sloView, len(list))
@@ -85,7 +85,7 @@ func (c *Console) objectives(ctx context.Context) ([]sloView, error) {
 	slices.SortStableFunc(out, func(a, b sloView) int {
 		return cmp.Or(cmp.Compare(a.order(), b.order()), cmp.Compare(a.Budget, b.Budget), cmp.Compare(b.Burn, a.Burn), strings.Compare(a.ID, b.ID))
 	})
-	return out, nil
+	return out, err
 }
 
 func (v *sloView) order() int {

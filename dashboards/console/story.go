@@ -144,20 +144,11 @@ func (c *Console) story(saga string, o *projection.Order, hops []hop) (s story) 
 		l := &s.Left[i]
 		l.What = t.todo(*l, o)
 		if l.Now && c.shape.asks(l.By, l.To) {
-			l.Since = t.latest(l.on)
+			l.Since = c.shape.askedSince(*l, hops)
+			l.Now = !l.Since.IsZero() // or it was answered, and waits for the next occasion
 		}
 	}
 	return s
-}
-
-// latest is when the last of these types happened first.
-func (t teller) latest(types []string) (at time.Time) {
-	for _, e := range types {
-		if h := t.first[e]; h != nil && h.Time.After(at) {
-			at = h.Time
-		}
-	}
-	return at
 }
 
 // todo says what a step has to do.

@@ -33,6 +33,30 @@ type stuckRow struct {
 	Why []hindrance
 }
 
+// stuckGroup is sagas that wait for the same, the first of them and the others.
+type stuckGroup struct {
+	stuckRow
+	Others []stuckRow
+}
+
+// alike groups sagas of one state by what they wait for, whenever that began.
+func alike(rows []stuckRow) (out []stuckGroup) {
+	at := map[string]int{}
+	for _, r := range rows {
+		key := r.State
+		for _, h := range r.Why {
+			key += "\n" + h.What + "\n" + h.More
+		}
+		if i, ok := at[key]; ok {
+			out[i].Others = append(out[i].Others, r)
+			continue
+		}
+		at[key] = len(out)
+		out = append(out, stuckGroup{stuckRow: r})
+	}
+	return out
+}
+
 // stuck lists the sagas that are late, or have had no event for a while, of the
 // oldest running ones; more is whether others run that were not looked at.
 func (c *Console) stuck(ctx context.Context) (out []stuckRow, more bool, err error) {
@@ -41,7 +65,7 @@ func (c *Console) stuck(ctx context.Context) (out []stuckRow, more bool, err err
 	if err != nil {
 		return nil, false, err
 	}
-	letters, lettersErr := c.Letters(ctx)
+	letters, _, lettersErr := c.lettersNow(ctx)
 	for _, s := range running {
 		late := c.Now().After(s.Due)
 		if !late && c.Now().Sub(s.LastAt) < silentFor {

@@ -23,7 +23,7 @@ func under(trace string) string { return "00-" + trace + "-00f067aa0ba902b7-01" 
 // decide leaves the span of one decision.
 func (h *house) decide(traceparent, correlation, decider, input string, err error) {
 	_, done := h.tel.OnDecide(streams.Hop{Service: decider, Decider: decider, Name: input, Origin: streams.Origin{Traceparent: traceparent, Correlation: correlation}})
-	done(err)
+	done(streams.BatchInfo{}, err)
 }
 
 // export has all ended spans kept.

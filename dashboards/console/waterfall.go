@@ -136,14 +136,10 @@ func (r *spanRow) draw(first time.Time, whole time.Duration) {
 	}
 }
 
-// pairs are attributes by name, without what is nobody's business.
+// pairs are attributes by name.
 func pairs(attributes map[string]string) (out []pair) {
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
-		switch v := attributes[name]; {
-		case v == "":
-		case isSecret(name):
-			out = append(out, pair{name, hidden})
-		default:
+		if v := attributes[name]; v != "" {
 			out = append(out, pair{name, mask(v)})
 		}
 	}

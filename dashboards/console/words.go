@@ -29,6 +29,7 @@ func (c *Console) words() template.FuncMap {
 		"burn":      burn,
 		"objective": objective,
 		"add":       func(a, b float64) float64 { return a + b },
+		"add1":      func(first, n int) int { return first + n - 1 },
 		"half":      func(a float64) float64 { return a / 2 },
 	}
 }

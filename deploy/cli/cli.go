@@ -100,15 +100,30 @@ func checkUsage(c *cobra.Command) {
 		}
 	} else if args := c.Args; args != nil {
 		c.Args = func(c *cobra.Command, given []string) error {
-			if err := args(c, given); err != nil {
-				return usageError{fmt.Errorf("%w. See %s --help", err, c.CommandPath())}
+			if args(c, given) == nil {
+				return nil
 			}
-			return nil
+			return usagef("%s %s, and was given %s. See %[1]s --help", c.CommandPath(), wanted(c), told(given))
 		}
 	}
 	for _, sub := range c.Commands() {
 		checkUsage(sub)
 	}
+}
+
+// wanted says which arguments a command takes, by the names in its usage line.
+func wanted(c *cobra.Command) string {
+	if _, names, some := strings.Cut(c.Use, " "); some {
+		return "wants " + names
+	}
+	return "takes no arguments"
+}
+
+func told(given []string) string {
+	if len(given) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%q", given)
 }
 
 // usageError is a call that cannot be right, whatever the state of the world.

@@ -36,8 +36,8 @@ func (c client) base() (string, error) {
 }
 
 // call makes a request and decodes the answer, or explains why it cannot.
-func (c client) call(ctx context.Context, method, path string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
+func (c client) call(whole context.Context, method, path string, into any) error {
+	ctx, cancel := context.WithTimeout(whole, 40*time.Second)
 	defer cancel()
 	base, err := c.base()
 	if err != nil {
@@ -48,6 +48,9 @@ func (c client) call(ctx context.Context, method, path string, into any) error {
 		return usagef("--url %q: %v", base, err)
 	}
 	res, err := http.DefaultClient.Do(req)
+	if err != nil && whole.Err() != nil {
+		return fmt.Errorf("interrupted before %s answered %s %s: whether it was done is not known here: %w", base, method, path, context.Cause(whole))
+	}
 	if err != nil {
 		return unreachable{fmt.Errorf("nobody answers at %s: %w. Is weir dev running?", base, err)}
 	}

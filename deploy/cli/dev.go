@@ -79,7 +79,7 @@ func configFlag(c *cobra.Command) *string {
 	return c.Flags().StringP("config", "c", "", "configuration file (default: "+config.DefaultFile+", if it is there)")
 }
 
-const synthetic = "time between orders that the gateway places itself, to see whether orders work; 0: none"
+const synthetic = "time between the prober's orders, which show whether orders work; 0: none"
 
 func runCommand() *cobra.Command {
 	var o platform.Options
@@ -87,7 +87,8 @@ func runCommand() *cobra.Command {
 		Use:   "run UNIT...",
 		Short: "Run units on the servers that the configuration names",
 		Long: `Run units of the platform in this process: services by their names, the HTTP
-interface (gateway), the writer of the read model (projection), or all of them.
+interface (gateway), the writer of the read model (projection), the prober, which
+places an order a minute to see whether orders work, or all of them.
 Start the command as often as you like, here and on other machines: instances of
 a unit share the work. Where things are stands in weir.yaml, or in environment
 variables (see weir config); what neither names is embedded in this process,
@@ -96,14 +97,15 @@ PostgreSQL, RabbitMQ, MongoDB and Consul.`,
 		Example: `  weir run all                       # everything, on the servers of ./weir.yaml
   weir run gateway projection                             # in one process,
   weir run order inventory payment --http 127.0.0.1:8081  # in another,
-  weir run shipping notification --http 127.0.0.1:8082    # and in a third`,
+  weir run shipping notification prober --http 127.0.0.1:8082    # and in a third`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	path := configFlag(c)
 	http := ""
+	o.Synthetic = time.Minute
 	c.Flags().Var(listener(&http), "http", "address of the HTTP interface (default: the configuration's)")
 	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, longest, synthetic)
-	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit}, serviceNames()...)
+	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit, platform.ProberUnit}, serviceNames()...)
 	c.ValidArgs = units
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, unit := range args {

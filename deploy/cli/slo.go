@@ -123,13 +123,15 @@ func sloStatus(server func() (string, error)) *cobra.Command {
 
 func printStatuses(w io.Writer, all []alerts.Status) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "OBJECTIVE\tPROMISED\tBUDGET LEFT\tBURNS NOW\tBAD EVENTS\t")
+	fmt.Fprintln(t, "OBJECTIVE\tPROMISED\tBUDGET LEFT\tOF\tBURNS NOW\tBAD EVENTS\t")
 	for _, s := range all {
 		if s.NoData {
-			fmt.Fprintf(t, "%s\t%v %%\tno data\t\t\t\n", s.ID(), s.Objective)
+			fmt.Fprintf(t, "%s\t%v %%\tno data\t\t\t\t\n", s.ID(), s.Objective)
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%v %%\t%.1f %%\t%.2f ×\t%.3f %%\t\n", s.ID(), s.Objective, 100*s.Remaining, s.Burn, 100*s.Ratio)
+		// A young server knows minutes of its 30 days, and judges by them.
+		of := alerts.Span(min(s.Known, s.Period).Round(time.Minute))
+		fmt.Fprintf(t, "%s\t%v %%\t%s\t%s\t%.2f ×\t%.3f %%\t\n", s.ID(), s.Objective, s.Left(), of, s.Burn, 100*s.Ratio)
 	}
 	return t.Flush()
 }
@@ -144,12 +146,13 @@ type shownStatus struct {
 	Remaining float64 `json:"budget_remaining"`
 	Burn      float64 `json:"burn_rate"`
 	Ratio     float64 `json:"error_ratio"`
+	Known     float64 `json:"known_seconds"` // of the period
 }
 
 func shownStatuses(all []alerts.Status) []shownStatus {
 	out := make([]shownStatus, len(all))
 	for i, s := range all {
-		out[i] = shownStatus{s.ID(), s.Owner, s.Objective, alerts.Span(s.Period), s.NoData, s.Remaining, s.Burn, s.Ratio}
+		out[i] = shownStatus{s.ID(), s.Owner, s.Objective, alerts.Span(s.Period), s.NoData, s.Remaining, s.Burn, s.Ratio, s.Known.Seconds()}
 	}
 	return out
 }

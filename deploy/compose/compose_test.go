@@ -159,7 +159,7 @@ func TestWhatIsRenderedIsFound(t *testing.T) {
 			find("alertmanager", config, 1)
 		}
 	}
-	if flags := f.Services["prometheus"].Command; !slices.Contains(flags, "--enable-feature=exemplar-storage") {
+	if flags := f.Services["prometheus"].Command; !slices.Contains(flags, "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion") {
 		t.Errorf("Prometheus keeps no exemplars: %v", flags)
 	}
 	provisioning := f.Services["grafana"].Environment["GF_PATHS_PROVISIONING"]

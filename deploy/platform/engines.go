@@ -44,7 +44,13 @@ func (p *platform) startTelemetry(ctx context.Context) error {
 		exporters = append(exporters, e)
 	}
 	var err error
-	if p.telemetry, err = telemetry.New(telemetry.Options{Registerer: p.metrics, Exporters: exporters, SpansPerSecond: p.Config.OTLP.SpansPerSecond}); err != nil {
+	o := telemetry.Options{Registerer: p.metrics, Exporters: exporters, SpansPerSecond: p.Config.OTLP.SpansPerSecond, Version: version(), Instance: p.instance()}
+	if p.Config.RabbitMQ.URL != "" {
+		o.Queues = telemetry.Queues{System: "rabbitmq", Name: func(service string, lane int32) string {
+			return rabbitmq.QueueName(rabbitmq.DefaultPrefix, service, lane)
+		}}
+	}
+	if p.telemetry, err = telemetry.New(o); err != nil {
 		return err
 	}
 	p.wait = append(p.wait, func() {

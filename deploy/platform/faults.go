@@ -46,6 +46,8 @@ type faults struct {
 
 	slow   atomic.Int64 // nanoseconds that each commit takes longer
 	skew   atomic.Int64 // nanoseconds that the clock of one service is ahead
+	dead   atomic.Int64 // 1: the entrance answers nobody
+	silent atomic.Int64 // 1: no shopper comes
 	stuck  atomic.Pointer[chan struct{}]
 	noise  noise
 	poison streams.StreamID // parked
@@ -86,6 +88,12 @@ func AllFaults() []Fault {
 // switches are all faults, in the order of the way of an order.
 func (f *faults) switches() []*fault {
 	return []*fault{
+		{Fault: Fault{Name: "entrance-dead", What: "The gateway cuts every connection, and is missing in the metrics.", Effect: "Nobody can order. No failure is counted.",
+			Alerts: []string{"UnitMissing", "ProbesFail"}}, on: f.die, off: f.revive},
+		{Fault: Fault{Name: "entrance-silent", What: "No shopper comes any more; everything is at work.", Effect: "Requests fall to those of the prober.",
+			Alerts: []string{"CustomersGone"}}, on: f.silence, off: set(&f.silent, 0)},
+		{Fault: Fault{Name: "host-starved", What: "Something else on the host takes nearly all of the processors.", Effect: "Everything is slow, for one reason: one call.",
+			Alerts: []string{"GatewayLatencyBurn", "ConfirmationLatencyBurn"}}, on: f.noise.begin("host-starved", f.starve), off: f.noise.end("host-starved")},
 		f.simulated("provider-slow", provider, sim.Faults{LatencyMS: 1500}, "Every call of the payment provider takes a second and a half.",
 			"Orders are confirmed late; none is lost.", "ConfirmationLatencyBurn"),
 		f.simulated("provider-declining", provider, sim.Faults{Declines: 0.8}, "The provider declines four payments of five.",

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/prometheus"
 	"github.com/weirstream/weir/services/gateway"
 	"github.com/weirstream/weir/services/gateway/cache"
@@ -27,6 +29,7 @@ func (p *platform) startHTTP(l net.Listener) error {
 	mux.Handle("/v1/lanes", edge.Methods{http.MethodGet: p.listLanes})
 	mux.Handle("/v1/lanes/{service}/{lane}/accept", edge.Methods{http.MethodPost: p.acceptLoss})
 	mux.Handle("/v1/units/{name}/restart", edge.Methods{http.MethodPost: p.restartUnit})
+	mux.Handle("/v1/units/{name}/accept", edge.Methods{http.MethodPost: p.acceptUnit})
 	letters := &deadLetters{p}
 	mux.Handle("/v1/dead-letters", edge.Methods{http.MethodGet: letters.list})
 	mux.Handle("/v1/dead-letters/{service}/{decider}/{key}", edge.Methods{http.MethodGet: letters.show})
@@ -45,16 +48,23 @@ func (p *platform) startHTTP(l net.Listener) error {
 
 // serveGateway adds ingestion, commands, queries and the live page.
 func (p *platform) serveGateway(mux *http.ServeMux) error {
-	trace := func(r *http.Request) (string, func(int)) { return p.telemetry.OnRequest(r, route(r.URL.Path)) }
+	trace := func(r *http.Request) (string, func(int, time.Duration)) {
+		return p.telemetry.OnRequest(r, route(r.URL.Path))
+	}
 	limit := edge.Limit{Buckets: p.cache, Quota: cache.Quota(p.Config.Quota), Refused: p.telemetry.OnRefused}
-	in, err := ingest.New(ingest.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Commands: p.commands, Limit: limit, Trace: trace,
-		Count: func(client, eventType string, s ingest.Status) { p.telemetry.OnIngest(client, eventType, string(s)) }})
+	commands := p.telemetry.Sending(GatewayUnit, p.commands)
+	in, err := ingest.New(ingest.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Commands: commands, Limit: limit, Trace: trace,
+		Count: func(client, eventType string, s ingest.Status, age time.Duration) {
+			p.telemetry.OnIngest(client, eventType, string(s), age)
+		}})
 	if err != nil {
 		return err
 	}
 	p.wait = append(p.wait, in.Close)
-	api, err := gateway.New(gateway.Config{Commands: p.commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads,
-		Limit: limit, Replies: p.cache, Orders: p.ordersCache(), Incarnation: p.incarnation, Trace: trace, Log: p.Log,
+	p.telemetry.Route(ingest.Path, http.MethodPost)
+	p.telemetry.DeclareEvents(p.topology, ingest.Results()...)
+	api, err := gateway.New(gateway.Config{Commands: commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads,
+		Limit: limit, Route: p.telemetry.Route, Replies: p.cache, Orders: p.ordersCache(), Incarnation: p.incarnation, Trace: trace, Log: p.Log,
 		Age: func() (time.Duration, bool) {
 			_, age, err := p.readsBehind()
 			return age, err == nil
@@ -62,14 +72,15 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
-	mux.Handle(ingest.Path, in)
-	mux.Handle("/v1/", api)
+	mux.Handle(ingest.Path, p.faults.entrance(in))
+	mux.Handle("/v1/", p.faults.entrance(api))
 	mux.Handle("/", p.page())
 	return nil
 }
 
 func (p *platform) serveUntilEnd(l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: guard(p.hosts, h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
+	srv := &http.Server{Handler: edge.Guard(h, moreHosts, p.hosts...), ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -97,10 +108,10 @@ func route(path string) string {
 		parts = parts[:5]
 	}
 	switch r := strings.Join(parts, "/"); r {
-	case "/v1/events", "/v1/orders", "/v1/orders/{id}", "/v1/orders/{id}/cancel", "/v1/orders/{id}/history", "/v1/sagas/{id}", "/v1/openapi.yaml":
-		return r
+	case "/v1/sagas/{id}":
+		return "/v1/sagas/{correlation}"
 	default:
-		return "other"
+		return r // of those that nobody declared, the metrics make one
 	}
 }
 
@@ -116,4 +127,20 @@ func (p *platform) readyz(w http.ResponseWriter, _ *http.Request) {
 		answer["ready"], answer["because"], status = false, why, http.StatusServiceUnavailable
 	}
 	edge.JSON(w, status, answer)
+}
+
+// moreHosts is where names are added to those that this process goes by.
+const moreHosts = "http_hosts in the configuration"
+
+// names are those that this process goes by: the one that it was told to listen
+// on, the one that other units ask, the machine's, and what the configuration adds.
+func names(c *config.Config) (out []string) {
+	listens, _, _ := net.SplitHostPort(c.HTTP) // the configuration was checked
+	machine, _ := os.Hostname()                // without one nobody can ask by it
+	for _, name := range append([]string{listens, c.Consul.Advertise, machine}, c.HTTPHosts...) {
+		if name != "" {
+			out = append(out, edge.HostName(name))
+		}
+	}
+	return out
 }

@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/services/gateway/edge"
 )
 
 // A page of another site that a person has open can look, and change nothing.
 func TestOtherSitesChangeNothing(t *testing.T) {
-	h := guard(nil, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	h := edge.Guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), moreHosts)
 	for _, c := range []struct {
 		method, header, value string
 		want                  int
@@ -44,7 +45,7 @@ func TestOnlyOurNamesAreAnswered(t *testing.T) {
 	c := config.Default()
 	c.HTTP, c.Consul.Advertise, c.HTTPHosts = "Orders.internal:8080", "unit-3.weir.internal", []string{"weir.example"}
 	asked := 0
-	h := guard(names(&c), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	h := edge.Guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }), moreHosts, names(&c)...)
 	for host, want := range map[string]int{
 		"127.0.0.1": 200, "127.0.0.1:8080": 200, "localhost:8080": 200, "LOCALHOST.": 200, "a.localhost:1": 200, "[::1]:80": 200, "[::1]": 200,
 		"10.1.2.3:8080": 200, "[fe80::1%25eth0]:8080": 200, "": 200, "orders.internal:8080": 200, "unit-3.weir.internal:8080": 200, "Weir.Example": 200, "weir.example.:443": 200,

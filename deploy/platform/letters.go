@@ -14,8 +14,8 @@ import (
 	"github.com/weirstream/weir/streams"
 )
 
-// Letter is a parked input as the interface shows it. Its body stays in the
-// store: it may hold what is nobody's business.
+// Letter is a parked input as the interface shows it: without what the fields of its
+// type declare as personal, also in its reason.
 type Letter struct {
 	Service     string    `json:"service"`
 	Decider     string    `json:"decider"`
@@ -29,6 +29,7 @@ type Letter struct {
 	Stack       string    `json:"stack,omitempty"`
 	Correlation string    `json:"correlation"`
 	Traceparent string    `json:"traceparent,omitempty"`
+	Data        string    `json:"data,omitempty"` // the first part of its body
 }
 
 // Letters answers GET /v1/dead-letters: a page of them, and where the next one
@@ -87,7 +88,7 @@ func (p *platform) parked(ctx context.Context, service string, stream streams.St
 			return l, err
 		}
 		for _, r := range rows {
-			l.DeadLetters = append(l.DeadLetters, Letter{service, r.Stream.Decider, r.Stream.Key, string(r.Kind), r.Name, r.ID, r.From, r.At, r.Reason, r.Stack, r.Origin.Correlation, r.Origin.Traceparent})
+			l.DeadLetters = append(l.DeadLetters, p.letter(service, r))
 			after = r.Seq
 		}
 		if len(l.DeadLetters) >= g.limit {
@@ -96,6 +97,17 @@ func (p *platform) parked(ctx context.Context, service string, stream streams.St
 		}
 	}
 	return l, nil
+}
+
+// maxData is how much of a letter's data is shown, in bytes.
+const maxData = 4096
+
+func (p *platform) letter(service string, r streams.ParkedInput) Letter {
+	data, reason, stack := p.topology.ShowParked(r)
+	if len(data) > maxData {
+		data = strings.ToValidUTF8(data[:maxData], "") + "…"
+	}
+	return Letter{service, r.Stream.Decider, r.Stream.Key, string(r.Kind), r.Name, r.ID, r.From, r.At, reason, stack, r.Origin.Correlation, r.Origin.Traceparent, data}
 }
 
 // letters lists what a service has parked, wherever it runs.

@@ -1,9 +1,11 @@
 package platform
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/weirstream/weir/deploy/config"
@@ -63,6 +65,48 @@ func TestPagesShowEveryParkedInputOnce(t *testing.T) {
 		if _, err := readPage(v); err == nil {
 			t.Errorf("%s is taken", q)
 		}
+	}
+}
+
+// A letter shows what was parked and why, in the same form wherever it is asked for, and
+// nothing that the business declares as personal.
+func TestLetterHidesWhatIsPersonal(t *testing.T) {
+	top, err := sagas.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlite.Open(filepath.Join(t.TempDir(), "order"), sqlite.WithoutSync())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	c, err := store.Claim(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.LastSeq = 1
+	tx := &streams.Tx{Cursor: c, Parked: []streams.ParkedInput{{Seq: 1, Stream: streams.StreamID{Decider: "order", Key: "4006381333931234"}, Kind: streams.CommandInput, ID: "c-1", Name: "place-order",
+		Body:   []byte(`{"order":"4006381333931234","customer":"c-7","email":"ada@example.org","card":"tok_secret","ship_to":{"street":"1 Mill Lane"},"note":"` + strings.Repeat("x", 9000) + `"}`),
+		Reason: "order panicked: tok_secret is spent", Stack: "order.go:1 tok_secret"}}}
+	if err := store.Commit(t.Context(), 0, tx); err != nil {
+		t.Fatal(err)
+	}
+	p := &platform{Options: Options{Config: config.Config{Partitions: 1}}, topology: top, stores: map[string]streams.Store{"order": store}}
+	l, err := p.allLetters(t.Context(), "order", letterPage{limit: 10})
+	if err != nil || len(l.DeadLetters) != 1 {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	b, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"ada@", "tok_secret", "Mill Lane", "xxxx"} {
+		if strings.Contains(string(b), secret) {
+			t.Errorf("%s is shown: %s", secret, b)
+		}
+	}
+	if x := l.DeadLetters[0]; !strings.Contains(x.Data, `"order": "4006381333931234"`) || x.Reason != "order panicked: ••• is spent" {
+		t.Errorf("%+v", x)
 	}
 }
 

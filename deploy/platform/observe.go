@@ -25,12 +25,20 @@ func (p *platform) registerBuild() error {
 	g := i.Gauge(telemetry.BuildInfo)
 	p.behind = behindGauges{i.Gauge(telemetry.BehindRecords), i.Gauge(telemetry.BehindSeconds)}
 	p.haltedUnits = i.Gauge(telemetry.UnitHalted)
-	version := "devel"
-	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
-		version = b.Main.Version
+	p.runs = i.Gauge(telemetry.UnitRuns)
+	for _, name := range p.units.names() {
+		p.runs.WithLabelValues(name).Set(1)
 	}
-	g.WithLabelValues(version, runtime.Version()).Set(1)
+	g.WithLabelValues(version(), runtime.Version()).Set(1)
 	return i.Err()
+}
+
+// version is that of the program.
+func version() string {
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
+		return b.Main.Version
+	}
+	return "devel"
 }
 
 // lookEvery is how often the whole is looked at from outside.

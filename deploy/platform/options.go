@@ -19,6 +19,7 @@ import (
 const (
 	GatewayUnit    = "gateway"    // the HTTP interface: commands, queries, ingestion, the live page
 	ProjectionUnit = "projection" // writes the read model
+	ProberUnit     = "prober"     // places an order now and then, to see whether orders work
 	AllUnits       = "all"
 )
 
@@ -26,10 +27,10 @@ const (
 // embedded in this process.
 type Options struct {
 	Config config.Config
-	Units  []string // names of services, gateway, projection; or all
+	Units  []string // names of services, gateway, projection, prober; or all
 
 	Kafka     string        // address of the embedded log; default 127.0.0.1:9092
-	Synthetic time.Duration // between orders that the gateway places itself, to see whether orders work; 0: none
+	Synthetic time.Duration // between the prober's orders; 0: none
 	Rate      float64       // simulated shoppers' orders per second; 0: none
 	For       time.Duration // how long to run; 0: until ctx ends
 	Keep      int           // records per partition that the embedded log keeps behind its slowest reader; default 2,000
@@ -70,12 +71,13 @@ func (o *Options) defaults() {
 type chosen struct {
 	services            []string
 	gateway, projection bool
+	prober              bool
 	all                 bool
 }
 
 func choose(t *streams.Topology, names []string) (chosen, error) {
 	var c chosen
-	known := []string{GatewayUnit, ProjectionUnit}
+	known := []string{GatewayUnit, ProjectionUnit, ProberUnit}
 	c.all = slices.Contains(names, AllUnits)
 	has := func(name string) bool { return c.all || slices.Contains(names, name) }
 	for _, s := range t.Services {
@@ -84,7 +86,7 @@ func choose(t *streams.Topology, names []string) (chosen, error) {
 			c.services = append(c.services, s.Name)
 		}
 	}
-	c.gateway, c.projection = has(GatewayUnit), has(ProjectionUnit)
+	c.gateway, c.projection, c.prober = has(GatewayUnit), has(ProjectionUnit), has(ProberUnit)
 	for _, n := range names {
 		if n != AllUnits && !slices.Contains(known, n) {
 			return c, fmt.Errorf("no unit is called %q: choose from %s, or %s", n, strings.Join(known, ", "), AllUnits)
@@ -94,6 +96,17 @@ func choose(t *streams.Topology, names []string) (chosen, error) {
 		return c, errors.New("no unit is named: nothing to run")
 	}
 	return c, nil
+}
+
+// names are those of all units to run here.
+func (c *chosen) names() []string {
+	out := slices.Clone(c.services)
+	for name, here := range map[string]bool{GatewayUnit: c.gateway, ProjectionUnit: c.projection, ProberUnit: c.prober} {
+		if here {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // check refuses units that could not reach the others.

@@ -3,6 +3,8 @@ package platform
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/weirstream/weir/dashboards/console"
 	"github.com/weirstream/weir/streams"
@@ -13,7 +15,7 @@ func (p *platform) page() http.Handler {
 	cfg := console.Config{Reads: p.reads, Metrics: p.metrics, Topology: p.topology, Sagas: p.sagas, Traces: p.traces, NotReady: p.notReady, Degraded: p.degraded, ReadsBehind: p.readsBehind,
 		Letters: p.shownLetters, Retry: p.unparker(retry), Drop: p.unparker(drop), Runbook: runbook, Log: p.Log}
 	if p.promises.asks != nil {
-		cfg.SLOs, cfg.Alerts = p.promises.shownSLOs, p.promises.shownAlerts
+		cfg.SLOs, cfg.Alerts, cfg.AlertRules = p.promises.shownSLOs, p.promises.shownAlerts, p.promises.rules()
 	}
 	if p.faults != nil {
 		cfg.Faults, cfg.SwitchFault = p.shownFaults, p.faults.turn
@@ -29,16 +31,23 @@ func (p *platform) page() http.Handler {
 
 // shownLetters are the parked inputs as the live page shows them: by service, so
 // that they keep their places, and within a lane by their order.
-func (p *platform) shownLetters(ctx context.Context) ([]console.Letter, error) {
-	all, err := p.allLetters(ctx, "", letterPage{limit: maxLetters})
-	if err != nil {
-		return nil, err
+func (p *platform) shownLetters(ctx context.Context) (out []console.Letter, err error) {
+	for g := (letterPage{limit: maxLetters}); len(out) < console.LettersRead; {
+		page, err := p.allLetters(ctx, "", g)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range page.DeadLetters {
+			out = append(out, console.Letter(l))
+		}
+		if page.Next == "" {
+			break
+		}
+		if g, err = readPage(url.Values{"limit": {strconv.Itoa(maxLetters)}, "page": {page.Next}}); err != nil {
+			return nil, err
+		}
 	}
-	out := make([]console.Letter, len(all.DeadLetters))
-	for i, l := range all.DeadLetters {
-		out[i] = console.Letter(l)
-	}
-	return out, nil
+	return out[:min(len(out), console.LettersRead)], nil
 }
 
 func (p *platform) shownFaults() []console.Fault {

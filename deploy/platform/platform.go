@@ -58,6 +58,7 @@ type platform struct {
 
 	supervised  supervised
 	haltedUnits *prometheus.GaugeVec
+	runs        *prometheus.GaugeVec // units that are here
 
 	promises promises
 	data     *data   // once something embedded keeps anything
@@ -79,10 +80,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		sagas: sagas.All(), traces: &telemetry.Recent{Traces: 300}, metrics: prometheus.NewRegistry(), began: time.Now()}
+		sagas: sagas.All(), traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = nil // stopped before it had begun
+		err = p.cutShort("before it was up, ")
 	} else if err == nil {
 		p.announce()
 		err = p.serve(ctx)
@@ -121,8 +122,20 @@ func (p *platform) serve(ctx context.Context) error {
 		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 			return cause
 		}
-		return nil
+		return p.cutShort("")
 	}
+}
+
+// cutShort says what an interrupted run has not done.
+func (p *platform) cutShort(when string) error {
+	after := time.Since(p.began).Round(time.Second)
+	if p.For > 0 {
+		return fmt.Errorf("interrupted %safter %s of %s: nothing was audited", when, after, p.For)
+	}
+	if when != "" {
+		fmt.Fprintf(p.Out, "stopped %safter %s\n", when, after)
+	}
+	return nil
 }
 
 // stop ends the parts in the opposite order of their start.
@@ -172,7 +185,7 @@ func (p *platform) start(ctx context.Context) error {
 	}
 	p.followIncarnations(ctx)
 	p.register(ctx)
-	if err := p.startSynthetic(ctx); err != nil {
+	if err := p.startProber(ctx); err != nil {
 		return err
 	}
 	return p.startShoppers(ctx)

@@ -196,7 +196,7 @@ func (x *promises) shownAlerts(ctx context.Context) ([]console.Alert, error) {
 	var out []console.Alert
 	for _, a := range all.Alerts {
 		name := string(a.Labels[model.AlertNameLabel])
-		if _, ours := runbook(name); !ours {
+		if _, ours := runbook(name); !ours || a.Labels["severity"] == alerts.Heartbeat {
 			continue
 		}
 		value, err := strconv.ParseFloat(a.Value, 64)
@@ -207,6 +207,22 @@ func (x *promises) shownAlerts(ctx context.Context) ([]console.Alert, error) {
 			Summary: string(a.Annotations["summary"]), Runbook: string(a.Annotations["runbook_url"]), Labels: texts(a.Labels), Since: a.ActiveAt, Value: value})
 	}
 	return out, nil
+}
+
+// rules are the alerts of the business, as the live page lists them.
+func (x *promises) rules() (out []console.AlertRule) {
+	groups, err := x.set.Groups()
+	if err != nil {
+		return nil // it does not start with rules that cannot be rendered
+	}
+	for _, g := range groups {
+		for _, r := range g.Rules {
+			if r.Alert != "" {
+				out = append(out, console.AlertRule{Name: r.Alert, Severity: r.Labels["severity"], SLO: r.Labels["sloth_id"], Summary: r.Annotations["summary"]})
+			}
+		}
+	}
+	return out
 }
 
 func texts(labels model.LabelSet) map[string]string {

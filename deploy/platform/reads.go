@@ -28,6 +28,7 @@ type readsLag struct {
 	at      time.Time // of the last look that succeeded
 	records int64
 	age     time.Duration
+	older   bool  // than age
 	err     error // of the last look
 }
 
@@ -74,13 +75,17 @@ func (p *platform) lookAtReads(ctx context.Context) error {
 		}
 		return err
 	}
-	p.lag.at, p.lag.records, p.lag.age = time.Now(), 0, 0
+	p.lag.at, p.lag.records, p.lag.age, p.lag.older = time.Now(), 0, 0, false
 	for _, b := range all {
 		p.behind.records.WithLabelValues(b.Service, b.Topic).Set(float64(b.Records))
 		p.lag.records += b.Records
-		p.lag.age = max(p.lag.age, b.Age)
+		p.lag.age, p.lag.older = max(p.lag.age, b.Age), p.lag.older || b.Older
 	}
-	p.behind.seconds.WithLabelValues(streams.ProjectionUnit).Set(p.lag.age.Seconds())
+	if p.lag.older {
+		p.behind.seconds.DeleteLabelValues(streams.ProjectionUnit)
+	} else {
+		p.behind.seconds.WithLabelValues(streams.ProjectionUnit).Set(p.lag.age.Seconds())
+	}
 	return nil
 }
 
@@ -96,6 +101,9 @@ func (p *platform) readsBehind() (records int64, age time.Duration, err error) {
 			err = fmt.Errorf("not looked for %s", since.Round(time.Second))
 		}
 		return 0, 0, err
+	}
+	if p.lag.older {
+		return 0, 0, fmt.Errorf("it lacks %d records, the oldest of which are on the log no more, and is built from the event stores", p.lag.records)
 	}
 	return p.lag.records, p.lag.age, nil
 }

@@ -38,6 +38,9 @@ func (p *platform) startShoppers(ctx context.Context) error {
 				}
 				return nil
 			}
+			if p.faults != nil && p.faults.silent.Load() == 1 {
+				continue
+			}
 			select {
 			case slots <- struct{}{}:
 			case <-ctx.Done():

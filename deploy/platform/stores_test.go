@@ -28,7 +28,9 @@ func TestAStoreIsAcceptedOrRenewed(t *testing.T) {
 	}
 	a = startAlone(t, data)
 	a.until("halted, with the cure", "/readyz", func(status int, _, answer string) bool {
-		return status == http.StatusServiceUnavailable && strings.Contains(answer, "service order is halted") && strings.Contains(answer, "weir store accept order")
+		return status == http.StatusServiceUnavailable && strings.Contains(answer, "service order is halted") &&
+			strings.Contains(answer, "weir store accept order") && strings.Contains(answer, "--data") &&
+			strings.Contains(answer, "start them again") && !strings.Contains(answer, "weir unit restart")
 	})
 	a.stop()
 	o := Options{Config: config.Default()}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/edge"
+	"github.com/weirstream/weir/streams"
 )
 
 // States of a unit.
@@ -45,6 +46,7 @@ type UnitState struct {
 	State   string    `json:"state"` // runs, waits or halted
 	Because string    `json:"because,omitempty"`
 	Since   time.Time `json:"since"`
+	then    string
 }
 
 func (p *platform) newUnit(name string) *unit {
@@ -95,9 +97,20 @@ func (u *unit) get() UnitState {
 	defer u.mu.Unlock()
 	s := UnitState{Unit: u.name, State: u.state, Since: u.since}
 	if u.err != nil {
-		s.Because = u.err.Error()
+		s.Because, s.then = u.err.Error(), u.then()
 	}
 	return s
+}
+
+// then is what comes after the cure that a halted unit's error names.
+func (u *unit) then() string {
+	switch {
+	case errors.As(u.err, new(*streams.OfflineError)):
+		return ""
+	case errors.As(u.err, new(*projection.HoleError)):
+		return fmt.Sprintf(". Then: weir unit restart %q. Or accept that it is lost: weir unit accept %q", u.name, u.name)
+	}
+	return fmt.Sprintf(". Cure that, then: weir unit restart %q", u.name)
 }
 
 // trouble says what is wrong with a unit, or nothing.
@@ -105,7 +118,7 @@ func (u *unit) trouble() string {
 	s := u.get()
 	switch s.State {
 	case unitHalted:
-		return fmt.Sprintf("%s is halted: %s. Cure that, then: weir unit restart %q", u.name, s.Because, u.name)
+		return fmt.Sprintf("%s is halted: %s%s", u.name, s.Because, s.then)
 	case unitWaits:
 		return fmt.Sprintf("%s waits and is tried again: %s", u.name, s.Because)
 	}
@@ -142,8 +155,8 @@ func (p *platform) keep(ctx context.Context, u *unit, f func(context.Context) er
 			u.set(unitWaits, err)
 			retry = time.After(wait)
 		} else {
-			p.Log.Error("a unit is halted, the others go on. Cure it, then: weir unit restart", "unit", u.name, "error", err)
 			u.set(unitHalted, err)
+			p.Log.Error("a unit is halted, the others go on", "unit", u.name, "error", err.Error()+u.get().then)
 		}
 		select {
 		case <-retry:
@@ -230,15 +243,47 @@ func (p *platform) listUnits(w http.ResponseWriter, _ *http.Request) {
 
 // restartUnit has a unit that is halted, or waits, tried again at once.
 func (p *platform) restartUnit(w http.ResponseWriter, r *http.Request) {
+	if u := p.unitOf(w, r); u != nil {
+		u.restart(w)
+	}
+}
+
+// acceptUnit has the halted writer of the read model go on without what the log and
+// the event stores have lost.
+func (p *platform) acceptUnit(w http.ResponseWriter, r *http.Request) {
+	u := p.unitOf(w, r)
+	if u == nil {
+		return
+	}
+	var hole *projection.HoleError
+	u.mu.Lock()
+	lost := u.state == unitHalted && errors.As(u.err, &hole)
+	u.mu.Unlock()
+	if !lost {
+		(&edge.Problem{Code: "not-possible", Status: http.StatusConflict,
+			Detail: "the unit is not halted for something lost, there is nothing to accept: weir unit ls says how it is"}).Write(w)
+		return
+	}
+	p.reads.Accept(hole)
+	p.Log.Warn("what is lost is accepted, as a person asks", "unit", u.name, "hole", hole.Error())
+	u.restart(w)
+}
+
+// unitOf is the unit that a request names; nil if there is none, which is answered.
+func (p *platform) unitOf(w http.ResponseWriter, r *http.Request) *unit {
 	u := p.supervised.named(r.PathValue("name"))
 	if u == nil {
 		var names []string
 		for _, s := range p.unitStates() {
 			names = append(names, s.Unit)
 		}
-		(&edge.Problem{Code: "not-found", Status: http.StatusNotFound, Detail: "no unit of this process is called so: there are " + strings.Join(names, ", ")}).Write(w)
-		return
+		(&edge.Problem{Code: "not-found", Status: http.StatusNotFound,
+			Detail: "no unit of this process is called so: there are " + strings.Join(names, ", ")}).Write(w)
 	}
+	return u
+}
+
+func (u *unit) restart(w http.ResponseWriter) {
 	if u.get().State == unitRuns {
 		(&edge.Problem{Code: "unit-runs", Status: http.StatusConflict, Detail: "the unit runs: nothing was done"}).Write(w)
 		return

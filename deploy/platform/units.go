@@ -26,6 +26,7 @@ func (p *platform) startServices(ctx context.Context) error {
 	if err := p.persist(ctx, "the log", func() error { return streams.MakeTopics(ctx, p.runtime()) }); err != nil {
 		return err
 	}
+	p.telemetry.Declare(p.topology, p.units.services)
 	run := map[string]func(context.Context) error{}
 	for _, name := range p.units.services {
 		var store streams.Store
@@ -198,6 +199,9 @@ func (p *platform) register(ctx context.Context) {
 	}
 	if p.units.gateway {
 		keep(GatewayUnit, well)
+	}
+	if p.units.prober {
+		keep(ProberUnit, well)
 	}
 	if p.units.projection {
 		keep(ProjectionUnit, func() error {

@@ -121,12 +121,14 @@ func (q quiet) WithAttrs(as []slog.Attr) slog.Handler { return quiet{q.Handler.W
 func (q quiet) WithGroup(name string) slog.Handler    { return quiet{q.Handler.WithGroup(name)} }
 
 // configuration is Prometheus' own. Scraping native histograms drops the classic
-// buckets beside them, which rules and boards read, unless told not to.
+// buckets beside them, which rules and boards read, unless told not to. Only protobuf
+// tells since when a counter counts.
 func configuration(c Config) (*config.Config, error) {
 	return config.Load(fmt.Sprintf(`
 global: {scrape_interval: %s, evaluation_interval: %s}
 scrape_configs:
   - job_name: %s
+    scrape_protocols: [PrometheusProto, OpenMetricsText1.0.0, PrometheusText0.0.4]
     scrape_native_histograms: true
     always_scrape_classic_histograms: true
 `, model.Duration(c.ScrapeInterval), model.Duration(c.EvaluationInterval), pool), c.Log)
@@ -152,6 +154,7 @@ func openDB(c Config, metrics prometheus.Registerer) (*tsdb.DB, error) {
 	o.WALCompression = compression.Snappy
 	o.StripeSize = 1024 // for thousands of series: the default is for millions, and takes 4 MB
 	o.EnableExemplarStorage, o.MaxExemplars = true, maxExemplars
+	o.EnableSTAsZeroSample = true
 	return tsdb.Open(c.Dir, c.Log, metrics, o, nil)
 }
 
@@ -160,7 +163,7 @@ func (s *Server) build(c Config, metrics *prometheus.Registry) (err error) {
 	s.engine = promql.NewEngine(promql.EngineOpts{Logger: c.Log, Reg: metrics, MaxSamples: maxSamples, Timeout: queryTimeout, LookbackDelta: lookback,
 		EnableAtModifier: true, EnableNegativeOffset: true, Parser: rulefile.PromQL,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return c.EvaluationInterval.Milliseconds() }})
-	s.scrapes, err = scrape.NewManager(&scrape.Options{DiscoveryReloadOnStartup: true}, c.Log, nil, nil, s.db, metrics)
+	s.scrapes, err = scrape.NewManager(&scrape.Options{DiscoveryReloadOnStartup: true, EnableStartTimestampZeroIngestion: true}, c.Log, nil, nil, s.db, metrics)
 	if err != nil {
 		return err
 	}

@@ -27,18 +27,20 @@ const tick = 100 * time.Millisecond
 type app struct {
 	*httptest.Server
 	load    prometheus.Gauge
+	failed  *prometheus.CounterVec
 	latency prometheus.Histogram
 }
 
 func newApp(t *testing.T) *app {
 	t.Helper()
 	a := &app{
-		load: prometheus.NewGauge(prometheus.GaugeOpts{Name: "app_load", Help: "What it carries."}),
+		load:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "app_load", Help: "What it carries."}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "app_failures_total", Help: "What went wrong."}, []string{"why"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "app_latency_seconds", Help: "How long it takes.",
 			Buckets: []float64{0.1, 1}, NativeHistogramBucketFactor: 1.1}),
 	}
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(a.load, a.latency)
+	metrics.MustRegister(a.load, a.failed, a.latency)
 	a.Server = httptest.NewServer(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	t.Cleanup(a.Close)
 	return a
@@ -175,6 +177,19 @@ func TestAnAlertFiresAndResolves(t *testing.T) {
 	}
 	a.load.Set(1)
 	eventually(t, "the alert resolves", func() bool { return len(active(t, s)) == 0 })
+}
+
+// A counter that is first seen at 600 has grown by so many since it was made: who
+// takes a backlog before the first scrape, or fails in a burst, is seen to.
+func TestACounterGrowsFromItsBeginning(t *testing.T) {
+	a := newApp(t)
+	s, _ := run(t, testConfig(t, a))
+	becomes(t, s, "count(app_load)", 1)
+	a.failed.WithLabelValues("burst").Add(600)
+	eventually(t, "600 failures are seen", func() bool {
+		v := value(t, s, `increase(app_failures_total{why="burst"}[1m])`, time.Now())
+		return v > 590
+	})
 }
 
 func TestBadRulesAreRefused(t *testing.T) {

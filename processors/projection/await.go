@@ -26,7 +26,7 @@ const (
 // names, so that who wrote reads the own write. It fails with ErrToken, or
 // when ctx ends first, or when the store cannot be asked.
 func (m *Model) Await(ctx context.Context, token string) error {
-	t, err := parseToken(token)
+	t, err := ParseToken(token)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,8 @@ func (m *Model) Await(ctx context.Context, token string) error {
 	}
 }
 
-func parseToken(token string) (streams.Token, error) {
+// ParseToken reads a token. It fails with ErrToken.
+func ParseToken(token string) (streams.Token, error) {
 	topic, rest, _ := strings.Cut(token, ":")
 	at := strings.LastIndexByte(rest, ':')
 	if at < 1 || topic == "" || keepable(token) != nil {

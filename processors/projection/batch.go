@@ -45,7 +45,8 @@ func (m *Model) newRun(cfg Config) (*run, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &run{model: m, cfg: cfg, kinds: map[string]string{}, orders: orderFacts(cfg.Topology.Vocabulary), next: map[place]int64{}, seen: map[source]int64{}, ids: map[string]kadm.TopicID{}}
+	r := &run{model: m, cfg: cfg, kinds: map[string]string{}, orders: orderFacts(cfg.Topology.Vocabulary),
+		next: map[place]int64{}, seen: map[source]int64{}, ids: map[string]kadm.TopicID{}}
 	for _, t := range cfg.Topology.Topics() {
 		r.kinds[t.Name] = t.Kind
 	}
@@ -271,7 +272,13 @@ func (b *reader) repeated(rec *received, m *Move) (bool, error) {
 		return true, nil
 	}
 	if rec.Prev > seen {
-		return false, &HoleError{Topic: m.Topic, Partition: m.Partition, Offset: rec.Offset, Lane: rec.Lane, Seen: seen, Prev: rec.Prev, Seq: rec.Seq}
+		hole := HoleError{Topic: m.Topic, Partition: m.Partition, Offset: rec.Offset,
+			Lane: rec.Lane, Seen: seen, Prev: rec.Prev, Seq: rec.Seq}
+		if !b.model.accepts(hole) {
+			return false, &hole
+		}
+		b.skip(rec, fmt.Errorf("what lane %s wrote before it, after number %d and up to %d, is lost: a person has accepted that",
+			rec.Lane, seen, rec.Prev))
 	}
 	m.Seen[rec.Lane] = rec.Seq
 	return false, nil

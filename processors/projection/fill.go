@@ -36,8 +36,8 @@ func (r *run) whole(ctx context.Context, now time.Time, recs []*kgo.Record) (*Ba
 		}
 		filled[at] = hole.Seen
 		service, lane, ok := ownerOf(hole.Lane)
-		if !ok {
-			return b, err
+		if _, ours := r.cfg.Topology.Service(service); !ok || !ours {
+			return b, err // a stranger's: nobody has its events
 		}
 		r.cfg.Log.WarnContext(ctx, "events are missing on the log, and are read from the event store", "error", err)
 		if ferr := r.fillLane(ctx, service, lane, hole.Seen, map[string]map[int32]bool{hole.Topic: {hole.Partition: true}}); ferr != nil {
@@ -65,7 +65,8 @@ func (r *run) fillGaps(ctx context.Context, gaps []gap) error {
 	}
 	g := gaps[0]
 	if r.cfg.Stores == nil {
-		return fmt.Errorf("%s/%d begins at offset %d, the read model needs %d: the log was truncated, and this process has no event stores to read the rest from; start the read model's writer in one that has",
+		return fmt.Errorf("%s/%d begins at offset %d, the read model needs %d: the log was truncated, "+
+			"and this process has no event stores to read the rest from; start the read model's writer in one that has",
 			g.topic, g.partition, g.first, r.next[g.place])
 	}
 	began := r.cfg.Now()

@@ -218,9 +218,11 @@ func (l logState) follows(c Cursor, id kadm.TopicID) (first int64, err error) {
 	last, _ := l.end.Lookup(c.Topic, c.Partition)
 	switch {
 	case c.TopicID != id:
-		return 0, fmt.Errorf("topic %s was deleted and made again (id %x, was %x): its offsets mean other events; %s", c.Topic, id[:], c.TopicID[:], rebuild)
+		return 0, &streams.OfflineError{Err: fmt.Errorf("topic %s was deleted and made again (id %x, was %x): its offsets mean other events; %s",
+			c.Topic, id[:], c.TopicID[:], rebuild)}
 	case last.Offset < c.Next && start.Offset <= c.Next:
-		return 0, fmt.Errorf("%s/%d ends at offset %d, the read model has read up to %d: the log lost its tail; %s", c.Topic, c.Partition, last.Offset, c.Next, rebuild)
+		return 0, &streams.OfflineError{Err: fmt.Errorf("%s/%d ends at offset %d, the read model has read up to %d: the log lost its tail; %s",
+			c.Topic, c.Partition, last.Offset, c.Next, rebuild)}
 	}
 	return start.Offset, nil
 }

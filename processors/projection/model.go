@@ -19,13 +19,28 @@ type Model struct {
 	busy  atomic.Bool // a Run is on
 	stats counters
 
-	mu      sync.Mutex
-	changed chan struct{} // closed and replaced by every write
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced by every write
+	accepted map[HoleError]bool
 }
 
 // New makes the read model of a store. Close closes the store.
 func New(s Store) *Model {
-	return &Model{Store: s, stats: counters{topics: map[string]*topicCounter{}}, changed: make(chan struct{})}
+	return &Model{Store: s, stats: counters{topics: map[string]*topicCounter{}}, changed: make(chan struct{}), accepted: map[HoleError]bool{}}
+}
+
+// Accept has the next Run go on over this very hole, and leave a note of it: a
+// person has said that what is missing is lost.
+func (m *Model) Accept(h *HoleError) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.accepted[*h] = true
+}
+
+func (m *Model) accepts(h HoleError) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.accepted[h]
 }
 
 // notify wakes those who wait for rows.

@@ -65,7 +65,8 @@ type HoleError struct {
 }
 
 func (e *HoleError) Error() string {
-	return fmt.Sprintf("hole in %s/%d at offset %d: lane %s wrote sequence %d after %d, but only %d was read: an event is missing from the log; start the read model where the event store of that lane is, which has it, or restore the topic",
+	return fmt.Sprintf("hole in %s/%d at offset %d: lane %s wrote sequence %d after %d, but only %d was read: "+
+		"an event is missing from the log; start the read model where the event store of that lane is, which has it, or restore the topic",
 		e.Topic, e.Partition, e.Offset, e.Lane, e.Seq, e.Prev, e.Seen)
 }
 

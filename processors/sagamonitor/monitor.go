@@ -76,6 +76,7 @@ func New(t *streams.Topology, sagas []streams.Saga, i *telemetry.Instruments, no
 func (m *Monitor) zero(p *plan) {
 	m.started.WithLabelValues(p.name)
 	m.overdue.WithLabelValues(p.name)
+	m.answer.WithLabelValues(p.name)
 	for _, compensated := range []string{"true", "false"} {
 		for _, inTime := range []string{"true", "false"} {
 			m.ended.WithLabelValues(p.name, compensated, inTime)

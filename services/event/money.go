@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
+
+	"golang.org/x/text/currency"
 )
 
 // Money is an exact amount in the minor unit of an ISO 4217 currency: 1250 EUR
@@ -46,13 +49,9 @@ func (m Money) Times(n int64) (Money, error) {
 // Zero is nothing in the same currency.
 func (m Money) Zero() Money { return Money{Currency: m.Currency} }
 
-// CheckCurrency reports a currency that is not three capital letters.
+// CheckCurrency reports a currency that there is not: metrics have a series for each.
 func (m Money) CheckCurrency() error {
-	ok := len(m.Currency) == 3
-	for _, r := range m.Currency {
-		ok = ok && r >= 'A' && r <= 'Z'
-	}
-	if !ok {
+	if _, err := currency.ParseISO(m.Currency); err != nil || strings.ToUpper(m.Currency) != m.Currency {
 		return fmt.Errorf("currency %q is not an ISO 4217 code of three capital letters", m.Currency)
 	}
 	return nil

@@ -5,7 +5,7 @@ import "github.com/weirstream/weir/streams"
 // MailAddressed notes where an order's mail will go.
 type MailAddressed struct {
 	Order OrderID `json:"order"`
-	Email string  `json:"email"`
+	Email string  `json:"email" weir:"personal"`
 }
 
 // MailAsked notes that the mail about an order is on its way to the relay.

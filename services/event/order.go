@@ -23,9 +23,9 @@ type Address struct {
 type OrderPlaced struct {
 	Order    OrderID `json:"order"`
 	Customer string  `json:"customer"`
-	Email    string  `json:"email"` // empty: no mail is sent
-	ShipTo   Address `json:"ship_to"`
-	Card     string  `json:"card"` // the provider's token, never a number
+	Email    string  `json:"email" weir:"personal"` // empty: no mail is sent
+	ShipTo   Address `json:"ship_to" weir:"personal"`
+	Card     string  `json:"card" weir:"personal"` // the provider's token, never a number
 	Lines    []Line  `json:"lines"`
 	Total    Money   `json:"total"`
 }

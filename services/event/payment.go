@@ -6,7 +6,7 @@ import "github.com/weirstream/weir/streams"
 type PaymentDue struct {
 	Order  OrderID `json:"order"`
 	Amount Money   `json:"amount"`
-	Card   string  `json:"card"`
+	Card   string  `json:"card" weir:"personal"`
 }
 
 // PaymentNoted is bookkeeping: "reserved" (the stock is there before the

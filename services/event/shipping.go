@@ -5,7 +5,7 @@ import "github.com/weirstream/weir/streams"
 // ShipmentPlanned notes where an order will go, until it is released.
 type ShipmentPlanned struct {
 	Order  OrderID `json:"order"`
-	ShipTo Address `json:"ship_to"`
+	ShipTo Address `json:"ship_to" weir:"personal"`
 }
 
 // ShipmentCleared notes a release that came before the address.

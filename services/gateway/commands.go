@@ -180,7 +180,7 @@ func (g *gateway) command(ctx context.Context, q request, cmd streams.Command) (
 	defer cancel()
 	if q.key != "" {
 		name := streams.Name{Scope: q.scope, ID: q.key, Digest: streams.Digest([]byte(cmd.Name), []byte(cmd.Key), cmd.Body)}
-		if taken, err := g.register.Take(ctx, []streams.Name{name}); err != nil || taken[0] {
+		if taken, err := g.register.Take(ctx, []streams.Name{name}); err != nil || taken[0] == streams.NameTaken {
 			return streams.CommandReply{Status: streams.ReplyConflict}, err
 		}
 	}

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
@@ -30,7 +32,9 @@ type Config struct {
 	Wait       time.Duration // for the read model to reach a token; 2 s if 0
 	Limit      edge.Limit    // of commands
 	Trace      edge.Trace    // optional
-	Log        *slog.Logger  // discards if nil
+	// Route hears of every route that there is, before it is asked; optional.
+	Route func(pattern string, methods ...string)
+	Log   *slog.Logger // discards if nil
 
 	// Replies remembers answers to commands, Orders what was read of orders: nil
 	// for not at all. Who writes the read model must call OrdersChanged on the
@@ -97,6 +101,9 @@ func New(cfg Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	for path, methods := range g.routes() {
 		mux.Handle(path, methods)
+		if cfg.Route != nil {
+			cfg.Route(path, slices.Collect(maps.Keys(methods))...)
+		}
 	}
 	mux.HandleFunc("/", edge.NotFound)
 	return cfg.Trace.Handler(mux), nil

@@ -252,6 +252,9 @@ func TestWhatIsRefused(t *testing.T) {
 		"saga state":         {"GET", "/v1/sagas?state=lost", ``, 400, "running"},
 		"saga page":          {"GET", "/v1/sagas?page=2", ``, 400, "page token"},
 		"token":              {"GET", "/v1/orders/o-9?after=yesterday", ``, 400, "token"},
+		"token of no lane":   {"GET", "/v1/orders/o-9?after=order.order:order/9/x:99999", ``, 400, "token"},
+		"token of no topic":  {"GET", "/v1/orders/o-9?after=order.pizza:order/0/x:99999", ``, 400, "token"},
+		"token of no writer": {"GET", "/v1/orders/o-9?after=order.order:payment/0/x:99999", ``, 400, "token"},
 		"a quantity twice":   {"POST", "/v1/orders", with(`"quantity":2`, `"quantity":2,"quantity":1000`), 400, "lines[0].quantity is there twice"},
 		"in two cases":       {"POST", "/v1/orders", with(`"quantity":2`, `"quantity":2,"Quantity":1000`), 400, "differ only in case"},
 		"in another case":    {"POST", "/v1/orders", with(`"quantity"`, `"Quantity"`), 400, "lines[0].Quantity is not spelt"},
@@ -292,7 +295,7 @@ func TestNotNow(t *testing.T) {
 	n.Thaw()
 	r = h.do("POST", "/v1/orders", placement("o-1"), "Idempotency-Key", "k1")
 	h.want(r, 201, "placed")
-	h.want(h.do("GET", "/v1/orders/o-1?after="+r.header.Get("Weir-Token"), ""), 503, "not-yet") // nobody projects
+	h.want(h.do("GET", "/v1/orders/o-1?after="+r.header.Get("Weir-Token"), ""), 412, "not-yet") // nobody projects
 	if h.reads.Close(); true {
 		h.want(h.do("GET", "/v1/orders/o-1", ""), 503, "read-model-unavailable")
 	}
@@ -327,8 +330,8 @@ func TestTheTraceHook(t *testing.T) {
 	h.project()
 	var heard []int
 	traced, err := gateway.New(gateway.Config{Commands: h.cluster.Commands, Topology: h.cluster.Topology, Partitions: 2, Reads: h.reads,
-		Trace: func(*http.Request) (string, func(int)) {
-			return traceparent, func(s int) { heard = append(heard, s) }
+		Trace: func(*http.Request) (string, func(int, time.Duration)) {
+			return traceparent, func(s int, _ time.Duration) { heard = append(heard, s) }
 		}})
 	if err != nil {
 		t.Fatal(err)

@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/edge"
+	"github.com/weirstream/weir/streams"
 )
 
 // states are those that orders can be filtered by.
@@ -169,19 +171,46 @@ func token(r *http.Request, q url.Values) string {
 }
 
 func (g *gateway) await(ctx context.Context, token string) *edge.Problem {
+	if !g.ours(token) {
+		return badQuery("the token is not one of " + TokenHeader + "'s: send it back as it was answered")
+	}
+	defer edge.Waited(ctx, time.Now())
 	ctx, cancel := context.WithTimeout(ctx, g.Wait)
 	defer cancel()
 	err := g.Reads.Await(ctx, token)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, projection.ErrToken):
-		return badQuery("the token is not one of " + TokenHeader + "'s: send it back as it was answered")
 	case ctx.Err() != nil:
-		return &edge.Problem{Code: "not-yet", Status: http.StatusServiceUnavailable, RetryAfter: 1,
-			Detail: "what you wrote has not reached the read model yet: ask again, or without the token for what is there"}
+		return notYet()
 	}
 	return g.broken(ctx, err)
+}
+
+// notYet is no failure of the platform: anybody can ask for what will never be. How
+// far the read model is behind is promised, and measured, by itself.
+func notYet() *edge.Problem {
+	return &edge.Problem{Code: "not-yet", Status: http.StatusPreconditionFailed, RetryAfter: 1,
+		Detail: "what the token names has not reached the read model yet: ask again, or without the token for what is there"}
+}
+
+// ours tells whether a token can be one that this platform gave away: of a topic and
+// a lane of its writer that there are.
+func (g *gateway) ours(token string) bool {
+	t, err := projection.ParseToken(token)
+	if err != nil {
+		return false
+	}
+	parts := strings.Split(string(t.Lane), "/")
+	if len(parts) != 3 {
+		return false
+	}
+	lane, err := strconv.ParseInt(parts[1], 10, 32)
+	writes := slices.ContainsFunc(g.Topology.Topics(), func(x streams.Topic) bool {
+		s, _, ok := g.Topology.Decider(x.Writer)
+		return x.Name == t.Topic && ok && s.Name == parts[0]
+	})
+	return err == nil && writes && lane >= 0 && lane < int64(g.Partitions)
 }
 
 func badQuery(detail string) *edge.Problem {

@@ -42,9 +42,10 @@ type Config struct {
 	Now        func() time.Time // for events without a time; time.Now if nil
 	Limit      edge.Limit       // of requests, however many events they have
 	Trace      edge.Trace       // optional
-	// Count hears of every event and what became of it; optional. The type is
-	// empty if it is none that may be posted.
-	Count func(client, eventType string, s Status)
+	// Count hears of every event and what became of it, "repeated" if it had been
+	// accepted before; optional. The type is empty if it is none that may be posted, the
+	// age that which the sender's time gives it, below 0 if there is none.
+	Count func(client, eventType string, s Status, age time.Duration)
 }
 
 // Handler serves Path.
@@ -67,7 +68,7 @@ func New(cfg Config) (*Handler, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.Count == nil {
-		cfg.Count = func(string, string, Status) {}
+		cfg.Count = func(string, string, Status, time.Duration) {}
 	}
 	log, err := kgo.NewClient(append(cfg.Client[:len(cfg.Client):len(cfg.Client)],
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -121,25 +122,42 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Timeout)
 	defer cancel()
-	h.name(ctx, recs, results)
+	repeated := h.name(ctx, recs, results)
 	h.produce(ctx, recs, results)
-	h.count(edge.Client(r), posted, results)
+	h.count(edge.Client(r), posted, results, repeated)
 	answer(w, results)
 }
 
-func (h *Handler) count(client string, events []posted, results []Result) {
+// repeat is what is counted of an event that was accepted before: its sender is
+// told that it is accepted, and nobody waits for it.
+const repeat Status = "repeated"
+
+// Results are what Count hears.
+func Results() []string {
+	return []string{string(Accepted), string(repeat), string(Refused), string(Conflict), string(Unavailable)}
+}
+
+func (h *Handler) count(client string, events []posted, results []Result, repeated []bool) {
+	now := h.cfg.Now()
 	for i := range results {
 		name := events[i].attrs["type"]
 		if f, ok := h.cfg.Topology.Vocabulary.Fact(name); !ok || !f.External {
 			name = ""
 		}
-		h.cfg.Count(client, name, results[i].Status)
+		result, age := results[i].Status, time.Duration(-1)
+		if at, err := events[i].time(now); err == nil && events[i].attrs["time"] != "" && result == Accepted {
+			age = max(now.Sub(at), 0)
+		}
+		if result == Accepted && repeated[i] {
+			result = repeat
+		}
+		h.cfg.Count(client, name, result, age)
 	}
 }
 
-// name registers the events' sources and ids, and takes away the records of
-// those that another event has already.
-func (h *Handler) name(ctx context.Context, recs []*kgo.Record, results []Result) {
+// name registers the events' sources and ids, takes away the records of those that
+// another event has already, and tells which were sent before.
+func (h *Handler) name(ctx context.Context, recs []*kgo.Record, results []Result) (repeated []bool) {
 	var names []streams.Name
 	var which []int
 	for i, rec := range recs {
@@ -154,15 +172,19 @@ func (h *Handler) name(ctx context.Context, recs []*kgo.Record, results []Result
 		names = append(names, streams.Name{Scope: "event " + env.Source, ID: env.ID, Digest: streams.EventDigest(env.Type, env.Key, env.Data)})
 		which = append(which, i)
 	}
-	taken, err := h.register.Take(ctx, names)
+	repeated = make([]bool, len(recs))
+	states, err := h.register.Take(ctx, names)
 	for n, i := range which {
 		switch {
 		case err != nil:
 			results[i].Status, results[i].Detail, recs[i] = Unavailable, "whether its source and id are another event's is not known now: send it again, with the same source and id", nil
-		case taken[n]:
+		case states[n] == streams.NameTaken:
 			results[i].Status, results[i].Detail, recs[i] = Conflict, "another event was sent with this source and id: give this one an id of its own", nil
+		case states[n] == streams.NameRepeated:
+			repeated[i] = true
 		}
 	}
+	return repeated
 }
 
 // produce sends the records that are not nil and waits for each.

@@ -10,9 +10,9 @@ import (
 type PlaceOrder struct {
 	Order    event.OrderID `json:"order"`
 	Customer string        `json:"customer"`
-	Email    string        `json:"email"` // empty: no mail is sent
-	ShipTo   event.Address `json:"ship_to"`
-	Card     string        `json:"card"` // the provider's token, never a number
+	Email    string        `json:"email" weir:"personal"` // empty: no mail is sent
+	ShipTo   event.Address `json:"ship_to" weir:"personal"`
+	Card     string        `json:"card" weir:"personal"` // the provider's token, never a number
 	Lines    []event.Line  `json:"lines"`
 }
 

@@ -46,6 +46,7 @@ func inTracedShop(t *testing.T, f func(s *traced)) {
 		var err error
 		s.tel, err = telemetry.New(telemetry.Options{Registerer: prometheus.NewRegistry(), Exporters: []sdktrace.SpanExporter{s.recent}, SpansPerSecond: 1e6})
 		check(t, err)
+		s.tel.Route("/v1/orders", http.MethodPost)
 		s.close = append(s.close, func() { check(t, s.tel.Close(context.Background())) })
 		for name := range s.nodes {
 			s.stop(name)
@@ -95,7 +96,7 @@ func (s *traced) request(c order.PlaceOrder) {
 	defer cancel()
 	answer, err := s.c.Send(ctx, cmd)
 	check(s.t, err)
-	done(http.StatusCreated)
+	done(http.StatusCreated, 0)
 	var body order.Reply
 	check(s.t, json.Unmarshal(answer.Body, &body))
 	s.placed[c.Order] = body.Total

@@ -134,3 +134,47 @@ func commitThrough(t *testing.T, s *Store, lane int32, batch int, stop <-chan st
 		}
 	}
 }
+
+// A renewal that is cut short leaves the store as it was: half of one would be lanes
+// that number on under a new name.
+func TestARenewalIsWholeOrNotAtAll(t *testing.T) {
+	service := fresh(t)
+	s := open(t, service)
+	before, err := s.Info(ctx, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lane := range int32(2) {
+		c, err := s.Claim(ctx, lane)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Sent = map[streams.Target]int64{{Topic: "t"}: 7}
+		if err := s.Commit(ctx, lane, &streams.Tx{Cursor: c}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	schema, _ := SchemaName(service)
+	guard := fmt.Sprintf("ALTER TABLE %s.cursors ADD CONSTRAINT once CHECK (lane=0 OR epoch<2)", schema)
+	sql(t, guard)
+	if _, err := s.Renew(ctx); err == nil {
+		t.Error("what cannot be written was renewed")
+	}
+	if now, err := s.Info(ctx, 4); err != nil || now != before {
+		t.Errorf("the store is %+v now, and was %+v (%v)", now, before, err)
+	}
+	if c, err := s.Cursor(ctx, 0); err != nil || c.Epoch != 1 || len(c.Sent) != 1 {
+		t.Errorf("lane 0 is at %+v (%v)", c, err)
+	}
+	sql(t, fmt.Sprintf("ALTER TABLE %s.cursors DROP CONSTRAINT once", schema))
+	after, err := s.Renew(ctx)
+	if err != nil || after.Incarnation == before.Incarnation || after.Partitions != 4 {
+		t.Errorf("renewed it is %+v (%v)", after, err)
+	}
+	for lane := range int32(2) {
+		c, err := s.Cursor(ctx, lane)
+		if err != nil || c.Epoch != 2 || c.Incarnation != after.Incarnation || len(c.Sent) != 0 {
+			t.Errorf("lane %d is at %+v (%v)", lane, c, err)
+		}
+	}
+}

@@ -3,35 +3,53 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/weirstream/weir/streams"
 )
 
 var _ streams.Renewer = (*Store)(nil)
 
-// Renew mints a new incarnation.
+// Renew mints a new incarnation, in one transaction: half of it would be a store
+// whose lanes number on under a new name, with gaps that halt readers. Done twice,
+// as a broken connection may have it, it does no harm.
 func (s *Store) Renew(ctx context.Context) (streams.StoreInfo, error) {
-	var lanes []int32
-	err := s.query(ctx, "renew", "SELECT lane FROM cursors ORDER BY lane", nil, func(r row) error {
-		lanes = append(lanes, int32(num(r[0])))
-		return nil
+	incarnation := rand.Text()
+	err := s.do(ctx, passes, func(ctx context.Context, c *pgxpool.Conn) error {
+		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return renew(ctx, tx, incarnation) })
 	})
 	if err != nil {
-		return streams.StoreInfo{}, err
-	}
-	// The new name first: should what follows be cut short, numbering goes on
-	// under it with gaps that halt readers, and renewing again mends them.
-	if err := s.exec(ctx, "renew", "UPDATE store SET incarnation=$1", rand.Text()); err != nil {
-		return streams.StoreInfo{}, err
-	}
-	for _, lane := range lanes {
-		c, err := s.Cursor(ctx, lane)
-		if err != nil {
-			return streams.StoreInfo{}, err
-		}
-		if err := s.exec(ctx, "renew", "UPDATE cursors SET epoch=epoch+1,rev=rev+1,maps=$2 WHERE lane=$1", lane, c.Renewed().MarshalMaps()); err != nil {
-			return streams.StoreInfo{}, err
-		}
+		return streams.StoreInfo{}, s.explain(ctx, "renew", err)
 	}
 	return s.Info(ctx, 0)
+}
+
+func renew(ctx context.Context, tx pgx.Tx, incarnation string) error {
+	if _, err := tx.Exec(ctx, "UPDATE store SET incarnation=$1", incarnation); err != nil {
+		return err
+	}
+	rows, err := tx.Query(ctx, "SELECT lane,maps FROM cursors ORDER BY lane FOR UPDATE")
+	if err != nil {
+		return err
+	}
+	cursors, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (*streams.Cursor, error) {
+		v := r.RawValues()
+		c := &streams.Cursor{Lane: int32(num(v[0]))}
+		if err := c.UnmarshalMaps(blob(v[1])); err != nil {
+			return nil, fmt.Errorf("cursor of lane %d: %w", c.Lane, err)
+		}
+		return c, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range cursors {
+		if _, err := tx.Exec(ctx, "UPDATE cursors SET epoch=epoch+1,rev=rev+1,maps=$2 WHERE lane=$1", c.Lane, c.Renewed().MarshalMaps()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -269,6 +269,26 @@ var eventCases = []testCase{
 		}
 		check(p, "events of one stream", nil, seqs(l.events(streams.StreamID{Decider: "cart", Key: "c-17"}, 1)), []int64{5018, 10018, 15018})
 	}},
+	{"LargeRecords", func(p *place) { // more than is read at once
+		l := p.fresh()
+		var want []int64
+		for seq := int64(1); seq <= 9; seq++ {
+			tx := step(cart, seq, seq)
+			tx.Events[0].Record = bytes.Repeat(binary, 1<<16)
+			tx.Inputs = &streams.InputRow{Rev: seq + 1, At: noon, Entries: bytes.Repeat(binary, 1<<16)}
+			l.commit(tx)
+			want = append(want, seq)
+		}
+		check(p, "the outbox", nil, seqs(l.outbox(0, 100)), want)
+		check(p, "some of the outbox", nil, seqs(l.outbox(1, 7)), want[1:8])
+		check(p, "events of the stream", nil, seqs(l.events(cart, 0)), want)
+		rows := []int64{}
+		err := l.s.Inputs(ctx, l.n, 0, func(r streams.InputRow) error {
+			rows = append(rows, r.Rev-1)
+			return nil
+		})
+		check(p, "inputs", err, rows, want)
+	}},
 }
 
 var timerCases = []testCase{

@@ -32,6 +32,9 @@ type Metric struct {
 // guess and a share below a bound is a fact.
 var Seconds = []float64{.001, .0025, .005, .01, .025, .06, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900}
 
+// Ages are the bucket bounds of ages that others tell: from a second to a year.
+var Ages = []float64{1, 10, 60, 600, 3600, 21600, 86400, 604800, 2592000, 31536000}
+
 var batchSizes = []float64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000}
 
 // Catalogue declares every metric of the platform, in the order in which a
@@ -58,12 +61,17 @@ var Catalogue = []Metric{
 	counter(Conflicts, "commits", "Commits that were refused or whose end is unknown.", "service"),
 	counter(LaneChanges, "changes", "Changes in lanes' lives.", "service", "change"),
 	gauge(LanesHalted, "lanes", "1 while a lane is halted and waits for a person.", "service", "lane"),
+	gauge(UnitRuns, "units", "1 for each unit that the process is there for, whatever its state.", "unit"),
 	gauge(UnitHalted, "units", "1 while a unit of a process is halted and waits for a person; the others go on.", "unit"),
 	gauge(BehindRecords, "records", "Records between the stored cursors of a service, a pipeline or the read model (projection) and the ends of a topic, seen from outside.", "service", "topic"),
 	gauge(BehindSeconds, "seconds", "How long the oldest record that a service, a pipeline or the read model (projection) has not taken is on the log, seen from outside; 0 if it has taken all.", "service"),
 
-	duration(RequestSeconds, "Time to answer an HTTP request.", "route", "method", "status"),
-	counter(Ingested, "events", "Events posted from outside, by client, type and what became of them: accepted, refused or unavailable.", "client", "type", "result"),
+	counter(Requests, "requests", "HTTP requests, by what was answered; 499 if the client went away before that. The caller is the prober or a client.", "route", "method", "status", "caller"),
+	duration(RequestSeconds, "Time to answer an HTTP request, without the time in which it waited for its client.", "route", "method", "caller"),
+	counter(Ingested, "events", "Events posted from outside, by type and what became of them: accepted, repeated (accepted before), refused, conflict or unavailable.", "type", "result"),
+	counter(Posted, "events", "The same by client. Few have series of their own, and lose them when they are quiet: no objective counts these.", "client", "result"),
+	gauge(FailedInARow, "requests", "Requests of clients that failed (5xx) since the last that went well.", "route", "method"),
+	{SenderAge, Histogram, "seconds", []string{"type"}, "Age of events when they were posted, by the time that their sender gave them.", Ages},
 	counter(QuotaRefused, "requests", "Requests refused because their client had used up its quota.", "client"),
 
 	counter(SagasStarted, "sagas", "Sagas begun.", "saga"),

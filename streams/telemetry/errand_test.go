@@ -85,6 +85,8 @@ func inErrands(t *testing.T, spansPerSecond int, f func(e *errands)) {
 			t.Fatal(err)
 		}
 		e.c = streamtest.NewCluster(t, e.topology(), 4)
+		e.tel.Declare(e.c.Topology, []string{"desk", "floor"})
+		e.tel.Route("/errands/{customer}", http.MethodPost)
 		e.c.Hooks = []streams.Hook{e.tel}
 		e.c.Log = slog.New(slog.NewTextHandler(&e.lines, nil))
 		e.c.Start("desk")
@@ -163,7 +165,7 @@ func (e *errands) request(id, traceparent string, r runErrand) streams.CommandRe
 	if err != nil {
 		e.t.Fatalf("%v; %+v", err, e.c.Lanes())
 	}
-	done(http.StatusOK)
+	done(http.StatusOK, 0)
 	return reply
 }
 

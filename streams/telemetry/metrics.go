@@ -12,13 +12,14 @@ import (
 
 // metrics are the collectors behind the names.
 type metrics struct {
-	inputs, laneInputs, rejections, emitted, repeats, future, conflicts, changes, spans, exported, ingested, refused, heldBack *prometheus.CounterVec
-	age, batch, decide, commit, effect, request                                                                                *prometheus.HistogramVec
-	lag, lagAge, unpublished, parked, pending, breaker, halted                                                                 *prometheus.GaugeVec
+	inputs, laneInputs, rejections, emitted, repeats, future, conflicts, changes, spans, exported, ingested, posted, requests, refused, heldBack *prometheus.CounterVec
+	age, batch, decide, commit, effect, seconds, senderAge                                                                                       *prometheus.HistogramVec
+	lag, lagAge, unpublished, parked, pending, breaker, halted, inARow                                                                           *prometheus.GaugeVec
 
 	mu       sync.Mutex
 	resolved map[streams.InputInfo]inputMetrics // labels looked up once
-	clients  map[string]bool                    // that have series of their own
+	clients  clients
+	routes   map[string][]string // methods
 }
 
 type inputMetrics struct {
@@ -39,17 +40,25 @@ func alike(a, b *streams.InputInfo) bool {
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	i := NewInstruments(reg)
-	m := &metrics{resolved: map[streams.InputInfo]inputMetrics{}, clients: map[string]bool{},
+	m := &metrics{resolved: map[streams.InputInfo]inputMetrics{}, clients: clients{now: time.Now, last: map[string]time.Time{}, strangers: map[string]int{}}, routes: map[string][]string{},
 		inputs: i.Counter(Inputs), laneInputs: i.Counter(LaneInputs), rejections: i.Counter(Rejections), emitted: i.Counter(Emitted), repeats: i.Counter(Repeats), future: i.Counter(FutureInputs),
 		conflicts: i.Counter(Conflicts), changes: i.Counter(LaneChanges), spans: i.Counter(SpansStarted), exported: i.Counter(SpansExported),
-		ingested: i.Counter(Ingested), heldBack: i.Counter(HeldBack), refused: i.Counter(QuotaRefused),
+		ingested: i.Counter(Ingested), posted: i.Counter(Posted), requests: i.Counter(Requests), heldBack: i.Counter(HeldBack), refused: i.Counter(QuotaRefused),
 		age: i.Histogram(InputAge), batch: i.Histogram(BatchInputs), decide: i.Histogram(DecideSeconds), commit: i.Histogram(CommitSeconds),
-		effect: i.Histogram(EffectSeconds), request: i.Histogram(RequestSeconds),
+		effect: i.Histogram(EffectSeconds), seconds: i.Histogram(RequestSeconds), senderAge: i.Histogram(SenderAge),
 		lag: i.Gauge(LagRecords), lagAge: i.Gauge(LagSeconds), unpublished: i.Gauge(UnpublishedAge), parked: i.Gauge(Parked),
-		pending: i.Gauge(EffectsPending), breaker: i.Gauge(BreakerState), halted: i.Gauge(LanesHalted),
+		pending: i.Gauge(EffectsPending), breaker: i.Gauge(BreakerState), halted: i.Gauge(LanesHalted), inARow: i.Gauge(FailedInARow),
 	}
 	return m, i.Err()
 }
+
+// Results of inputs.
+const (
+	decided  = "decided"
+	rejected = "rejected"
+	parked   = "parked"
+	retried  = "retried"
+)
 
 // OnBatch counts what a committed batch did.
 func (t *Telemetry) OnBatch(b streams.BatchInfo) {
@@ -118,6 +127,9 @@ func (m *metrics) input(service string, in *streams.InputInfo) inputMetrics {
 	x, ok := m.resolved[key]
 	if !ok {
 		x = inputMetrics{m.inputs.WithLabelValues(service, in.Decider, string(in.Kind), in.Name, in.Result), m.age.WithLabelValues(service, in.Decider)}
+		if in.Result == retried { // by a person, hours later: that is no latency of ours
+			x.age = prometheus.ObserverFunc(func(float64) {})
+		}
 		m.resolved[key] = x
 	}
 	return x

@@ -91,10 +91,11 @@ func TestMetricsOfARun(t *testing.T) {
 			"weir_events_emitted_total{service=floor,type=floor.loaded}":                                     22,
 			"weir_events_emitted_total{service=floor,type=floor.closed}":                                     21,
 			"weir_input_age_seconds{decider=desk,service=desk}":                                              66,
-			"weir_input_age_seconds{decider=floor,service=floor}":                                            45,
+			"weir_input_age_seconds{decider=floor,service=floor}":                                            43, // those that a person retries have waited for the person
 			"weir_effect_seconds{effect=ring,endpoint=phone,result=answered,service=desk}":                   22,
 			"weir_effect_seconds{effect=ring,endpoint=phone,result=in-doubt,service=desk}":                   2,
-			"weir_http_request_seconds{method=POST,route=/errands/{customer},status=200}":                    24,
+			"weir_http_requests_total{caller=client,method=POST,route=/errands/{customer},status=200}":       24,
+			"weir_http_request_seconds{caller=client,method=POST,route=/errands/{customer}}":                 24,
 			"weir_lane_changes_total{change=claimed,service=desk}":                                           4,
 			"weir_lane_changes_total{change=running,service=floor}":                                          4,
 		}
@@ -185,26 +186,6 @@ func TestCatalogue(t *testing.T) {
 				t.Errorf("%s: registered", name)
 			}
 		}
-	}
-}
-
-// Clients have series of their own, and whoever makes up names fills no memory.
-func TestClientsAreBounded(t *testing.T) {
-	reg := prometheus.NewRegistry()
-	tel, err := telemetry.New(telemetry.Options{Registerer: reg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range 500 {
-		tel.OnIngest(fmt.Sprint("key:", n), "stock.received", "accepted")
-		tel.OnIngest("key:1", "", "refused")
-	}
-	got := (&errands{t: t, reg: reg}).gathered()
-	if n := got["weir_ingest_events_total{client=other,result=accepted,type=stock.received}"]; n != 400 {
-		t.Errorf("others posted %v, want 400", n)
-	}
-	if n := got["weir_ingest_events_total{client=key:1,result=refused,type=unknown}"]; n != 500 || len(got) != 102 {
-		t.Errorf("one client: %v refused; %d series", n, len(got))
 	}
 }
 

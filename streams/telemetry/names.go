@@ -26,12 +26,17 @@ const (
 	Conflicts      = "weir_commit_conflicts_total"
 	LaneChanges    = "weir_lane_changes_total"
 	LanesHalted    = "weir_lanes_halted"
+	UnitRuns       = "weir_unit_runs"
 	UnitHalted     = "weir_unit_halted"
 	BehindRecords  = "weir_behind_records"
 	BehindSeconds  = "weir_behind_seconds"
 
+	Requests       = "weir_http_requests_total"
 	RequestSeconds = "weir_http_request_seconds"
+	FailedInARow   = "weir_http_failures_in_a_row"
 	Ingested       = "weir_ingest_events_total"
+	Posted         = "weir_ingest_client_events_total"
+	SenderAge      = "weir_ingest_sender_age_seconds"
 	QuotaRefused   = "weir_quota_refused_total"
 
 	SagasStarted     = "weir_sagas_started_total"

@@ -98,19 +98,93 @@ func TestEventsAndLinksOfSpansAreKept(t *testing.T) {
 	}
 }
 
-func TestRecentIsBounded(t *testing.T) {
-	r := &telemetry.Recent{Traces: 2, Spans: 3}
-	tracer := tracing(r)
-	for i := range 4 {
-		ctx, root := tracer.Start(context.Background(), fmt.Sprint("t", i))
-		for range 5 {
-			_, s := tracer.Start(ctx, "child")
-			s.End()
+// trail leaves a trace of so many spans beside its root, which takes so long.
+func trail(tracer trace.Tracer, spans int, took time.Duration, failed bool) (id string) {
+	ctx, root := tracer.Start(context.Background(), "root")
+	for range spans {
+		_, s := tracer.Start(ctx, "child", trace.WithAttributes(attribute.String("weir.correlation", strings.Repeat("c", 1000))))
+		s.End()
+	}
+	time.Sleep(took)
+	if failed {
+		root.SetStatus(codes.Error, "no")
+	}
+	root.End()
+	return root.SpanContext().TraceID().String()
+}
+
+// However much there is, the latest traces are kept, as far as the budget goes, and
+// each of them whole; those that failed or were slow are kept longer.
+func TestRecentKeepsWholeTracesInItsBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &telemetry.Recent{Bytes: 800_000}
+		tracer := tracing(r)
+		failed, slow := trail(tracer, 9, 0, true), trail(tracer, 9, 2*time.Second, false)
+		var plain []string
+		for range 700 {
+			plain = append(plain, trail(tracer, 9, time.Millisecond, false))
 		}
-		root.End()
-	}
-	list := r.List(telemetry.Filter{}, 9)
-	if len(list) != 2 || list[0].Spans != 3 || list[1].Spans != 3 {
-		t.Errorf("%+v", list)
-	}
+		whole := func(ids ...string) (n int) {
+			for _, id := range ids {
+				switch len(r.Trace(id)) {
+				case 10:
+					n++
+				case 0:
+				default:
+					t.Errorf("%d of the 10 spans of %s are kept", len(r.Trace(id)), id)
+				}
+			}
+			return n
+		}
+		if whole(failed, slow) != 2 || whole(plain[len(plain)-10:]...) != 10 {
+			t.Errorf("kept are %d notable ones and %d of the last ten", whole(failed, slow), whole(plain[len(plain)-10:]...))
+		}
+		if n := whole(plain...); n == 700 || r.Has(plain[0]) {
+			t.Errorf("%d are kept beyond the budget", n)
+		}
+		for range 1000 { // slow enough to be packed
+			plain = append(plain, trail(tracer, 9, 100*time.Millisecond, false))
+		}
+		if n := whole(plain...); n < 150 || n > 900 {
+			t.Errorf("%d are kept packed", n)
+		}
+		for range 700 { // trouble without end takes half of the budget at most
+			trail(tracer, 9, time.Millisecond, true)
+		}
+		if whole(plain[len(plain)-10:]...) != 10 || r.Has(failed) {
+			t.Error("what failed leaves no room for others, or is kept for ever")
+		}
+	})
+}
+
+// What comes of a trace that had to go is not kept: half a trace would be taken for
+// a whole one. And what one trace takes is bounded.
+func TestNoHalfTraces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &telemetry.Recent{Bytes: 100_000, Keep: time.Minute, Longer: time.Hour}
+		tracer := tracing(r)
+		ctx, first := tracer.Start(context.Background(), "first")
+		first.End()
+		bad := trail(tracer, 1, 0, true)
+		id := first.SpanContext().TraceID().String()
+		if !r.Has(id) {
+			t.Fatal("it is not there")
+		}
+		time.Sleep(2 * time.Minute)
+		if r.Has(id) || !r.Has(bad) {
+			t.Errorf("after two minutes the plain one is kept: %v, the failed one: %v", r.Has(id), r.Has(bad))
+		}
+		_, late := tracer.Start(ctx, "late")
+		late.End()
+		if n := len(r.Trace(id)); n != 0 {
+			t.Errorf("%d spans of half a trace are shown", n)
+		}
+		if huge := trail(tracer, 1000, 0, false); r.Has(huge) {
+			t.Error("one trace has more than its share")
+		}
+		time.Sleep(2 * time.Hour)
+		if r.Has(bad) {
+			t.Error("what failed is kept for ever")
+		}
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -27,6 +25,8 @@ type Telemetry struct {
 	metrics    *metrics
 	processors []sdktrace.SpanProcessor // one per exporter, for the spans of all services
 	sources    sync.Map                 // service → *source
+	process    []attribute.KeyValue     // of every resource
+	queues     Queues
 	budget     budget
 }
 
@@ -35,6 +35,9 @@ type Options struct {
 	Registerer     prometheus.Registerer
 	Exporters      []sdktrace.SpanExporter // none: spans are made for their ids only
 	SpansPerSecond int                     // budget; 0: no spans at all, traces pass through
+	Version        string                  // of the program
+	Instance       string                  // this process's name among those of its services; empty: one of its own
+	Queues         Queues                  // that commands travel by, if any
 }
 
 // New registers the metrics and starts the span pipeline.
@@ -43,7 +46,7 @@ func New(o Options) (*Telemetry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
-	t := &Telemetry{metrics: m, budget: budget{perSecond: int64(o.SpansPerSecond)}}
+	t := &Telemetry{metrics: m, process: processAttributes(o), queues: o.Queues, budget: budget{perSecond: int64(o.SpansPerSecond)}}
 	for _, e := range o.Exporters {
 		// The default queue of 2,048 silently loses spans: a commit ends a thousand at once.
 		t.processors = append(t.processors, sdktrace.NewBatchSpanProcessor(counting{e, m.exported.WithLabelValues()}, sdktrace.WithMaxQueueSize(65536), sdktrace.WithMaxExportBatchSize(2048), sdktrace.WithBatchTimeout(time.Second)))
@@ -158,20 +161,28 @@ func (t *Telemetry) start(tp, service, name string, always bool, opts ...trace.S
 	return span, traceparent(span.SpanContext())
 }
 
-// OnDecide begins the span of one decision.
-func (t *Telemetry) OnDecide(h streams.Hop) (string, func(error)) {
-	span, tp := t.start(h.Origin.Traceparent, h.Service, h.Decider+" "+h.Name, false, trace.WithSpanKind(trace.SpanKindConsumer))
+// OnDecide begins the span of one decision, which ends with its commit.
+func (t *Telemetry) OnDecide(h streams.Hop) (string, func(streams.BatchInfo, error)) {
+	name, kind := t.hopSpan(h)
+	span, tp := t.start(h.Origin.Traceparent, h.Service, name, false, kind)
 	if span == nil {
 		return tp, nil
 	}
-	a := hopAttributes(h)
-	return tp, func(err error) { finish(span, "decided", err, a...) }
+	a := t.hopAttributes(h)
+	return tp, func(b streams.BatchInfo, err error) {
+		if err == nil || b.Commit > 0 {
+			span.AddEvent("commit", trace.WithTimestamp(time.Now().Add(-b.Commit)), trace.WithAttributes(attribute.Int("weir.lane", int(b.Lane)),
+				attribute.Int("weir.inputs", len(b.Inputs)), attribute.Int("weir.events", len(b.Events))))
+		}
+		finish(span, "decided", err, a...)
+	}
 }
 
 // OnFail keeps the trace from a failed decision on.
 func (t *Telemetry) OnFail(h streams.Hop, err error) string {
-	span, tp := t.start(h.Origin.Traceparent, h.Service, h.Decider+" "+h.Name, true, trace.WithSpanKind(trace.SpanKindConsumer))
-	finish(span, "parked", err, hopAttributes(h)...)
+	name, kind := t.hopSpan(h)
+	span, tp := t.start(h.Origin.Traceparent, h.Service, name, true, kind)
+	finish(span, "parked", err, t.hopAttributes(h)...)
 	return tp
 }
 
@@ -183,7 +194,7 @@ func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error) string) {
 			attribute.Int("weir.attempt", a.Number), attribute.String("weir.correlation", a.Origin.Correlation))}
 	span, tp := t.start(a.Origin.Traceparent, a.Service, a.Effect, false, opts...)
 	return tp, func(err error) string {
-		result, after := "answered", a.Origin.Traceparent
+		result, after := answered, a.Origin.Traceparent
 		if err != nil {
 			if result = inDoubt; errors.As(err, new(*streams.UnusableError)) {
 				result = unusable
@@ -197,23 +208,5 @@ func (t *Telemetry) OnEffect(a streams.Attempt) (string, func(error) string) {
 		}
 		observe(t.metrics.effect.WithLabelValues(a.Service, a.Effect, a.Endpoint, result), time.Since(began), after)
 		return after
-	}
-}
-
-// OnRequest begins the span of an HTTP request, the root of most traces. route
-// is the pattern, not the path, which may hold an id.
-func (t *Telemetry) OnRequest(r *http.Request, route string) (string, func(status int)) {
-	began := time.Now()
-	span, tp := t.start(r.Header.Get("traceparent"), "gateway", r.Method+" "+route, false, trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route)))
-	return tp, func(status int) {
-		if span != nil {
-			span.SetAttributes(attribute.Int("http.response.status_code", status))
-			if status >= 500 {
-				span.SetStatus(codes.Error, http.StatusText(status))
-			}
-			span.End()
-		}
-		observe(t.metrics.request.WithLabelValues(route, r.Method, strconv.Itoa(status)), time.Since(began), tp)
 	}
 }

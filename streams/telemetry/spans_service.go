@@ -1,15 +1,17 @@
 package telemetry
 
 import (
+	"cmp"
+	"crypto/rand"
 	"errors"
-	"strconv"
-	"strings"
+	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/weirstream/weir/streams"
@@ -29,7 +31,7 @@ func (t *Telemetry) source(service string) *source {
 		return s.(*source)
 	}
 	opts := []sdktrace.TracerProviderOption{sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())),
-		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", service), attribute.String("service.namespace", "weir")))}
+		sdktrace.WithResource(resource.NewWithAttributes(semconv.SchemaURL, append([]attribute.KeyValue{semconv.ServiceName(service)}, t.process...)...))}
 	for _, p := range t.processors {
 		opts = append(opts, sdktrace.WithSpanProcessor(p))
 	}
@@ -39,18 +41,16 @@ func (t *Telemetry) source(service string) *source {
 	return s.(*source)
 }
 
-// hopAttributes never hold a key: it may be a person's.
-func hopAttributes(h streams.Hop) []attribute.KeyValue {
-	a := append(make([]attribute.KeyValue, 0, 13), // what finish adds included
-		attribute.String("weir.decider", h.Decider), attribute.String("weir.input", h.Name),
-		attribute.String("weir.kind", string(h.Kind)), attribute.String("weir.correlation", h.Origin.Correlation),
-		attribute.String("messaging.message.id", h.ID), attribute.String("messaging.operation.type", "process"))
-	if h.Topic != "" {
-		a = append(a, attribute.String("weir.key.kind", h.Topic[strings.LastIndexByte(h.Topic, '.')+1:]),
-			attribute.String("messaging.system", "kafka"), attribute.String("messaging.destination.name", h.Topic),
-			attribute.String("messaging.destination.partition.id", strconv.Itoa(int(h.Partition))), attribute.Int64("messaging.kafka.offset", h.Offset))
+// processAttributes are what all services of the process have in common. Its host
+// is named as Jaeger knows one again, "ip": spans of hosts that it cannot tell
+// apart it takes for skewed, and moves.
+func processAttributes(o Options) []attribute.KeyValue {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
 	}
-	return a
+	return []attribute.KeyValue{semconv.ServiceNamespace("weir"), semconv.ServiceVersion(cmp.Or(o.Version, "unknown")),
+		semconv.ServiceInstanceID(cmp.Or(o.Instance, rand.Text())), semconv.HostName(host), attribute.String("ip", host)}
 }
 
 // finish ends a span with its attributes, all at once as the SDK's slice of
@@ -77,6 +77,7 @@ func finish(span trace.Span, result string, err error, a ...attribute.KeyValue) 
 
 // Results of calls that got no definite answer.
 const (
+	answered = "answered"
 	inDoubt  = "in-doubt" // nobody knows how it ended
 	unusable = "unusable" // the answer, or the call itself, is of no use
 )

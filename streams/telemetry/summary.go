@@ -35,40 +35,54 @@ type Filter struct {
 func (r *Recent) List(f Filter, limit int) []Summary {
 	text := strings.ToLower(f.Text)
 	var out []Summary
-	for id, spans := range r.all() {
-		s := summarise(id, spans)
-		if (!f.Failed || s.Failed > 0) && s.Took() >= f.Slower && s.mentions(text, spans) {
+	for _, t := range r.all() {
+		s, w := t.summary, t.words
+		if t.packed == nil {
+			s, w = Summarise(t.id, t.spans), words(t.id, t.spans)
+		}
+		if f.takes(s) && strings.Contains(w, text) {
 			out = append(out, s)
 		}
 	}
-	slices.SortFunc(out, func(a, b Summary) int { return cmp.Or(b.Start.Compare(a.Start), strings.Compare(a.ID, b.ID)) })
-	return out[:min(limit, len(out))]
+	return Newest(out, limit)
+}
+
+func (f Filter) takes(s Summary) bool { return (!f.Failed || s.Failed > 0) && s.Took() >= f.Slower }
+
+// Newest sorts summaries, the newest first, and keeps at most limit.
+func Newest(list []Summary, limit int) []Summary {
+	slices.SortFunc(list, func(a, b Summary) int { return cmp.Or(b.Start.Compare(a.Start), strings.Compare(a.ID, b.ID)) })
+	return list[:min(limit, len(list))]
 }
 
 // Summary sums up a trace; ok is false if none of its spans is kept.
 func (r *Recent) Summary(id string) (s Summary, ok bool) {
 	spans := r.Trace(id)
-	return summarise(id, spans), len(spans) > 0
+	return Summarise(id, spans), len(spans) > 0
 }
 
 // all are the traces as they are now. Spans are only ever added behind, so that
 // exporters need not wait for whoever reads them.
-func (r *Recent) all() map[string][]Span {
+func (r *Recent) all() []keptTrace {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := make(map[string][]Span, len(r.byID))
-	for id, spans := range r.byID {
-		out[id] = slices.Clip(spans)
+	r.trim(time.Now())
+	out := make([]keptTrace, 0, len(r.byID))
+	for _, t := range r.byID {
+		x := *t
+		x.spans = slices.Clip(x.spans)
+		out = append(out, x)
 	}
 	return out
 }
 
-func summarise(id string, spans []Span) Summary {
+// Summarise sums up a trace of these spans.
+func Summarise(id string, spans []Span) Summary {
 	spans = slices.SortedStableFunc(slices.Values(spans), func(a, b Span) int { return a.Start.Compare(b.Start) })
 	s := Summary{ID: id, Spans: len(spans)}
 	for i, x := range spans {
 		if i == 0 {
-			s.Root, s.Start = x.Name, x.Start
+			s.Root, s.Start = x.Title(), x.Start
 		}
 		if x.End.After(s.End) {
 			s.End = x.End
@@ -89,9 +103,13 @@ func include(list []string, s string) []string {
 	return append(list, s)
 }
 
-// mentions looks for a text in small letters.
-func (s Summary) mentions(text string, spans []Span) bool {
-	has := func(in string) bool { return strings.Contains(strings.ToLower(in), text) }
-	return has(s.ID) || slices.ContainsFunc(s.Services, has) || slices.ContainsFunc(s.Correlations, has) ||
-		slices.ContainsFunc(spans, func(x Span) bool { return has(x.Name) })
+// words are what a trace is found by, in small letters.
+func words(id string, spans []Span) string {
+	all := []string{id}
+	for _, x := range spans {
+		for _, w := range []string{x.Name, x.Title(), x.Attributes["service.name"], x.Attributes["weir.correlation"]} {
+			all = include(all, strings.ToLower(w))
+		}
+	}
+	return strings.Join(all, "\n")
 }

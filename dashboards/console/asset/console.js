@@ -3,7 +3,9 @@
 "use strict";
 
 const every = 2000;
-let failures = 0;
+const late = 8000; // without an answer for so long the page says so
+let last = Date.now();
+let over = false;
 
 function attributes(a, b) {
   for (const { name } of [...a.attributes]) {
@@ -51,10 +53,15 @@ function children(a, b) {
   }
 }
 
-function stale() {
+// Whatever keeps answers from coming, the page does not stand still in silence.
+function watch() {
+  const silent = Date.now() - last;
+  if (over || document.hidden || silent < late) return;
   const live = document.getElementById("live");
-  live.textContent = "not live: no answer since " + live.dataset.since;
+  const held = document.querySelector("[data-hold][open]");
+  live.textContent = (held ? "held while you decide" : "not live") + ": as of " + live.dataset.since + ", " + Math.round(silent / 1000) + " s ago";
   live.className = "warn";
+  document.body.classList.toggle("stale", !held);
 }
 
 async function refresh() {
@@ -64,17 +71,18 @@ async function refresh() {
     const res = await fetch(location.pathname + location.search, { signal: AbortSignal.timeout(8000) });
     const next = new DOMParser().parseFromString(await res.text(), "text/html");
     if (!next.getElementById("live")) throw new Error("no page of ours");
-    failures = 0;
+    last = Date.now();
     document.title = next.title;
     morph(document.body, next.body);
-    if (!next.body.hasAttribute("data-live")) return "over";
+    over = !next.body.hasAttribute("data-live");
   } catch {
-    if (++failures > 1) stale();
+    // watch says so
   }
 }
 
 async function keep() {
-  if ((await refresh()) !== "over") setTimeout(keep, every);
+  await refresh();
+  if (!over) setTimeout(keep, every);
 }
 
 // A link to an event or a span opens it.
@@ -89,4 +97,7 @@ function reveal() {
 addEventListener("hashchange", reveal);
 document.addEventListener("visibilitychange", refresh);
 reveal();
-if (document.body.hasAttribute("data-live")) setTimeout(keep, every);
+if (document.body.hasAttribute("data-live")) {
+  setTimeout(keep, every);
+  setInterval(watch, 1000);
+}

@@ -27,7 +27,7 @@ run() {
   { addresses consul && echo "WEIR_ALERTS=$dir/alerts"; } | fill "$here/prometheus.yml" >"$dir/prometheus.yml"
   exec "$cache/prometheus-$prometheus/bin/prometheus" --config.file="$dir/prometheus.yml" \
     --storage.tsdb.path="$dir/data" --storage.tsdb.retention.time=7d \
-    --web.listen-address="127.0.0.1:$port" --web.enable-lifecycle --enable-feature=exemplar-storage
+    --web.listen-address="127.0.0.1:$port" --web.enable-lifecycle --enable-feature=exemplar-storage,created-timestamp-zero-ingestion
 }
 
 ready() { curl -fs "http://127.0.0.1:$port/-/ready"; }

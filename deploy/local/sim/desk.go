@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/weirstream/weir/services/gateway/edge"
 )
 
 // maxBody bounds a request's body, in bytes.
@@ -176,6 +178,9 @@ func (d *desk) once(q request) (int, any) {
 	var compact bytes.Buffer
 	if q.Key == "" {
 		return http.StatusBadRequest, problem{"the Idempotency-Key header is missing"}
+	}
+	if p := edge.CheckJSON(q.Body); p != nil {
+		return http.StatusBadRequest, problem{p.Detail}
 	}
 	if err := json.Compact(&compact, q.Body); err != nil {
 		return http.StatusBadRequest, problem{"the body is not JSON: " + err.Error()}

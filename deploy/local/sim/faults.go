@@ -4,14 +4,19 @@
 package sim
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/weirstream/weir/services/gateway/edge"
 )
 
 // Faults are what goes wrong. Rates lie within 0 (never) and 1 (always).
@@ -33,7 +38,8 @@ type Faults struct {
 
 // Check reports a rate or time that makes no sense.
 func (f Faults) Check() error {
-	for name, r := range map[string]float64{"errors": f.Errors, "declines": f.Declines, "capture_refuse": f.CaptureRefuse, "defers": f.Defers, "lost": f.Lost, "late": f.Late} {
+	for name, r := range map[string]float64{"errors": f.Errors, "declines": f.Declines, "capture_refuse": f.CaptureRefuse,
+		"defers": f.Defers, "lost": f.Lost, "late": f.Late} {
 		if !(r >= 0 && r <= 1) {
 			return fmt.Errorf("%s is %v: a rate lies within 0 and 1", name, r)
 		}
@@ -122,17 +128,28 @@ func (t *trouble) refuses(rate float64, key string) bool {
 // ServeHTTP shows the faults and, on POST, replaces all of them.
 func (t *trouble) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
-		var f Faults
-		in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-		in.DisallowUnknownFields()
-		err := in.Decode(&f)
-		if err == nil {
-			err = t.set(f)
-		}
-		if err != nil {
+		if err := t.replace(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
 			answer(w, http.StatusBadRequest, problem{err.Error()})
 			return
 		}
 	}
 	answer(w, http.StatusOK, t.get())
+}
+
+// replace reads faults, all of them, and nothing that could be read in two ways.
+func (t *trouble) replace(r io.Reader) error {
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	if p := edge.CheckJSON(body); p != nil {
+		return errors.New(p.Detail)
+	}
+	in := json.NewDecoder(bytes.NewReader(body))
+	in.DisallowUnknownFields()
+	var f Faults
+	if err := in.Decode(&f); err != nil {
+		return err
+	}
+	return t.set(f)
 }

@@ -187,6 +187,67 @@ func TestProgramDrainsAndRemembers(t *testing.T) {
 	}
 }
 
+// What listens on this machine is asked by pages that a person's browser has open,
+// too: under a name that was made to point here, or from another site.
+func TestOnlyOwnNamesAreAnswered(t *testing.T) {
+	program := sim.Program{Name: "provider", What: "payment provider", New: func(c sim.Config) (sim.Simulated, error) { return sim.NewProvider(c) }}
+	ctx, stop := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- program.Run(ctx, []string{"-listen", "127.0.0.1:0", "-hosts", "Provider, pay.example"}, in)
+	}()
+	var url string
+	if _, err := fmt.Fscanf(out, "listening on %s\n", &url); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }() // the rest is for people
+	for _, x := range []struct {
+		host, site string
+		want       int
+	}{{"", "", 200}, {"localhost:1", "", 200}, {"provider:9101", "", 200}, {"pay.example", "", 200},
+		{"evil.example", "", 421}, {"", "https://evil.example", 403}} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/faults", strings.NewReader(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = x.host
+		if x.site != "" {
+			req.Header.Set("Origin", x.site)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != x.want {
+			t.Errorf("host %q, of a page of %q: %d, want %d", x.host, x.site, res.StatusCode, x.want)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// What two readers could read differently is refused, as at the platform's door.
+func TestOneReadingOfABody(t *testing.T) {
+	p, url := provider(t, sim.Config{})
+	for _, body := range []string{auth("o1", 5) + auth("o1", 7), strings.Replace(auth("o1", 5), "{", `{"order":"o2",`, 1), auth("o1", 5) + " {}"} {
+		if code, _ := post(t, url+"/v1/authorisations", "k1", body, soon); code != http.StatusBadRequest {
+			t.Errorf("%s: %d", body, code)
+		}
+	}
+	for _, body := range []string{`{"down":true,"down":false}`, `{"seed":1} {"down":true}`, `{"doom":true}`} {
+		if code, _ := post(t, url+"/faults", "", body, soon); code != http.StatusBadRequest {
+			t.Errorf("%s: %d", body, code)
+		}
+	}
+	if a := p.Account("o1"); a.Authorised.Minor != 0 {
+		t.Errorf("moved %+v", a)
+	}
+}
+
 func TestJournalDropsATornLineAndRefusesABrokenOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "provider.jsonl")
 	p, url := provider(t, sim.Config{Journal: path})

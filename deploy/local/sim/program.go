@@ -10,8 +10,11 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/weirstream/weir/services/gateway/edge"
 )
 
 // Simulated is a simulated server: Provider, Carrier or Mailbox.
@@ -70,6 +73,7 @@ func (p Program) Run(ctx context.Context, args []string, out io.Writer) error {
 	if p.SMTP != "" {
 		smtp = fs.String("smtp", p.SMTP, "`address` to take mail on; port 0 picks a free one")
 	}
+	hosts := fs.String("hosts", "", "`names`, by commas, that this server is asked by, beside addresses, localhost and the one listened on")
 	var c Config
 	fs.StringVar(&c.Journal, "journal", "", "`file` that the state survives in; without it the end forgets everything")
 	c.Faults.Flags(fs)
@@ -92,7 +96,18 @@ func (p Program) Run(ctx context.Context, args []string, out io.Writer) error {
 		fmt.Fprintf(out, "taking mail on smtp://%s\n", m.Addr())
 		go func() { _ = box.Serve(m) }() // ends with Close, which reports what matters
 	}
-	return Serve(ctx, l, s, out)
+	return Serve(ctx, l, s, out, names(*listen, *hosts)...)
+}
+
+// names are those that the server goes by.
+func names(listen, hosts string) (out []string) {
+	listens, _, _ := net.SplitHostPort(listen) // it is listened on
+	for _, name := range append(strings.Split(hosts, ","), listens) {
+		if name = strings.TrimSpace(name); name != "" {
+			out = append(out, edge.HostName(name))
+		}
+	}
+	return out
 }
 
 func open(ctx context.Context, option, address string) (net.Listener, error) {
@@ -107,9 +122,10 @@ func open(ctx context.Context, option, address string) (net.Listener, error) {
 const drainLimit = 10 * time.Second
 
 // Serve runs a simulated server's HTTP API on a listener until ctx ends, then
-// drains it. It closes s.
-func Serve(ctx context.Context, l net.Listener, s Simulated, out io.Writer) error {
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+// drains it. It closes s. It answers who asks for an address, localhost, or one of
+// hosts, and no page of another site.
+func Serve(ctx context.Context, l net.Listener, s Simulated, out io.Writer, hosts ...string) error {
+	server := &http.Server{Handler: edge.Guard(s, "-hosts", hosts...), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	fmt.Fprintf(out, "listening on http://%s\n", l.Addr())

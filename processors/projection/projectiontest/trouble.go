@@ -1,8 +1,10 @@
 package projectiontest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +20,7 @@ import (
 var troubleCases = []testCase{
 	{"RepeatsAreSkipped", repeatsAreSkipped},
 	{"AHoleStops", aHoleStops},
+	{"AHoleIsAccepted", aHoleIsAccepted},
 	{"OneLaneInSeveralPartitions", oneLaneInSeveralPartitions},
 	{"ARestartGoesOnFromTheCursor", aRestartGoesOnFromTheCursor},
 	{"WhatIsNoEventIsPassedOver", whatIsNoEventIsPassedOver},
@@ -78,6 +81,58 @@ func aHoleStops(p *place) {
 	}
 	if o, _ := s.Order(ctx, "o1"); o.State != "placed" {
 		p.Errorf("state is %s: something beyond the hole was applied", o.State)
+	}
+}
+
+// A hole that a stranger's lane left is in no event store. A person may accept that
+// it is lost: that hole and no other, and a note says so.
+func aHoleIsAccepted(p *place) {
+	l, s := NewLog(p), p.model()
+	cfg, asked := l.Config(), []string{}
+	cfg.Stores = func(_ context.Context, service string) (streams.Store, error) {
+		asked = append(asked, service)
+		return nil, errors.New("there is no event store of " + service)
+	}
+	cfg.Log = slog.New(slog.DiscardHandler)
+	w := l.writer("order", 0)
+	w.emit("c1", placed("o1", "ada"))
+	part := streams.Partition("o1", partitions)
+	foreign := func(id string, seq, prev int64) {
+		e := streams.Envelope{ID: id, Type: "order.delayed", Version: 1, Source: "order", Key: "o1", Time: noon, Correlation: "c9",
+			Lane: "stranger/0/i9", Seq: seq, Prev: prev, Data: []byte(`{"order":"o1"}`)}
+		l.Produce(e.Record("order.order", part))
+	}
+	stopped := func() *projection.HoleError {
+		p.Helper()
+		var hole *projection.HoleError
+		if err := failure(p, s, cfg); !errors.As(err, &hole) || hole.Lane != "stranger/0/i9" {
+			p.Fatalf("stopped with %v", err)
+		}
+		return hole
+	}
+	foreign("f1", 8, 7)
+	foreign("f2", 20, 15)
+	first := stopped()
+	if slices.Contains(asked, "stranger") {
+		p.Error("a stranger's name was asked for as that of an event store")
+	}
+	s.Accept(first)
+	second := stopped() // the one is not the other
+	if first.Prev != 7 || second.Prev != 15 {
+		p.Fatalf("holes before %d and %d, want 7 and 15", first.Prev, second.Prev)
+	}
+	s.Accept(second)
+	w.emit("c1", event.OrderConfirmed{Order: "o1"})
+	readAll(p, s, cfg, w.last)
+	again := projection.New(s.Store) // which has accepted nothing
+	w.emit("c1", event.OrderReleased{Order: "o1"})
+	readAll(p, again, cfg, w.last)
+	if h, err := s.Events(ctx, "c9"); err != nil || len(h) != 2 {
+		p.Errorf("%d events of the stranger, want 2 (%v)", len(h), err)
+	}
+	skips, err := s.Skips(ctx)
+	if err != nil || len(skips) != 2 || !strings.Contains(skips[0].Reason, "a person has accepted") {
+		p.Errorf("notes: %+v (%v)", skips, err)
 	}
 }
 

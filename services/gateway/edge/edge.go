@@ -4,7 +4,6 @@ package edge
 
 import (
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -140,68 +139,3 @@ func (m Methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func NotFound(w http.ResponseWriter, r *http.Request) {
 	(&Problem{Code: "no-such-path", Status: http.StatusNotFound, Detail: "nothing is at " + strconv.Quote(r.URL.Path) + ": see /v1/openapi.yaml"}).Write(w)
 }
-
-// Trace is called once for each request and returns the W3C traceparent that
-// events and commands of the request carry on; done hears the status, once.
-type Trace func(*http.Request) (traceparent string, done func(status int))
-
-type traceKey struct{}
-
-// Handler calls the hook around h; without a hook the request's own
-// traceparent is carried on.
-func (t Trace) Handler(h http.Handler) http.Handler {
-	if t == nil {
-		return h
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		tp, done := t(r)
-		s := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		if done != nil {
-			defer func() { done(s.status) }()
-		}
-		h.ServeHTTP(s, r.WithContext(context.WithValue(r.Context(), traceKey{}, tp)))
-	})
-}
-
-// Traceparent is the trace that what the request causes belongs to; empty if
-// there is none, or if the request's is not a W3C traceparent.
-func Traceparent(r *http.Request) string {
-	if tp, ok := r.Context().Value(traceKey{}).(string); ok {
-		return tp
-	}
-	if tp := r.Header.Get("Traceparent"); ValidTraceparent(tp) {
-		return tp
-	}
-	return ""
-}
-
-// ValidTraceparent reports whether tp is of the form 00-<32 hex>-<16 hex>-<2 hex>.
-func ValidTraceparent(tp string) bool {
-	if len(tp) != 55 {
-		return false
-	}
-	for i := range len(tp) {
-		c := tp[i]
-		if i == 2 || i == 35 || i == 52 {
-			if c != '-' {
-				return false
-			}
-		} else if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return tp[:2] != "ff" && strings.Trim(tp[3:35], "0") != "" && strings.Trim(tp[36:52], "0") != ""
-}
-
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-func (s *statusWriter) WriteHeader(status int) {
-	s.status = status
-	s.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (s *statusWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }

@@ -1,0 +1,95 @@
+package alerts
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/telemetry"
+)
+
+// symptoms are the alerts about what customers feel, or cannot even try, where so
+// little happens that no budget burns, or nothing at all.
+func symptoms(p Policy, units []string) []*Alert {
+	minute, short := p.shortest()/5, p.shortest()
+	return []*Alert{
+		{Name: "Watchdog", Severity: Heartbeat, Owner: platform, Always: true, Within: minute,
+			Summary:     "Alerts are evaluated and sent.",
+			Description: "This fires always. Who hears it is to call a person when it stops: then nobody would be called for anything else.",
+			Expr:        "vector(1)"},
+		{Name: "UnitMissing", Severity: Page, Owner: platform, For: minute, Within: 8 * minute, Blind: true,
+			Summary:     "No process runs {{ $labels.unit }}.",
+			Description: "The platform needs at least one of each unit. Whether its processes died, were never started or cannot be scraped: its part of every order waits, and without the gateway nobody can order.",
+			Expr:        absent(units),
+			Example:     unitsExample(units)},
+		{Name: "ProbesFail", Severity: Page, Owner: checkout, Within: 7 * minute,
+			Summary:     "No order of the prober has been confirmed lately.",
+			Description: "The prober does what a customer would do, once a minute, and has failed several times in a row. Where customers are few, this is all that tells.",
+			Expr: "sum(increase(" + telemetry.SyntheticOrders + `{result!="confirmed"}[` + span(short) + "])) > 2.5\nand\n(sum(increase(" + telemetry.SyntheticOrders +
+				`{result="confirmed"}[` + span(short) + "])) or vector(0)) < 0.5",
+			Example: []Example{{telemetry.SyntheticOrders + `{result="unanswered"}`, calm(0, 2.2/short.Seconds()), 4 / short.Seconds(), true},
+				{telemetry.SyntheticOrders + `{result="confirmed"}`, calm(4/short.Seconds(), 0), 0, true}}},
+		{Name: "FailuresInARow", Severity: Page, Owner: checkout, For: 2 * minute, Within: 4 * minute,
+			Summary:     "The last {{ $value }} requests of clients to {{ $labels.route }} failed, one after the other.",
+			Description: "Not one of them got through since. At twenty orders a day no share of failures would tell for hours.",
+			Expr:        "max by (route, method) (" + telemetry.FailedInARow + ") >= 3",
+			Example:     []Example{{telemetry.FailedInARow + `{route="/v1/orders",method="POST"}`, calm(2), 3, false}}},
+		customersGone(p, minute, short),
+	}
+}
+
+// absent is true for each unit that no process runs.
+func absent(units []string) string {
+	parts := make([]string, len(units))
+	for i, u := range units {
+		parts[i] = "absent(" + telemetry.UnitRuns + "{" + label("unit", u) + "})"
+	}
+	return strings.Join(parts, "\nor\n")
+}
+
+func unitsExample(units []string) (out []Example) {
+	for i, u := range units {
+		breach := 1.0
+		if i == 0 {
+			breach = missing
+		}
+		out = append(out, Example{telemetry.UnitRuns + "{" + label("unit", u) + `,instance="a"}`, calm(1), breach, false})
+	}
+	return out
+}
+
+// customersGone looks for an entrance that is up and that nobody comes to any more:
+// compared with the same time of the last two seasons, where so much came then that
+// chance does not explain it, and with the hour before.
+func customersGone(p Policy, minute, short time.Duration) *Alert {
+	came := func(over, before time.Duration) string {
+		at := ""
+		if before > 0 {
+			at = " offset " + span(before)
+		}
+		return fmt.Sprintf("sum(increase(%s{%s}[%s]%s))", telemetry.Requests, asked, span(over), at)
+	}
+	season := p.season()
+	less := func(over time.Duration, least int) string {
+		return fmt.Sprintf("(\n(%s < 0.2 * %s)\nand\n(%s < 0.2 * (%s or %s))\nand\n(%s >= %d)\n)", came(over, 0), came(over, season), came(over, 0), came(over, 2*season), came(over, season),
+			came(over, season), least)
+	}
+	stopped := fmt.Sprintf("(\n(%s == 0)\nand\n(%s >= 120)\n)", came(2*short, 0), came(12*short, 2*short))
+	like := telemetry.Requests + `{route="/v1/orders",method="POST",status="201",caller="client"}`
+	rate := 130 / (12 * short).Seconds()
+	return &Alert{Name: "CustomersGone", Severity: Page, Owner: checkout, For: minute, Within: 14 * minute, Memory: 14 * short,
+		Summary:     "Clients have stopped asking: fewer than a fifth of what came a week ago, or nobody after a busy hour.",
+		Description: "The platform is up, and nobody reaches it: a name, a certificate, a proxy or the shop in front of it is broken. No failure is counted, as none of theirs arrives.",
+		Expr:        strings.Join([]string{less(6*short, 20), less(288*short, 10), stopped}, "\nor\n"),
+		Example:     []Example{{like, calm(rate), 0, true}}}
+}
+
+// behind is about the read model, which customers read.
+func behind(minute time.Duration) *Alert {
+	return &Alert{Name: "ReadModelBehind", Severity: Page, Owner: platform, For: minute, Within: 3 * minute,
+		Summary:     "The read model is {{ $value | humanizeDuration }} behind.",
+		Description: "Orders are taken, and nobody sees them: pages and questions are answered with what was true then.",
+		Expr:        "max(" + telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"}) > 120`,
+		Example:     []Example{{telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"}`, calm(114), 132, false}}}
+}

@@ -1,0 +1,74 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// entrance is what is broken of the way in, for practice. The zero value is none of it.
+func (f *faults) entrance(h http.Handler) http.Handler {
+	if f == nil {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f.dead.Load() == 0 {
+			h.ServeHTTP(w, r)
+			return
+		}
+		panic(http.ErrAbortHandler) // the connection is cut without an answer
+	})
+}
+
+// die has the gateway be gone: nobody gets an answer, and it tells nothing of itself.
+func (f *faults) die(context.Context) error {
+	f.dead.Store(1)
+	f.p.runs.DeleteLabelValues(GatewayUnit)
+	return nil
+}
+
+func (f *faults) revive(context.Context) error {
+	f.p.runs.WithLabelValues(GatewayUnit).Set(1)
+	f.dead.Store(0)
+	return nil
+}
+
+// silence has no shopper come, though everything is at work.
+func (f *faults) silence(context.Context) error {
+	if f.p.Rate <= 0 {
+		return errors.New("nobody shops here who could stay away: start with --orders-per-second")
+	}
+	f.silent.Store(1)
+	return nil
+}
+
+// starve takes the processors away, as a neighbour on the host would.
+func (f *faults) starve() (source, error) {
+	var burning sync.WaitGroup
+	end := make(chan struct{})
+	for range starvers * runtime.GOMAXPROCS(0) {
+		burning.Go(func() {
+			for n := uint64(1); ; n = n*6364136223846793005 + 1 {
+				if n%(1<<16) == 1 {
+					select {
+					case <-end:
+						return
+					default:
+					}
+				}
+			}
+		})
+	}
+	stop := sync.OnceFunc(func() { close(end); burning.Wait() })
+	return source{every: time.Hour, stop: stop, once: func(ctx context.Context) error {
+		<-ctx.Done()
+		return nil
+	}}, nil
+}
+
+// starvers are how many things want each processor beside this platform: it gets a
+// turn of ten milliseconds after all of theirs.
+const starvers = 24

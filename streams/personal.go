@@ -1,0 +1,199 @@
+package streams
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Personal is the value of a field's tag `weir:"…"` that declares what it holds to be
+// a person's, or secret: it is written wherever the data are, and shown nowhere.
+const Personal = "personal"
+
+// Masked stands for what is not shown.
+const Masked = "•••"
+
+// ShowEvent is an event's data for a person to read: JSON without what its type's
+// fields declare as personal, and what the type does not know.
+func (v *Vocabulary) ShowEvent(name string, version int, data []byte) string {
+	text, _ := show(v.typeOf(name, version), data)
+	return text
+}
+
+// typeOf is what data of a version are read as, or nil.
+func (v *Vocabulary) typeOf(name string, version int) reflect.Type {
+	f := v.byName[name]
+	if f == nil {
+		return nil
+	}
+	if up, ok := f.upcasts[version]; ok {
+		return up.from
+	}
+	if version == f.Version {
+		return f.Type
+	}
+	return nil
+}
+
+// ShowParked is a parked input for a person to read: its data as ShowEvent shows
+// them, and its reason and stack without the values that are hidden there.
+func (t *Topology) ShowParked(p ParkedInput) (data, reason, stack string) {
+	as := t.Vocabulary.typeOf(p.Name, p.TypeVer)
+	if p.Kind != EventInput {
+		as = nil
+		if _, d, ok := t.Decider(p.Stream.Decider); ok {
+			for _, r := range d.reactions {
+				if r.kind == p.Kind && r.name == p.Name {
+					as = r.in
+				}
+			}
+		}
+	}
+	data, hidden := show(as, p.Body)
+	reason, stack = p.Reason, p.Stack
+	for _, value := range hidden {
+		reason, stack = strings.ReplaceAll(reason, value, Masked), strings.ReplaceAll(stack, value, Masked)
+	}
+	return data, reason, stack
+}
+
+// show writes data as a type shows them, and lists the texts that it hides.
+func show(t reflect.Type, data []byte) (text string, hidden []string) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return "(no JSON)", nil
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // whoever shows it does
+	e.SetIndent("", "  ")
+	if e.Encode(mask(t, v, &hidden)) != nil {
+		return "(no JSON)", nil
+	}
+	return strings.TrimSuffix(b.String(), "\n"), hidden
+}
+
+// mask is a value without what its type declares as personal. A value of no type, or
+// of another form than its type, is hidden: nobody has said what it is.
+func mask(t reflect.Type, v any, hidden *[]string) any {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch v := v.(type) {
+	case nil, bool:
+		return v
+	case map[string]any:
+		for k, x := range v {
+			v[k] = maskField(t, k, x, hidden)
+		}
+		return v
+	case []any:
+		var elem reflect.Type
+		if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) {
+			elem = t.Elem()
+		}
+		for i, x := range v {
+			v[i] = mask(elem, x, hidden)
+		}
+		return v
+	}
+	if t == nil || t.Kind() == reflect.Struct && !writesItself(t) {
+		return conceal(v, hidden)
+	}
+	return v
+}
+
+func maskField(t reflect.Type, name string, v any, hidden *[]string) any {
+	switch {
+	case t == nil:
+		return mask(nil, v, hidden)
+	case t.Kind() == reflect.Map:
+		return mask(t.Elem(), v, hidden)
+	case t.Kind() != reflect.Struct:
+		return mask(nil, v, hidden)
+	}
+	f, ok := fieldOf(t, name)
+	if !ok || f.Tag.Get("weir") == Personal {
+		return conceal(v, hidden)
+	}
+	return mask(f.Type, v, hidden)
+}
+
+// conceal hides a value, and notes the texts in it.
+func conceal(v any, hidden *[]string) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, x := range v {
+			conceal(x, hidden)
+		}
+	case []any:
+		for _, x := range v {
+			conceal(x, hidden)
+		}
+	case string:
+		if v == "" {
+			return v
+		}
+		if len(v) >= shortest {
+			*hidden = append(*hidden, v)
+		}
+	case json.Number:
+		if len(v) >= shortest {
+			*hidden = append(*hidden, v.String())
+		}
+	}
+	return Masked
+}
+
+// shortest is the length of a text that is looked for in others: a country's two
+// letters are everywhere.
+const shortest = 4
+
+// fieldOf is the field that JSON calls by a name, in letters of either case.
+func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
+	for _, f := range reflect.VisibleFields(t) {
+		called, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if called == "" && f.Anonymous || called == "-" || !f.IsExported() {
+			continue
+		}
+		if called == "" {
+			called = f.Name
+		}
+		if strings.EqualFold(called, name) {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+var marshaler = reflect.TypeFor[json.Marshaler]()
+
+// writesItself reports whether a struct chooses its own form, as a time does.
+func writesItself(t reflect.Type) bool {
+	return t.Implements(marshaler) || reflect.PointerTo(t).Implements(marshaler)
+}
+
+// checkTags refuses tags of which somebody thought that they hide something.
+func checkTags(t reflect.Type, seen map[reflect.Type]bool) error {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Array || t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || seen[t] {
+		return nil
+	}
+	seen[t] = true
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if tag, ok := f.Tag.Lookup("weir"); ok && tag != Personal {
+			return fmt.Errorf("field %s of %v has the tag weir:%q, and only %q means anything", f.Name, t, tag, Personal)
+		}
+		if err := checkTags(f.Type, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
