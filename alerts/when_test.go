@@ -77,8 +77,8 @@ func troubles(s *Set) (out []trouble) {
 // after is how long after the trouble's beginning its page comes; 0 for not at all.
 func (x trouble) after(t *testing.T, dir string, rate float64) time.Duration {
 	t.Helper()
-	s := &story{name: x.alert, every: time.Minute, fires: "vector(0)"}
-	s.then(calmFor, x.load(rate, 0)).then(watchedFor, x.load(rate, x.share))
+	s := &story{name: x.alert, every: time.Minute}
+	s.then(calmFor, x.load(rate, 0)).then(watchedFor, x.load(rate, x.share)).see(watchedFor, "vector(0)", []Sample{{"{}", 0}}) // a test lasts as long as it looks
 	f := &TestFile{Rules: x.rules, Interval: "1m", Groups: x.groups, Tests: []Test{s.test()}}
 	b, err := f.YAML()
 	if err != nil {

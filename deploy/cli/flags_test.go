@@ -119,7 +119,7 @@ func TestTheAddressOfARunningWeir(t *testing.T) {
 			}
 		}
 	})
-	if asks != 16 {
+	if asks != 17 {
 		t.Errorf("%d commands ask a running weir", asks)
 	}
 	contains(t, run(t, 3, "saga", "ls"), "http://127.0.0.1:1")

@@ -40,7 +40,8 @@ func (r *run) whole(ctx context.Context, now time.Time, recs []*kgo.Record) (*Ba
 			return b, err // a stranger's: nobody has its events
 		}
 		r.cfg.Log.WarnContext(ctx, "events are missing on the log, and are read from the event store", "error", err)
-		if ferr := r.fillLane(ctx, service, lane, hole.Seen, map[string]map[int32]bool{hole.Topic: {hole.Partition: true}}); ferr != nil {
+		// From what is written on: hole.Seen may be of this very batch, which is not.
+		if ferr := r.fillLane(ctx, service, lane, r.seen[at], map[string]map[int32]bool{hole.Topic: {hole.Partition: true}}); ferr != nil {
 			return b, fmt.Errorf("%w; %w", err, ferr)
 		}
 	}

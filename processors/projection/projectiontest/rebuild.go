@@ -184,6 +184,8 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 			}
 		})
 	}
+	p.Run("more is missing than is read at once, between two records", func(t *testing.T) { muchIsMissing(t, p, 0, 1100) })
+	p.Run("more is missing than is read at once, of a log that is empty", func(t *testing.T) { muchIsMissing(t, p) })
 	p.Run("a part is missing under a run", func(t *testing.T) {
 		l, s, m := NewLog(t), newStores(t), opened(t, p.empty(t))
 		w := l.writer("order", 0)
@@ -218,4 +220,24 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 			t.Errorf("what is left has %d events, want 1 (%v)", len(h), err)
 		}
 	})
+}
+
+// muchIsMissing builds a read model of 1101 events, of which only some arrive.
+func muchIsMissing(t *testing.T, p *place, arrive ...int) {
+	l, s, m := NewLog(t), newStores(t), opened(t, p.empty(t))
+	w := l.writer("order", 0)
+	cfg := l.Config()
+	cfg.Stores = s.get
+	recs := []*kgo.Record{w.record("c1", placed("o1", "ada"))}
+	for range 1100 {
+		recs = append(recs, w.record("c1", event.OrderDelayed{Order: "o1"}))
+	}
+	for _, n := range arrive { // in one batch; the others never do
+		l.Produce(recs[n])
+	}
+	s.keep(t, recs)
+	readAll(t, m, cfg, w.last)
+	if h, err := m.Events(ctx, "c1"); err != nil || len(h) != len(recs) {
+		t.Errorf("%d events, want %d (%v)", len(h), len(recs), err)
+	}
 }
