@@ -72,7 +72,7 @@ type draft struct {
 	tags             []string
 	variables        []dashboard.VariableModel
 	links            []dashboard.DashboardLink
-	alerts           []string // matchers of the alerts that it marks
+	alerts           []string // matchers of the alerts that it marks; none: all
 	rows             []row
 }
 
@@ -143,6 +143,9 @@ func entry(name, caption, value, help string) dashboard.VariableModel {
 
 // began marks when the alerts of a severity began that fire in the time shown.
 func began(name, severity, color string, matchers ...string) annotation {
+	if len(matchers) == 0 {
+		matchers = []string{`alertname!=""`}
+	}
 	var each []string
 	for _, m := range matchers {
 		of := []string{is("severity", severity), m}

@@ -140,18 +140,7 @@ func instantly(t *testing.T, db storage.Queryable, expr string) promql.Vector {
 // everySeries writes ten minutes of every metric of the catalogue, of every
 // recorded series and of an alert, in promqltest's language.
 func everySeries(b Business, groups []alerts.Group) string {
-	values := map[string][]string{"kind": {"event"}, "result": {"decided", "accepted", "refused", "confirmed"}, "status": {"200", "503"}, "route": {"/v1/orders"},
-		"method": {"POST"}, "compensated": {"true", "false"}, "in_time": {"true", "false"}, "undo": {"true", "false"}, "currency": {"GBP", "EUR", "USD", "JPY"}}
-	for _, s := range b.Topology.Services {
-		values["service"] = append(values["service"], s.Name)
-	}
-	values["service"] = append(values["service"], streams.ProjectionUnit)
-	for _, s := range b.Sagas {
-		values["saga"] = append(values["saga"], s.Name)
-	}
-	for _, f := range b.Topology.Vocabulary.Facts() {
-		values["event"] = append(values["event"], f.Name)
-	}
+	values := possible(b)
 	var out strings.Builder
 	out.WriteString("load 15s\n")
 	write := func(name string, labels []string, growth string) {
@@ -202,6 +191,23 @@ func everySeries(b Business, groups []alerts.Group) string {
 		}
 	}
 	return out.String()
+}
+
+// possible are values of labels, of those that matter.
+func possible(b Business) map[string][]string {
+	values := map[string][]string{"kind": {"event"}, "result": {"decided", "accepted", "refused", "confirmed"}, "status": {"200", "503"}, "route": {"/v1/orders"},
+		"method": {"POST"}, "compensated": {"true", "false"}, "in_time": {"true", "false"}, "undo": {"true", "false"}, "currency": {"GBP", "EUR", "USD", "JPY"}}
+	for _, s := range b.Topology.Services {
+		values["service"] = append(values["service"], s.Name)
+	}
+	values["service"] = append(values["service"], streams.ProjectionUnit)
+	for _, s := range b.Sagas {
+		values["saga"] = append(values["saga"], s.Name)
+	}
+	for _, f := range b.Topology.Vocabulary.Facts() {
+		values["event"] = append(values["event"], f.Name)
+	}
+	return values
 }
 
 // products are all combinations of labels' values; a label without any has one.

@@ -26,6 +26,7 @@ type grafanaWire struct {
 	broken   string          // a body to answer everything with
 	status   int             // an answer without sense, of what stands before Grafana
 	fixed    map[string]bool // boards that are read from files
+	hides    map[string]bool // boards that may be written and not read
 }
 
 // Tokens of service accounts, by their role.
@@ -37,7 +38,7 @@ const (
 
 func newGrafanaWire(t *testing.T, release int) (*grafanaWire, Grafana) {
 	w := &grafanaWire{release: release, folders: map[string]string{}, boards: map[string]map[string]any{}, folderOf: map[string]string{},
-		history: map[string][]map[string]any{}, fixed: map[string]bool{}}
+		history: map[string][]map[string]any{}, fixed: map[string]bool{}, hides: map[string]bool{}}
 	s := httptest.NewServer(w)
 	t.Cleanup(s.Close)
 	return w, Grafana{URL: s.URL + "/", Token: editor}
@@ -86,7 +87,7 @@ func (w *grafanaWire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(path, "/versions"):
 		w.versions(a, strings.TrimSuffix(strings.TrimPrefix(path, "/api/dashboards/uid/"), "/versions"), role)
 	case strings.HasPrefix(path, "/api/dashboards/uid/"):
-		w.board(a, strings.TrimPrefix(path, "/api/dashboards/uid/"))
+		w.board(a, strings.TrimPrefix(path, "/api/dashboards/uid/"), role)
 	default:
 		a.refuse(404, "Not found", "")
 	}
@@ -126,8 +127,12 @@ func (w *grafanaWire) newFolder(a answers, r *http.Request, role string) {
 	a.say(200, map[string]any{"id": 1, "uid": in.UID, "title": in.Title, "version": 1})
 }
 
-func (w *grafanaWire) board(a answers, uid string) {
+func (w *grafanaWire) board(a answers, uid, role string) {
 	board := w.boards[uid]
+	if w.hides[uid] || board == nil && w.release >= 13 && role != admin {
+		a.denied("dashboards:read") // a permission on what there is not, as of folders
+		return
+	}
 	if board == nil {
 		a.refuse(404, "Dashboard not found", "not-found")
 		return

@@ -181,7 +181,7 @@ func (b Board) lintSteps(p dashboard.Panel, bad complain) {
 	if p.FieldConfig != nil && p.FieldConfig.Defaults.Thresholds != nil {
 		steps = p.FieldConfig.Defaults.Thresholds.Steps
 	}
-	said := p.FieldConfig != nil && len(p.FieldConfig.Defaults.Mappings) > 0
+	said := p.FieldConfig != nil && slices.ContainsFunc(p.FieldConfig.Defaults.Mappings, func(m dashboard.ValueMapping) bool { return m.ValueMap != nil })
 	if p.Id != nil && len(steps) < 2 && !said && b.free[*p.Id] == "" {
 		bad(text(p.Title), "it marks no value as bad, and does not say why: give it a limit or steps, or use unmarked")
 	}

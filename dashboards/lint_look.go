@@ -29,6 +29,9 @@ func lintLook(p dashboard.Panel, bad complain) {
 	if p.Type != "text" && text(d.NoValue) == "" {
 		where("it does not say what it means if there is nothing to show: use may, or unknown")
 	}
+	if p.Type == "stat" && !slices.ContainsFunc(d.Mappings, func(m dashboard.ValueMapping) bool { return m.SpecialValueMap != nil }) {
+		where("what is not known is as green as what is well: use missing")
+	}
 	lintUnit(text(d.Unit), where)
 	lintColors(p, where)
 	lintScale(p, where)

@@ -124,6 +124,7 @@ func TestLintRefuses(t *testing.T) {
 		panel *panel
 		want  string
 	}{
+		"green and not known":  {unmapped(number("x", "none", "y").unmarked(volume).query("sum(up)", "")), "as green as what is well"},
 		"painted like another": {graph("x", "ops", "y").unmarked(volume).query("up", "one").query("up", "two").paint("one", red), "one is red, as one of the series"},
 		"words and thresholds": {states("x", "none", "y").query("up", "{{job}}").worded(map[string]dashboard.ValueMappingResult{"1": word("up", green)}).steps(red, step{1, green}), "and not its words"},
 		"one threshold":        {states("x", "none", "y").query("up", "{{job}}").unmarked(volume), "from -∞ on"},
@@ -143,6 +144,11 @@ func TestLintRefuses(t *testing.T) {
 	only(t, "uid of two boards", LintAll([]Board{a, b}, series), "there is another one with the uid weir-sound")
 	b.Uid, b.Title = cog.ToPtr("weir-other"), a.Title
 	only(t, "title of two boards", LintAll([]Board{a, b}, series), "there is another one with the title Sound")
+}
+
+func unmapped(p *panel) *panel {
+	p.FieldConfig.Defaults.Mappings = nil
+	return p
 }
 
 func paged(p *panel) *panel {

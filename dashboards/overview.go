@@ -24,13 +24,15 @@ func firing(matchers ...string) string {
 
 // overview answers whether all is well, and if not, where to look.
 func overview(b Business, l limits) draft {
-	d := draft{uid: OverviewUID, title: "Weir: overview", tags: []string{"overview"}, alerts: []string{`severity!=""`},
+	d := draft{uid: OverviewUID, title: "Weir: overview", tags: []string{"overview"},
 		help:      "Is it well, where does it hurt, and which board says more.",
 		variables: []dashboard.VariableModel{choice("service", "Service", telemetry.BehindSeconds, "service"), instances(), b.live()},
 		links:     []dashboard.DashboardLink{outside("Live page", "${live}/", "Sagas, traces and dead letters, one by one")}}
+	used := budgets()
+	used.w = 13 // a bar's name has a fifth of it
 	d.rows = []row{
 		{title: "Is it well?", panels: wellness(b, l)},
-		{title: "Where does it hurt?", panels: []*panel{budgets(), alertList(), burnStates(most("sloth_service", alerts.CurrentBurn), "{{sloth_service}}", l).size(24, 9)}},
+		{title: "Where does it hurt?", panels: []*panel{used, alertList().size(24-used.w, used.h), burnStates(most("sloth_service", alerts.CurrentBurn), "{{sloth_service}}", l).size(24, 9)}},
 		{title: "Traffic", panels: traffic(l)},
 		{title: "Processes", panels: processes()},
 		{title: "The prober's orders", folded: true, panels: synthetic()},

@@ -51,7 +51,17 @@ const (
 )
 
 // notKnown stands where no series is: nobody measures, which is not 0.
-const notKnown = "not known"
+const (
+	notKnown   = "not known"
+	orNotKnown = ", or it is not known"
+)
+
+// missing is what is not known in grey: Grafana gives it the colour below all steps,
+// and that one says that all is well.
+func missing() dashboard.ValueMapping {
+	return dashboard.ValueMapping{SpecialValueMap: &dashboard.SpecialValueMap{Type: dashboard.MappingTypeSpecialValue,
+		Options: dashboard.DashboardSpecialValueMapOptions{Match: dashboard.SpecialValueMatchNullAndNan, Result: word(notKnown, grey)}}}
+}
 
 // unmarked says why no value is marked.
 func (p *panel) unmarked(why string) *panel {
@@ -96,8 +106,13 @@ func number(title, unit, help string) *panel {
 		TextMode(common.BigValueTextModeAuto).Orientation(common.VizOrientationAuto).ReduceOptions(last())
 	p := newPanel(b, title, unit, help, 4, 4)
 	p.instant = true
+	p.FieldConfig.Defaults.Mappings = []dashboard.ValueMapping{missing()}
 	return p
 }
+
+// barName is the size of a bar's name in pixels: Grafana's own grows with the bar, and
+// a name has a fifth of the width, beyond which it is cut.
+const barName = 12
 
 // barRoom is how many rows of the grid a bar takes that can be read.
 const barRoom = 0.75
@@ -105,7 +120,8 @@ const barRoom = 0.75
 // bars shows one bar per series, in the order of the query, of which there are most
 // at the most: what is below the edge is not seen.
 func bars(title, unit, help string, most int) *panel {
-	b := bargauge.NewPanelBuilder().DisplayMode(common.BarGaugeDisplayModeBasic).ShowUnfilled(true).Orientation(common.VizOrientationHorizontal).ReduceOptions(last()).Min(0)
+	b := bargauge.NewPanelBuilder().DisplayMode(common.BarGaugeDisplayModeBasic).ShowUnfilled(true).Orientation(common.VizOrientationHorizontal).ReduceOptions(last()).Min(0).
+		Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(barName))
 	p := newPanel(b, title, unit, help, 12, max(6, 2+uint32(math.Ceil(barRoom*float64(most)))))
 	p.instant = true
 	return p
@@ -189,7 +205,7 @@ func ref(n int) string {
 func (p *panel) may(why string) *panel {
 	p.empty[ref(len(p.Targets)-1)] = why
 	if len(p.empty) == len(p.Targets) {
-		return p.unknown(why)
+		return p.unknown(why + orNotKnown)
 	}
 	return p.unknown(notKnown)
 }
@@ -281,7 +297,7 @@ func (p *panel) spark() *panel {
 
 // worded writes words in the place of some values.
 func (p *panel) worded(words map[string]dashboard.ValueMappingResult) *panel {
-	p.FieldConfig.Defaults.Mappings = mapping(words)
+	p.FieldConfig.Defaults.Mappings = append(p.FieldConfig.Defaults.Mappings, mapping(words)...)
 	return p
 }
 
@@ -325,5 +341,5 @@ func (p *panel) mayAll(why string) *panel {
 	for i := range p.Targets {
 		p.empty[ref(i)] = why
 	}
-	return p.unknown(why)
+	return p.unknown(why + orNotKnown)
 }

@@ -96,8 +96,9 @@ func (g Grafana) board(ctx context.Context, b Board, message string) (Change, er
 	var there stored
 	status, err := g.call(ctx, http.MethodGet, "/api/dashboards/uid/"+b.ID(), nil, &there)
 	switch {
-	case status == http.StatusNotFound, status == http.StatusForbidden: // as of folders
+	case status == http.StatusNotFound:
 		c.What = "created"
+	case status == http.StatusForbidden: // as of folders: there is none, or it is not to be seen
 	case err != nil:
 		return c, err
 	case there.Meta.FolderUID == Folder && (within(raw, there.Dashboard) || g.lastSaved(ctx, b.ID(), there.Meta.Version, mark)):
@@ -111,7 +112,9 @@ func (g Grafana) board(ctx context.Context, b Board, message string) (Change, er
 	if _, err := g.call(ctx, http.MethodPost, "/api/dashboards/db", body, &done); err != nil {
 		return c, err
 	}
-	c.URL, c.Version = done.URL, done.Version
+	if c.URL, c.Version = done.URL, done.Version; status == http.StatusForbidden && c.Version == 1 {
+		c.What = "created"
+	}
 	return c, nil
 }
 

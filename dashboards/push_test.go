@@ -58,6 +58,9 @@ func pushes(t *testing.T, release int, role string) {
 			t.Errorf("after an update there is version %v of %v", got["version"], got["title"])
 		}
 	}
+	w.hides[first] = true
+	did("updated", "unchanged")
+	w.hides[first] = false
 	w.folderOf[first] = "elsewhere" // moved by hand
 	did("updated", "unchanged")
 	if w.folderOf[first] != Folder {

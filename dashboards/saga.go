@@ -24,9 +24,10 @@ func saga(b Business, s streams.Saga, l limits) draft {
 		d.links = append(d.links, link("Service "+svc, "/d/"+ServiceUID(svc), "A service that takes part"))
 	}
 	happens, undone := sagaEvents(b.Topology, s)
+	far := funnel("How far they come", "Events of the saga in their declared order, in the time shown: where bars get short, sagas wait or were refused.", of, happens)
 	d.rows = []row{
 		{title: "Is it well?", panels: sagaWell(s, l, of)},
-		{title: "Where does it hurt?", panels: []*panel{funnel("How far they come", "Events of the saga in their declared order, in the time shown: where bars get short, sagas wait or were refused.", of, happens), ends(of), cancelled(of)}},
+		{title: "Where does it hurt?", panels: []*panel{far, ends(of).size(12, far.h/2), cancelled(of).size(12, far.h-far.h/2)}},
 		{title: "How long it takes", panels: sagaTimes(s, of, b.Topology)},
 		{title: "What is taken back", panels: []*panel{funnel("Compensations", "Events that take back what a step did, in the time shown. None is best; many of one kind: see who refuses.", of, undone),
 			steps("Time to take back", "From what a service reacted to, to the event that takes back, 95 % of them.", of, true, s)}},
@@ -101,7 +102,7 @@ func funnel(title, help, of string, events []string) *panel {
 }
 
 func ends(of string) *panel {
-	return graph("Begun and ended", "cps", "Sagas a second. Begun above ended for long: they pile up.").unmarked(volume).size(12, 7).
+	return graph("Begun and ended", "cps", "Sagas a second. Begun above ended for long: they pile up.").unmarked(volume).
 		query(per("", telemetry.SagasStarted, of), "begun").
 		query(per("", telemetry.SagasEnded, of, is("in_time", "true")), "ended in time").
 		query(per("", telemetry.SagasEnded, of, is("in_time", "false")), "ended late").
@@ -110,7 +111,7 @@ func ends(of string) *panel {
 }
 
 func cancelled(of string) *panel {
-	return graph("Kept and taken back", "percentunit", "Share of the ended sagas in which a step took something back: customers who did not get what they ordered.").unmarked(elsewhere).size(12, 7).
+	return graph("Kept and taken back", "percentunit", "Share of the ended sagas in which a step took something back: customers who did not get what they ordered.").unmarked(elsewhere).
 		query(per("", telemetry.SagasEnded, of, is("compensated", "true"))+" / ("+per("", telemetry.SagasEnded, of)+" > 0)", "taken back").
 		may("no saga has been taken back, or none has ended").paint("taken back", orange)
 }
@@ -135,6 +136,9 @@ func sagaTimes(s streams.Saga, of string, t *streams.Topology) []*panel {
 	}
 }
 
+// mostSteps are as many as are of interest: below them all are short.
+const mostSteps = 20
+
 // steps is one bar per step, the longest first.
 func steps(title, help, of string, undo bool, s streams.Saga) *panel {
 	most := 0
@@ -143,6 +147,7 @@ func steps(title, help, of string, undo bool, s streams.Saga) *panel {
 			most += len(st.Emits)
 		}
 	}
+	most = min(most, mostSteps)
 	times := quantileDuring(0.95, "decider, event", telemetry.SagaStepSeconds, of, is("undo", fmt.Sprint(undo)))
 	return bars(title, "s", help, most).unmarked(elsewhere).steps(blue).
 		query(fmt.Sprintf("sort_desc(topk(%d, %s))", most, times), "{{decider}} → {{event}}").may("no step of the kind has happened yet")

@@ -95,14 +95,14 @@ func decisions(of []string) []*panel {
 func effects(of []string) []*panel {
 	const none = "nothing was asked of the outside yet"
 	return []*panel{
-		graph("Time of a call", "s", "How long one attempt at an outside call takes, 95 % of them.").unmarked(elsewhere).
+		graph("Time of a call", "s", "How long one attempt at an outside call takes, 95 % of them.").unmarked(elsewhere).size(12, 8).
 			query(quantile(0.95, "effect", telemetry.EffectSeconds, of...), "{{effect}}").may(none).exemplars(),
 		graph("Calls by result", "ops", "Attempts a second by their result. In doubt: no definite answer, it is asked again under the same key.").unmarked(volume).size(12, 8).
 			query(per("endpoint, result", telemetry.EffectSeconds+"_count", of...), "{{endpoint}} {{result}}").may(none).
 			query(per("endpoint", telemetry.HeldBack, of...), "{{endpoint}} held back").may(none),
-		graph("Waiting calls", "none", "Calls that wait for a definite answer. It grows: the other side is away.").unmarked(volume).
+		graph("Waiting calls", "none", "Calls that wait for a definite answer. It grows: the other side is away.").unmarked(volume).size(12, 8).
 			query(total("", selector(telemetry.EffectsPending, of)), "waiting"),
-		breakers(of).size(24, 5),
+		breakers(of).size(12, 8),
 	}
 }
 

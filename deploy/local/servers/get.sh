@@ -92,3 +92,11 @@ npm_package() {
   need npm npm
   npm pack --silent "$1" && tar -xzf ./*.tgz && rm -f ./*.tgz
 }
+
+# npm_packages NAME@VERSION... installs packages and what they need. No script of
+# theirs is run.
+npm_packages() {
+  need npm npm && need node nodejs
+  echo '{"private": true}' >package.json
+  nice npm install --silent --no-audit --no-fund --ignore-scripts --legacy-peer-deps "$@"
+}
