@@ -58,6 +58,7 @@ func TestWhatIsOldTellsItsAge(t *testing.T) {
 		h.get(path, 200, "The read model is 7 min behind")
 	}
 	h.get("/alerts", 200, "Their states cannot be read now: as of 7 min ago")
+	h.get("/slos", 200, "They cannot be read now: as of 7 min ago", "order · latency")
 	unknown = errors.New("its writer is halted")
 	h.get("/sagas", 200, "How far the read model is behind is not known")
 }
