@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -59,9 +60,10 @@ func (c *Console) alertPage(w http.ResponseWriter, r *http.Request) {
 	}
 	b.Counts = counted(b.Now)
 	for _, a := range c.AlertRules {
+		a.Summary = filledIn(a.Summary)
 		v := ruleView{AlertRule: a, Path: c.runbookPath(Alert{Name: a.Name}), Silenced: quiet(silences, a.Name)}
 		for _, x := range views {
-			if x.Name != a.Name || x.Severity != a.Severity {
+			if x.Name != a.Name || x.Severity != a.Severity || x.SLO != a.SLO {
 				continue
 			}
 			v.N += x.N
@@ -73,6 +75,19 @@ func (c *Console) alertPage(w http.ResponseWriter, r *http.Request) {
 	}
 	slices.SortStableFunc(b.Rules, func(x, y ruleView) int { return strings.Compare(x.Name, y.Name) })
 	c.show(w, r, http.StatusOK, "alerts", frame{Title: "Alerts", At: "alerts", Live: true, Body: &b})
+}
+
+// placeholder is what Prometheus fills in when an alert fires.
+var placeholder = regexp.MustCompile(`\{\{\s*(?:\$labels\.(\w+))?[^}]*\}\}`)
+
+// filledIn names what is filled in: ‹service›, or … for a value.
+func filledIn(summary string) string {
+	return placeholder.ReplaceAllStringFunc(summary, func(s string) string {
+		if label := placeholder.FindStringSubmatch(s)[1]; label != "" {
+			return "‹" + label + "›"
+		}
+		return "…"
+	})
 }
 
 // quiet are the silences that an alert is under.

@@ -87,12 +87,30 @@ func (c *Console) alertViews(ctx context.Context) (out []alertView, err error) {
 		}
 		o := &out[i]
 		o.N++
-		o.Labels = slices.DeleteFunc(o.Labels, func(p pair) bool { return !slices.Contains(v.Labels, p) })
+		for n := range o.Labels {
+			o.Labels[n].also(v.Labels)
+		}
 		if a.Since.Before(o.Since) {
 			o.Since = a.Since
 		}
 	}
 	return out, err
+}
+
+// valuesShown bounds the values of a label in which alerts of one row differ.
+const valuesShown = 3
+
+// also adds the value of a label's namesake to it.
+func (p *pair) also(others []pair) {
+	i := slices.IndexFunc(others, func(o pair) bool { return o.Name == p.Name })
+	values := strings.Split(p.Value, ", ")
+	switch {
+	case i < 0 || slices.Contains(values, others[i].Value) || values[len(values)-1] == "…":
+	case len(values) == valuesShown:
+		p.Value += ", …"
+	default:
+		p.Value += ", " + others[i].Value
+	}
 }
 
 func (c *Console) alertView(a Alert) alertView {

@@ -5,12 +5,14 @@ package console_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,13 +34,21 @@ type browser struct {
 	ctx     context.Context
 	address string
 
+	stalled  atomic.Bool // the server answers nobody
 	mu       sync.Mutex
 	troubles []string // errors of the console, violations of the policy among them
 }
 
 func newBrowser(t *testing.T, h *house) *browser {
 	t.Helper()
-	srv := httptest.NewServer(h.page)
+	b := &browser{t: t}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.stalled.Load() {
+			<-r.Context().Done() // no answer, and no end
+			return
+		}
+		h.page.ServeHTTP(w, r)
+	}))
 	t.Cleanup(srv.Close)
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(streamtest.Real(t, "chromium")), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
@@ -46,7 +56,7 @@ func newBrowser(t *testing.T, h *house) *browser {
 	t.Cleanup(stop)
 	ctx, end := chromedp.NewContext(ctx)
 	t.Cleanup(end)
-	b := &browser{t: t, ctx: ctx, address: srv.URL}
+	b.ctx, b.address = ctx, srv.URL
 	if err := chromedp.Listen(ctx, b.listen); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +148,7 @@ func pagesOf(h *house) map[string]string {
 	}
 	return map[string]string{"overview": "/", "sagas": "/sagas", "stuck": "/sagas?state=stuck", "none": "/sagas?q=nobody", "shipped": "/orders/o-581564", "waiting": "/orders/o-581582",
 		"declined": "/orders/o-581565", "parked": "/orders/o-581563", "traces": "/traces", "trace": "/traces/" + trace, "slos": "/slos", "slo": "/slos#slo-order-confirmation",
-		"runbook": "/runbooks/ConfirmationLatencyBurn", "letters": "/dead-letters", "faults": "/faults"}
+		"runbook": "/runbooks/ConfirmationLatencyBurn", "letters": "/dead-letters", "alerts": "/alerts", "faults": "/faults"}
 }
 
 // Every page, on a screen and on a telephone, by day and by night.
@@ -244,4 +254,31 @@ func TestActingByKeyboard(t *testing.T) {
 			b.quiet(name)
 		})
 	}
+}
+
+// A page whose server answers no more says so, and since when; and is live again as
+// soon as there is an answer.
+func TestPageDoesNotFreezeInSilence(t *testing.T) {
+	h := newHouse(t)
+	b := newBrowser(t, h)
+	b.run(chromedp.Navigate(b.address + "/"))
+	says := func(expression, what string) {
+		t.Helper()
+		for range 300 {
+			if eval[bool](b, expression) {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		t.Fatalf("the page is never %s: %s", what, eval[string](b, `document.getElementById("live").innerText`))
+	}
+	stale := `document.getElementById("live").innerText.startsWith("not live: as of ") && document.body.classList.contains("stale")`
+	b.run(chromedp.EmulateViewport(1280, 900))
+	if eval[bool](b, stale) {
+		t.Fatal("it is stale from the beginning")
+	}
+	b.stalled.Store(true)
+	says(stale, "stale")
+	b.stalled.Store(false)
+	says("!("+stale+")", "live again")
 }

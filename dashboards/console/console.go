@@ -34,6 +34,7 @@ type Config struct {
 	Topology *streams.Topology
 	Sagas    []streams.Saga
 	Traces   *telemetry.Recent
+	Jaeger   *telemetry.Jaeger // where the traces of all processes are, if anywhere
 	// NotReady lists the lanes that are not at work, each with its reason.
 	NotReady func() []string
 	// Degraded lists what else does not work, each with its reason.
@@ -92,7 +93,8 @@ type Console struct {
 	began   time.Time
 	results results
 
-	bulk bulk
+	bulk   bulk
+	jaeger asked
 
 	pulse  kept[pulse]
 	parked kept[[]Letter]

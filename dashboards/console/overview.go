@@ -212,6 +212,9 @@ func (c *Console) overviewBody(ctx context.Context) (b overviewBody, err error) 
 	b.ReadModel, b.ReadModelLate = c.readModel()
 	if b.ReadModelLate && b.Old == "" {
 		b.Old = "read model " + b.ReadModel
+		if b.ReadModel == "not known" {
+			b.Old = "age not known"
+		}
 	}
 	b.Stale = c.stale(last)
 	if len(points) > 0 {

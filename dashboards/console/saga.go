@@ -16,17 +16,18 @@ const eventsShown = 1000
 
 // sagaBody is the page of one saga.
 type sagaBody struct {
-	Row      sagaRow
-	Subject  string // what it is about
-	Story    story
-	Running  bool
-	Hops     []hop
-	More     bool // there are events beyond the bound
-	Timeline timeline
-	Traces   []waterfall
-	First    time.Time
-	Others   []string    // correlations of events of other sagas about the same order
-	Why      []hindrance // what holds it up, and what is parked
+	Row           sagaRow
+	Subject       string // what it is about
+	Story         story
+	Running       bool
+	Hops          []hop
+	More          bool // there are events beyond the bound
+	Timeline      timeline
+	Traces        []waterfall
+	TracesTrouble string // that some spans may be missing
+	First         time.Time
+	Others        []string    // correlations of events of other sagas about the same order
+	Why           []hindrance // what holds it up, and what is parked
 }
 
 func (c *Console) orderPage(w http.ResponseWriter, r *http.Request) {
@@ -120,6 +121,7 @@ func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *p
 		}
 	}
 	traces := c.traces(b.Hops)
+	b.TracesTrouble = c.withJaegers(ctx, traces)
 	var spans []telemetry.Span
 	for _, t := range traces {
 		spans = append(spans, t.spans...)

@@ -166,18 +166,23 @@ func objective(percent float64) string { return strconv.FormatFloat(percent, 'f'
 type slosBody struct {
 	SLOs    []sloView
 	Alerts  []alertView
-	Watched bool // alerts are known
+	Watched bool   // alerts are known
+	Old     string // how old they are, if they cannot be read
 }
 
 func (c *Console) sloPage(w http.ResponseWriter, r *http.Request) {
 	b := slosBody{Watched: c.Alerts != nil}
-	var err error
-	if b.SLOs, err = c.objectives(r.Context()); err == nil {
-		b.Alerts, err = c.alertViews(r.Context())
-	}
-	if err != nil {
-		c.broken(w, r, err)
-		return
+	var slosErr, alertsErr error
+	b.SLOs, slosErr = c.objectives(r.Context())
+	b.Alerts, alertsErr = c.alertViews(r.Context())
+	if err := cmp.Or(slosErr, alertsErr); err != nil {
+		if b.Old = asOf(&c.slos, c.Now(), slosErr); b.Old == "" {
+			b.Old = asOf(&c.alerts, c.Now(), alertsErr)
+		}
+		if len(b.SLOs) == 0 {
+			c.broken(w, r, err)
+			return
+		}
 	}
 	c.show(w, r, http.StatusOK, "slos", frame{Title: "Objectives", At: "slos", Live: true, Body: b})
 }

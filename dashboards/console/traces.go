@@ -39,7 +39,10 @@ func (c *Console) traceList(w http.ResponseWriter, r *http.Request) {
 			status, b.Trouble = http.StatusBadRequest, "A length is written like 100ms or 2s. Traces of any length are shown."
 		}
 	}
-	b.Rows = c.Traces.List(filter, tracesListed+1)
+	var err error
+	if b.Rows, err = c.listed(r.Context(), filter, tracesListed+1); err != nil {
+		b.Trouble += " Only what this process keeps is shown: " + mask(firstLine(err.Error())) + "."
+	}
 	if b.More = len(b.Rows) > tracesListed; b.More {
 		b.Rows = b.Rows[:tracesListed]
 	}
@@ -49,18 +52,32 @@ func (c *Console) traceList(w http.ResponseWriter, r *http.Request) {
 // traceBody is the page of one trace.
 type traceBody struct {
 	telemetry.Summary
-	Fall waterfall
+	Fall    waterfall
+	Trouble string // that some spans may be missing
+}
+
+// missingSome says that spans of other processes may be missing.
+func missingSome(err error) string {
+	if err == nil {
+		return ""
+	}
+	return "Spans of other processes may be missing: " + mask(firstLine(err.Error())) + "."
 }
 
 func (c *Console) tracePage(w http.ResponseWriter, r *http.Request) {
 	id := strings.ToLower(r.PathValue("trace"))
-	s, ok := c.Traces.Summary(id)
-	if !ok {
+	spans, err := c.spansOf(r.Context(), id)
+	switch {
+	case len(spans) == 0 && err != nil:
+		c.problem(w, r, http.StatusServiceUnavailable, "This process does not keep this trace, and whether Jaeger has it is not known: "+mask(firstLine(err.Error()))+".")
+		return
+	case len(spans) == 0:
 		c.problem(w, r, http.StatusNotFound, "No trace of this id is kept: the budget of spans was used up, newer ones have taken its place, or another process has it.")
 		return
 	}
+	s := telemetry.Summarise(id, spans)
 	live := c.Now().Sub(s.End) < 10*time.Second // its last spans are still coming in
-	c.show(w, r, http.StatusOK, "trace", frame{Title: s.Root, At: "traces", Live: live, Body: traceBody{s, drawTrace(id, c.Traces.Trace(id), spansShown)}})
+	c.show(w, r, http.StatusOK, "trace", frame{Title: s.Root, At: "traces", Live: live, Body: traceBody{s, drawTrace(id, spans, spansShown), missingSome(err)}})
 }
 
 // tracePath is the page of a trace, at one of its spans if that is named.

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -78,6 +79,17 @@ func (c *Console) traces(hops []hop) (out []trace) {
 		out = append(out, trace{id, c.Traces.Trace(id)})
 	}
 	return out
+}
+
+// withJaegers adds what Jaeger has of the traces.
+func (c *Console) withJaegers(ctx context.Context, list []trace) (trouble string) {
+	for i := range list {
+		var err error
+		if list[i].spans, err = c.spansOf(ctx, list[i].id); err != nil {
+			trouble = missingSome(err)
+		}
+	}
+	return trouble
 }
 
 // drawTrace lays out the first spans of a trace, at most limit.

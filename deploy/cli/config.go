@@ -87,7 +87,7 @@ func printRows(w io.Writer, rows []probe.Row) error {
 		}
 		if address == "" {
 			answers, address = "-", "(embedded)"
-			if r.What == "clickhouse" || r.What == "otlp" || r.What == "prometheus" {
+			if r.What == "clickhouse" || r.What == "otlp" || r.What == "prometheus" || r.What == "jaeger" || r.What == "alertmanager" {
 				address = "(none)"
 			}
 		}

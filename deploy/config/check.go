@@ -122,7 +122,7 @@ func (c *Config) checkServers(f *faults) {
 		return schemes(s, "mongodb", "mongodb+srv")
 	})
 	f.takes("redis.url", c.Redis.URL.Reveal(), of("redis", "rediss"))
-	for key, s := range map[string]Secret{"consul.url": c.Consul.URL, "clickhouse.url": c.ClickHouse.URL, "prometheus.url": c.Prometheus.URL,
+	for key, s := range map[string]Secret{"consul.url": c.Consul.URL, "clickhouse.url": c.ClickHouse.URL, "prometheus.url": c.Prometheus.URL, "jaeger.url": c.Jaeger.URL, "alertmanager.url": c.Alertmanager.URL,
 		"outside.provider": c.Outside.Provider, "outside.carrier": c.Outside.Carrier} {
 		f.takes(key, s.Reveal(), Web)
 	}
@@ -132,7 +132,7 @@ func (c *Config) checkServers(f *faults) {
 
 // Secrets are all that may not be printed.
 func (c *Config) Secrets() []Secret {
-	return []Secret{c.Postgres.URL, c.RabbitMQ.URL, c.Mongo.URL, c.Redis.URL, c.Consul.URL, c.Consul.Token, c.ClickHouse.URL, c.Prometheus.URL,
+	return []Secret{c.Postgres.URL, c.RabbitMQ.URL, c.Mongo.URL, c.Redis.URL, c.Consul.URL, c.Consul.Token, c.ClickHouse.URL, c.Prometheus.URL, c.Jaeger.URL, c.Alertmanager.URL,
 		c.Kafka.SASL.Password, c.Outside.Provider, c.Outside.Carrier}
 }
 

@@ -27,6 +27,8 @@ func TestNonsenseIsRefused(t *testing.T) {
 		"consul: {advertise: 'h:1'}":                 "consul.advertise",
 		"clickhouse: {url: 'ftp://h'}":               "clickhouse.url",
 		"prometheus: {url: 'file:///x'}":             "prometheus.url",
+		"jaeger: {url: 'jaeger:16686'}":              "jaeger.url",
+		"alertmanager: {url: 'ftp://a'}":             "alertmanager.url",
 		"outside: {provider: x}":                     "outside.provider",
 		"outside: {carrier: 'https:///x'}":           "outside.carrier",
 		"outside: {mailbox: x}":                      "outside.mailbox",

@@ -41,10 +41,13 @@ type Config struct {
 	Consul     Consul   `yaml:"consul"`   // discovery
 	ClickHouse Server   `yaml:"clickhouse"`
 	OTLP       OTLP     `yaml:"otlp"`       // traces
+	Jaeger     Server   `yaml:"jaeger"`     // its query interface: the live page shows the traces that it has
 	Prometheus Server   `yaml:"prometheus"` // what it knows of objectives and alerts, the live page shows
-	Logs       Logs     `yaml:"logs"`
-	Outside    Outside  `yaml:"outside"`
-	Quota      Quota    `yaml:"quota"`
+	// Alertmanager knows which of the alerts are silenced.
+	Alertmanager Server  `yaml:"alertmanager"`
+	Logs         Logs    `yaml:"logs"`
+	Outside      Outside `yaml:"outside"`
+	Quota        Quota   `yaml:"quota"`
 	// HistoryDays is how long the read model keeps events and ended sagas; 0: for
 	// ever. Orders stay.
 	HistoryDays int `yaml:"history_days"`

@@ -25,7 +25,7 @@ func TestLocalServersAreConfigured(t *testing.T) {
 		{"kafka postgres", "", "kafka postgres"},
 		{"kafka postgres", "postgres", "kafka"},
 		{"", "consul, jaeger shipper", "kafka postgres rabbitmq mongo redis clickhouse prometheus carrier"},
-		{"", "", "kafka postgres rabbitmq mongo redis consul clickhouse otlp prometheus logs carrier"},
+		{"", "", "kafka postgres rabbitmq mongo redis consul clickhouse otlp jaeger prometheus logs carrier"},
 	} {
 		t.Setenv("SKIP", x.skip)
 		text := printed(t, "deploy/local/servers/servers", append([]string{"config"}, strings.Fields(x.names)...)...)
@@ -40,7 +40,7 @@ func TestLocalServersAreConfigured(t *testing.T) {
 		}{
 			{"kafka", len(c.Kafka.Brokers) == 1}, {"postgres", c.Postgres.URL != ""}, {"rabbitmq", c.RabbitMQ.URL != ""}, {"mongo", c.Mongo.URL != ""},
 			{"redis", c.Redis.URL != ""}, {"consul", c.Consul.URL != ""}, {"clickhouse", c.ClickHouse.URL != ""}, {"otlp", c.OTLP.Endpoint != ""},
-			{"prometheus", c.Prometheus.URL != ""}, {"logs", c.Logs.File != "" && c.Logs.Format == "ecs"}, {"carrier", c.Outside.Carrier != ""},
+			{"jaeger", c.Jaeger.URL != ""}, {"prometheus", c.Prometheus.URL != ""}, {"logs", c.Logs.File != "" && c.Logs.Format == "ecs"}, {"carrier", c.Outside.Carrier != ""},
 		} {
 			if part.is {
 				named = append(named, part.name)

@@ -23,7 +23,7 @@ import (
 // platform if the gateway is here.
 func (p *platform) startHTTP(l net.Listener) error {
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.Handle("/metrics", promhttp.HandlerFor(p.linkedMetrics(), promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.Handle("/readyz", edge.Methods{http.MethodGet: p.readyz})
 	mux.Handle("/v1/units", edge.Methods{http.MethodGet: p.listUnits})
 	mux.Handle("/v1/lanes", edge.Methods{http.MethodGet: p.listLanes})

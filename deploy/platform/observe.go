@@ -33,6 +33,15 @@ func (p *platform) registerBuild() error {
 	return i.Err()
 }
 
+// linkedMetrics are the metrics with exemplars that lead to a trace: to one that this
+// process keeps, unless traces go elsewhere.
+func (p *platform) linkedMetrics() prometheus.Gatherer {
+	if p.Config.OTLP.Endpoint != "" {
+		return p.metrics
+	}
+	return telemetry.Linked(p.metrics, p.traces.Has)
+}
+
 // version is that of the program.
 func version() string {
 	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {

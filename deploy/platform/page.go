@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstream/weir/dashboards/console"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/telemetry"
 )
 
 // page is the live page, fed until the platform stops.
@@ -16,6 +17,15 @@ func (p *platform) page() http.Handler {
 		Letters: p.shownLetters, Retry: p.unparker(retry), Drop: p.unparker(drop), Runbook: runbook, Log: p.Log}
 	if p.promises.asks != nil {
 		cfg.SLOs, cfg.Alerts, cfg.AlertRules = p.promises.shownSLOs, p.promises.shownAlerts, p.promises.rules()
+	}
+	if base := p.Config.Alertmanager.URL.Reveal(); base != "" {
+		cfg.Silences = alertmanager{base}.silences
+	}
+	if base := p.Config.Jaeger.URL.Reveal(); base != "" {
+		cfg.Jaeger = &telemetry.Jaeger{URL: base, Services: []string{GatewayUnit}}
+		for _, s := range p.topology.Services {
+			cfg.Jaeger.Services = append(cfg.Jaeger.Services, s.Name)
+		}
 	}
 	if p.faults != nil {
 		cfg.Faults, cfg.SwitchFault = p.shownFaults, p.faults.turn

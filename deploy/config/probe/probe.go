@@ -46,6 +46,8 @@ func All(ctx context.Context, c *config.Config, t *streams.Topology) []Row {
 		{"consul", c.Consul.URL.String(), consul(c)},
 		{"clickhouse", c.ClickHouse.URL.String(), clickhouse(c)},
 		{"otlp", c.OTLP.Endpoint, otlp(c)},
+		{"jaeger", c.Jaeger.URL.String(), answersJSON(c.Jaeger.URL, "/api/services")},
+		{"alertmanager", c.Alertmanager.URL.String(), answersJSON(c.Alertmanager.URL, "/api/v2/status")},
 		{"prometheus", c.Prometheus.URL.String(), prometheus(c)},
 		{"provider", c.Outside.Provider.String(), httpServer(c.Outside.Provider.Reveal())},
 		{"carrier", c.Outside.Carrier.String(), httpServer(c.Outside.Carrier.Reveal())},

@@ -49,6 +49,7 @@ func TestWhoRefusesIsTold(t *testing.T) {
 	c.Postgres.URL, c.RabbitMQ.URL, c.Mongo.URL = config.Secret("postgres://"+away+"/db"), config.Secret("amqp://"+away+"/"), config.Secret("mongodb://"+away+"/")
 	c.Redis.URL, c.Consul.URL, c.ClickHouse.URL = config.Secret("redis://"+away+"/0"), config.Secret("http://"+away), config.Secret("http://"+away)
 	c.Prometheus.URL, c.Outside.Provider, c.Outside.Carrier = c.Consul.URL, c.Consul.URL, c.Consul.URL
+	c.Jaeger.URL, c.Alertmanager.URL = c.Consul.URL, c.Consul.URL
 	top, err := sagas.Topology()
 	if err != nil {
 		t.Fatal(err)
