@@ -16,6 +16,7 @@ type SLO struct {
 	ID, Name, Service, Owner, Description string
 	Objective                             float64       // percent of the events that are good
 	Window                                time.Duration // over which the budget counts
+	Known                                 time.Duration // for which of it there are data
 	Budget                                float64       // left of it: 1 is all, below 0 it is overdrawn
 	Burn                                  float64       // rate now: 1 uses the budget up exactly within the window
 	Bad, Total                            float64       // events within the window
@@ -134,9 +135,15 @@ func finite(f float64) float64 {
 	return f
 }
 
-// leftOf writes the share of a budget: 71 %, 0.4 %, −20 %.
+// Young reports that a budget is judged by a small part of its time.
+func (s SLO) Young() bool { return s.Known < s.Window/10 }
+
+// leftOf writes the share of a budget: 71 %, 0.4 %, −20 %. Below −100 % nobody reads
+// the number.
 func leftOf(share float64) string {
 	switch p := 100 * share; {
+	case p < -100:
+		return "below −100 %"
 	case math.IsNaN(p) || math.IsInf(p, 0):
 		return "–"
 	case math.Abs(p) < 9.95 && p != 0:

@@ -45,7 +45,7 @@ var practised = map[string]struct {
 	rises        float64 // by more than this, of the highest series; below 0: it falls by so much
 	lingers      bool    // in the longest window: what it spoiled weighs more while a later fault lets nothing end
 }{
-	"entrance-dead":   {[]string{"SyntheticOrdersBurn", "CustomersGone"}, "weir-overview", "Requests", -5, false},
+	"entrance-dead":   {[]string{"SyntheticOrdersBurn", "CustomersGone"}, "weir-overview", "Requests", -2, false},
 	"entrance-silent": {nil, "weir-overview", "Requests", -2, false},
 	"host-starved": {[]string{"SyntheticOrdersBurn", "ServiceFreshnessBurn", "ReadModelFreshnessBurn", "ProbesFail", "SagaOverdueBurn", "GatewayAvailabilityBurn", "CustomersGone",
 		"OutboxStuck", "OutsideCallsBurn", "BreakerOpen", "StoreContended", "FailuresInARow", "ProcessDown", "UnitMissing", "Blind", "ReadModelUnknown", "HotKey", "SagasLate"}, "weir-overview", "Time to answer", 0.05, false},

@@ -120,7 +120,7 @@ func (x *promises) shownSLOs(ctx context.Context) ([]console.SLO, error) {
 	}
 	out := make([]console.SLO, len(all))
 	for i, s := range all {
-		out[i] = console.SLO{ID: s.ID(), Name: s.Name, Service: s.Service, Owner: s.Owner, Description: s.Description, Objective: s.Objective, Window: s.Period,
+		out[i] = console.SLO{ID: s.ID(), Name: s.Name, Service: s.Service, Owner: s.Owner, Description: s.Description, Objective: s.Objective, Window: s.Period, Known: s.Known,
 			Budget: s.Remaining, Burn: s.Burn, Bad: s.Bad, Total: s.Total, NoData: s.NoData, History: history[s.ID()]}
 		for _, w := range x.set.Policy.Windows {
 			if s.NoPage && w.Severity == alerts.Page {
