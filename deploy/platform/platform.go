@@ -68,6 +68,7 @@ type platform struct {
 	incarnations atomic.Pointer[map[string]string] // of the stores, by service
 
 	shoppers func() // sends them home, and waits until the last has paid
+	probes   func() // ends the prober
 
 	fail context.CancelCauseFunc // ends the run with a reason
 	wait []func()                // what to wait for at the end, last started first

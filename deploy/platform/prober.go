@@ -29,6 +29,7 @@ type prober struct {
 }
 
 func (p *platform) startProber(ctx context.Context) error {
+	p.probes = func() {}
 	if p.Synthetic <= 0 || !p.units.prober {
 		return nil
 	}
@@ -57,6 +58,7 @@ func (p *platform) startProber(ctx context.Context) error {
 			}
 		}
 	})
+	p.probes = p.wait[len(p.wait)-1]
 	return nil
 }
 
@@ -91,7 +93,7 @@ func (x *prober) place(ctx context.Context, id, body string) (token string, err 
 
 // await asks for the order until it is confirmed.
 func (x *prober) await(ctx context.Context, began time.Time, id, token string) string {
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		var o projection.Order
