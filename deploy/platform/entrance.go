@@ -71,4 +71,4 @@ func (f *faults) starve() (source, error) {
 
 // starvers are how many things want each processor beside this platform: it gets a
 // turn of ten milliseconds after all of theirs.
-const starvers = 24
+const starvers = 5
