@@ -43,24 +43,22 @@ func between(from, to time.Duration, then, otherwise load) func(time.Duration) l
 }
 
 const (
-	labelsGood = `{route="/v1/orders",method="POST",status="201"`
-	labelsBad  = `{route="/v1/orders",method="POST",status="503"`
-	good       = "weir_http_request_seconds_count" + labelsGood + "}"
-	bad        = "weir_http_request_seconds_count" + labelsBad + "}"
-	goodFast   = "weir_http_request_seconds_bucket" + labelsGood + `,le="0.1"}`
-	badFast    = "weir_http_request_seconds_bucket" + labelsBad + `,le="0.1"}`
+	asked = `route="/v1/orders",method="POST",caller="client"`
+	good  = "weir_http_requests_total{" + asked + `,status="201"}`
+	bad   = "weir_http_requests_total{" + asked + `,status="503"}`
+	all   = "weir_http_request_seconds_count{" + asked + "}"
+	fast  = "weir_http_request_seconds_bucket{" + asked + `,le="0.1"}`
 )
 
 // inputs are the counters that the story leaves: whole numbers, as of any process.
 func (s *story) inputs() map[string]series {
-	out := map[string]series{good: {}, bad: {}, goodFast: {}, badFast: {}}
+	out := map[string]series{good: {}, bad: {}, all: {}, fast: {}}
 	var sum load
 	for step := range int(s.lasts / every) {
-		fast := math.Floor(sum.requests) - math.Floor(sum.late)
+		out[all][step] = math.Floor(sum.requests)
+		out[fast][step] = math.Floor(sum.requests) - math.Floor(sum.late)
 		out[good][step] = math.Floor(sum.requests) - math.Floor(sum.failed)
 		out[bad][step] = math.Floor(sum.failed)
-		out[goodFast][step] = min(fast, out[good][step])
-		out[badFast][step] = fast - out[goodFast][step]
 		now := s.load(time.Duration(step) * every)
 		sum = load{sum.requests + now.requests, sum.failed + now.failed, sum.late + now.late}
 	}
@@ -126,10 +124,10 @@ func nights() story {
 
 // unborn has no request fail yet, and so no series with a 5xx.
 func unborn() story {
-	return story{name: "no 5xx yet", lasts: 2 * hour, load: func(time.Duration) load { return burning(10, 0) }, never: []string{bad, badFast}}
+	return story{name: "no 5xx yet", lasts: 2 * hour, load: func(time.Duration) load { return burning(10, 0) }, never: []string{bad}}
 }
 
 // silent has no series.
 func silent() story {
-	return story{name: "no series", lasts: 2 * hour, load: func(time.Duration) load { return load{} }, never: []string{good, bad, goodFast, badFast}}
+	return story{name: "no series", lasts: 2 * hour, load: func(time.Duration) load { return load{} }, never: []string{good, bad, all, fast}}
 }
