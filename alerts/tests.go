@@ -141,7 +141,7 @@ func (t *teller) stories() []*story {
 	}
 	out = append(out, t.outage(), t.justUnder(), t.idle(), t.noData())
 	if t.slo.MinBad > 1 && t.slo.SLI.counts() {
-		out = append(out, t.oneAtNight())
+		out = append(out, t.oneAtNight(), t.young())
 	}
 	return out
 }
@@ -253,6 +253,14 @@ func (t *teller) oneAtNight() *story {
 	}
 	s := t.story(fmt.Sprintf("stays silent for less than %v bad events, though all are bad", t.slo.MinBad))
 	return s.then(last+t.every, t.load(1, rate)).expect(last/2, false).expect(last, false)
+}
+
+// young is a server that knows nothing yet: what it has seen is all that there was, and
+// no day of the same.
+func (t *teller) young() *story {
+	lasts := max(2*t.every, (6 * t.policy.shortest()).Truncate(t.every)) // it is looked at when it is evaluated
+	s := t.story("stays silent for one bad event of twenty on a new Prometheus")
+	return s.then(lasts+t.every, t.load(0.05, 20/lasts.Seconds())).expect(t.every, false).expect(lasts, false)
 }
 
 // Tests are the alert's.
