@@ -194,12 +194,19 @@ func unknown(err error) *edge.Problem {
 	switch {
 	case errors.Is(err, streams.ErrNoLane):
 		detail = "nobody works on this key now: the service is moving between instances, or stands still (GET /readyz)"
+	case errors.Is(err, errOlder):
+		detail = "the service is of a version that does not know this command yet"
 	case errors.Is(err, streams.ErrBusy):
 		detail = "the service has too much to do at the moment"
 	}
 	return &edge.Problem{Code: "try-again", Status: http.StatusServiceUnavailable, RetryAfter: 1,
 		Detail: detail + ": send the same request again, with the same Idempotency-Key; it is carried out once"}
 }
+
+// unknownCommand is a lane's rejection of what only a newer version takes.
+const unknownCommand = "unknown-command"
+
+var errOlder = errors.New("the service is older than the gateway")
 
 // statuses of the rejections that are no conflict.
 var statuses = map[string]int{"invalid-order": http.StatusUnprocessableEntity, "unknown-order": http.StatusNotFound}
@@ -214,6 +221,9 @@ func refusal(reply streams.CommandReply) *edge.Problem {
 	var no streams.Rejection
 	if err := json.Unmarshal(reply.Body, &no); err != nil || no.Code == "" {
 		no = streams.Rejection{Code: "rejected", Detail: "the command was refused"}
+	}
+	if no.Code == unknownCommand { // in the midst of a deployment, which is not the client's doing
+		return unknown(errOlder)
 	}
 	status, ok := statuses[no.Code]
 	if !ok {
