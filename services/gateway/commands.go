@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/gateway/edge"
@@ -184,7 +185,31 @@ func (g *gateway) command(ctx context.Context, q request, cmd streams.Command) (
 			return streams.CommandReply{Status: streams.ReplyConflict}, err
 		}
 	}
-	return g.Commands.Send(ctx, g.service[cmd.Name], streams.Partition(cmd.Key, g.Partitions), cmd)
+	return g.whenFree(ctx, cmd)
+}
+
+// How long a command waits for room in its lane, first and at most: one client's burst
+// may fill it, and it has done all of that in a moment.
+const (
+	firstBusy   = 10 * time.Millisecond
+	longestBusy = time.Second
+)
+
+// whenFree sends a command, which finds room or learns that the lane is overloaded.
+func (g *gateway) whenFree(ctx context.Context, cmd streams.Command) (streams.CommandReply, error) {
+	for wait := firstBusy; ; wait *= 2 {
+		reply, err := g.Commands.Send(ctx, g.service[cmd.Name], streams.Partition(cmd.Key, g.Partitions), cmd)
+		if !errors.Is(err, streams.ErrBusy) || wait >= longestBusy {
+			return reply, err
+		}
+		again := time.NewTimer(wait)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return reply, err
+		}
+	}
 }
 
 // unknown says that nobody knows whether the command was decided: asking again

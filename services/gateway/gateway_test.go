@@ -301,29 +301,6 @@ func TestNotNow(t *testing.T) {
 	}
 }
 
-// hangs is a store that does not answer whether it holds something.
-type hangs struct{ projection.Store }
-
-func (hangs) Holds(ctx context.Context, _ streams.Token) (bool, error) {
-	<-ctx.Done()
-	return false, ctx.Err()
-}
-
-// A store that hangs is our failure, and not that the client asked too early.
-func TestAReadModelThatHangs(t *testing.T) {
-	statuses, waits := make(chan int, 9), make(chan time.Duration, 9)
-	h := newHouse(t, func(c *gateway.Config) {
-		c.Reads = projection.New(hangs{c.Reads.Store})
-		c.Trace = func(*http.Request) (string, func(int, time.Duration)) {
-			return traceparent, func(status int, waited time.Duration) { statuses <- status; waits <- waited }
-		}
-	})
-	h.want(h.do("GET", "/v1/orders/o-1?after=order.order:order/0/o-1:1", ""), 503, "read-model-unavailable")
-	if status, waited := <-statuses, <-waits; status != 503 || waited > 100*time.Millisecond {
-		t.Errorf("told %d, of which the client had wanted to wait %s", status, waited)
-	}
-}
-
 func TestAParkedOrder(t *testing.T) {
 	h := newHouse(t)
 	h.serve()
