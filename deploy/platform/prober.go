@@ -3,11 +3,13 @@ package platform
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,10 +69,12 @@ func (x *prober) order(ctx context.Context) string {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, syntheticWait)
 	defer cancel()
-	id := fmt.Sprintf("synthetic-%x", began.UnixMilli())
-	body := fmt.Sprintf(`{"order":%q,"customer":"synthetic","email":"synthetic@example.org","card":"tok-synthetic",`+
+	// Whoever could guess the name would take it first; what all probes bought could be
+	// made to run out.
+	id := "synthetic-" + strings.ToLower(rand.Text())
+	body := fmt.Sprintf(`{"order":%[1]q,"customer":"synthetic","email":"synthetic@example.org","card":"tok-synthetic",`+
 		`"ship_to":{"name":"Synthetic","street":"1 High Street","city":"Leeds","postcode":"LS1 1AA","country":"GB"},`+
-		`"lines":[{"sku":"synthetic","quantity":1,"unit":{"minor":1,"currency":"GBP"}}]}`, id)
+		`"lines":[{"sku":%[1]q,"quantity":1,"unit":{"minor":1,"currency":"GBP"}}]}`, id)
 	token, err := x.place(ctx, id, body)
 	switch {
 	case ctx.Err() != nil:

@@ -20,7 +20,7 @@ var quoted = regexp.MustCompile("`(?:GET |curl -s HOST)?(/[^` ]*)`")
 // Every path that a runbook names is there, and takes the parameters as they stand: a
 // page that quietly shows all instead would mislead who is in a hurry.
 func TestRunbooksLeadSomewhere(t *testing.T) {
-	url := running(t)
+	url := running(t, 0)
 	topology, err := sagas.Topology()
 	if err != nil {
 		t.Fatal(err)

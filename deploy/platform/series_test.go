@@ -24,8 +24,9 @@ import (
 	"github.com/weirstream/weir/services/sagas"
 )
 
-// running is a platform without shoppers, prober and Prometheus.
-func running(t *testing.T) (url string) {
+// running is a platform without shoppers and Prometheus, and without a prober unless
+// it is told how often that orders.
+func running(t *testing.T, synthetic time.Duration) (url string) {
 	t.Helper()
 	cfg := config.Default()
 	cfg.HTTP, cfg.Data, cfg.Partitions = "127.0.0.1:0", t.TempDir(), 2
@@ -33,7 +34,7 @@ func running(t *testing.T) (url string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		ended <- platform.Run(ctx, platform.Options{Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
-			Ready: func(http, _ string) { ready <- http }})
+			Synthetic: synthetic, Ready: func(http, _ string) { ready <- http }})
 	}()
 	select {
 	case addr := <-ready:
@@ -136,7 +137,7 @@ func misbehave(t *testing.T, url string, n int) {
 // No label says what a client made up, however often it comes; and what the rules
 // count was there at 0 before it could be counted.
 func TestNoLabelComesFromOutside(t *testing.T) {
-	url := running(t)
+	url := running(t, 0)
 	born := series(t, url)
 	for n := range 15 {
 		misbehave(t, url, n)

@@ -14,6 +14,9 @@ import (
 // ErrToken says that a token cannot be read.
 var ErrToken = errors.New("the token is not of the form topic:lane:sequence")
 
+// ErrNotYet says that the read model was asked, and does not hold yet what a token names.
+var ErrNotYet = errors.New("the read model has not reached it yet")
+
 // A waiting question looks again after each write of this process, and, as
 // another process may be the writer, at intervals that grow from the first to
 // the last of these.
@@ -23,17 +26,20 @@ const (
 )
 
 // Await returns once the read model holds the event that a command's token
-// names, so that who wrote reads the own write. It fails with ErrToken, or
-// when ctx ends first, or when the store cannot be asked.
+// names, so that who wrote reads the own write. It fails with ErrToken, with ErrNotYet
+// when ctx ends after a look, or when the store cannot be asked, or does not answer.
 func (m *Model) Await(ctx context.Context, token string) error {
 	t, err := ParseToken(token)
 	if err != nil {
 		return err
 	}
-	for wait := firstLook; ; wait = min(2*wait, lastLook) {
+	for wait, looked := firstLook, false; ; wait, looked = min(2*wait, lastLook), true {
 		changed := m.next() // before the look, or a write between the two is missed
 		ok, err := m.Holds(ctx, t)
-		if ok || err != nil {
+		switch {
+		case looked && err != nil && ctx.Err() != nil: // the end came during a look
+			return fmt.Errorf("%s: %w: %w", token, ErrNotYet, context.Cause(ctx))
+		case ok || err != nil:
 			return err
 		}
 		look := time.NewTimer(wait)
@@ -42,7 +48,7 @@ func (m *Model) Await(ctx context.Context, token string) error {
 		case <-look.C:
 		case <-ctx.Done():
 			look.Stop()
-			return fmt.Errorf("the read model has not reached %s: %w", token, context.Cause(ctx))
+			return fmt.Errorf("%s: %w: %w", token, ErrNotYet, context.Cause(ctx))
 		}
 		look.Stop()
 	}

@@ -119,7 +119,7 @@ func lasting(reply streams.CommandReply) bool {
 	case streams.ReplyDone:
 		return true
 	case streams.ReplyRejected:
-		return json.Unmarshal(reply.Body, &no) == nil && no.Code != "unknown-command"
+		return json.Unmarshal(reply.Body, &no) == nil && no.Code != unknownCommand
 	}
 	return false
 }

@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/gateway/edge"
@@ -184,7 +185,31 @@ func (g *gateway) command(ctx context.Context, q request, cmd streams.Command) (
 			return streams.CommandReply{Status: streams.ReplyConflict}, err
 		}
 	}
-	return g.Commands.Send(ctx, g.service[cmd.Name], streams.Partition(cmd.Key, g.Partitions), cmd)
+	return g.whenFree(ctx, cmd)
+}
+
+// How long a command waits for room in its lane, first and at most: one client's burst
+// may fill it, and it has done all of that in a moment.
+const (
+	firstBusy   = 10 * time.Millisecond
+	longestBusy = time.Second
+)
+
+// whenFree sends a command, which finds room or learns that the lane is overloaded.
+func (g *gateway) whenFree(ctx context.Context, cmd streams.Command) (streams.CommandReply, error) {
+	for wait := firstBusy; ; wait *= 2 {
+		reply, err := g.Commands.Send(ctx, g.service[cmd.Name], streams.Partition(cmd.Key, g.Partitions), cmd)
+		if !errors.Is(err, streams.ErrBusy) || wait >= longestBusy {
+			return reply, err
+		}
+		again := time.NewTimer(wait)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return reply, err
+		}
+	}
 }
 
 // unknown says that nobody knows whether the command was decided: asking again
@@ -194,12 +219,19 @@ func unknown(err error) *edge.Problem {
 	switch {
 	case errors.Is(err, streams.ErrNoLane):
 		detail = "nobody works on this key now: the service is moving between instances, or stands still (GET /readyz)"
+	case errors.Is(err, errOlder):
+		detail = "the service is of a version that does not know this command yet"
 	case errors.Is(err, streams.ErrBusy):
 		detail = "the service has too much to do at the moment"
 	}
 	return &edge.Problem{Code: "try-again", Status: http.StatusServiceUnavailable, RetryAfter: 1,
 		Detail: detail + ": send the same request again, with the same Idempotency-Key; it is carried out once"}
 }
+
+// unknownCommand is a lane's rejection of what only a newer version takes.
+const unknownCommand = "unknown-command"
+
+var errOlder = errors.New("the service is older than the gateway")
 
 // statuses of the rejections that are no conflict.
 var statuses = map[string]int{"invalid-order": http.StatusUnprocessableEntity, "unknown-order": http.StatusNotFound}
@@ -214,6 +246,9 @@ func refusal(reply streams.CommandReply) *edge.Problem {
 	var no streams.Rejection
 	if err := json.Unmarshal(reply.Body, &no); err != nil || no.Code == "" {
 		no = streams.Rejection{Code: "rejected", Detail: "the command was refused"}
+	}
+	if no.Code == unknownCommand { // in the midst of a deployment, which is not the client's doing
+		return unknown(errOlder)
 	}
 	status, ok := statuses[no.Code]
 	if !ok {

@@ -42,6 +42,16 @@ func TestOnlyStoredRepliesAreRemembered(t *testing.T) {
 	}
 }
 
+// A service that is older than its gateway is ours, and passes: the client did nothing wrong.
+func TestAnOlderServiceIsNoFaultOfTheClient(t *testing.T) {
+	for code, want := range map[string]int{"unknown-command": 503, "order-exists": 409, "unknown-order": 404, "invalid-order": 422} {
+		p := refusal(streams.CommandReply{Status: streams.ReplyRejected, Body: []byte(`{"code":"` + code + `","detail":"x"}`)})
+		if p.Status != want || (p.RetryAfter > 0) != (want == 503) {
+			t.Errorf("%s is answered %d %s, to be repeated after %d s; want %d", code, p.Status, p.Detail, p.RetryAfter, want)
+		}
+	}
+}
+
 func TestSumTellsListsApart(t *testing.T) {
 	seen := map[string][]string{}
 	for _, l := range [][]string{{"ab", "c"}, {"a", "bc"}, {"abc"}, {"abc", ""}, {"a", "b", "c"}, {"1:a"}, {"\xff"}, {"\xfe"}} {

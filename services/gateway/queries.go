@@ -174,17 +174,18 @@ func (g *gateway) await(ctx context.Context, token string) *edge.Problem {
 	if !g.ours(token) {
 		return badQuery("the token is not one of " + TokenHeader + "'s: send it back as it was answered")
 	}
-	defer edge.Waited(ctx, time.Now())
-	ctx, cancel := context.WithTimeout(ctx, g.Wait)
+	began := time.Now()
+	within, cancel := context.WithTimeout(ctx, g.Wait)
 	defer cancel()
-	err := g.Reads.Await(ctx, token)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
+	err := g.Reads.Await(within, token)
+	if err != nil && !errors.Is(err, projection.ErrNotYet) && ctx.Err() == nil {
+		return g.broken(ctx, err) // a store that does not answer is not what was asked to wait for
+	}
+	edge.Waited(ctx, began)
+	if err != nil {
 		return notYet()
 	}
-	return g.broken(ctx, err)
+	return nil
 }
 
 // notYet is no failure of the platform: anybody can ask for what will never be. How

@@ -187,22 +187,30 @@ func (h *Handler) name(ctx context.Context, recs []*kgo.Record, results []Result
 	return repeated
 }
 
-// produce sends the records that are not nil and waits for each.
+// produce sends the records that are not nil and waits for each, until ctx ends: the
+// client goes on with one that a broker may have taken, for as long as that is away.
 func (h *Handler) produce(ctx context.Context, recs []*kgo.Record, results []Result) {
-	done := make(chan struct{}, len(recs))
+	type taken struct {
+		i   int
+		err error
+	}
+	done := make(chan taken, len(recs))
 	sent := 0
 	for i, rec := range recs {
 		if rec == nil {
 			continue
 		}
 		sent++
-		h.log.Produce(ctx, rec, func(_ *kgo.Record, err error) {
-			results[i].Status, results[i].Detail = verdict(err)
-			done <- struct{}{}
-		})
+		results[i].Status, results[i].Detail = verdict(context.DeadlineExceeded)
+		h.log.Produce(ctx, rec, func(_ *kgo.Record, err error) { done <- taken{i, err} })
 	}
 	for range sent {
-		<-done
+		select {
+		case x := <-done:
+			results[x.i].Status, results[x.i].Detail = verdict(x.err)
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -91,6 +91,34 @@ func TestRequestsMakeNoSeries(t *testing.T) {
 	}
 }
 
+// A row of failures ends with what only a platform at work can answer.
+func TestARowOfFailures(t *testing.T) {
+	tel, e := telling(t)
+	tel.Route("/v1/things", "GET")
+	answer := func(agent string, statuses ...int) {
+		for _, s := range statuses {
+			r := httptest.NewRequest("GET", "/v1/things", nil)
+			r.Header.Set("User-Agent", agent)
+			_, done := tel.OnRequest(r, "/v1/things")
+			done(s, 0)
+		}
+	}
+	row := func(want float64) {
+		t.Helper()
+		if got := e.gathered()["weir_http_failures_in_a_row{method=GET,route=/v1/things}"]; got != want {
+			t.Errorf("%v in a row, want %v", got, want)
+		}
+	}
+	answer("a browser", 503, 503, 500, 400, 409, 412, 429, 499)
+	row(3)
+	answer(telemetry.ProberAgent, 200, 503)
+	row(3)
+	answer("a browser", 404)
+	row(0)
+	answer("a browser", 503, 200)
+	row(0)
+}
+
 // Clients that come again have series of their own. Whoever makes up names fills no
 // memory, and keeps no place from others.
 func TestClientsAreBounded(t *testing.T) {

@@ -101,12 +101,13 @@ func (t *Telemetry) OnRequest(r *http.Request, route string) (string, func(statu
 	}
 }
 
-// row counts the failures since the last success. What the client did wrong is neither.
+// row counts the failures since the last success. What the client did wrong is neither,
+// but that something is not there could only be told by looking.
 func (m *metrics) row(route, method string, status int) {
 	switch g := m.inARow.WithLabelValues(route, method); {
 	case status >= 500:
 		g.Inc()
-	case status < 400:
+	case status < 400, status == http.StatusNotFound:
 		g.Set(0)
 	}
 }

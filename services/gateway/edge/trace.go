@@ -12,7 +12,8 @@ import (
 // Trace is called once for each request and returns the W3C traceparent that
 // events and commands of the request carry on; done hears the status, once, and how
 // long the request waited for its client: for the body, for the answer to be taken,
-// or for what it asked to wait for. That is not the platform's time.
+// or for what it asked to wait for. That is not the platform's time. A handler that
+// panics is told as 500.
 type Trace func(*http.Request) (traceparent string, done func(status int, waited time.Duration))
 
 // visit is what is known of a request under way.
@@ -33,6 +34,10 @@ func Waited(ctx context.Context, from time.Time) {
 // statusGone is what is told of a request whose client went away, as nginx has it.
 const statusGone = 499
 
+// patience is how long a client waits for us before its leaving is our failure: a
+// time-out of its own would hide that nothing is answered.
+const patience = time.Second
+
 // Handler calls the hook around h; without a hook the request's own
 // traceparent is carried on.
 func (t Trace) Handler(h http.Handler) http.Handler {
@@ -43,17 +48,23 @@ func (t Trace) Handler(h http.Handler) http.Handler {
 		tp, done := t(r)
 		v := &visit{traceparent: tp}
 		s := &answerWriter{ResponseWriter: w, visit: v, status: http.StatusOK}
+		began, finished := time.Now(), false
 		if done != nil {
 			defer func() {
-				if s.status >= 500 && r.Context().Err() != nil { // it failed at the client's leaving
+				waited := time.Duration(v.waited.Load())
+				switch {
+				case !finished: // it panicked, and whoever asked is cut off
+					s.status = http.StatusInternalServerError
+				case s.status >= 500 && r.Context().Err() != nil && time.Since(began)-waited < patience: // it failed at the client's leaving
 					s.status = statusGone
 				}
-				done(s.status, time.Duration(v.waited.Load()))
+				done(s.status, waited)
 			}()
 		}
 		in := r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
 		in.Body = body{r.Body, v}
 		h.ServeHTTP(s, in)
+		finished = true
 	})
 }
 

@@ -89,3 +89,54 @@ func TestAClientThatGoesAway(t *testing.T) {
 		srv.Close()
 	}
 }
+
+// Who gives up because nothing is answered has seen us fail, unless it asked to wait.
+func TestAClientThatGivesUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		after time.Duration
+		asked bool
+		want  int
+	}{
+		"at once":              {50 * time.Millisecond, false, 499},
+		"at last":              {2 * time.Second, false, 503},
+		"of what it asked for": {2 * time.Second, true, 499},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h, heard := hear(func(w http.ResponseWriter, r *http.Request) {
+					began := time.Now()
+					<-r.Context().Done()
+					if c.asked {
+						edge.Waited(r.Context(), began)
+					}
+					w.WriteHeader(http.StatusServiceUnavailable)
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), c.after)
+				defer cancel()
+				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil).WithContext(ctx))
+				if x := <-heard; x.status != c.want {
+					t.Errorf("told %d, want %d", x.status, c.want)
+				}
+			})
+		})
+	}
+}
+
+// A handler that panics has answered nothing, or half of it.
+func TestAHandlerThatPanics(t *testing.T) {
+	for name, begin := range map[string]func(http.ResponseWriter){
+		"before the answer": func(http.ResponseWriter) {},
+		"within it":         func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, heard := hear(func(w http.ResponseWriter, r *http.Request) { begin(w); panic(http.ErrAbortHandler) })
+			func() {
+				defer func() { _ = recover() }() // as net/http does
+				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+			}()
+			if x := <-heard; x.status != http.StatusInternalServerError {
+				t.Errorf("told %d, want 500", x.status)
+			}
+		})
+	}
+}
