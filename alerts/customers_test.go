@@ -38,6 +38,7 @@ func TestCustomersAreComparedWithTheirSeason(t *testing.T) {
 		"the week before was odd": {season(season(season(tell(), 0.05, 0.02), 1, 0.02), 0.1, 0.02), 0},
 		"a small shop":            {season(season(season(tell(), 0.005, 0), 0.005, 0), 0, 0), 0},
 		"a new server":            {tell().then(time.Hour, visits(1)).then(2*time.Hour, visits(0.1)), 0},
+		"a batch was here":        {tell().then(time.Hour, visits(0)).then(5*time.Minute, visits(5)).then(3*time.Hour, visits(0)), 0},
 		"nobody comes":            {tell().then(time.Hour, visits(1)).then(2*time.Hour, visits(0)), time.Hour + 11*time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,6 +28,8 @@ func (s *Set) Routes() ([]byte, error) {
 	receivers := []m{{"name": "nobody"}, {"name": "watchdog"}, {"name": "on-call"}}
 	routes := []m{
 		{"receiver": "watchdog", "matchers": []string{label("severity", Heartbeat)}, "group_wait": "0s", "group_interval": "1m", "repeat_interval": "1m"},
+		// What is never noise is no part of something else that somebody knows already.
+		{"receiver": "on-call", "matchers": []string{label("alertname", "DuplicateEffect")}, "group_by": []string{"alertname", "saga"}},
 		{"receiver": "on-call", "matchers": []string{label("severity", Page)}, "group_by": []string{"severity"}},
 	}
 	for _, o := range owners { // a summary a day is enough

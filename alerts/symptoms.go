@@ -68,17 +68,21 @@ func customersGone(p Policy, minute, short time.Duration) *Alert {
 		if before > 0 {
 			at = " offset " + span(before)
 		}
-		return fmt.Sprintf("sum(increase(%s{%s}[%s]%s))", telemetry.Requests, asked, span(over), at)
+		return fmt.Sprintf("sum(increase(%s{%s}[%s]%s))", telemetry.Requests, let, span(over), at)
 	}
 	season := p.season()
 	less := func(over time.Duration, least int) string {
 		return fmt.Sprintf("(\n(%s < 0.2 * %s)\nand\n(%s < 0.2 * (%s or %s))\nand\n(%s >= %d)\n)", came(over, 0), came(over, season), came(over, 0), came(over, 2*season), came(over, season),
 			came(over, season), least)
 	}
-	stopped := fmt.Sprintf("(\n(%s == 0)\nand\n(%s >= 120)\n)", came(2*short, 0), came(12*short, 2*short))
+	// Nobody, within an hour of an hour in which they came all the time: one batch is no
+	// custom, and a server that is younger has not seen any.
+	each := fmt.Sprintf("(%s)[%s:%s]", came(2*short, 0), span(12*short), span(2*short))
+	steady := fmt.Sprintf("(min_over_time(%s) >= 20)\nand\n(count_over_time(%s) >= 6)", each, each)
+	stopped := fmt.Sprintf("(\n(%s == 0)\nand\n(max_over_time((\n%s\n)[%s:%s]) > 0)\n)", came(2*short, 0), steady, span(12*short), span(2*short))
 	like := telemetry.Requests + `{route="/v1/orders",method="POST",status="201",caller="client"}`
-	rate := 130 / (12 * short).Seconds()
-	return &Alert{Name: "CustomersGone", Severity: Page, Owner: checkout, For: minute, Within: 14 * minute, Memory: 14 * short,
+	rate := 150 / (12 * short).Seconds()
+	return &Alert{Name: "CustomersGone", Severity: Page, Owner: checkout, For: minute, Within: 14 * minute, Memory: 26 * short,
 		Summary:     "Clients have stopped asking: fewer than a fifth of what came a week ago, or nobody after a busy hour.",
 		Description: "The platform is up, and nobody reaches it: a name, a certificate, a proxy or the shop in front of it is broken. No failure is counted, as none of theirs arrives.",
 		Expr:        strings.Join([]string{less(6*short, 20), less(288*short, 10), stopped}, "\nor\n"),

@@ -55,7 +55,7 @@ a second Ctrl-C stops at once. It reads no configuration: see weir run for that.
 	f.StringVar(&cfg.Data, "data", "", "directory to keep everything in (default: a temporary one)")
 	wholeFlag(c, &cfg.Partitions, "partitions", 1, 256, "partitions of every topic; cannot be changed for a data directory")
 	numberFlag(c, &o.Rate, "orders-per-second", 0, 100_000, "orders that simulated shoppers place")
-	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, longest, synthetic)
+	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, time.Minute, synthetic)
 	f.BoolVar(&o.Prometheus, "prometheus", true, "run a Prometheus in this process, with all rules and alerts, at /prometheus")
 	numberFlag(c, &cfg.Quota.PerSecond, "quota", 0, 1e9, "requests a second that one client may make; 0: no bound")
 	spanFlag(c, &o.For, "for", time.Millisecond, longest, "run this long, print a summary, and fail if an invariant broke (default: until Ctrl-C)")
@@ -79,7 +79,7 @@ func configFlag(c *cobra.Command) *string {
 	return c.Flags().StringP("config", "c", "", "configuration file (default: "+config.DefaultFile+", if it is there)")
 }
 
-const synthetic = "time between the prober's orders, which show whether orders work; 0: none"
+const synthetic = "time between the prober's orders, which show whether orders work, at most a minute; 0: none, and UnitMissing tells so"
 
 func runCommand() *cobra.Command {
 	var o platform.Options
@@ -104,7 +104,7 @@ PostgreSQL, RabbitMQ, MongoDB and Consul.`,
 	http := ""
 	o.Synthetic = time.Minute
 	c.Flags().Var(listener(&http), "http", "address of the HTTP interface (default: the configuration's)")
-	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, longest, synthetic)
+	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, time.Minute, synthetic)
 	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit, platform.ProberUnit}, serviceNames()...)
 	c.ValidArgs = units
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -79,7 +79,7 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 }
 
 func (p *platform) serveUntilEnd(l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: edge.Guard(h, moreHosts, p.hosts...), ReadHeaderTimeout: 5 * time.Second,
+	srv := &http.Server{Handler: p.counted(edge.Guard(h, moreHosts, p.hosts...)), ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
 	served := make(chan struct{})
 	go func() {
@@ -95,6 +95,21 @@ func (p *platform) serveUntilEnd(l net.Listener, h http.Handler) {
 			_ = srv.Close()
 		}
 		<-served
+	})
+}
+
+// counted has the metrics know of clients that ask by a name that nobody here goes by:
+// with a name forgotten in the configuration, that may be all.
+func (p *platform) counted(h http.Handler) http.Handler {
+	if !p.units.gateway {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !edge.Known(p.hosts, r.Host) {
+			_, done := p.telemetry.OnRequest(r, route(r.URL.Path))
+			defer done(http.StatusMisdirectedRequest, 0)
+		}
+		h.ServeHTTP(w, r)
 	})
 }
 

@@ -159,6 +159,7 @@ func (p *platform) start(ctx context.Context) error {
 	if p.units, err = choose(p.topology, p.Units); err != nil {
 		return err
 	}
+	p.units.prober = p.units.prober && p.Synthetic > 0 // one that never asks is none
 	if err := p.units.check(&p.Config); err != nil {
 		return err
 	}

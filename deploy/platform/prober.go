@@ -32,7 +32,7 @@ type prober struct {
 
 func (p *platform) startProber(ctx context.Context) error {
 	p.probes = func() {}
-	if p.Synthetic <= 0 || !p.units.prober {
+	if !p.units.prober {
 		return nil
 	}
 	i := telemetry.NewInstruments(p.metrics)
@@ -45,6 +45,7 @@ func (p *platform) startProber(ctx context.Context) error {
 	}
 	probe := &prober{p: p, client: http.Client{Timeout: syntheticWait}, seconds: seconds.WithLabelValues()}
 	p.background(ctx, ProberUnit, func(ctx context.Context) error {
+		probe.awaitGateway(ctx)
 		tick := time.NewTicker(p.Synthetic)
 		defer tick.Stop()
 		for {
@@ -62,6 +63,24 @@ func (p *platform) startProber(ctx context.Context) error {
 	})
 	p.probes = p.wait[len(p.wait)-1]
 	return nil
+}
+
+// awaitGateway waits at the start until there is a gateway to ask, or should be.
+func (x *prober) awaitGateway(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, syntheticWait)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if found, err := x.p.registry.Resolve(ctx, GatewayUnit); err == nil && len(found) > 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // order places an order and waits until it is confirmed.

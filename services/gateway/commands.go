@@ -241,7 +241,8 @@ func refusal(reply streams.CommandReply) *edge.Problem {
 	case streams.ReplyConflict:
 		return &edge.Problem{Code: "idempotency-conflict", Status: http.StatusConflict, Detail: "this Idempotency-Key was used with another content: choose another key"}
 	case streams.ReplyParked:
-		return &edge.Problem{Code: "order-parked", Status: http.StatusConflict, Detail: "something about this order failed and waits for an operator: try again when it is mended"}
+		// The platform failed at it, and not the client.
+		return &edge.Problem{Code: "order-parked", Status: http.StatusServiceUnavailable, RetryAfter: 60, Detail: "something about this order failed and waits for an operator: try again when it is mended"}
 	}
 	var no streams.Rejection
 	if err := json.Unmarshal(reply.Body, &no); err != nil || no.Code == "" {

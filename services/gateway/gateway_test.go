@@ -321,7 +321,7 @@ func TestAParkedOrder(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	h.want(r, 409, "order-parked")
+	h.want(r, 503, "order-parked")
 }
 
 func TestTheTraceHook(t *testing.T) {

@@ -21,7 +21,7 @@ func Guard(h http.Handler, setting string, hosts ...string) http.Handler {
 	}))
 	inner := origin.Handler(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !ours(hosts, r.Host) {
+		if !Known(hosts, r.Host) {
 			(&Problem{Code: "unknown-host", Status: http.StatusMisdirectedRequest,
 				Detail: "nothing here is called " + strconv.Quote(clip(r.Host)) + ": ask by address or as localhost, or add the name to " + setting}).Write(w)
 			return
@@ -30,10 +30,10 @@ func Guard(h http.Handler, setting string, hosts ...string) http.Handler {
 	})
 }
 
-// ours tells whether a Host header names this process. An address does, whichever
+// Known tells whether a Host header names this process. An address does, whichever
 // it is, as only a name can be made to point elsewhere; so does localhost, which
 // browsers resolve themselves. Who sends none is no browser.
-func ours(hosts []string, host string) bool {
+func Known(hosts []string, host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
