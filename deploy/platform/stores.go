@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/services/sagas"
 	"github.com/weirstream/weir/streams"
@@ -168,7 +170,7 @@ func changeStore(ctx context.Context, o Options, service string, change func(str
 func withStores(ctx context.Context, o Options, service string, f func(*platform, string, streams.Store) error) error {
 	o.Kafka = "127.0.0.1:0" // nobody else is to come to an embedded log
 	o.defaults()
-	p := &platform{Options: o, stores: map[string]streams.Store{}}
+	p := &platform{Options: o, stores: map[string]streams.Store{}, metrics: prometheus.NewRegistry()} // which nobody reads
 	defer p.stop()
 	var err error
 	if p.topology, err = sagas.Topology(); err != nil {
