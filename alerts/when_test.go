@@ -23,7 +23,7 @@ var traffics = []struct {
 }{{"20 a day", 20.0 / 86400}, {"1 a second", 1}, {"1,000 a second", 1000}}
 
 // calmFor is what came before, and watchedFor how long is waited for an alert.
-const calmFor, watchedFor = 7 * time.Hour, 13 * time.Hour
+const calmFor, watchedFor = 7 * time.Hour, 7 * time.Hour
 
 // trouble is a row of the table: what happens, to whose series.
 type trouble struct {
