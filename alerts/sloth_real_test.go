@@ -143,7 +143,8 @@ var windows = []string{"5m", "30m", "1h", "2h", "6h", "1d", "3d"}
 func sameVerdicts(t *testing.T, s story, ours, sloths *evaluation) {
 	t.Helper()
 	for _, id := range objectives {
-		for severity, lag := range map[string]time.Duration{alerts.Page: 0, alerts.Ticket: lag} {
+		// On a new server ours waits for five bad events that it has seen, and extrapolates none.
+		for severity, lag := range map[string]time.Duration{alerts.Page: 0, alerts.Ticket: lag + 3*time.Minute} {
 			name := id + " " + severity
 			c := comparison{what: name, ours: ours.fires(name), sloths: sloths.fires(name), lag: lag, unit: 1}
 			c.check(t, ours.steps)

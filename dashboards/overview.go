@@ -29,7 +29,7 @@ func overview(b Business, l limits) draft {
 		variables: []dashboard.VariableModel{choice("service", "Service", telemetry.BehindSeconds, "service"), instances(), b.live()},
 		links:     []dashboard.DashboardLink{outside("Live page", "${live}/", "Sagas, traces and dead letters, one by one")}}
 	used := budgets()
-	used.w = 13 // a bar's name has a fifth of it
+	used.w = 14 // a bar's name has a fifth of it
 	d.rows = []row{
 		{title: "Is it well?", panels: wellness(b, l)},
 		{title: "Where does it hurt?", panels: []*panel{used, alertList().size(24-used.w, used.h), burnStates(most("sloth_service", alerts.CurrentBurn), "{{sloth_service}}", l).size(24, 9)}},

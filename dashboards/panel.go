@@ -112,7 +112,7 @@ func number(title, unit, help string) *panel {
 
 // barName is the size of a bar's name in pixels: Grafana's own grows with the bar, and
 // a name has a fifth of the width, beyond which it is cut.
-const barName = 12
+const barName = 11
 
 // barRoom is how many rows of the grid a bar takes that can be read.
 const barRoom = 0.75

@@ -51,7 +51,7 @@ func kindOf(v reflect.Value) string {
 // others are variables with our prefix that say nothing about the configuration:
 // of this command, of the project's tests and servers, and those that Kubernetes
 // makes of a service that is called weir.
-var others = regexp.MustCompile(`^WEIR_(URL|GRAFANA_TOKEN|REAL_.*|LOCAL|LOCAL_CACHE|PORTS|BUG|SEEDS?|FROM|COLLECT|SCHEDULE|PATIENCE|SCREENSHOTS|ALERTS|.*_(KILL|MIGRATE)|` +
+var others = regexp.MustCompile(`^WEIR_(URL|GRAFANA_TOKEN|REAL_.*|LOCAL|LOCAL_CACHE|PORTS|BUG|SEEDS?|FROM|COLLECT|SCHEDULE|PATIENCE|SCREENSHOTS|PICTURES|ALERTS|.*_(KILL|MIGRATE)|` +
 	`(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_[0-9]+_(TCP|UDP|SCTP)(_.*)?)?)$`)
 
 // misspelt finds variables that were meant for us, and that nothing reads: what they
