@@ -52,7 +52,6 @@ func Business(t *streams.Topology, all []streams.Saga, p Policy) *Set {
 const (
 	client = `caller="` + telemetry.Client + `"`
 	asked  = `route=~"/v1/(orders|events).*",` + client // what clients wait for
-	let    = asked + `,status!="421"`                   // those that asked by a name of ours
 	orders = `route=~"/v1/orders.*",` + client
 	posted = `route="/v1/events",method="POST",` + client
 )

@@ -22,7 +22,7 @@ func TestCustomersAreComparedWithTheirSeason(t *testing.T) {
 		t.Fatal(err)
 	}
 	visits := func(perSecond float64) []input {
-		return []input{{`weir_http_requests_total{route="/v1/orders",method="POST",status="201",caller="client"}`, perSecond, true}}
+		return []input{{`weir_http_request_seconds_count{route="/v1/orders",method="POST",caller="client"}`, perSecond, true}}
 	}
 	season := func(s *story, day, night float64) *story {
 		return s.then(2*time.Hour, visits(day)).then(2*time.Hour, visits(night))

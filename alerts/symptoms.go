@@ -68,7 +68,7 @@ func customersGone(p Policy, minute, short time.Duration) *Alert {
 		if before > 0 {
 			at = " offset " + span(before)
 		}
-		return fmt.Sprintf("sum(increase(%s{%s}[%s]%s))", telemetry.Requests, let, span(over), at)
+		return fmt.Sprintf("sum(increase(%s_count{%s}[%s]%s))", telemetry.RequestSeconds, asked, span(over), at)
 	}
 	season := p.season()
 	less := func(over time.Duration, least int) string {
@@ -80,7 +80,7 @@ func customersGone(p Policy, minute, short time.Duration) *Alert {
 	each := fmt.Sprintf("(%s)[%s:%s]", came(2*short, 0), span(12*short), span(2*short))
 	steady := fmt.Sprintf("(min_over_time(%s) >= 20)\nand\n(count_over_time(%s) >= 6)", each, each)
 	stopped := fmt.Sprintf("(\n(%s == 0)\nand\n(max_over_time((\n%s\n)[%s:%s]) > 0)\n)", came(2*short, 0), steady, span(12*short), span(2*short))
-	like := telemetry.Requests + `{route="/v1/orders",method="POST",status="201",caller="client"}`
+	like := telemetry.RequestSeconds + `_count{route="/v1/orders",method="POST",caller="client"}`
 	rate := 150 / (12 * short).Seconds()
 	return &Alert{Name: "CustomersGone", Severity: Page, Owner: checkout, For: minute, Within: 14 * minute, Memory: 26 * short,
 		Summary:     "Clients have stopped asking: fewer than a fifth of what came a week ago, or nobody after a busy hour.",

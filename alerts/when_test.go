@@ -62,7 +62,7 @@ func troubles(s *Set) (out []trouble) {
 			return []input{{`weir_synthetic_orders_total{result="unanswered"}`, share / 60, true}, {`weir_synthetic_orders_total{result="confirmed"}`, (1 - share) / 60, true}}
 		},
 		"CustomersGone": func(rate, share float64) []input {
-			return []input{{`weir_http_requests_total{route="/v1/orders",method="POST",status="201",caller="client"}`, rate * (1 - share), true}}
+			return []input{{`weir_http_request_seconds_count{route="/v1/orders",method="POST",caller="client"}`, rate * (1 - share), true}}
 		},
 	} {
 		what := map[string]string{"CustomersGone": "nobody comes any more"}[name]

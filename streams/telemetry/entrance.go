@@ -97,6 +97,9 @@ func (t *Telemetry) OnRequest(r *http.Request, route string) (string, func(statu
 			t.metrics.row(route, method, status)
 		}
 		t.metrics.requests.WithLabelValues(route, method, code, caller).Inc()
+		if status == http.StatusMisdirectedRequest { // it was not let in: that took no time, and nobody came
+			return
+		}
 		observe(t.metrics.seconds.WithLabelValues(route, method, caller), max(time.Since(began)-waited, 0), tp)
 	}
 }
