@@ -23,6 +23,9 @@ var wide = map[string]string{"__rate_interval": "20s", "__range": "60s", "__inte
 // Every query of every panel of every board returns data of a running platform,
 // or says why it may be empty.
 func TestEveryQueryReturnsData(t *testing.T) {
+	if testing.Short() {
+		t.Skip("all rules every second take minutes with the race detector; make test runs it")
+	}
 	p := startPractice(t)
 	p.send(t, "flood", 400) // clients with a quota, so that all of ingestion is to be seen
 	var empty []dashboards.Query
