@@ -111,10 +111,10 @@ func (f *faults) switches() []*fault {
 			Alerts: []string{"ClockSkew"}}, on: set(&f.skew, int64(clockAhead)), off: set(&f.skew, 0)},
 		{Fault: Fault{Name: "ingestion-flood", What: "One client posts three times what its quota allows.", Effect: "It is told to wait; others are not affected.",
 			Alerts: []string{"ClientsThrottled"}}, on: f.noise.begin("ingestion-flood", f.flood), off: f.noise.end("ingestion-flood")},
-		{Fault: Fault{Name: "entrance-dead", What: "The gateway cuts every connection, and is missing in the metrics.", Effect: "Nobody can order. No failure is counted.",
-			Alerts: []string{"UnitMissing", "ProbesFail"}}, on: f.die, off: f.revive},
 		{Fault: Fault{Name: "entrance-silent", What: "No shopper comes any more; everything is at work.", Effect: "Requests fall to those of the prober.",
 			Alerts: []string{"CustomersGone"}}, on: f.silence, off: set(&f.silent, 0)},
+		{Fault: Fault{Name: "entrance-dead", What: "The gateway cuts every connection, and is missing in the metrics.", Effect: "Nobody can order. No failure is counted.",
+			Alerts: []string{"UnitMissing", "ProbesFail"}}, on: f.die, off: f.revive},
 		{Fault: Fault{Name: "host-starved", What: "Something else on the host takes nearly all of the processors.", Effect: "Everything is slow, for one reason: one call.",
 			Alerts: []string{"GatewayLatencyBurn", "ConfirmationLatencyBurn"}}, on: f.noise.begin("host-starved", f.starve), off: f.noise.end("host-starved")},
 	}
