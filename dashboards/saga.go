@@ -30,7 +30,7 @@ func saga(b Business, s streams.Saga, l limits) draft {
 		{title: "Where does it hurt?", panels: []*panel{far, ends(of).size(12, far.h/2), cancelled(of).size(12, far.h-far.h/2)}},
 		{title: "How long it takes", panels: sagaTimes(s, of, b.Topology)},
 		{title: "What is taken back", panels: []*panel{funnel("Compensations", "Events that take back what a step did, in the time shown. None is best; many of one kind: see who refuses.", of, undone),
-			steps("Time to take back", "From what a service reacted to, to the event that takes back, 95 % of them.", of, true, s)}},
+			steps(b.Topology, "Time to take back", "From what a service reacted to, to the event that takes back, 95 % of them.", of, true, s)}},
 		{title: "Burn rates", folded: true, panels: []*panel{burnStates(selector(alerts.CurrentBurn, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}", l).size(24, 6)}},
 	}
 	if len(b.Amounts) > 0 {
@@ -53,15 +53,15 @@ func servicesOf(b Business, s streams.Saga) (out []string) {
 // declare them; those that only steps back emit apart. Private ones are seen by
 // nobody but their service.
 func sagaEvents(t *streams.Topology, s streams.Saga) (happens, undone []string) {
-	add := func(to []string, e streams.Event) []string {
-		f, ok := t.Vocabulary.FactOf(e)
-		if !ok || f.Private || slices.Contains(happens, f.Name) || slices.Contains(undone, f.Name) {
+	add := func(to []string, e string) []string {
+		f, ok := t.Vocabulary.Fact(e)
+		if !ok || f.Private || slices.Contains(happens, e) || slices.Contains(undone, e) {
 			return to
 		}
-		return append(to, f.Name)
+		return append(to, e)
 	}
 	for _, undo := range []bool{false, true} {
-		for _, st := range s.Steps {
+		for _, st := range s.Steps(t) {
 			for _, e := range st.Emits {
 				if undo && st.Undo {
 					undone = add(undone, e)
@@ -132,7 +132,7 @@ func sagaTimes(s streams.Saga, of string, t *streams.Topology) []*panel {
 		heat("Ends", "How the time from start to end spreads: a band that rises is a step that slows down.").unmarked(byColor).buckets(telemetry.SagaEventSeconds, of, ended),
 		bars("Time to each event", "s", "From the start to the first event of each type, 95 % of them in the time shown: the widest gap is where the time goes.", len(events)).unmarked(elsewhere).
 			query(fmt.Sprintf("sort(topk(%d, %s))", len(events), quantileDuring(0.95, "event", telemetry.SagaEventSeconds, of)), "{{event}}").steps(blue),
-		steps("Time of each step", "From what a service reacted to, to the event that came of it, 95 % of them in the time shown. The longest bar is the step to look at.", of, false, s),
+		steps(t, "Time of each step", "From what a service reacted to, to the event that came of it, 95 % of them in the time shown. The longest bar is the step to look at.", of, false, s),
 	}
 }
 
@@ -140,9 +140,9 @@ func sagaTimes(s streams.Saga, of string, t *streams.Topology) []*panel {
 const mostSteps = 20
 
 // steps is one bar per step, the longest first.
-func steps(title, help, of string, undo bool, s streams.Saga) *panel {
+func steps(t *streams.Topology, title, help, of string, undo bool, s streams.Saga) *panel {
 	most := 0
-	for _, st := range s.Steps {
+	for _, st := range s.Steps(t) {
 		if st.Undo == undo {
 			most += len(st.Emits)
 		}

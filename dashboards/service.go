@@ -35,7 +35,7 @@ func service(b Business, s streams.Service, l limits) draft {
 // sagasOf are the sagas that have a step by the service.
 func sagasOf(b Business, s streams.Service) (out []string) {
 	for _, saga := range b.Sagas {
-		if slices.ContainsFunc(saga.Steps, func(st streams.Step) bool {
+		if slices.ContainsFunc(saga.Steps(b.Topology), func(st streams.Step) bool {
 			return slices.ContainsFunc(s.Deciders, func(d *streams.Decider) bool { return d.Name == st.By })
 		}) {
 			out = append(out, saga.Name)

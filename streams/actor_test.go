@@ -131,9 +131,9 @@ func theater(t testing.TB, o *slow) *streams.Topology {
 			panic("look what I did")
 		case "scribble and reject":
 			s.scribble()
-			return streams.Reject("unwanted", "not me")
+			return streams.Reject(streams.Conflict, "unwanted", "not me")
 		case "reject":
-			return streams.Reject("unwanted", "not %s", a.Text)
+			return streams.Reject(streams.Conflict, "unwanted", "not %s", a.Text)
 		case "set":
 			return what.After("bell", after, a.Text)
 		case "set both":
@@ -149,7 +149,7 @@ func theater(t testing.TB, o *slow) *streams.Topology {
 		}
 	}
 	actor := streams.Define("actor", account(""), actorLog.evolve,
-		streams.On(do, acted{}), streams.OnCommand("act", do, acted{}),
+		streams.On(do, acted{}).Asks(ask), streams.OnCommand("act", do, acted{}).Asks(ask),
 		streams.OnTimer("bell", func(_ actorLog, text string, in streams.Input) streams.Decision {
 			d := streams.Emit(acted{account(in.Key), "rang " + text})
 			if text == "stop gong" {

@@ -16,7 +16,7 @@ func (b *batch) apply(in *input, d *Decider, stream StreamID, e *entry, x Decisi
 			b.rows = b.rows[:len(b.rows)-1]
 		}
 		if in.kind == CommandInput {
-			b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection(x.reject.Code, "%s", x.reject.Detail)})
+			b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection(x.reject.Class, x.reject.Code, "%s", x.reject.Detail)})
 		}
 		return nil
 	}

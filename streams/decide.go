@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
+	"slices"
 )
 
 // DecisionError is a decision that failed, and will fail again: its key parks.
@@ -64,6 +65,9 @@ func (d *Decider) check(r *reaction, x Decision) error {
 	for _, i := range x.intents {
 		if d.reaction(OutcomeInput, i.effect.name) == nil {
 			return fmt.Errorf("asked for effect %q, whose outcome it does not declare: add streams.OnOutcome", i.effect.name)
+		}
+		if !slices.Contains(r.asks, i.effect) {
+			return fmt.Errorf("asked for effect %q, which it does not declare: add Asks to the reaction", i.effect.name)
 		}
 		if err := checkEffectKey(i.effect.key(i.body)); err != nil {
 			return fmt.Errorf("asked for effect %q: %w", i.effect.name, err)

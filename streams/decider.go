@@ -47,9 +47,22 @@ type timerSet struct {
 // Rejection is a business refusal. It answers a command; on any other input it
 // is counted and logged and the cursor moves on.
 type Rejection struct {
-	Code   string `json:"code"`   // stable, for programs: "already-shipped"
-	Detail string `json:"detail"` // for a person
+	Class  Class  `json:"class,omitempty"` // of those stored by older versions: none
+	Code   string `json:"code"`            // stable, for programs: "already-shipped"
+	Detail string `json:"detail"`          // for a person
 }
+
+// Class says why a request is refused, whatever it asks for: who answers over HTTP
+// takes the status from it and from nothing else.
+type Class string
+
+// The classes of rejections.
+const (
+	Invalid   Class = "invalid"   // the request's content makes no sense
+	Missing   Class = "missing"   // what it is about is not there
+	Conflict  Class = "conflict"  // what it is about is in a state that forbids it
+	Forbidden Class = "forbidden" // who asks may not
+)
 
 func (r *Rejection) Error() string { return r.Code + ": " + r.Detail }
 
@@ -60,8 +73,8 @@ func Nothing() Decision { return Decision{} }
 func Emit(events ...Event) Decision { return Decision{events: events} }
 
 // Reject refuses the input. Nothing else of the decision is kept.
-func Reject(code, format string, args ...any) Decision {
-	return Decision{reject: &Rejection{code, fmt.Sprintf(format, args...)}}
+func Reject(class Class, code, format string, args ...any) Decision {
+	return Decision{reject: &Rejection{class, code, fmt.Sprintf(format, args...)}}
 }
 
 // Fail reports that the decision cannot be made: a bug or damaged data. The
@@ -123,9 +136,19 @@ type reaction struct {
 	in     reflect.Type // what decide takes
 	emits  []Event      // zero values
 	effect *effect      // for outcomes
+	asks   []*effect    // that the decision may ask for
 	from   Start        // for events
 	decode func([]byte) (any, error)
 	decide func(state, in any, meta Input) Decision
+}
+
+// Asks declares the effects that the decision may ask for.
+func (p Part[S]) Asks(effects ...interface{ itself() *effect }) Part[S] {
+	r := *p.reaction
+	for _, e := range effects {
+		r.asks = append(r.asks[:len(r.asks):len(r.asks)], e.itself())
+	}
+	return Part[S]{reaction: &r}
 }
 
 // Start says where a decider that is new to an event begins to read.

@@ -18,7 +18,7 @@ func TestDecisionIsAValue(t *testing.T) {
 	e := func(what string) acted { return acted{"k", what} }
 	var made []streams.Decision
 	decide := func(_ none, a act, _ streams.Input) streams.Decision { return made[a.N] }
-	d := streams.Define("d", account(""), quiet, streams.OnCommand("act", decide, acted{}),
+	d := streams.Define("d", account(""), quiet, streams.OnCommand("act", decide, acted{}).Asks(ring),
 		streams.OnTimer("x", func(none, int, streams.Input) streams.Decision { return streams.Nothing() }),
 		streams.OnTimer("y", func(none, int, streams.Input) streams.Decision { return streams.Nothing() }),
 		streams.OnOutcome(ring, func(none, string, streams.Input) streams.Decision { return streams.Nothing() }))
@@ -26,7 +26,7 @@ func TestDecisionIsAValue(t *testing.T) {
 	base := streams.Emit(events...).Emit(e("base")).After("x", 1, 1).Cancel("x").Do(ring.With("1"))
 	one := base.Emit(e("one")).After("x", 2, 2).Cancel("y").Do(ring.With("one")).Reply("one")
 	two := base.Emit(e("two")).After("y", 3, 3).Cancel("x", "y").Do(ring.With("two"))
-	made = []streams.Decision{base, one, two, streams.Nothing(), streams.Reject("no", "%d times", 3)}
+	made = []streams.Decision{base, one, two, streams.Nothing(), streams.Reject(streams.Conflict, "no", "%d times", 3)}
 	want := []string{
 		"[{k a} {k base}] map[x:1ns] [x] [{ring 1 1}] <nil> <nil>",
 		"[{k a} {k base} {k one}] map[x:2ns] [x y] [{ring 1 1} {ring one one}] one <nil>",
@@ -122,7 +122,7 @@ func TestImpurityIsFound(t *testing.T) {
 		}, "changed its state while deciding on act"},
 		"writes before it refuses": {func(m memory, a act, _ streams.Input) streams.Decision {
 			delete(m.Seen, "first")
-			return streams.Reject("no", "never")
+			return streams.Reject(streams.Conflict, "no", "never")
 		}, "changed its state while deciding on act"},
 		"writes before it fails": {func(m memory, a act, _ streams.Input) streams.Decision {
 			m.Log[0] = "rewritten"
@@ -143,12 +143,12 @@ func TestExpectationsFail(t *testing.T) {
 	d := streams.Define("d", account(""), quiet, streams.OnCommand("act", func(_ none, a act, _ streams.Input) streams.Decision {
 		switch a.Do {
 		case "reject":
-			return streams.Reject("no", "never")
+			return streams.Reject(streams.Conflict, "no", "never")
 		case "fail":
 			panic("no")
 		}
 		return streams.Emit(acted{a.Account, "x"}).After("by", time.Second, 1).Cancel("by").Do(ring.With("k")).Reply("hello")
-	}, acted{}), streams.OnTimer("by", func(none, int, streams.Input) streams.Decision { return streams.Nothing() }),
+	}, acted{}).Asks(ring), streams.OnTimer("by", func(none, int, streams.Input) streams.Decision { return streams.Nothing() }),
 		streams.OnOutcome(ring, func(none, string, streams.Input) streams.Decision { return streams.Nothing() }))
 	when := func(tb testing.TB, do string) *streamtest.Case {
 		return streamtest.Given(tb, d).When(act{Account: "k", Do: do})

@@ -113,11 +113,11 @@ func desk(t *testing.T, o *outsider) *streams.Topology {
 	d := streams.Define("desk", account(""), deskState.evolve,
 		streams.OnCommand("open-case", func(s deskState, c openCase, in streams.Input) streams.Decision {
 			if s.Open {
-				return streams.Reject("open", "the case is open")
+				return streams.Reject(streams.Conflict, "open", "the case is open")
 			}
 			return streams.Emit(caseOpened{c.Account}).After("expiry", c.Within, c.Account).
 				Do(ring.With(ringUp{c.Account, 1}), ring.With(ringUp{c.Account, 2}))
-		}, caseOpened{}),
+		}, caseOpened{}).Asks(ring),
 		streams.OnOutcome(ring, func(s deskState, a ringAnswer, in streams.Input) streams.Decision {
 			return streams.Emit(caseAnswered{account(in.Key), a.Text})
 		}, caseAnswered{}),

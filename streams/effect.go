@@ -25,6 +25,8 @@ type effect struct {
 	run      func(ctx context.Context, t Transports, key string, intent []byte) (outcome []byte, err error)
 }
 
+func (e *effect) itself() *effect { return e }
+
 // Intent is a wish for an effect, made by Effect.With.
 type Intent struct {
 	effect *effect

@@ -89,7 +89,7 @@ func phoneTopology(t *testing.T, p *phone) *streams.Topology {
 	d := streams.Define("desk", account(""), deskState.evolve,
 		streams.OnCommand("open-case", func(_ deskState, c openCase, _ streams.Input) streams.Decision {
 			return streams.Emit(caseOpened{c.Account}).Do(ring.With(ringUp{c.Account, 1}))
-		}, caseOpened{}),
+		}, caseOpened{}).Asks(ring),
 		streams.OnOutcome(ring, func(_ deskState, a ringAnswer, in streams.Input) streams.Decision {
 			return streams.Emit(caseAnswered{account(in.Key), a.Text})
 		}, caseAnswered{}))

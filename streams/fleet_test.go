@@ -93,7 +93,7 @@ func (s tellerState) evolve(e streams.Event) tellerState {
 
 func (s tellerState) deposit(d deposit, in streams.Input) streams.Decision {
 	if d.Amount <= 0 {
-		return streams.Reject("amount", "a deposit of %d", d.Amount)
+		return streams.Reject(streams.Invalid, "amount", "a deposit of %d", d.Amount)
 	}
 	return streams.Emit(
 		deposited{d.Account, d.Amount, s.Balance + d.Amount, s.N + 1, ""},

@@ -52,7 +52,7 @@ func (b *batch) park(in *input, stream StreamID, reason, stack string) error {
 	l.parked[stream]++
 	l.nParked++
 	if in.cmd != nil {
-		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyParked, Body: rejection("parked", "the decision failed and waits for a person: %s", reason)}})
+		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyParked, Body: rejection(Conflict, "parked", "the decision failed and waits for a person: %s", reason)}})
 	}
 	if reason == "" {
 		return nil

@@ -196,27 +196,27 @@ func (b *batch) takeCommand(in *input) error {
 	if r, ok := b.known[in.id]; ok && !b.l.planted(bugCommandAgain) {
 		a := CommandReply{r.Status, r.Body, r.Token}
 		if r.Digest != in.cmd.digest() {
-			a = CommandReply{Status: ReplyConflict, Body: rejection("id-reused", "the id %q was used for another command", in.id)}
+			a = CommandReply{Status: ReplyConflict, Body: rejection(Conflict, "id-reused", "the id %q was used for another command", in.id)}
 		}
 		b.replies = append(b.replies, answer{in.cmd, a})
 		return nil
 	}
 	t, ok := b.l.i.plan.commands[in.name]
 	if !ok {
-		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyRejected, Body: rejection("unknown-command", "service %s takes no command %q", b.l.i.plan.service, in.name)}})
+		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyRejected, Body: rejection(Missing, "unknown-command", "service %s takes no command %q", b.l.i.plan.service, in.name)}})
 		return nil
 	}
 	if b.l.parked[in.stream] > 0 {
-		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyParked, Body: rejection("parked", "%s %q waits behind an input that failed: retry or drop it first", t.decider.Name, in.cmd.Key)}})
+		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyParked, Body: rejection(Conflict, "parked", "%s %q waits behind an input that failed: retry or drop it first", t.decider.Name, in.cmd.Key)}})
 		return nil
 	}
 	v, err := t.reaction.decode(in.body)
 	if err != nil {
-		b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection("malformed", "the command cannot be read: %v", err)})
+		b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection(Invalid, "malformed", "the command cannot be read: %v", err)})
 		return nil
 	}
 	if err := sameKey(v.(Event), in.cmd.Key); err != nil {
-		b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection("malformed", "%v", err)})
+		b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection(Invalid, "malformed", "%v", err)})
 		return nil
 	}
 	b.rows = append(b.rows, InputEntry{Kind: CommandInput, Stream: in.stream, Name: in.name, ID: in.id, Body: in.body, Origin: in.origin})
@@ -226,12 +226,12 @@ func (b *batch) takeCommand(in *input) error {
 // maxDetail bounds what a refusal says, in bytes: it may quote what was sent.
 const maxDetail = 1000
 
-func rejection(code, format string, args ...any) []byte {
+func rejection(class Class, code, format string, args ...any) []byte {
 	detail := fmt.Sprintf(format, args...)
 	if len(detail) > maxDetail {
 		detail = strings.ToValidUTF8(detail[:maxDetail], "") + "…"
 	}
-	b, err := codec.Marshal(&Rejection{code, detail})
+	b, err := codec.Marshal(&Rejection{class, code, detail})
 	if err != nil {
 		return []byte("{}") // two strings always encode
 	}

@@ -25,7 +25,8 @@ type Reaction struct {
 	Start Start     `json:"start,omitempty"`
 	Emits []string  `json:"emits,omitempty"`
 	// Endpoint is what an effect calls, of whose outcome this is.
-	Endpoint string `json:"endpoint,omitempty"`
+	Endpoint string   `json:"endpoint,omitempty"`
+	Asks     []string `json:"asks,omitempty"` // effects
 }
 
 // Topic is a Kafka topic of the platform. Order is promised per (writer,
@@ -275,6 +276,9 @@ func (t *Topology) Reactions(d *Decider) []Reaction {
 		}
 		if r.effect != nil {
 			x.Endpoint = r.effect.endpoint
+		}
+		for _, e := range r.asks {
+			x.Asks = append(x.Asks, e.name)
 		}
 		for _, e := range r.emits {
 			if f, ok := t.Vocabulary.FactOf(e); ok {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 )
 
 // Fact is a registered type of event: its name on the wire, its version, the
@@ -139,6 +140,11 @@ func NewVocabulary(facts ...Fact) (*Vocabulary, error) {
 		v.byName[f.Name], v.byType[f.Type] = f, f
 	}
 	return v, nil
+}
+
+// place is where a type stands in the vocabulary.
+func (v *Vocabulary) place(name string) int {
+	return slices.IndexFunc(v.facts, func(f Fact) bool { return f.Name == name })
 }
 
 var factRule = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,127}$`)

@@ -46,7 +46,7 @@ func club(t *testing.T) (*streams.Topology, streams.Saga) {
 	billing := streams.Define("billing", member(""), fold,
 		streams.On(func(_ state, d due, _ streams.Input) streams.Decision {
 			return streams.Nothing().Do(charge.With(d.Member))
-		}),
+		}).Asks(charge),
 		streams.OnOutcome(charge, func(state, bool, streams.Input) streams.Decision { return streams.Nothing() }, charged{}, refused{}))
 	v, err := streams.NewVocabulary(streams.NewFact[joined]("joined"), streams.NewFact[due]("due"), streams.NewFact[charged]("charged"), streams.NewFact[refused]("declined"), streams.NewFact[left]("left"))
 	if err != nil {
@@ -56,11 +56,7 @@ func club(t *testing.T) (*streams.Topology, streams.Saga) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return top, streams.Saga{Name: "membership", Starts: joined{}, Ends: []streams.Event{left{}}, Steps: []streams.Step{
-		{By: "desk", On: joined{}, Emits: []streams.Event{due{}}},
-		{By: "billing", On: due{}, Emits: []streams.Event{charged{}, refused{}}},
-		{By: "desk", On: refused{}, Emits: []streams.Event{left{}}},
-	}}
+	return top, streams.Saga{Name: "membership", Starts: joined{}, Ends: []streams.Event{left{}}, Within: time.Hour}
 }
 
 // Who has answered is not accused of having not, however often the saga goes round;

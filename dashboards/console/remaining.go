@@ -33,13 +33,14 @@ type stride struct {
 	to     []string
 }
 
-func waysOf(s streams.Saga, name func(streams.Event) string) ways {
+func waysOf(t *streams.Topology, s streams.Saga) ways {
+	steps, name := s.Steps(t), t.Name
 	w := ways{starts: []string{name(s.Starts)}}
 	for _, e := range s.Ends {
 		w.ends = append(w.ends, name(e))
 	}
-	w.on = wayOf(s, name, w.ends, func(st streams.Step) bool { return !st.Undo })
-	w.back = wayOf(s, name, w.ends, func(streams.Step) bool { return true })
+	w.on = wayOf(steps, w.ends, func(st streams.Step) bool { return !st.Undo })
+	w.back = wayOf(steps, w.ends, func(streams.Step) bool { return true })
 	for _, x := range w.back {
 		if !slices.ContainsFunc(w.on, func(y stride) bool { return y.on == x.on }) && !slices.Contains(w.turns, x.on) {
 			w.turns = append(w.turns, x.on)
@@ -49,21 +50,21 @@ func waysOf(s streams.Saga, name func(streams.Event) string) ways {
 }
 
 // wayOf goes back from the ends over the steps that may be taken.
-func wayOf(s streams.Saga, name func(streams.Event) string, ends []string, may func(streams.Step) bool) (w way) {
+func wayOf(steps []streams.Step, ends []string, may func(streams.Step) bool) (w way) {
 	leads := map[string]bool{}
 	for _, e := range ends {
 		leads[e] = true
 	}
 	for n := -1; n != len(leads); {
 		n, w = len(leads), nil
-		for _, st := range s.Steps {
-			if st.On == nil || !may(st) {
+		for _, st := range steps {
+			if st.On == "" || !may(st) {
 				continue
 			}
-			x := stride{by: st.By, on: name(st.On)}
+			x := stride{by: st.By, on: st.On}
 			for _, e := range st.Emits {
-				if leads[name(e)] {
-					x.to = append(x.to, name(e))
+				if leads[e] {
+					x.to = append(x.to, e)
 				}
 			}
 			if len(x.to) > 0 {
@@ -115,7 +116,8 @@ func (w way) done(x stride, times map[string]int) bool {
 		n += times[e]
 	}
 	further := func(y stride) bool {
-		return slices.Contains(x.to, y.on) && slices.ContainsFunc(y.to, func(e string) bool { return times[e] > 0 })
+		// Who begins the next round does not go on from this one.
+		return slices.Contains(x.to, y.on) && !slices.Contains(y.to, x.on) && slices.ContainsFunc(y.to, func(e string) bool { return times[e] > 0 })
 	}
 	return n > 0 && (n >= times[x.on] || slices.ContainsFunc(w, further))
 }

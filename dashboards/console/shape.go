@@ -95,34 +95,28 @@ func (s *shape) askedSince(l step, hops []hop) (at time.Time) {
 }
 
 func (s *shape) steps(t *streams.Topology, saga streams.Saga) {
-	name := newTeller(t, nil).name
-	s.ways[saga.Name] = waysOf(saga, name)
-	does, undoes := map[string]bool{}, map[string]bool{}
-	for _, st := range saga.Steps {
+	s.ways[saga.Name] = waysOf(t, saga)
+	steps, undoes := saga.Steps(t), map[string]bool{}
+	for _, e := range saga.Undo {
+		s.undoOnly[t.Name(e)] = true
+	}
+	for _, st := range steps {
 		for _, e := range st.Emits {
-			if st.Undo {
-				undoes[name(e)] = true
-			} else {
-				does[name(e)] = true
-			}
+			undoes[e] = undoes[e] || st.Undo
 		}
 	}
-	for e := range undoes {
-		s.undoOnly[e] = !does[e]
-	}
-	for _, st := range saga.Steps {
-		if st.On == nil {
+	for _, st := range steps {
+		if st.On == "" {
 			continue
 		}
-		on := name(st.On)
 		for _, e := range st.Emits {
-			if k := [2]string{st.By, name(e)}; s.outcomes[k[0]][k[1]] {
-				s.triggers[k] = append(s.triggers[k], on)
+			if k := [2]string{st.By, e}; s.outcomes[k[0]][k[1]] {
+				s.triggers[k] = append(s.triggers[k], st.On)
 			}
 		}
 		if st.Undo {
-			s.undo[[2]string{on, st.By}] = true
-			s.refusal[on] = !undoes[on]
+			s.undo[[2]string{st.On, st.By}] = true
+			s.refusal[st.On] = !undoes[st.On]
 		}
 	}
 }

@@ -55,7 +55,7 @@ func New(t *streams.Topology, sagas []streams.Saga, i *telemetry.Instruments, no
 		running: i.Gauge(telemetry.SagasRunning), late: i.Gauge(telemetry.SagasLate), oldest: i.Gauge(telemetry.SagaOldest), held: i.Gauge(telemetry.MoneyHeld),
 		eventSeconds: i.Histogram(telemetry.SagaEventSeconds), answer: i.Histogram(telemetry.SagaAnswer), stepSeconds: i.Histogram(telemetry.SagaStepSeconds)}
 	for _, s := range sagas {
-		p, err := newPlan(t.Vocabulary, s)
+		p, err := newPlan(t, s)
 		if err != nil {
 			return nil, err
 		}

@@ -19,15 +19,29 @@ import (
 var saga = streams.Saga{
 	Name: "small", Starts: event.OrderPlaced{}, Ends: []streams.Event{event.OrderClosed{}}, Within: time.Minute,
 	Once: []streams.Event{event.PaymentCaptured{}}, Answers: []streams.Event{event.PaymentAuthorised{}, event.OrderCancelled{}},
-	Steps: []streams.Step{
-		{By: "order", After: "place-order", Emits: []streams.Event{event.OrderPlaced{}}},
-		{By: "payment", On: event.OrderPlaced{}, Emits: []streams.Event{event.PaymentAuthorised{}, event.PaymentCaptured{}}},
-		{By: "order", On: event.PaymentCaptured{}, Emits: []streams.Event{event.OrderClosed{}}},
-		{By: "order", After: "confirm-by", Emits: []streams.Event{event.OrderCancelled{}}, Undo: true},
-		{By: "payment", On: event.OrderCancelled{}, Emits: []streams.Event{event.PaymentVoided{}}, Undo: true},
-		{By: "order", On: event.PaymentVoided{}, Emits: []streams.Event{event.OrderClosed{}}, Undo: true},
-	},
+	Undo: []streams.Event{event.OrderCancelled{}, event.PaymentVoided{}},
 }
+
+// small is a topology of what the saga needs, and no more.
+func small() (*streams.Topology, error) {
+	type state struct{}
+	fold := func(s state, _ streams.Event) state { return s }
+	order := streams.Define("order", event.OrderID(""), fold,
+		streams.OnCommand("place-order", nothing[state, event.OrderPlaced], event.OrderPlaced{}),
+		streams.On(nothing[state, event.PaymentCaptured], event.OrderClosed{}),
+		streams.OnTimer("confirm-by", nothing[state, int], event.OrderCancelled{}),
+		streams.On(nothing[state, event.PaymentVoided], event.OrderClosed{}))
+	payment := streams.Define("payment", event.OrderID(""), fold,
+		streams.On(nothing[state, event.OrderPlaced], event.PaymentAuthorised{}, event.PaymentCaptured{}),
+		streams.On(nothing[state, event.OrderCancelled], event.PaymentVoided{}))
+	v, err := event.Vocabulary()
+	if err != nil {
+		return nil, err
+	}
+	return streams.NewTopology(v, []streams.Service{{Name: "orders", Deciders: []*streams.Decider{order}}, {Name: "payments", Deciders: []*streams.Decider{payment}}})
+}
+
+func nothing[S, E any](S, E, streams.Input) streams.Decision { return streams.Nothing() }
 
 type watched struct {
 	t   *testing.T
@@ -40,11 +54,11 @@ type watched struct {
 func watch(t *testing.T) *watched {
 	t.Helper()
 	w := &watched{t: t, reg: prometheus.NewRegistry(), now: time.Unix(1_700_000_000, 0)}
-	v, err := event.Vocabulary()
+	top, err := small()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.m, err = sagamonitor.New(&streams.Topology{Vocabulary: v}, []streams.Saga{saga}, telemetry.NewInstruments(w.reg), func() time.Time { return w.now }); err != nil {
+	if w.m, err = sagamonitor.New(top, []streams.Saga{saga}, telemetry.NewInstruments(w.reg), func() time.Time { return w.now }); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -26,10 +26,10 @@ type reaction struct {
 	undo bool
 }
 
-func newPlan(v *streams.Vocabulary, s streams.Saga) (*plan, error) {
+func newPlan(t *streams.Topology, s streams.Saga) (*plan, error) {
 	var failed error
 	name := func(e streams.Event) string {
-		f, ok := v.FactOf(e)
+		f, ok := t.Vocabulary.FactOf(e)
 		if !ok {
 			failed = fmt.Errorf("saga %s names %T, which is no registered event", s.Name, e)
 			return ""
@@ -39,21 +39,14 @@ func newPlan(v *streams.Vocabulary, s streams.Saga) (*plan, error) {
 	p := &plan{name: s.Name, starts: name(s.Starts), within: s.Within, types: map[string]bool{}, ends: map[string]bool{}, answers: map[string]bool{}, once: map[string]bool{},
 		undoOnly: map[string]bool{}, steps: map[step][]reaction{}}
 	p.types[p.starts] = true
-	does := map[string]bool{p.starts: true}
-	for _, st := range s.Steps {
-		r := reaction{undo: st.Undo}
-		if st.On != nil {
-			r.on = name(st.On)
-		}
-		for _, e := range st.Emits {
-			n := name(e)
+	for _, st := range s.Steps(t) {
+		for _, n := range st.Emits {
 			p.types[n] = true
-			does[n] = does[n] || !st.Undo
-			p.steps[step{st.By, n}] = append(p.steps[step{st.By, n}], r)
+			p.steps[step{st.By, n}] = append(p.steps[step{st.By, n}], reaction{st.On, st.Undo})
 		}
 	}
-	for n := range p.types {
-		p.undoOnly[n] = !does[n]
+	for _, e := range s.Undo {
+		p.undoOnly[name(e)] = true
 	}
 	for _, e := range s.Ends {
 		p.ends[name(e)] = true

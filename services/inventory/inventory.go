@@ -73,7 +73,7 @@ func (s shelf) gone(id event.OrderID, left bool) shelf {
 
 func receive(s shelf, e event.StockReceived, _ streams.Input) streams.Decision {
 	if e.Quantity < 1 || e.Quantity > math.MaxInt64-s.OnHand-s.Shipped {
-		return streams.Reject("invalid-quantity", "%d units of %s cannot be received: count again", e.Quantity, e.SKU)
+		return streams.Reject(streams.Invalid, "invalid-quantity", "%d units of %s cannot be received: count again", e.Quantity, e.SKU)
 	}
 	return streams.Emit(event.StockAdded(e))
 }

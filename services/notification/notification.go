@@ -13,8 +13,8 @@ var Service = streams.Service{Name: "notification", Deciders: []*streams.Decider
 
 var decider = streams.Define("message", event.OrderID(""), evolve,
 	streams.On(address, event.MailAddressed{}),
-	streams.On(tellShipped, event.MailAsked{}, event.MailRefused{}),
-	streams.On(tellCancelled, event.MailAsked{}, event.MailRefused{}),
+	streams.On(tellShipped, event.MailAsked{}, event.MailRefused{}).Asks(mail),
+	streams.On(tellCancelled, event.MailAsked{}, event.MailRefused{}).Asks(mail),
 	streams.OnOutcome(mail, mailCame, event.MailSent{}, event.MailRefused{}),
 )
 

@@ -39,7 +39,7 @@ func (c CancelOrder) Key() streams.Key { return c.Order }
 func place(s state, c PlaceOrder, _ streams.Input) streams.Decision {
 	e, err := event.OrderPlaced{Order: c.Order, Customer: c.Customer, Email: c.Email, ShipTo: c.ShipTo, Card: c.Card, Lines: c.Lines}.Priced()
 	if err != nil {
-		return streams.Reject("invalid-order", "%v", err)
+		return streams.Reject(streams.Invalid, "invalid-order", "%v", err)
 	}
 	reply := Reply{Order: c.Order, State: "placed", Total: e.Total}
 	switch s.Digest {
@@ -48,18 +48,18 @@ func place(s state, c PlaceOrder, _ streams.Input) streams.Decision {
 	case e.Digest():
 		return streams.Nothing().Reply(reply)
 	}
-	return streams.Reject("order-exists", "order %s was placed with other content: choose another id", c.Order)
+	return streams.Reject(streams.Conflict, "order-exists", "order %s was placed with other content: choose another id", c.Order)
 }
 
 func cancel(s state, c CancelOrder, _ streams.Input) streams.Decision {
 	reply := Reply{Order: c.Order, State: "cancelled"}
 	switch s.Phase {
 	case "":
-		return streams.Reject("unknown-order", "there is no order %s", c.Order)
+		return streams.Reject(streams.Missing, "unknown-order", "there is no order %s", c.Order)
 	case cancelled:
 		return streams.Nothing().Reply(reply)
 	case placed, confirmed:
 		return undo(c.Order, event.Clip(c.Reason)).Reply(reply)
 	}
-	return streams.Reject("already-shipping", "order %s is %s: ask for a return when it has arrived", c.Order, s.Phase)
+	return streams.Reject(streams.Conflict, "already-shipping", "order %s is %s: ask for a return when it has arrived", c.Order, s.Phase)
 }

@@ -12,12 +12,12 @@ import (
 var Service = streams.Service{Name: "payment", Deciders: []*streams.Decider{decider}}
 
 var decider = streams.Define("payment", event.OrderID(""), evolve,
-	streams.On(due, event.PaymentDue{}, event.PaymentAsked{}),
-	streams.On(reserved, event.PaymentNoted{}, event.PaymentAsked{}),
-	streams.On(confirmed, event.PaymentAsked{}),
-	streams.On(cancelled, event.PaymentNoted{}, event.PaymentAsked{}, event.PaymentVoided{}),
-	streams.OnOutcome(authorise, authorisationCame, event.PaymentAuthorised{}, event.PaymentDeclined{}, event.PaymentAsked{}, event.PaymentVoided{}),
-	streams.OnOutcome(capture, captureCame, event.PaymentCaptured{}, event.PaymentCaptureRefused{}, event.PaymentAsked{}),
+	streams.On(due, event.PaymentDue{}, event.PaymentAsked{}).Asks(authorise),
+	streams.On(reserved, event.PaymentNoted{}, event.PaymentAsked{}).Asks(authorise),
+	streams.On(confirmed, event.PaymentAsked{}).Asks(capture),
+	streams.On(cancelled, event.PaymentNoted{}, event.PaymentAsked{}, event.PaymentVoided{}).Asks(void, refund),
+	streams.OnOutcome(authorise, authorisationCame, event.PaymentAuthorised{}, event.PaymentDeclined{}, event.PaymentAsked{}, event.PaymentVoided{}).Asks(void),
+	streams.OnOutcome(capture, captureCame, event.PaymentCaptured{}, event.PaymentCaptureRefused{}, event.PaymentAsked{}).Asks(void, refund),
 	streams.OnOutcome(void, voidCame, event.PaymentVoided{}),
 	streams.OnOutcome(refund, refundCame, event.PaymentRefunded{}),
 )

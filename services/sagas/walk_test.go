@@ -307,13 +307,12 @@ func (w *walk) sent() {
 func (w *walk) declared() {
 	w.t.Helper()
 	happened := w.story()[w.id].counts
-	for _, st := range sagas.PlaceOrder.Steps {
-		if st.On == nil {
+	for _, st := range sagas.PlaceOrder.Steps(w.c.Topology) {
+		if st.On == "" {
 			continue // a command or a timer: the test says which
 		}
-		f, _ := w.c.Topology.Vocabulary.FactOf(st.On)
-		if n := w.steps[st.By+" "+f.Name]; n != happened[f.Name] {
-			w.t.Errorf("%s reacted %d times to %d × %s", st.By, n, happened[f.Name], f.Name)
+		if n := w.steps[st.By+" "+st.On]; n != happened[st.On] {
+			w.t.Errorf("%s reacted %d times to %d × %s", st.By, n, happened[st.On], st.On)
 		}
 	}
 }

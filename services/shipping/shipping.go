@@ -14,8 +14,8 @@ import (
 var Service = streams.Service{Name: "shipping", Deciders: []*streams.Decider{decider}}
 
 var decider = streams.Define("shipment", event.OrderID(""), evolve,
-	streams.On(plan, event.ShipmentPlanned{}, event.ShipmentAsked{}),
-	streams.On(released, event.ShipmentCleared{}, event.ShipmentAsked{}),
+	streams.On(plan, event.ShipmentPlanned{}, event.ShipmentAsked{}).Asks(label),
+	streams.On(released, event.ShipmentCleared{}, event.ShipmentAsked{}).Asks(label),
 	streams.OnOutcome(label, labelCame, event.ShipmentDispatched{}, event.ShipmentRefused{}),
 )
 

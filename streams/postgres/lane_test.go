@@ -113,8 +113,8 @@ func bank(t *testing.T, jammed *atomic.Bool) *streams.Topology {
 	tills := streams.Define("till", till(""), tillState.evolve,
 		streams.OnCommand("deposit", func(s tillState, d deposit, _ streams.Input) streams.Decision {
 			return take(s, d.Till, d.Amount).Reply(s.Balance + d.Amount)
-		}, deposited{}, took{}),
-		streams.On(func(s tillState, g gift, _ streams.Input) streams.Decision { return take(s, g.Till, g.Amount) }, deposited{}, took{}),
+		}, deposited{}, took{}).Asks(receipt),
+		streams.On(func(s tillState, g gift, _ streams.Input) streams.Decision { return take(s, g.Till, g.Amount) }, deposited{}, took{}).Asks(receipt),
 		streams.OnOutcome(receipt, func(_ tillState, _ string, in streams.Input) streams.Decision {
 			return streams.Emit(printed{till(in.Key)})
 		}, printed{}),

@@ -130,7 +130,7 @@ func (p payment) evolve(e streams.Event) payment {
 
 func (p payment) pay(c Pay, _ streams.Input) streams.Decision {
 	if p.Asked {
-		return streams.Reject("exists", "payment %s exists", c.Payment)
+		return streams.Reject(streams.Conflict, "exists", "payment %s exists", c.Payment)
 	}
 	return streams.Emit(Asked(c)).After("expire", 20*time.Second, c.Payment).Reply("asked")
 }
@@ -254,7 +254,7 @@ func bankTopology() (*streams.Topology, error) {
 	}
 	payments := streams.Define("payment", PaymentID(""), payment.evolve,
 		streams.OnCommand("pay", payment.pay, Asked{}),
-		streams.On(payment.granted, Accepted{}), streams.On(payment.refused, Failed{}),
+		streams.On(payment.granted, Accepted{}).Asks(moveMoney), streams.On(payment.refused, Failed{}),
 		streams.OnTimer("expire", payment.expired, GivenUp{}, Failed{}),
 		streams.OnTimer("archive", payment.archive, Archived{}),
 		streams.OnOutcome(moveMoney, payment.moved, Spent{}, Paid{}, GivenUp{}, Failed{}))

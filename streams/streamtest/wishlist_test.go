@@ -46,7 +46,7 @@ func (l Wishlist) evolve(e streams.Event) Wishlist {
 // A decision: pure, of the state and the input, and of nothing else.
 func (l Wishlist) wish(w Wish, _ streams.Input) streams.Decision {
 	if len(l.SKUs) == 2 {
-		return streams.Reject("full", "%s has two wishes already", w.Customer)
+		return streams.Reject(streams.Conflict, "full", "%s has two wishes already", w.Customer)
 	}
 	d := streams.Emit(Wished(w)).Reply(len(l.SKUs) + 1)
 	if len(l.SKUs) == 1 {

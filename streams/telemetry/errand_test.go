@@ -115,10 +115,10 @@ func (e *errands) topology() *streams.Topology {
 	desk := streams.Define("desk", customer(""), keep,
 		streams.OnCommand("run-errand", func(_ nothing, r runErrand, _ streams.Input) streams.Decision {
 			if r.Weight > 50 {
-				return streams.Reject("too-heavy", "%d kg", r.Weight)
+				return streams.Reject(streams.Invalid, "too-heavy", "%d kg", r.Weight)
 			}
 			return streams.Emit(asked(r)).After("remind", time.Minute, r.Customer).Do(ring.With(r.Customer))
-		}, asked{}),
+		}, asked{}).Asks(ring),
 		streams.OnOutcome(ring, func(_ nothing, _ string, in streams.Input) streams.Decision {
 			return streams.Emit(answered{customer(in.Key)})
 		}, answered{}),

@@ -100,7 +100,7 @@ func (s deskState) told(t told, in streams.Input) streams.Decision {
 	case "panic":
 		panic("I shall not")
 	case "reject":
-		return streams.Reject("unwanted", "not %s", t.Text)
+		return streams.Reject(streams.Conflict, "unwanted", "not %s", t.Text)
 	case "nothing":
 		return streams.Nothing()
 	case "set":
@@ -127,10 +127,10 @@ func topology(t testing.TB) *streams.Topology {
 		return streams.Emit(noted{account(in.Key), "heard " + text})
 	}
 	desk := streams.Define("desk", account(""), deskState.evolve,
-		streams.On(deskState.told, noted{}, memo{}),
+		streams.On(deskState.told, noted{}, memo{}).Asks(ring),
 		streams.OnCommand("tell", func(s deskState, c told, in streams.Input) streams.Decision {
 			return s.told(c, in).Reply(len(s.Notes))
-		}, noted{}, memo{}),
+		}, noted{}, memo{}).Asks(ring),
 		streams.OnTimer("bell", note, noted{}), streams.OnOutcome(ring, note, noted{}))
 	tally := streams.Define("tally", account(""), deskState.evolve, streams.On(func(s deskState, t told, _ streams.Input) streams.Decision {
 		if t.Do == "nothing" {
