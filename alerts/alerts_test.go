@@ -14,7 +14,7 @@ import (
 
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/alerts/ruletest"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -22,11 +22,11 @@ var update = flag.Bool("update", false, "write the golden files and the generate
 
 func business(t *testing.T) *alerts.Set {
 	t.Helper()
-	topology, err := sagas.Topology()
+	topology, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := alerts.Business(topology, sagas.All(), alerts.Standard())
+	s := alerts.Business(topology, shop.Business.Sagas, alerts.Standard())
 	if err := s.Check(); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -27,7 +27,7 @@ func Business(t *streams.Topology, all []streams.Saga, p Policy) *Set {
 	for _, saga := range all {
 		of := ofSaga(saga)
 		s.SLOs = append(s.SLOs, of...)
-		if saga.Name == sagas.PlaceOrder.Name {
+		if saga.Name == shop.PlaceOrder.Name {
 			inTime = of[0]
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/alerts/ruletest"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 )
 
 // Traffic of the table, in events a second.
@@ -103,11 +103,11 @@ func (x trouble) after(t *testing.T, dir string, rate float64) time.Duration {
 // The table of alerts/README.md says when a person is called, at three sizes of a
 // business.
 func TestWhenAlertsFire(t *testing.T) {
-	topology, err := sagas.Topology()
+	topology, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Business(topology, sagas.All(), Standard())
+	s := Business(topology, shop.Business.Sagas, Standard())
 	files, err := s.Files()
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/alerts/rulefile"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -19,11 +19,11 @@ var update = flag.Bool("update", false, "write the golden files again")
 
 func business(t *testing.T) Business {
 	t.Helper()
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Business{Topology: top, Sagas: sagas.All(), Amounts: sagas.Money(), Alerts: alerts.Business(top, sagas.All(), alerts.Standard()), Live: "http://127.0.0.1:8080"}
+	return Business{Topology: top, Sagas: shop.Business.Sagas, Amounts: shop.Money(), Alerts: alerts.Business(top, shop.Business.Sagas, alerts.Standard()), Live: "http://127.0.0.1:8080"}
 }
 
 func boards(t *testing.T) []Board {

@@ -70,7 +70,7 @@ func mayImport(path string) []string {
 		return []string{"streams", "services", "processors/projection"}
 	case under(path, "services/ingest"):
 		return []string{"streams", "services"}
-	case under(path, "services/sagas"):
+	case under(path, "services/shop"):
 		return []string{"streams", "services"}
 	case under(path, "services", "processors"):
 		return []string{"streams", "services/event"}
@@ -198,7 +198,7 @@ const maxLines, maxFiles = 250, 3
 func TestServicesAreSmall(t *testing.T) {
 	seen := 0
 	for _, p := range packages(t) {
-		if !decides(p.path) || under(p.path, "services/event", "services/sagas") {
+		if !decides(p.path) || under(p.path, "services/event", "services/shop") {
 			continue
 		}
 		seen++
@@ -230,9 +230,9 @@ func TestTheDirectionIsOneWay(t *testing.T) {
 	}{
 		{"streams", "services/event", false}, {"streams/sqlite", "streams", true}, {"services/event", "streams", true},
 		{"services/event", "services/order", false}, {"services/order", "services/event", true}, {"services/order", "services/payment", false},
-		{"services/order", "services/sagas", false}, {"services/sagas", "services/order", true}, {"services/sagas", "alerts", false},
-		{"alerts", "services/sagas", true}, {"alerts", "dashboards", false}, {"dashboards", "alerts", true}, {"dashboards/console", "deploy/platform", false}, {"dashboards", "processors/audit", false},
-		{"processors/audit", "services/event", true}, {"processors/audit", "services/sagas", false}, {"processors/audit", "processors/replay", false},
+		{"services/order", "services/shop", false}, {"services/shop", "services/order", true}, {"services/shop", "alerts", false},
+		{"alerts", "services/shop", true}, {"alerts", "dashboards", false}, {"dashboards", "alerts", true}, {"dashboards/console", "deploy/platform", false}, {"dashboards", "processors/audit", false},
+		{"processors/audit", "services/event", true}, {"processors/audit", "services/shop", false}, {"processors/audit", "processors/replay", false},
 		{"services/gateway", "services/order", true}, {"services/gateway", "processors/audit", false},
 	} {
 		if under(c.to, append(mayImport(c.from), own(c.from))...) != c.fine {

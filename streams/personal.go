@@ -3,14 +3,9 @@ package streams
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"strings"
 )
-
-// Personal is the value of a field's tag `weir:"…"` that declares what it holds to be
-// a person's, or secret: it is written wherever the data are, and shown nowhere.
-const Personal = "personal"
 
 // Masked stands for what is not shown.
 const Masked = "•••"
@@ -117,7 +112,7 @@ func maskField(t reflect.Type, name string, v any, hidden *[]string) any {
 		return mask(nil, v, hidden)
 	}
 	f, ok := fieldOf(t, name)
-	if !ok || f.Tag.Get("weir") == Personal {
+	if !ok || isPersonal(f) {
 		return conceal(v, hidden)
 	}
 	return mask(f.Type, v, hidden)
@@ -175,25 +170,4 @@ var marshaler = reflect.TypeFor[json.Marshaler]()
 // writesItself reports whether a struct chooses its own form, as a time does.
 func writesItself(t reflect.Type) bool {
 	return t.Implements(marshaler) || reflect.PointerTo(t).Implements(marshaler)
-}
-
-// checkTags refuses tags of which somebody thought that they hide something.
-func checkTags(t reflect.Type, seen map[reflect.Type]bool) error {
-	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Array || t.Kind() == reflect.Map {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct || seen[t] {
-		return nil
-	}
-	seen[t] = true
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if tag, ok := f.Tag.Lookup("weir"); ok && tag != Personal {
-			return fmt.Errorf("field %s of %v has the tag weir:%q, and only %q means anything", f.Name, t, tag, Personal)
-		}
-		if err := checkTags(f.Type, seen); err != nil {
-			return err
-		}
-	}
-	return nil
 }

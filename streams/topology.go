@@ -303,3 +303,15 @@ func (t *Topology) CommandTarget(command string) (service, decider string, ok bo
 	}
 	return "", "", false
 }
+
+// CommandBody is the type that a command's decider takes.
+func (t *Topology) CommandBody(command string) (reflect.Type, bool) {
+	for _, s := range t.Services {
+		for _, d := range s.Deciders {
+			if r := d.reaction(CommandInput, command); r != nil {
+				return r.in, true
+			}
+		}
+	}
+	return nil, false
+}

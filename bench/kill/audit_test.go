@@ -14,7 +14,7 @@ import (
 
 	"github.com/weirstream/weir/processors/audit"
 	"github.com/weirstream/weir/services/event"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/verify"
 )
@@ -58,7 +58,7 @@ func (l *load) look(id event.OrderID, n int) (o shown) {
 // read all of it: one that is still on its way may have more to say.
 func quiet(t *testing.T, opts []kgo.Opt) {
 	t.Helper()
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	check(t, err)
 	w, err := streams.NewWatcher(streams.Config{Topology: top, Partitions: partitions, Client: opts})
 	check(t, err)
@@ -91,7 +91,7 @@ func quiet(t *testing.T, opts []kgo.Opt) {
 // examine audits what is left of the platform, which has stopped.
 func (l *load) examine(t *testing.T, log []kgo.Opt, o *outside, open func(service string) (streams.Store, error)) *audit.Report {
 	t.Helper()
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	check(t, err)
 	in := audit.Input{Acknowledged: l.acknowledged, Input: verify.Input{Topology: top, Partitions: partitions, Stores: map[string]streams.Store{}, Settled: true, Decide: true, Client: log}}
 	for _, s := range top.Services {

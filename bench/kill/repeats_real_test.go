@@ -12,7 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -26,7 +26,7 @@ const (
 // orders and those of now, as a producer does that lost what it was told. Every
 // lane that reads one has to drop it.
 func republish(s *shared) {
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	check(s.t, err)
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()

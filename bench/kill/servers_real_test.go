@@ -23,7 +23,7 @@ import (
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/processors/audit"
 	"github.com/weirstream/weir/services/event"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/postgres"
 	"github.com/weirstream/weir/streams/streamtest"
@@ -46,7 +46,7 @@ type shared struct {
 // that run everything, and waits until they do.
 func newShared(t *testing.T, binary string, trouble sim.Faults, env ...string) *shared {
 	t.Helper()
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	check(t, err)
 	s := &shared{t: t, outside: newOutside(t, trouble), postgres: streamtest.Real(t, "postgres")}
 	s.kafka = streamtest.NewClusterOn(t, top, partitions, streamtest.Real(t, "kafka")).Client()

@@ -12,14 +12,14 @@ import (
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/event"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
 func topology(t testing.TB) *streams.Topology {
 	t.Helper()
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func declined(t testing.TB, top *streams.Topology) []projection.Entry {
 
 func TestTimelineTellsWaitsAndCompensations(t *testing.T) {
 	top := topology(t)
-	s := shapeOf(top, sagas.All())
+	s := shapeOf(top, shop.Business.Sagas)
 	hops := s.hops(declined(t, top))
 	left := []step{{By: "claim", What: "has to release the stock", Now: true}, {By: "message", What: "has to tell the customer", Now: true, Since: noon.Add(1804 * time.Millisecond)}}
 	call := telemetry.Span{Kind: "client", Start: noon.Add(20 * time.Millisecond), End: noon.Add(30 * time.Millisecond), Error: "EOF", Attributes: map[string]string{"service.name": "payment", "peer.service": "provider"}}
@@ -223,7 +223,7 @@ func checkTexts(t *testing.T, line timeline) {
 
 func TestAnyTimelineIsReadable(t *testing.T) {
 	top := topology(t)
-	s := shapeOf(top, sagas.All())
+	s := shapeOf(top, shop.Business.Sagas)
 	for seed := range uint64(40) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		at := map[int][]streams.Event{}

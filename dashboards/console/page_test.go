@@ -24,7 +24,7 @@ import (
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/processors/projection/sqlite"
 	"github.com/weirstream/weir/services/event"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -60,7 +60,7 @@ func newHouse(t *testing.T, change ...func(*console.Config)) *house {
 	t.Helper()
 	h := &house{t: t, at: time.Now().Add(-3 * time.Minute)}
 	var err error
-	if h.top, err = sagas.Topology(); err != nil {
+	if h.top, err = shop.Business.Topology(); err != nil {
 		t.Fatal(err)
 	}
 	var topics []string
@@ -84,7 +84,7 @@ func newHouse(t *testing.T, change ...func(*console.Config)) *house {
 	h.reads = projection.New(rows)
 	t.Cleanup(func() { h.reads.Close() })
 	h.background(func(ctx context.Context) error {
-		return h.reads.Run(ctx, projection.Config{Client: []kgo.Opt{brokers}, Topology: h.top, Partitions: partitions, Sagas: sagas.All()})
+		return h.reads.Run(ctx, projection.Config{Client: []kgo.Opt{brokers}, Topology: h.top, Partitions: partitions, Sagas: shop.Business.Sagas})
 	})
 	registry := prometheus.NewRegistry()
 	h.traces = &telemetry.Recent{}
@@ -99,7 +99,7 @@ func newHouse(t *testing.T, change ...func(*console.Config)) *house {
 			return h.left, h.fails
 		}
 	}
-	cfg := console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Sagas: sagas.All(), Traces: h.traces,
+	cfg := console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Sagas: shop.Business.Sagas, Traces: h.traces,
 		NotReady: func() []string { return h.why }, Letters: func(context.Context) ([]console.Letter, error) { return h.letters, nil },
 		Retry: act("retry"), Drop: act("drop"),
 		SLOs:    func(context.Context) ([]console.SLO, error) { return h.slos, h.fails },

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/weirstream/weir/services/event"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -14,7 +14,7 @@ import (
 // comes after it, on the way that the saga has taken.
 func TestWhatIsLeftIsDeclared(t *testing.T) {
 	top := topology(t)
-	s := shapeOf(top, sagas.All())
+	s := shapeOf(top, shop.Business.Sagas)
 	one, two := event.HoldRequested{SKU: "A", Order: "o1"}, event.HoldRequested{SKU: "B", Order: "o1"}
 	held := event.StockHeld{Order: "o1", SKU: "A"}
 	paid := []streams.Event{event.OrderPlaced{Order: "o1"}, one, held, event.StockReserved{Order: "o1"}, event.PaymentAuthorised{Order: "o1"}, event.OrderConfirmed{Order: "o1"}}
@@ -64,7 +64,7 @@ func TestWhatIsLeftIsDeclared(t *testing.T) {
 // Every event that leads a saga on has words, for an order and without one.
 func TestEveryStepHasWords(t *testing.T) {
 	top := topology(t)
-	s := shapeOf(top, sagas.All())
+	s := shapeOf(top, shop.Business.Sagas)
 	for saga, w := range s.ways {
 		for _, x := range append(w.on, w.back...) {
 			what := newTeller(top, nil).todo(step{By: x.by, To: x.to}, nil)

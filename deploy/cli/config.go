@@ -12,7 +12,7 @@ import (
 
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/config/probe"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 )
 
 func configCommand() *cobra.Command {
@@ -55,7 +55,7 @@ will make when they start; a problem is for you to mend, and the exit code is 1.
 		if err != nil {
 			return err
 		}
-		t, err := sagas.Topology()
+		t, err := shop.Business.Topology()
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/dashboards"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 )
 
 // grafanaToken is where the token is, which no flag takes: flags are seen in ps.
@@ -32,11 +32,11 @@ The rules live in Prometheus: Grafana's list of alerts shows those of the dataso
 }
 
 func business(live string) (dashboards.Business, error) {
-	t, err := sagas.Topology()
+	t, err := shop.Business.Topology()
 	if err != nil {
 		return dashboards.Business{}, err
 	}
-	return dashboards.Business{Topology: t, Sagas: sagas.All(), Amounts: sagas.Money(), Alerts: alerts.Business(t, sagas.All(), alerts.Standard()), Live: live}, nil
+	return dashboards.Business{Topology: t, Sagas: shop.Business.Sagas, Amounts: shop.Money(), Alerts: alerts.Business(t, shop.Business.Sagas, alerts.Standard()), Live: live}, nil
 }
 
 func dashboardsRender(live *string) *cobra.Command {

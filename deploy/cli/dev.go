@@ -13,7 +13,7 @@ import (
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/logs"
 	"github.com/weirstream/weir/deploy/platform"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 )
 
 func devCommand() *cobra.Command {
@@ -182,7 +182,7 @@ func topologyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "topology", Args: cobra.NoArgs, Short: "Draw who tells whom what", Long: "Draw the deciders and the events between them, as they are declared in the code."}
 	out := output(c, "mermaid", "dot", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		t, err := sagas.Topology()
+		t, err := shop.Business.Topology()
 		if err != nil {
 			return err
 		}

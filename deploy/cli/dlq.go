@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirstream/weir/deploy/platform"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -41,7 +41,7 @@ func serviceFlag(c *cobra.Command) *string {
 
 // serviceNames are those of the business.
 func serviceNames() (names []string) {
-	t, err := sagas.Topology()
+	t, err := shop.Business.Topology()
 	if err != nil {
 		return nil // whoever needs the topology says why
 	}
@@ -144,7 +144,7 @@ func (k parkedKey) String() string { return k.service + " " + k.decider + " " + 
 
 // completeKey offers the names of services and deciders.
 func completeKey(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	t, err := sagas.Topology()
+	t, err := shop.Business.Topology()
 	if err != nil || len(args) > 1 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -9,14 +9,14 @@ import (
 	"testing"
 
 	"github.com/weirstream/weir/deploy/platform"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
 
 // What the README shows is rendered from the code, or is code that is tested.
 func TestGoldenReadme(t *testing.T) {
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirstream/weir/deploy/config"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -125,7 +125,7 @@ func kafkaConfig(path string) (streams.Config, *streams.Topology, error) {
 	if err != nil {
 		return streams.Config{}, nil, err
 	}
-	t, err := sagas.Topology()
+	t, err := shop.Business.Topology()
 	if err != nil {
 		return streams.Config{}, nil, err
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/weirstream/weir/deploy/config"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/sqlite"
 )
@@ -17,7 +17,7 @@ import (
 // However many inputs are parked, and wherever a page ends, following the pages
 // shows each of them once.
 func TestPagesShowEveryParkedInputOnce(t *testing.T) {
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestPagesShowEveryParkedInputOnce(t *testing.T) {
 // A letter shows what was parked and why, in the same form wherever it is asked for, and
 // nothing that the business declares as personal.
 func TestLetterHidesWhatIsPersonal(t *testing.T) {
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,13 +5,13 @@ import (
 	"testing"
 
 	"github.com/weirstream/weir/deploy/config"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 )
 
 // What units share must be named, or each would have one of its own that the
 // others never see.
 func TestUnitsOfSeveralProcessesShareTheirServers(t *testing.T) {
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/weirstream/weir/deploy/discovery"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/cache"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -81,7 +81,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		sagas: sagas.All(), traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
+		sagas: shop.Business.Sagas, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = p.cutShort("before it was up, ")
@@ -148,7 +148,7 @@ func (p *platform) stop() {
 
 func (p *platform) start(ctx context.Context) error {
 	var err error
-	if p.topology, err = sagas.Topology(); err != nil {
+	if p.topology, err = shop.Business.Topology(); err != nil {
 		return err
 	}
 	for _, s := range p.sagas {

@@ -22,7 +22,7 @@ import (
 	"github.com/weirstream/weir/dashboards"
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/platform"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 )
 
 // quick are windows of seconds, where the usual ones are of minutes and hours:
@@ -166,11 +166,11 @@ func (p *practice) calm(within time.Duration, but ...string) time.Duration {
 
 func boards(t *testing.T) []dashboards.Board {
 	t.Helper()
-	topology, err := sagas.Topology()
+	topology, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := dashboards.Boards(dashboards.Business{Topology: topology, Sagas: sagas.All(), Amounts: sagas.Money(), Alerts: alerts.Business(topology, sagas.All(), quick())})
+	all, err := dashboards.Boards(dashboards.Business{Topology: topology, Sagas: shop.Business.Sagas, Amounts: shop.Money(), Alerts: alerts.Business(topology, shop.Business.Sagas, quick())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/config/probe"
 	"github.com/weirstream/weir/deploy/logs"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
@@ -306,7 +306,7 @@ func onThePage(t *testing.T, base string) {
 func TestConfigCheckOnRealServers(t *testing.T) {
 	c := realConfig(t)
 	c.ClickHouse.URL = config.Secret(streamtest.Real(t, "clickhouse"))
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/weirstream/weir/alerts"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 )
 
 // quoted is what stands between back ticks and leads to a page or a resource of
@@ -21,12 +21,12 @@ var quoted = regexp.MustCompile("`(?:GET |curl -s HOST)?(/[^` ]*)`")
 // page that quietly shows all instead would mislead who is in a hurry.
 func TestRunbooksLeadSomewhere(t *testing.T) {
 	url := running(t, 0)
-	topology, err := sagas.Topology()
+	topology, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := 0
-	for _, name := range alerts.Business(topology, sagas.All(), alerts.Standard()).Names() {
+	for _, name := range alerts.Business(topology, shop.Business.Sagas, alerts.Standard()).Names() {
 		text, err := alerts.Runbook(name)
 		if err != nil {
 			t.Error(err)

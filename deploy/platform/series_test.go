@@ -21,7 +21,7 @@ import (
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/platform"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 )
 
 // running is a platform without shoppers and Prometheus, and without a prober unless
@@ -169,11 +169,11 @@ func TestNoLabelComesFromOutside(t *testing.T) {
 // counted are the counters and histograms of which rules say how much they grow.
 func counted(t *testing.T) (out []string) {
 	t.Helper()
-	topology, err := sagas.Topology()
+	topology, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups, err := alerts.Business(topology, sagas.All(), alerts.Standard()).Groups()
+	groups, err := alerts.Business(topology, shop.Business.Sagas, alerts.Standard()).Groups()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func (p *platform) startShoppers(ctx context.Context) error {
 			}
 			go func() {
 				defer func() { <-slots }()
-				if err := shop(client, p.Config.HTTP); err != nil && failed.Add(1)%100 == 1 {
+				if err := visit(client, p.Config.HTTP); err != nil && failed.Add(1)%100 == 1 {
 					p.Log.Warn("a shopper got no order", "error", err, "failed", failed.Load())
 				}
 			}()
@@ -58,9 +58,9 @@ func (p *platform) startShoppers(ctx context.Context) error {
 	return nil
 }
 
-// shop places one order of one to five lines. Few articles are bought often
+// visit places one order of one to five lines. Few articles are bought often
 // and many seldom; one in fifty customers changes their mind.
-func shop(client *http.Client, addr string) error {
+func visit(client *http.Client, addr string) error {
 	type money struct {
 		Minor    int64  `json:"minor"`
 		Currency string `json:"currency"`

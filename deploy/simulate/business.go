@@ -12,7 +12,7 @@ import (
 	"github.com/weirstream/weir/processors/audit"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/order"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/streamtest"
 	"github.com/weirstream/weir/streams/verify"
@@ -21,12 +21,12 @@ import (
 // business finds the outside and the books of each world that is simulated.
 type business struct {
 	mu     sync.Mutex
-	worlds map[*streamtest.World]*shop
+	worlds map[*streamtest.World]*world
 	story  func(Order) // told how each order ended; nil: nobody is
 }
 
 // shop is the business in one world.
-type shop struct {
+type world struct {
 	*Outside
 	mu     sync.Mutex
 	faults sim.Faults
@@ -37,11 +37,11 @@ type shop struct {
 func Business() (*streamtest.Simulation, error) { return newBusiness(nil) }
 
 func newBusiness(story func(Order)) (*streamtest.Simulation, error) {
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		return nil, err
 	}
-	b := &business{worlds: map[*streamtest.World]*shop{}, story: story}
+	b := &business{worlds: map[*streamtest.World]*world{}, story: story}
 	s := &streamtest.Simulation{Topology: top, Instances: 2, Open: b.open, Work: func(w *streamtest.World) { b.of(w).work(w) }, Check: b.check}
 	for _, name := range slices.Sorted(maps.Keys(outsideTrouble)) { // a seed means the same at every start
 		change := outsideTrouble[name]
@@ -51,13 +51,13 @@ func newBusiness(story func(Order)) (*streamtest.Simulation, error) {
 }
 
 // outsideTrouble is beside what goes wrong with every tenth call anyway.
-var outsideTrouble = map[string]func(s *shop, on bool) error{
-	"provider-down":   func(s *shop, on bool) error { f := s.faults; f.Down = on; return s.Provider.SetFaults(f) },
-	"provider-silent": func(s *shop, on bool) error { return s.Provider.SetFaults(silent(s.faults, on)) },
-	"provider-late":   func(s *shop, on bool) error { return s.Provider.SetFaults(late(s.faults, on)) },
-	"carrier-down":    func(s *shop, on bool) error { f := s.faults; f.Down = on; return s.Carrier.SetFaults(f) },
-	"carrier-silent":  func(s *shop, on bool) error { return s.Carrier.SetFaults(silent(s.faults, on)) },
-	"mailbox-down":    func(s *shop, on bool) error { f := s.faults; f.Down = on; return s.Mailbox.SetFaults(f) },
+var outsideTrouble = map[string]func(s *world, on bool) error{
+	"provider-down":   func(s *world, on bool) error { f := s.faults; f.Down = on; return s.Provider.SetFaults(f) },
+	"provider-silent": func(s *world, on bool) error { return s.Provider.SetFaults(silent(s.faults, on)) },
+	"provider-late":   func(s *world, on bool) error { return s.Provider.SetFaults(late(s.faults, on)) },
+	"carrier-down":    func(s *world, on bool) error { f := s.faults; f.Down = on; return s.Carrier.SetFaults(f) },
+	"carrier-silent":  func(s *world, on bool) error { return s.Carrier.SetFaults(silent(s.faults, on)) },
+	"mailbox-down":    func(s *world, on bool) error { f := s.faults; f.Down = on; return s.Mailbox.SetFaults(f) },
 }
 
 // silent: every call is acted on and never answered.
@@ -76,14 +76,14 @@ func late(f sim.Faults, on bool) sim.Faults {
 	return f
 }
 
-func (b *business) of(w *streamtest.World) *shop {
+func (b *business) of(w *streamtest.World) *world {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.worlds[w]
 }
 
 func (b *business) open(w *streamtest.World) (closeAll func()) {
-	s := &shop{faults: sim.Faults{Seed: w.Rand.Uint64(), Errors: 0.1, Lost: 0.05, Declines: 0.12, CaptureRefuse: 0.1, LatencyMS: 5, JitterMS: 30}}
+	s := &world{faults: sim.Faults{Seed: w.Rand.Uint64(), Errors: 0.1, Lost: 0.05, Declines: 0.12, CaptureRefuse: 0.1, LatencyMS: 5, JitterMS: 30}}
 	var err error
 	if s.Outside, err = OpenOutside(w, s.faults); err != nil {
 		w.T.Fatal(err)
@@ -102,7 +102,7 @@ func (b *business) open(w *streamtest.World) (closeAll func()) {
 	}
 }
 
-func (s *shop) trouble(w *streamtest.World, change func(*shop, bool) error, on bool) {
+func (s *world) trouble(w *streamtest.World, change func(*world, bool) error, on bool) {
 	if err := change(s, on); err != nil {
 		w.Violate("%v", err)
 	}
@@ -110,7 +110,7 @@ func (s *shop) trouble(w *streamtest.World, change func(*shop, bool) error, on b
 
 // work is a day of customers: deliveries told twice, orders in bursts, one SKU
 // in every third, repeated commands, and cancellations at any moment.
-func (s *shop) work(w *streamtest.World) {
+func (s *world) work(w *streamtest.World) {
 	for n := range 4 {
 		d := event.StockReceived{SKU: sku(n), Quantity: int64(5 + w.Rand.IntN(60))}
 		for range 2 {
@@ -148,7 +148,7 @@ func basket(w *streamtest.World) (lines []event.Line) {
 
 type customer struct {
 	w       *streamtest.World
-	s       *shop
+	s       *world
 	id      string
 	again   bool
 	cancels time.Duration // after so long; 0: never

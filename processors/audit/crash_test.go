@@ -51,7 +51,7 @@ func (c *crashes) stop() (deaths int) {
 
 // badDay is customers, crashes and a bad world, audited at its end. Between two
 // customers, trouble may do more.
-func badDay(t *testing.T, seed uint64, trouble func(*shop, *rand.Rand)) (r *audit.Report, deaths int) {
+func badDay(t *testing.T, seed uint64, trouble func(*house, *rand.Rand)) (r *audit.Report, deaths int) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 1))
 	c := &crashes{random: rand.New(rand.NewPCG(seed, 2)), rate: 0.03, dead: map[streams.Point]int{}}
@@ -91,11 +91,11 @@ func badDay(t *testing.T, seed uint64, trouble func(*shop, *rand.Rand)) (r *audi
 	return r, deaths
 }
 
-func calm(*shop, *rand.Rand) {}
+func calm(*house, *rand.Rand) {}
 
 // restless lets instances of a random service join, die, freeze and come back
 // as zombies.
-func restless(s *shop, random *rand.Rand) {
+func restless(s *house, random *rand.Rand) {
 	services := s.c.Topology.Services
 	name := services[random.IntN(len(services))].Name
 	what := random.IntN(4)
@@ -125,7 +125,7 @@ func TestABadDayBalancesToo(t *testing.T) {
 	if testing.Short() {
 		*days = 1
 	}
-	for name, trouble := range map[string]func(*shop, *rand.Rand){"calm": calm, "restless": restless} {
+	for name, trouble := range map[string]func(*house, *rand.Rand){"calm": calm, "restless": restless} {
 		for seed := range uint64(*days) {
 			synctest.Test(t, func(t *testing.T) {
 				r, deaths := badDay(t, seed, trouble)

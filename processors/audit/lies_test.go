@@ -136,7 +136,7 @@ func redecided(change func([]streams.InputEntry) []streams.InputEntry) liar {
 }
 
 // readAll reads every record of the shop's log, by topic and partition.
-func (s *shop) readAll() map[streams.Target][]*kgo.Record {
+func (s *house) readAll() map[streams.Target][]*kgo.Record {
 	s.t.Helper()
 	adm := s.admin(s.c.Client())
 	defer adm.Close()
@@ -167,7 +167,7 @@ func (s *shop) readAll() map[streams.Target][]*kgo.Record {
 	return out
 }
 
-func (s *shop) admin(opts []kgo.Opt) *kadm.Client {
+func (s *house) admin(opts []kgo.Opt) *kadm.Client {
 	s.t.Helper()
 	cl, err := kgo.NewClient(opts...)
 	check(s.t, err)
@@ -175,7 +175,7 @@ func (s *shop) admin(opts []kgo.Opt) *kadm.Client {
 }
 
 // forge makes another log of changed records, and returns how to reach it.
-func (s *shop) forge(change func(to streams.Target, recs []*kgo.Record) []*kgo.Record) (client []kgo.Opt, done func()) {
+func (s *house) forge(change func(to streams.Target, recs []*kgo.Record) []*kgo.Record) (client []kgo.Opt, done func()) {
 	s.t.Helper()
 	network := &kfake.VirtualNetwork{}
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(network.Listen))

@@ -19,7 +19,7 @@ import (
 	"github.com/weirstream/weir/processors/audit"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/order"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/streamtest"
 	"github.com/weirstream/weir/streams/verify"
@@ -30,9 +30,9 @@ const partitions = 2
 // bugs tells that one may be planted, so that lanes may halt.
 var bugs bool
 
-// shop is the real business in virtual time: all services, the outside world
+// house is the real business in virtual time: all services, the outside world
 // on a wire of its own, and a client.
-type shop struct {
+type house struct {
 	t        testing.TB
 	c        *streamtest.Cluster
 	net      kfake.VirtualNetwork
@@ -46,11 +46,11 @@ type shop struct {
 	stores   map[string]streams.Store // opened for audits
 }
 
-func open(t testing.TB, f sim.Faults, log *slog.Logger, hooks ...streams.Hook) *shop {
+func open(t testing.TB, f sim.Faults, log *slog.Logger, hooks ...streams.Hook) *house {
 	t.Helper()
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	check(t, err)
-	s := &shop{t: t, c: streamtest.NewCluster(t, top, partitions), nodes: map[string][]*streamtest.Node{}}
+	s := &house{t: t, c: streamtest.NewCluster(t, top, partitions), nodes: map[string][]*streamtest.Node{}}
 	s.c.Hooks, s.c.Log = hooks, log
 	s.provider, err = sim.NewProvider(sim.Config{Faults: f})
 	check(t, err)
@@ -77,7 +77,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-func (s *shop) serve(addr string, x sim.Simulated) string {
+func (s *house) serve(addr string, x sim.Simulated) string {
 	s.t.Helper()
 	l, err := s.net.Listen("tcp", addr)
 	check(s.t, err)
@@ -93,7 +93,7 @@ func (s *shop) serve(addr string, x sim.Simulated) string {
 	return "http://" + addr
 }
 
-func (s *shop) serveMail() string {
+func (s *house) serveMail() string {
 	s.t.Helper()
 	const addr = "127.0.0.1:9103"
 	l, err := s.net.Listen("tcp", addr)
@@ -110,7 +110,7 @@ func (s *shop) serveMail() string {
 }
 
 // start runs one more instance of a service, whose log names it.
-func (s *shop) start(service string) {
+func (s *house) start(service string) {
 	log := s.c.Log.With("node", s.started)
 	s.started++
 	s.nodes[service] = append(s.nodes[service], s.c.Start(service, func(cfg *streams.Config) {
@@ -129,7 +129,7 @@ func (d diary) OnLane(e streams.LaneEvent) {
 }
 
 // end stops what runs; the broker stays for the audit.
-func (s *shop) end() {
+func (s *house) end() {
 	for _, nodes := range s.nodes {
 		for _, n := range nodes {
 			if err := n.Stop(); err != nil {
@@ -143,7 +143,7 @@ func (s *shop) end() {
 	s.close, s.nodes = nil, nil
 }
 
-func (s *shop) send(id, name string, c streams.Event) {
+func (s *house) send(id, name string, c streams.Event) {
 	s.t.Helper()
 	cmd, err := streams.NewCommand(id, name, c)
 	check(s.t, err)
@@ -156,13 +156,13 @@ func (s *shop) send(id, name string, c streams.Event) {
 	}
 }
 
-func (s *shop) place(id, card string, lines ...event.Line) {
+func (s *house) place(id, card string, lines ...event.Line) {
 	s.t.Helper()
 	s.send("place-"+id, "place-order", order.PlaceOrder{Order: event.OrderID(id), Customer: "c", Email: id + "@example.org", Card: card, Lines: lines,
 		ShipTo: event.Address{Name: "N", Street: "S", City: "C", Postcode: "P", Country: "GB"}})
 }
 
-func (s *shop) cancel(id string) {
+func (s *house) cancel(id string) {
 	s.t.Helper()
 	s.send("cancel-"+id, "cancel-order", order.CancelOrder{Order: event.OrderID(id), Reason: "changed my mind"})
 }
@@ -172,7 +172,7 @@ func line(sku string, n int64) event.Line {
 }
 
 // deliver posts a delivery as ingestion would.
-func (s *shop) deliver(id, sku string, n int64) {
+func (s *house) deliver(id, sku string, n int64) {
 	s.t.Helper()
 	cl, err := kgo.NewClient(append(s.c.Client(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.UnknownTopicRetries(-1))...)
 	check(s.t, err)
@@ -184,7 +184,7 @@ func (s *shop) deliver(id, sku string, n int64) {
 }
 
 // input is what an audit of the shop compares, as if nothing moved any more.
-func (s *shop) input() audit.Input {
+func (s *house) input() audit.Input {
 	s.t.Helper()
 	if s.stores == nil {
 		s.stores = map[string]streams.Store{}
@@ -200,7 +200,7 @@ func (s *shop) input() audit.Input {
 	return in
 }
 
-func (s *shop) ledger(h http.Handler, into any) {
+func (s *house) ledger(h http.Handler, into any) {
 	s.t.Helper()
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/ledger", nil))
@@ -210,7 +210,7 @@ func (s *shop) ledger(h http.Handler, into any) {
 }
 
 // shut ends everything.
-func (s *shop) shut() {
+func (s *house) shut() {
 	s.t.Helper()
 	s.end()
 	for _, st := range s.stores {
@@ -222,7 +222,7 @@ func (s *shop) shut() {
 // day is a short one: a fulfilled order of two SKUs, one that is short of
 // stock, one that is declined, one that its customer cancels at once, one made
 // to order. It ends when all are over.
-func (s *shop) day() {
+func (s *house) day() {
 	s.t.Helper()
 	s.deliver("d1", "tin", 9)
 	s.deliver("d1", "tin", 9) // the same, told twice

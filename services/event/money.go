@@ -46,6 +46,9 @@ func (m Money) Times(n int64) (Money, error) {
 	return Money{p, m.Currency}, nil
 }
 
+// Amount is the money's parts, for views and measures.
+func (m Money) Amount() (minor int64, currency string) { return m.Minor, m.Currency }
+
 // Zero is nothing in the same currency.
 func (m Money) Zero() Money { return Money{Currency: m.Currency} }
 

@@ -21,7 +21,7 @@ import (
 	"github.com/weirstream/weir/services/gateway"
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/services/order"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/streamtest"
 )
@@ -40,7 +40,7 @@ type house struct {
 
 func newHouse(t *testing.T, change ...func(*gateway.Config)) *house {
 	t.Helper()
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func (h *house) serve() *streamtest.Node {
 func (h *house) project() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
-	cfg := projection.Config{Client: h.cluster.Client(), Topology: h.cluster.Topology, Partitions: 2, Sagas: sagas.All()}
+	cfg := projection.Config{Client: h.cluster.Client(), Topology: h.cluster.Topology, Partitions: 2, Sagas: shop.Business.Sagas}
 	if h.cache != nil {
 		cfg.Changed = gateway.OrdersChanged(h.cache)
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/services/ingest"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -38,7 +38,7 @@ type house struct {
 
 func newHouse(t *testing.T, change ...func(*ingest.Config)) *house {
 	t.Helper()
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +346,7 @@ func TestTheLogIsAway(t *testing.T) {
 
 // FuzzPost looks for an answer that blames the server for the client's bytes.
 func FuzzPost(f *testing.F) {
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -7,10 +7,11 @@ import (
 
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // Service is the inventory service: an order's claim and a SKU's shelf.
-var Service = streams.Service{Name: "inventory", Deciders: []*streams.Decider{claims, shelves}}
+var Service = business.Service{Name: "inventory", Deciders: []*streams.Decider{claims, shelves}}
 
 var shelves = streams.Define("shelf", event.SKU(""), evolveShelf,
 	streams.On(receive, event.StockAdded{}),

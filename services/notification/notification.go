@@ -6,10 +6,12 @@ import (
 
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // Service is the notification service.
-var Service = streams.Service{Name: "notification", Deciders: []*streams.Decider{decider}}
+var Service = business.Service{Name: "notification", Deciders: []*streams.Decider{decider},
+	Endpoints: []business.Endpoint{{Name: "mailbox", What: "mail relay", Protocol: business.SMTP}}}
 
 var decider = streams.Define("message", event.OrderID(""), evolve,
 	streams.On(address, event.MailAddressed{}),

@@ -7,52 +7,43 @@ import (
 
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // Service is the order service.
-var Service = streams.Service{Name: "order", Deciders: []*streams.Decider{decider}}
+var Service = business.Service{Name: "order", Deciders: []*streams.Decider{decider}, Commands: commands, Views: []*business.View{orders}}
 
 var decider = streams.Define("order", event.OrderID(""), evolve,
 	streams.OnCommand("place-order", place, event.OrderPlaced{}),
 	streams.OnCommand("cancel-order", cancel, event.OrderCancelled{}),
-	streams.On(authorised, event.OrderConfirmed{}),
-	streams.On(captured, event.OrderReleased{}),
-	streams.On(dispatched, event.OrderShipped{}),
-	streams.On(refused(func(e event.StockRejected) string { return "out of stock: " + string(e.SKU) }, placed, confirmed), event.OrderCancelled{}),
-	streams.On(refused(func(e event.PaymentDeclined) string { return "payment declined: " + e.Reason }, placed, confirmed), event.OrderCancelled{}),
-	streams.On(refused(func(e event.PaymentCaptureRefused) string { return "not captured: " + e.Reason }, placed, confirmed), event.OrderCancelled{}),
+	streams.On(while(placed, authorised), event.OrderConfirmed{}),
+	streams.On(while(confirmed, captured), event.OrderReleased{}),
+	streams.On(while(released, dispatched), event.OrderShipped{}),
+	streams.On(undone(func(e event.StockRejected) string { return "out of stock: " + string(e.SKU) }, placed, confirmed), event.OrderCancelled{}),
+	streams.On(undone(func(e event.PaymentDeclined) string { return "payment declined: " + e.Reason }, placed, confirmed), event.OrderCancelled{}),
+	streams.On(undone(func(e event.PaymentCaptureRefused) string { return "not captured: " + e.Reason }, placed, confirmed), event.OrderCancelled{}),
 	// The carrier's no is the one way to cancel a released order: no parcel left.
-	streams.On(refused(func(e event.ShipmentRefused) string { return "cannot be shipped: " + e.Reason }, released), event.OrderCancelled{}),
+	streams.On(undone(func(e event.ShipmentRefused) string { return "cannot be shipped: " + e.Reason }, released), event.OrderCancelled{}),
 	streams.On(settles[event.StockShipped](stock), event.OrderSettled{}, event.OrderClosed{}),
 	streams.On(settles[event.StockReleased](stock), event.OrderSettled{}, event.OrderClosed{}),
 	streams.On(settles[event.PaymentVoided](payment), event.OrderSettled{}, event.OrderClosed{}),
 	streams.On(settles[event.PaymentRefunded](payment), event.OrderSettled{}, event.OrderClosed{}),
 	streams.On(settles[event.MailSent](mail), event.OrderSettled{}, event.OrderClosed{}),
 	streams.On(settles[event.MailRefused](mail), event.OrderSettled{}, event.OrderClosed{}),
-	streams.OnTimer("confirm-by", expired(placed, "not confirmed in time"), event.OrderCancelled{}),
-	streams.OnTimer("capture-by", expired(confirmed, "not captured in time"), event.OrderCancelled{}),
+	streams.OnTimer("confirm-by", undone(func(event.OrderID) string { return "not confirmed in time" }, placed), event.OrderCancelled{}),
+	streams.OnTimer("capture-by", undone(func(event.OrderID) string { return "not captured in time" }, confirmed), event.OrderCancelled{}),
 	streams.OnTimer("ship-by", overdue, event.OrderDelayed{}),
 	streams.OnTimer("close-by", overdue, event.OrderDelayed{}),
 )
 
-// How long each wait may last. The first two cancel the order; the others only
-// report it, as a parcel or money may be on its way.
-const (
-	ConfirmBy = 2 * time.Minute
-	CaptureBy = 10 * time.Minute
-	ShipBy    = 30 * time.Minute
-	CloseBy   = 10 * time.Minute // after a cancellation or a shipment
-)
+// How long each wait may last. The first two cancel the order; the others, the last of
+// them after a cancellation or a shipment, only report it, as a parcel or money may be
+// on its way.
+const ConfirmBy, CaptureBy, ShipBy, CloseBy = 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, 10 * time.Minute
 
 type phase string
 
-const (
-	placed    phase = "placed"
-	confirmed phase = "confirmed"
-	released  phase = "released"
-	shipped   phase = "shipped"
-	cancelled phase = "cancelled"
-)
+const placed, confirmed, released, shipped, cancelled phase = "placed", "confirmed", "released", "shipped", "cancelled"
 
 // The sides that have to settle before an order closes.
 const stock, payment, mail = "stock", "payment", "mail"
@@ -92,62 +83,45 @@ func evolve(s state, e streams.Event) state {
 }
 
 // waitingFor names what an order still needs before it closes.
-func (s state) waitingFor() (sides []string) {
+func (s state) waitingFor() []string {
 	if s.Phase == released {
 		return []string{"shipment"}
 	}
-	if !s.Stock {
-		sides = append(sides, stock)
-	}
-	if !s.Payment && s.Phase == cancelled {
-		sides = append(sides, payment)
-	}
-	if !s.Mail {
-		sides = append(sides, mail)
-	}
-	return sides
+	open := map[string]bool{stock: !s.Stock, payment: !s.Payment && s.Phase == cancelled, mail: !s.Mail}
+	return slices.DeleteFunc([]string{stock, payment, mail}, func(side string) bool { return !open[side] })
 }
 
-func authorised(s state, e event.PaymentAuthorised, _ streams.Input) streams.Decision {
-	if s.Phase != placed {
-		return streams.Nothing() // a late yes: payment takes it back on our OrderCancelled
+// while decides in one phase alone: whatever comes late finds the order cancelled, and
+// others take back what it was about.
+func while[E any](in phase, then func(state, E) streams.Decision) func(state, E, streams.Input) streams.Decision {
+	return func(s state, e E, _ streams.Input) streams.Decision {
+		if s.Phase != in {
+			return streams.Nothing()
+		}
+		return then(s, e)
 	}
+}
+
+func authorised(s state, e event.PaymentAuthorised) streams.Decision {
 	return streams.Emit(event.OrderConfirmed{Order: e.Order, Total: s.Total, Lines: s.Lines}).
 		Cancel("confirm-by").After("capture-by", CaptureBy, e.Order)
 }
 
-func captured(s state, e event.PaymentCaptured, _ streams.Input) streams.Decision {
-	if s.Phase != confirmed {
-		return streams.Nothing() // cancelled meanwhile: payment refunds it
-	}
-	return streams.Emit(event.OrderReleased{Order: e.Order}).
-		Cancel("capture-by").After("ship-by", ShipBy, e.Order)
+func captured(_ state, e event.PaymentCaptured) streams.Decision {
+	return streams.Emit(event.OrderReleased{Order: e.Order}).Cancel("capture-by").After("ship-by", ShipBy, e.Order)
 }
 
-func dispatched(s state, e event.ShipmentDispatched, _ streams.Input) streams.Decision {
-	if s.Phase != released {
-		return streams.Nothing()
-	}
-	return streams.Emit(event.OrderShipped(e)).
-		Cancel("ship-by").After("close-by", CloseBy, e.Order)
+func dispatched(_ state, e event.ShipmentDispatched) streams.Decision {
+	return streams.Emit(event.OrderShipped(e)).Cancel("ship-by").After("close-by", CloseBy, e.Order)
 }
 
-// refused decides about a no that cancels an order in these phases.
-func refused[E streams.Event](reason func(E) string, in ...phase) func(state, E, streams.Input) streams.Decision {
-	return func(s state, e E, _ streams.Input) streams.Decision {
+// undone cancels an order in these phases, for a no or a deadline.
+func undone[E any](reason func(E) string, in ...phase) func(state, E, streams.Input) streams.Decision {
+	return func(s state, e E, input streams.Input) streams.Decision {
 		if !slices.Contains(in, s.Phase) {
 			return streams.Nothing()
 		}
-		return undo(event.OrderID(e.Key().String()), reason(e))
-	}
-}
-
-func expired(in phase, reason string) func(state, event.OrderID, streams.Input) streams.Decision {
-	return func(s state, id event.OrderID, _ streams.Input) streams.Decision {
-		if s.Phase != in {
-			return streams.Nothing()
-		}
-		return undo(id, reason)
+		return undo(event.OrderID(input.Key), reason(e))
 	}
 }
 

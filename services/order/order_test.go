@@ -13,7 +13,7 @@ import (
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
-const id event.OrderID = "o-1"
+const id event.OrderID = "key-1" // of a timer under test
 
 func given(t *testing.T, history ...streams.Event) *streamtest.Case {
 	t.Helper()

@@ -5,11 +5,13 @@ package payment
 
 import (
 	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/services/payment/provider"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // Service is the payment service.
-var Service = streams.Service{Name: "payment", Deciders: []*streams.Decider{decider}}
+var Service = business.Service{Name: "payment", Deciders: []*streams.Decider{decider}, Endpoints: []business.Endpoint{provider.Endpoint}}
 
 var decider = streams.Define("payment", event.OrderID(""), evolve,
 	streams.On(due, event.PaymentDue{}, event.PaymentAsked{}).Asks(authorise),

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/services/shipping/carrier"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // Service is the shipping service.
-var Service = streams.Service{Name: "shipping", Deciders: []*streams.Decider{decider}}
+var Service = business.Service{Name: "shipping", Deciders: []*streams.Decider{decider}, Endpoints: []business.Endpoint{carrier.Endpoint}}
 
 var decider = streams.Define("shipment", event.OrderID(""), evolve,
 	streams.On(plan, event.ShipmentPlanned{}, event.ShipmentAsked{}).Asks(label),

@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"github.com/weirstream/weir/deploy/config"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 )
 
 // row is what the probe of one server tells.
 func row(t *testing.T, c *config.Config, what string) Row {
 	t.Helper()
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestWhoRefusesIsTold(t *testing.T) {
 	c.Redis.URL, c.Consul.URL, c.ClickHouse.URL = config.Secret("redis://"+away+"/0"), config.Secret("http://"+away), config.Secret("http://"+away)
 	c.Prometheus.URL, c.Outside.Provider, c.Outside.Carrier = c.Consul.URL, c.Consul.URL, c.Consul.URL
 	c.Jaeger.URL, c.Alertmanager.URL = c.Consul.URL, c.Consul.URL
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}

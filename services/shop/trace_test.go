@@ -1,4 +1,4 @@
-package sagas_test
+package shop_test
 
 import (
 	"context"
@@ -30,7 +30,7 @@ const (
 
 // traced is a shop whose spans are all kept, and whose calls are all noted.
 type traced struct {
-	*shop
+	*house
 	tel    *telemetry.Telemetry
 	recent *telemetry.Recent
 
@@ -41,8 +41,8 @@ type traced struct {
 
 func inTracedShop(t *testing.T, f func(s *traced)) {
 	t.Helper()
-	inShop(t, 2, func(plain *shop) {
-		s := &traced{shop: plain, recent: &telemetry.Recent{}}
+	inShop(t, 2, func(plain *house) {
+		s := &traced{house: plain, recent: &telemetry.Recent{}}
 		var err error
 		s.tel, err = telemetry.New(telemetry.Options{Registerer: prometheus.NewRegistry(), Exporters: []sdktrace.SpanExporter{s.recent}, SpansPerSecond: 1e6})
 		check(t, err)

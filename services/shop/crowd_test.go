@@ -1,4 +1,4 @@
-package sagas_test
+package shop_test
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 // An order of 675 lines, the longest of a real shop's year: once made to order,
 // once with the very last line short.
 func TestOrderOf675Lines(t *testing.T) {
-	inShop(t, 4, func(s *shop) {
+	inShop(t, 4, func(s *house) {
 		var lines []event.Line
 		for n := range 675 {
 			lines = append(lines, line(event.SKU(fmt.Sprintf("sku-%03d", n)), 1))
@@ -35,7 +35,7 @@ func TestOrderOf675Lines(t *testing.T) {
 
 // A hundred orders want the same SKU, and 60 of it are there.
 func TestHotSKU(t *testing.T) {
-	inShop(t, 4, func(s *shop) {
+	inShop(t, 4, func(s *house) {
 		s.deliver("hot", 60)
 		var ids []event.OrderID
 		for n := range 100 {
@@ -53,7 +53,7 @@ func TestHotSKU(t *testing.T) {
 	})
 }
 
-func (s *shop) count(ids []event.OrderID, eventType string) (n int) {
+func (s *house) count(ids []event.OrderID, eventType string) (n int) {
 	s.t.Helper()
 	story := s.story()
 	for _, id := range ids {
@@ -65,7 +65,7 @@ func (s *shop) count(ids []event.OrderID, eventType string) (n int) {
 // Instances of payment and inventory die and join in the middle of a crowd,
 // while the outside is as bad as it gets.
 func TestInstancesDieInTheMiddleOfSagas(t *testing.T) {
-	inShop(t, 4, func(s *shop) {
+	inShop(t, 4, func(s *house) {
 		bad := sim.Faults{Seed: 7, Errors: .1, Lost: .15, Late: .1, LateMS: 3000, LatencyMS: 50, JitterMS: 300, Declines: .1, CaptureRefuse: .1}
 		check(t, s.provider.SetFaults(bad))
 		check(t, s.carrier.SetFaults(bad))

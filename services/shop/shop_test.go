@@ -1,4 +1,4 @@
-package sagas_test
+package shop_test
 
 import (
 	"context"
@@ -18,14 +18,14 @@ import (
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/order"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
-// shop is the whole business in virtual time: the five services on a cluster,
+// house is the whole business in virtual time: the five services on a cluster,
 // and provider, carrier and mailbox on the cluster's own network.
-type shop struct {
+type house struct {
 	t        *testing.T
 	c        *streamtest.Cluster
 	provider *sim.Provider
@@ -41,7 +41,7 @@ type shop struct {
 
 // inShop opens a shop, runs f, and checks at its end what must hold for every
 // order that was placed, however it went.
-func inShop(t *testing.T, partitions int32, f func(s *shop)) {
+func inShop(t *testing.T, partitions int32, f func(s *house)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := openShop(t, partitions)
@@ -50,11 +50,11 @@ func inShop(t *testing.T, partitions int32, f func(s *shop)) {
 	})
 }
 
-func openShop(t *testing.T, partitions int32) *shop {
+func openShop(t *testing.T, partitions int32) *house {
 	t.Helper()
-	top, err := sagas.Topology()
+	top, err := shop.Business.Topology()
 	check(t, err)
-	s := &shop{t: t, c: streamtest.NewCluster(t, top, partitions), nodes: map[string]*streamtest.Node{}, stores: map[string]streams.Store{},
+	s := &house{t: t, c: streamtest.NewCluster(t, top, partitions), nodes: map[string]*streamtest.Node{}, stores: map[string]streams.Store{},
 		placed: map[event.OrderID]event.Money{}, received: map[event.SKU]int64{}}
 	t.Cleanup(s.shut)
 	s.provider, err = sim.NewProvider(sim.Config{})
@@ -84,7 +84,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-func (s *shop) serve(addr string, x sim.Simulated) string {
+func (s *house) serve(addr string, x sim.Simulated) string {
 	s.t.Helper()
 	l, err := s.c.Listen(addr)
 	check(s.t, err)
@@ -100,7 +100,7 @@ func (s *shop) serve(addr string, x sim.Simulated) string {
 	return "http://" + addr
 }
 
-func (s *shop) serveMail(addr string) string {
+func (s *house) serveMail(addr string) string {
 	s.t.Helper()
 	l, err := s.c.Listen(addr)
 	check(s.t, err)
@@ -116,7 +116,7 @@ func (s *shop) serveMail(addr string) string {
 }
 
 // shut ends everything, the outside last.
-func (s *shop) shut() {
+func (s *house) shut() {
 	s.c.Close()
 	for _, f := range slices.Backward(s.close) {
 		f()
@@ -127,21 +127,21 @@ func (s *shop) shut() {
 }
 
 // start runs an instance of a service, which stop and kill then mean.
-func (s *shop) start(service string) { s.nodes[service] = s.c.Start(service) }
+func (s *house) start(service string) { s.nodes[service] = s.c.Start(service) }
 
-func (s *shop) stop(service string) {
+func (s *house) stop(service string) {
 	s.t.Helper()
 	check(s.t, s.nodes[service].Stop())
 }
 
 // send sends a command under an id of its own and returns the answer.
-func (s *shop) send(name string, c streams.Event) streams.CommandReply {
+func (s *house) send(name string, c streams.Event) streams.CommandReply {
 	s.t.Helper()
 	s.sent++
 	return s.sendAs(fmt.Sprintf("%s-%d", name, s.sent), name, c)
 }
 
-func (s *shop) sendAs(id, name string, c streams.Event) streams.CommandReply {
+func (s *house) sendAs(id, name string, c streams.Event) streams.CommandReply {
 	s.t.Helper()
 	cmd, err := streams.NewCommand(id, name, c)
 	check(s.t, err)
@@ -165,7 +165,7 @@ func line(sku event.SKU, n int64) event.Line {
 }
 
 // place places an order, and wants it taken.
-func (s *shop) place(c order.PlaceOrder) {
+func (s *house) place(c order.PlaceOrder) {
 	s.t.Helper()
 	r := s.send("place-order", c)
 	var body order.Reply
@@ -176,7 +176,7 @@ func (s *shop) place(c order.PlaceOrder) {
 }
 
 // cancel cancels an order and wants that answer: "done" or the code of a no.
-func (s *shop) cancel(id event.OrderID, want string) {
+func (s *house) cancel(id event.OrderID, want string) {
 	s.t.Helper()
 	r := s.send("cancel-order", order.CancelOrder{Order: id, Reason: "changed my mind"})
 	if got := string(r.Status); got != want && !strings.Contains(string(r.Body), `"`+want+`"`) {
@@ -185,7 +185,7 @@ func (s *shop) cancel(id event.OrderID, want string) {
 }
 
 // deliver posts a delivery as ingestion does, twice, as the world does.
-func (s *shop) deliver(sku event.SKU, n int64) {
+func (s *house) deliver(sku event.SKU, n int64) {
 	s.t.Helper()
 	cl, err := kgo.NewClient(append(s.c.Client(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.UnknownTopicRetries(-1))...)
 	check(s.t, err)
@@ -202,7 +202,7 @@ func (s *shop) deliver(sku event.SKU, n int64) {
 }
 
 // until waits for something, for so long of virtual time.
-func (s *shop) until(limit time.Duration, what string, ok func() bool) {
+func (s *house) until(limit time.Duration, what string, ok func() bool) {
 	s.t.Helper()
 	for end := time.Now().Add(limit); !ok(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -212,13 +212,13 @@ func (s *shop) until(limit time.Duration, what string, ok func() bool) {
 }
 
 // phase waits until an order is in a phase.
-func (s *shop) phase(id event.OrderID, want string) {
+func (s *house) phase(id event.OrderID, want string) {
 	s.t.Helper()
 	s.until(15*time.Minute, fmt.Sprintf("order %s %s", id, want), func() bool { return s.order(id).Phase == want })
 }
 
 // closed waits until orders are over.
-func (s *shop) closed(ids ...event.OrderID) {
+func (s *house) closed(ids ...event.OrderID) {
 	s.t.Helper()
 	for _, id := range ids {
 		for end := time.Now().Add(30 * time.Minute); !s.order(id).Closed; time.Sleep(time.Second) {
@@ -234,7 +234,7 @@ type orderState struct {
 	Closed bool   `json:"closed"`
 }
 
-func (s *shop) order(id event.OrderID) (o orderState) {
+func (s *house) order(id event.OrderID) (o orderState) {
 	s.load("order", "order", string(id), &o)
 	return o
 }
@@ -246,12 +246,12 @@ type shelfState struct {
 	Holds   map[string]any `json:"holds"`
 }
 
-func (s *shop) shelf(sku event.SKU) (x shelfState) {
+func (s *house) shelf(sku event.SKU) (x shelfState) {
 	s.load("inventory", "shelf", string(sku), &x)
 	return x
 }
 
-func (s *shop) load(service, decider, key string, into any) {
+func (s *house) load(service, decider, key string, into any) {
 	s.t.Helper()
 	id := streams.StreamID{Decider: decider, Key: key}
 	snaps, err := s.stores[service].Load(s.t.Context(), streams.Partition(key, s.c.Partitions), []streams.StreamID{id})
@@ -276,7 +276,7 @@ func (h happened) String() string {
 }
 
 // story reads every stored event of every order, private ones included.
-func (s *shop) story() map[event.OrderID]happened {
+func (s *house) story() map[event.OrderID]happened {
 	s.t.Helper()
 	out := map[event.OrderID]happened{}
 	for _, st := range s.stores {

@@ -1,21 +1,23 @@
-package sagas_test
+package shop_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/notification"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 func TestEverySagaIsPerformedByTheServices(t *testing.T) {
-	topology, err := sagas.Topology()
+	topology, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range sagas.All() {
+	for _, s := range shop.Business.Sagas {
 		if err := s.Check(topology); err != nil {
 			t.Error(err)
 		}
@@ -24,12 +26,12 @@ func TestEverySagaIsPerformedByTheServices(t *testing.T) {
 
 // A reaction that the saga does not tell is a step that nobody watches.
 func TestPlaceOrderTellsEveryReaction(t *testing.T) {
-	topology, err := sagas.Topology()
+	topology, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
 	told := map[string]bool{"shelf stock.received": true} // a delivery is no part of an order
-	for _, st := range sagas.PlaceOrder.Steps(topology) {
+	for _, st := range shop.PlaceOrder.Steps(topology) {
 		told[st.By+" "+st.On+st.After] = true
 	}
 	for _, s := range topology.Services {
@@ -44,36 +46,28 @@ func TestPlaceOrderTellsEveryReaction(t *testing.T) {
 }
 
 func TestCheckMissesAServiceThatIsLeftOut(t *testing.T) {
-	v, err := event.Vocabulary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var without []streams.Service
-	for _, s := range sagas.Services() {
-		if s.Name != notification.Service.Name {
-			without = append(without, s)
-		}
-	}
-	if _, err := streams.NewTopology(v, without); err == nil || !strings.Contains(err.Error(), "mail.sent, which nobody produces") {
+	without := *shop.Business
+	without.Services = slices.DeleteFunc(slices.Clone(without.Services), func(s business.Service) bool { return s.Name == notification.Service.Name })
+	if _, err := without.Topology(); err == nil || !strings.Contains(err.Error(), "mail.sent, which nobody produces") {
 		t.Errorf("a topology without notification gave %v", err)
 	}
 	// Check itself, against what is left of the topology.
-	whole, err := sagas.Topology()
+	whole, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole.Services = without
-	if err := sagas.PlaceOrder.Check(whole); err == nil || !strings.Contains(err.Error(), "may have once mail.sent, which no step") {
+	whole.Services = slices.DeleteFunc(slices.Clone(whole.Services), func(s streams.Service) bool { return s.Name == notification.Service.Name })
+	if err := shop.PlaceOrder.Check(whole); err == nil || !strings.Contains(err.Error(), "may have once mail.sent, which no step") {
 		t.Errorf("Check without notification gave %v", err)
 	}
 }
 
 func TestCheckFindsAnEventThatNoStepEmits(t *testing.T) {
-	topology, err := sagas.Topology()
+	topology, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := sagas.PlaceOrder
+	s := shop.PlaceOrder
 	s.Ends = []streams.Event{event.StockAdded{}}
 	if err := s.Check(topology); err == nil || !strings.Contains(err.Error(), "ends with stock.added, which no step") {
 		t.Errorf("a saga that never ends gave %v", err)

@@ -1,4 +1,4 @@
-package sagas_test
+package shop_test
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 
 // audit checks what must hold of every order once all are over: one end, and
 // money, shelves, parcels and mail that say the same about it.
-func (s *shop) audit() {
+func (s *house) audit() {
 	s.t.Helper()
 	story := s.story()
 	skus := map[event.SKU]int64{} // shipped, by what the orders' events say
@@ -36,7 +36,7 @@ func (s *shop) audit() {
 	s.auditLanes()
 }
 
-func (s *shop) auditFulfilled(id event.OrderID, total event.Money, h happened, skus map[event.SKU]int64) {
+func (s *house) auditFulfilled(id event.OrderID, total event.Money, h happened, skus map[event.SKU]int64) {
 	s.t.Helper()
 	for _, n := range []string{"order.confirmed", "order.released", "order.shipped", "stock.reserved", "stock.shipped", "payment.authorised", "payment.captured", "shipment.dispatched"} {
 		if h.counts[n] != 1 {
@@ -66,7 +66,7 @@ func (s *shop) auditFulfilled(id event.OrderID, total event.Money, h happened, s
 	}
 }
 
-func (s *shop) auditCancelled(id event.OrderID, h happened) {
+func (s *house) auditCancelled(id event.OrderID, h happened) {
 	s.t.Helper()
 	for _, n := range []string{"order.shipped", "stock.shipped", "stock.drawn", "shipment.dispatched"} {
 		if h.counts[n] != 0 {
@@ -95,7 +95,7 @@ func (s *shop) auditCancelled(id event.OrderID, h happened) {
 }
 
 // auditMail wants one mail with this subject; copies of it may be many.
-func (s *shop) auditMail(id event.OrderID, subject string, h happened) {
+func (s *house) auditMail(id event.OrderID, subject string, h happened) {
 	s.t.Helper()
 	n := 0
 	for _, m := range s.mailbox.Mails() {
@@ -112,7 +112,7 @@ func (s *shop) auditMail(id event.OrderID, subject string, h happened) {
 }
 
 // auditShelves compares the shelves with what was received and what left.
-func (s *shop) auditShelves(shipped map[event.SKU]int64) {
+func (s *house) auditShelves(shipped map[event.SKU]int64) {
 	s.t.Helper()
 	for sku, n := range s.received {
 		x := s.shelf(sku)
@@ -128,7 +128,7 @@ func (s *shop) auditShelves(shipped map[event.SKU]int64) {
 }
 
 // auditKeys reads the ledgers: no key took effect twice.
-func (s *shop) auditKeys() {
+func (s *house) auditKeys() {
 	s.t.Helper()
 	for name, h := range map[string]http.Handler{"provider": s.provider, "carrier": s.carrier} {
 		var ledger struct {
@@ -146,7 +146,7 @@ func (s *shop) auditKeys() {
 }
 
 // auditLanes wants every lane at work and nothing parked.
-func (s *shop) auditLanes() {
+func (s *house) auditLanes() {
 	s.t.Helper()
 	for _, l := range s.c.Lanes() {
 		if l.State != streams.LaneRunning {

@@ -1,4 +1,4 @@
-package sagas_test
+package shop_test
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 )
 
 // tells compares what is stored of an order, type by type.
-func (s *shop) tells(id event.OrderID, want string) {
+func (s *house) tells(id event.OrderID, want string) {
 	s.t.Helper()
 	if got := s.story()[id].String(); got != want {
 		s.t.Errorf("%s:\n got %s\nwant %s", id, got, want)
@@ -21,7 +21,7 @@ func (s *shop) tells(id event.OrderID, want string) {
 }
 
 // because compares why an order was cancelled.
-func (s *shop) because(id event.OrderID, want string) {
+func (s *house) because(id event.OrderID, want string) {
 	s.t.Helper()
 	var c event.OrderCancelled
 	if e, ok := s.story()[id].events["order.cancelled"]; ok {
@@ -32,7 +32,7 @@ func (s *shop) because(id event.OrderID, want string) {
 	}
 }
 
-func (s *shop) money(id event.OrderID, authorised, captured, voided, refunded int64) {
+func (s *house) money(id event.OrderID, authorised, captured, voided, refunded int64) {
 	s.t.Helper()
 	a := s.provider.Account(id)
 	if a.Authorised.Minor != authorised || a.Captured.Minor != captured || a.Voided.Minor != voided || a.Refunded.Minor != refunded {
@@ -41,7 +41,7 @@ func (s *shop) money(id event.OrderID, authorised, captured, voided, refunded in
 }
 
 func TestOrderIsFulfilled(t *testing.T) {
-	inShop(t, 2, func(s *shop) {
+	inShop(t, 2, func(s *house) {
 		s.deliver("tin", 9)
 		s.place(placing("o-1", line("tin", 2), line("rug", 1), line("tin", 1)))
 		s.closed("o-1")
@@ -58,7 +58,7 @@ func TestOrderIsFulfilled(t *testing.T) {
 
 // Without an address there is no mail, and the order closes all the same.
 func TestOrderWithoutMail(t *testing.T) {
-	inShop(t, 2, func(s *shop) {
+	inShop(t, 2, func(s *house) {
 		c := placing("o-1", line("rug", 1))
 		c.Email = ""
 		s.place(c)
@@ -74,7 +74,7 @@ func TestOrderWithoutMail(t *testing.T) {
 }
 
 func TestCardIsDeclined(t *testing.T) {
-	inShop(t, 2, func(s *shop) {
+	inShop(t, 2, func(s *house) {
 		s.deliver("tin", 9)
 		c := placing("o-1", line("tin", 2), line("rug", 1))
 		c.Card = "tok-declined"
@@ -94,7 +94,7 @@ func TestCardIsDeclined(t *testing.T) {
 
 // The last of many lines is short: nothing stays held, nobody is asked for money.
 func TestLastLineIsOutOfStock(t *testing.T) {
-	inShop(t, 2, func(s *shop) {
+	inShop(t, 2, func(s *house) {
 		var lines []event.Line
 		for n := range 12 {
 			sku := event.SKU(fmt.Sprintf("sku-%02d", n))
@@ -120,7 +120,7 @@ func TestLastLineIsOutOfStock(t *testing.T) {
 // The provider sets the money aside and does not say so until the order is
 // given up: the late yes is voided.
 func TestPaymentInDoubtBeyondConfirmBy(t *testing.T) {
-	inShop(t, 2, func(s *shop) {
+	inShop(t, 2, func(s *house) {
 		check(t, s.provider.SetFaults(sim.Faults{Lost: 1}))
 		s.place(placing("o-1", line("rug", 4)))
 		s.phase("o-1", "cancelled")
@@ -142,7 +142,7 @@ func TestPaymentInDoubtBeyondConfirmBy(t *testing.T) {
 // The provider is silent for ever: the order is cancelled, its delay is told,
 // and it is undone once there is an answer.
 func TestSilentProvider(t *testing.T) {
-	inShop(t, 2, func(s *shop) {
+	inShop(t, 2, func(s *house) {
 		check(t, s.provider.SetFaults(sim.Faults{Down: true}))
 		s.deliver("tin", 4)
 		s.place(placing("o-1", line("tin", 4)))
@@ -161,7 +161,7 @@ func TestSilentProvider(t *testing.T) {
 }
 
 // waits compares what a delayed order waits for.
-func (s *shop) waits(id event.OrderID, want ...string) {
+func (s *house) waits(id event.OrderID, want ...string) {
 	s.t.Helper()
 	var d event.OrderDelayed
 	check(s.t, json.Unmarshal(s.story()[id].events["order.delayed"].Data, &d))
@@ -171,7 +171,7 @@ func (s *shop) waits(id event.OrderID, want ...string) {
 }
 
 func TestCaptureInDoubtBeyondCaptureBy(t *testing.T) {
-	inShop(t, 2, func(s *shop) {
+	inShop(t, 2, func(s *house) {
 		s.confirmWithoutPayment("o-1")
 		check(t, s.provider.SetFaults(sim.Faults{Lost: 1}))
 		s.start("payment")
@@ -185,7 +185,7 @@ func TestCaptureInDoubtBeyondCaptureBy(t *testing.T) {
 }
 
 func TestCaptureIsRefused(t *testing.T) {
-	inShop(t, 2, func(s *shop) {
+	inShop(t, 2, func(s *house) {
 		check(t, s.provider.SetFaults(sim.Faults{CaptureRefuse: 1}))
 		s.place(placing("o-1", line("rug", 4)))
 		s.closed("o-1")
@@ -195,7 +195,7 @@ func TestCaptureIsRefused(t *testing.T) {
 }
 
 func TestCarrierRefuses(t *testing.T) {
-	inShop(t, 2, func(s *shop) {
+	inShop(t, 2, func(s *house) {
 		s.deliver("tin", 4)
 		c := placing("o-1", line("tin", 4))
 		c.ShipTo.Country = "XX"
@@ -211,7 +211,7 @@ func TestCarrierRefuses(t *testing.T) {
 
 // confirmWithoutPayment brings an order to its confirmation and no further: the
 // payment service is down by then.
-func (s *shop) confirmWithoutPayment(id event.OrderID) {
+func (s *house) confirmWithoutPayment(id event.OrderID) {
 	s.t.Helper()
 	check(s.t, s.provider.SetFaults(sim.Faults{LatencyMS: 1500}))
 	s.place(placing(id, line("rug", 4)))
@@ -227,8 +227,8 @@ func (s *shop) confirmWithoutPayment(id event.OrderID) {
 func TestCancelAtEveryStep(t *testing.T) {
 	const id event.OrderID = "o-1"
 	o := placing(id, line("tin", 4))
-	for name, f := range map[string]func(s *shop){
-		"before the reservation": func(s *shop) {
+	for name, f := range map[string]func(s *house){
+		"before the reservation": func(s *house) {
 			s.stop("inventory")
 			s.place(o)
 			time.Sleep(10 * time.Second)
@@ -238,7 +238,7 @@ func TestCancelAtEveryStep(t *testing.T) {
 			s.closed(id)
 			s.money(id, 0, 0, 0, 0)
 		},
-		"while authorising, and the provider acts": func(s *shop) {
+		"while authorising, and the provider acts": func(s *house) {
 			check(t, s.provider.SetFaults(sim.Faults{Lost: 1}))
 			s.place(o)
 			time.Sleep(10 * time.Second)
@@ -248,7 +248,7 @@ func TestCancelAtEveryStep(t *testing.T) {
 			s.closed(id)
 			s.money(id, 1000, 0, 1000, 0)
 		},
-		"while authorising, and the answer is no": func(s *shop) {
+		"while authorising, and the answer is no": func(s *house) {
 			check(t, s.provider.SetFaults(sim.Faults{Down: true}))
 			poor := o
 			poor.Card = "tok-declined"
@@ -260,7 +260,7 @@ func TestCancelAtEveryStep(t *testing.T) {
 			s.money(id, 0, 0, 0, 0)
 			s.because(id, "changed my mind")
 		},
-		"after it was confirmed": func(s *shop) {
+		"after it was confirmed": func(s *house) {
 			s.confirmWithoutPayment(id)
 			s.cancel(id, "done")
 			s.start("payment")
@@ -269,7 +269,7 @@ func TestCancelAtEveryStep(t *testing.T) {
 				t.Errorf("%+v", a)
 			}
 		},
-		"while capturing": func(s *shop) {
+		"while capturing": func(s *house) {
 			check(t, s.provider.SetFaults(sim.Faults{LatencyMS: 1500}))
 			s.place(o)
 			s.phase(id, "confirmed")
@@ -277,7 +277,7 @@ func TestCancelAtEveryStep(t *testing.T) {
 			s.closed(id)
 			s.money(id, 1000, 1000, 0, 1000)
 		},
-		"after the release it is refused": func(s *shop) {
+		"after the release it is refused": func(s *house) {
 			check(t, s.carrier.SetFaults(sim.Faults{Down: true}))
 			s.place(o)
 			s.phase(id, "released")
@@ -289,7 +289,7 @@ func TestCancelAtEveryStep(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inShop(t, 2, func(s *shop) {
+			inShop(t, 2, func(s *house) {
 				s.deliver("tin", 4)
 				f(s)
 			})
@@ -298,7 +298,7 @@ func TestCancelAtEveryStep(t *testing.T) {
 }
 
 func TestRepeatedPlacingAndCancelling(t *testing.T) {
-	inShop(t, 2, func(s *shop) {
+	inShop(t, 2, func(s *house) {
 		check(t, s.provider.SetFaults(sim.Faults{LatencyMS: 1500}))
 		o := placing("o-1", line("rug", 4))
 		s.place(o)

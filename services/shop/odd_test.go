@@ -1,4 +1,4 @@
-package sagas_test
+package shop_test
 
 import (
 	"testing"
@@ -11,7 +11,7 @@ import (
 // taken must be refused: an order that can never be paid would keep the
 // provider's breaker open for everybody.
 func TestOddOrderIDs(t *testing.T) {
-	inShop(t, 2, func(s *shop) {
+	inShop(t, 2, func(s *house) {
 		var taken []event.OrderID
 		for _, id := range []event.OrderID{"a/b", "ä-ö 1", "日本", "<o&1>", "100%", `q"\`, "a\nb", "tab\there", "\x7f", "\x1b[31m", " ", "a\u2028b", "a\u0085b"} {
 			if err := streams.CheckKey(string(id)); err != nil { // it is no command

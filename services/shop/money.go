@@ -1,4 +1,4 @@
-package sagas
+package shop
 
 import "github.com/weirstream/weir/streams/telemetry"
 

@@ -1,4 +1,4 @@
-package sagas_test
+package shop_test
 
 import (
 	"cmp"
@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/services/event"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -307,7 +307,7 @@ func (w *walk) sent() {
 func (w *walk) declared() {
 	w.t.Helper()
 	happened := w.story()[w.id].counts
-	for _, st := range sagas.PlaceOrder.Steps(w.c.Topology) {
+	for _, st := range shop.PlaceOrder.Steps(w.c.Topology) {
 		if st.On == "" {
 			continue // a command or a timer: the test says which
 		}

@@ -1,4 +1,4 @@
-package sagas_test
+package shop_test
 
 import (
 	"context"
@@ -14,14 +14,14 @@ import (
 
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/processors/sagamonitor"
-	"github.com/weirstream/weir/services/sagas"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
 // forgets has the service of orders lose what it committed while f ran, and go on
 // with an older copy of its store that is renewed.
-func (s *shop) forgets(f func()) {
+func (s *house) forgets(f func()) {
 	s.t.Helper()
 	file := filepath.Join(s.c.Dir, "order.db")
 	s.stop("order")
@@ -45,10 +45,10 @@ func (s *shop) forgets(f func()) {
 }
 
 // late is how many sagas the monitor calls late, of all that is on the log.
-func (s *shop) late() float64 {
+func (s *house) late() float64 {
 	s.t.Helper()
 	reg := prometheus.NewRegistry()
-	m, err := sagamonitor.New(s.c.Topology, sagas.All(), telemetry.NewInstruments(reg), time.Now)
+	m, err := sagamonitor.New(s.c.Topology, shop.Business.Sagas, telemetry.NewInstruments(reg), time.Now)
 	check(s.t, err)
 	m.Observe(s.published())
 	m.Sweep()
@@ -63,7 +63,7 @@ func (s *shop) late() float64 {
 }
 
 // published is what the monitor hears of: every event on the log.
-func (s *shop) published() (out []sagamonitor.Event) {
+func (s *house) published() (out []sagamonitor.Event) {
 	s.t.Helper()
 	var topics []string
 	for _, t := range s.c.Topology.Topics() {
@@ -108,7 +108,7 @@ func TestForgottenOrdersAreCalledLate(t *testing.T) {
 		if n := s.late(); n != 0 {
 			t.Errorf("%v sagas are late after a minute", n)
 		}
-		time.Sleep(sagas.PlaceOrder.Within + time.Minute)
+		time.Sleep(shop.PlaceOrder.Within + time.Minute)
 		if n := s.late(); n != 1 {
 			t.Errorf("%v sagas are late, want 1: %s", n, s.story()["o-1"])
 		}

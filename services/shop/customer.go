@@ -1,0 +1,58 @@
+package shop
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/services/order"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
+)
+
+// customer buys one to five lines. Few articles are bought often and many seldom; one
+// customer in fifty has second thoughts.
+var customer = business.Customer{Begins: PlaceOrder.Name, Visit: visit, Probe: probe, Deliveries: deliveries}
+
+var home = event.Address{Name: "A Shopper", Street: "1 High Street", City: "Leeds", Postcode: "LS1 1AA", Country: "GB"}
+
+func buys(name, who string, lines ...event.Line) business.Act {
+	return business.Act{Command: "place-order", Body: order.PlaceOrder{Order: event.OrderID(name), Customer: who, Email: who + "@example.org",
+		Card: "tok-" + who, ShipTo: home, Lines: lines}}
+}
+
+func line(sku string, quantity, minor int) event.Line {
+	return event.Line{SKU: event.SKU(sku), Quantity: int64(quantity), Unit: event.Money{Minor: int64(minor), Currency: "GBP"}}
+}
+
+func visit(name string, chance business.Chance) []business.Act {
+	lines := make([]event.Line, 1+chance.IntN(5))
+	for i := range lines {
+		n := chance.IntN(1 + chance.IntN(articles))
+		lines[i] = line(article(n), 1+chance.IntN(4), 199+n*10)
+	}
+	acts := []business.Act{buys(name, fmt.Sprintf("c-%03d", chance.IntN(500)), lines...)}
+	if chance.IntN(50) == 0 {
+		acts = append(acts, business.Act{Command: "cancel-order", After: time.Duration(chance.IntN(50)) * time.Millisecond,
+			Body: order.CancelOrder{Order: event.OrderID(name), Reason: "changed my mind"}})
+	}
+	return acts
+}
+
+// articles is how many there are.
+const articles = 200
+
+func article(n int) string { return fmt.Sprintf("sku-%03d", n) }
+
+// probe buys what only this probe has ever heard of: what all probes bought could be
+// made to run out.
+func probe(name string) business.Act { return buys(name, "synthetic", line(name, 1, 1)) }
+
+// deliveries fill the shelves of the articles that are bought most; the others are made
+// to order.
+func deliveries(chance business.Chance) (out []streams.Event) {
+	for n := range 4 {
+		out = append(out, event.StockReceived{SKU: event.SKU(article(n)), Quantity: int64(5 + chance.IntN(60))})
+	}
+	return out
+}

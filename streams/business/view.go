@@ -1,0 +1,324 @@
+package business
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/weirstream/weir/streams"
+)
+
+// View is a read model: a document for each key, made of what events say. Whatever
+// was read first, the documents are the same: an event of the key sets fields that
+// no other type of event sets, and one of another key only counts.
+type View struct {
+	Name  string      // of all documents, plural: "orders". Its tables and its page are called so
+	One   string      // of one: "order". Its key has this name in a document
+	Key   streams.Key // zero value of the keys' type
+	Path  string      // of the list: "/v1/orders". A document is at /v1/orders/{order}
+	Title string      // of one, for people: "Order"
+	About string
+	// Begins are the events of which one has to have been read: before, a key has no
+	// document.
+	Begins []streams.Event
+	// States are those that a document goes through: it is in the last of them whose
+	// time is there. Each has a time field, NAME_at, which is not in Fields.
+	States []string
+	// Fields are those of which there is more to say than what events set; all are shown
+	// in the order of All.
+	Fields []Field
+	From   []Source
+	// Sort names the field, a time or a count, of which the greatest comes first in the list;
+	// empty: the newest documents come first.
+	Sort string
+	// History has a document's events at /v1/orders/{order}/history.
+	History bool
+
+	once sync.Once
+	all  []Field
+}
+
+// Kind is what a field holds.
+type Kind string
+
+// The kinds of fields.
+const (
+	Text   Kind = "text"
+	Count  Kind = "count"  // a whole number
+	Time   Kind = "time"   // of day and date, in UTC; missing until it is known
+	Amount Kind = "amount" // money: minor units and their currency
+	State  Kind = "state"  // which of the view's states it is in
+	Flag   Kind = "flag"   // whether the time field Of is there
+	Mean   Kind = "mean"   // Of divided by Per, both counts; missing while Per is 0
+)
+
+// Field is a field of a view's documents.
+type Field struct {
+	Name     string // in JSON
+	Kind     Kind
+	About    string
+	Enum     []string // the texts that there are
+	Filter   bool     // clients may ask for the documents with one value; of texts and states
+	Personal bool     // kept, and shown to nobody but who it is about
+	Of, Per  string   // other fields, of a Flag or a Mean
+}
+
+// Moment is what an event says beside its data.
+type Moment struct {
+	At          time.Time
+	Correlation string // of the saga
+}
+
+// Set are values of fields, by their names: text, int, int64, time.Time, or what has
+// an Amount. A type of event always sets the same names.
+type Set map[string]any
+
+// Sum is money in a Set.
+type Sum interface {
+	Amount() (minor int64, currency string)
+}
+
+// Plus is a value in a Set that is added to what is there. Repeats of an event are not
+// added again.
+type Plus int64
+
+// Source is what one type of event says about documents.
+type Source struct {
+	Event streams.Event // zero value
+	// Of is the key of the document: that of the event, or another one that it names.
+	apply func(e streams.Event, m Moment) (key string, set Set)
+	other bool // the key is not the event's
+	key   reflect.Type
+}
+
+// On has an event set fields of the document with its own key.
+func On[E streams.Event](set func(e E, m Moment) Set) Source {
+	var zero E
+	return Source{Event: zero, key: reflect.TypeOf(zero.Key()), apply: func(e streams.Event, m Moment) (string, Set) {
+		return e.Key().String(), set(e.(E), m)
+	}}
+}
+
+// Correlation is the field of a view that Takes fills from the event's saga.
+const Correlation = "correlation"
+
+// Takes has an event set the field at to its time, and others to what its data hold
+// under the same names: texts, numbers, money, and of lists how long they are.
+func Takes[E streams.Event](at string, fields ...string) Source {
+	s := On(func(e E, m Moment) Set {
+		set := Set{at: m.At}
+		for _, name := range fields {
+			set[name] = taken(e, name, m)
+		}
+		return set
+	})
+	return s
+}
+
+// taken is the value that a field of an event has for a view; an error if it has none,
+// which fits no field.
+func taken(e streams.Event, name string, m Moment) any {
+	if name == Correlation {
+		return m.Correlation
+	}
+	f, ok := fieldNamed(reflect.TypeOf(e), name)
+	if !ok {
+		return fmt.Errorf("%T has no field %q", e, name)
+	}
+	v := reflect.ValueOf(e).FieldByIndex(f.Index)
+	if sum, ok := v.Interface().(Sum); ok {
+		return sum
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return v.String()
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return v.Int()
+	case reflect.Slice, reflect.Map:
+		return v.Len()
+	}
+	return v.Interface()
+}
+
+// OnOther has an event count for the document with another key, which it names. Events
+// of one key may be read in any order: values are of Plus only, and times the latest.
+func OnOther[E streams.Event, K streams.Key](set func(e E, m Moment) (K, Set)) Source {
+	var zero E
+	return Source{Event: zero, key: reflect.TypeFor[K](), other: true, apply: func(e streams.Event, m Moment) (string, Set) {
+		key, s := set(e.(E), m)
+		return key.String(), s
+	}}
+}
+
+// Apply says what an event sets, and of which document. Its key is empty if that is none.
+func (s Source) Apply(e streams.Event, m Moment) (key string, set Set) { return s.apply(e, m) }
+
+// OfOther tells a source whose events have other keys than the documents.
+func (s Source) OfOther() bool { return s.other }
+
+var viewName = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+
+// checkViews reports views that could not be kept, or would depend on what is read first.
+func (b *Business) checkViews(t *streams.Topology) (errs []error) {
+	names, paths := map[string]bool{}, map[string]bool{}
+	for _, s := range b.Services {
+		for _, v := range s.Views {
+			bad := func(format string, args ...any) {
+				errs = append(errs, fmt.Errorf("view "+v.Name+" of service "+s.Name+": "+format, args...))
+			}
+			if !viewName.MatchString(v.Name) || !viewName.MatchString(v.One) || names[v.Name] {
+				bad("its name and that of one document, %q, are words in lower case, and no other view's", v.One)
+			}
+			if !pathRule.MatchString(v.Path) || len(pathParam.FindAllString(v.Path, -1)) > 0 || paths[v.Path] {
+				bad("its path %q is not of the form /v1/things, or another view's", v.Path)
+			}
+			names[v.Name], paths[v.Path] = true, true
+			if v.Key == nil || v.Title == "" || len(v.Begins) == 0 || len(v.From) == 0 {
+				bad("it needs a key, a title, the events that it begins with, and those that it is made of")
+				continue
+			}
+			v.checkFields(bad)
+			v.checkSources(t, bad)
+		}
+	}
+	return errs
+}
+
+// All are the view's fields: those that it declares, then what its events set beside, and
+// the times of its states.
+func (v *View) All() []Field {
+	v.once.Do(func() {
+		v.all = slices.Clone(v.Fields)
+		has := func(name string) bool {
+			return slices.Contains(v.States, strings.TrimSuffix(name, "_at")) || slices.ContainsFunc(v.all, func(f Field) bool { return f.Name == name })
+		}
+		for _, s := range v.From {
+			_, set := s.apply(s.Event, Moment{})
+			for _, name := range slices.Sorted(maps.Keys(set)) {
+				if !has(name) {
+					v.all = append(v.all, Field{Name: name, Kind: kindOf(set[name])})
+				}
+			}
+		}
+		for _, s := range v.States {
+			v.all = append(v.all, Field{Name: StateField(s), Kind: Time})
+		}
+	})
+	return v.all
+}
+
+// StateField is the time field of a state.
+func StateField(state string) string { return state + "_at" }
+
+// Field finds a field by its name.
+func (v *View) Field(name string) (Field, bool) {
+	all := v.All()
+	i := slices.IndexFunc(all, func(f Field) bool { return f.Name == name })
+	if i < 0 {
+		return Field{}, false
+	}
+	return all[i], true
+}
+
+// reserved names of fields have a meaning of their own.
+var reserved = []string{"page", "after", "key", "begun", "correlation_id"}
+
+func (v *View) checkFields(bad func(string, ...any)) {
+	seen := map[string]bool{v.One: true}
+	is := func(name string, kinds ...Kind) bool {
+		f, ok := v.Field(name)
+		return ok && slices.Contains(kinds, f.Kind)
+	}
+	for _, f := range v.All() {
+		if !viewName.MatchString(f.Name) || seen[f.Name] || slices.Contains(reserved, f.Name) {
+			bad("field %q is there twice, or is not called by words in lower case, or by one of %v", f.Name, reserved)
+		}
+		seen[f.Name] = true
+		switch f.Kind {
+		case Text, Count, Time, Amount:
+		case State:
+			if len(v.States) == 0 {
+				bad("field %q is its state, and it has no States", f.Name)
+			}
+		case Flag:
+			if !is(f.Of, Time) {
+				bad("field %q says whether %q is there, which is no time of the view", f.Name, f.Of)
+			}
+		case Mean:
+			if !is(f.Of, Count) || !is(f.Per, Count) {
+				bad("field %q is the mean of %q per %q, which are no two counts of the view", f.Name, f.Of, f.Per)
+			}
+		default:
+			bad("field %q is of the kind %q, which there is not", f.Name, f.Kind)
+		}
+		if f.Filter && f.Kind != Text && f.Kind != State {
+			bad("field %q cannot be filtered by: texts and states can", f.Name)
+		}
+	}
+	if v.Sort != "" && !is(v.Sort, Time, Count) {
+		bad("it is sorted by %q, which is no time and no count of it", v.Sort)
+	}
+}
+
+// checkSources calls each source with a zero event, as all events of a type set the same
+// names.
+func (v *View) checkSources(t *streams.Topology, bad func(string, ...any)) {
+	setBy := map[string]string{}
+	sources := map[string]bool{}
+	for _, s := range v.From {
+		f, ok := t.Vocabulary.FactOf(s.Event)
+		switch {
+		case !ok:
+			bad("it is made of %T, which is no registered event", s.Event)
+			continue
+		case f.Private:
+			bad("it is made of %s, which is private to its service and on no log", f.Name)
+			continue
+		case s.key != reflect.TypeOf(v.Key):
+			bad("%s speaks of a %v, and its documents are of %T", f.Name, s.key, v.Key)
+			continue
+		case sources[f.Name]:
+			bad("%s is there twice", f.Name)
+			continue
+		}
+		sources[f.Name] = true
+		_, set := s.apply(s.Event, Moment{})
+		for _, name := range slices.Sorted(maps.Keys(set)) {
+			field, ok := v.Field(name)
+			_, adds := set[name].(Plus)
+			if !ok || field.Kind != kindOf(set[name]) {
+				bad("%s sets %q to a %T, which is no field of the view, or of another kind", f.Name, name, set[name])
+			} else if s.other && !adds && field.Kind != Time {
+				bad("%s sets %q of another key's document: events of several keys are read in any order, so they can count and tell the latest time only", f.Name, name)
+			} else if by := setBy[name]; by != "" && !adds && !s.other {
+				bad("%s and %s both set %q: whatever is read last would count", by, f.Name, name)
+			}
+			setBy[name] = f.Name
+		}
+	}
+	for _, e := range v.Begins {
+		if f, ok := t.Vocabulary.FactOf(e); !ok || !sources[f.Name] {
+			bad("it begins with %T, which it is not made of", e)
+		}
+	}
+}
+
+// kindOf is the kind of field that holds a value; empty if none does.
+func kindOf(value any) Kind {
+	switch value.(type) {
+	case string:
+		return Text
+	case int, int64, Plus:
+		return Count
+	case time.Time:
+		return Time
+	case Sum:
+		return Amount
+	}
+	return ""
+}
