@@ -147,10 +147,10 @@ func (p *platform) startCache(context.Context) (err error) {
 	return nil
 }
 
-// ordersCache is the cache if whoever writes the read model can reach it, to
-// drop orders that change; or nil. Without Redis that is this process alone, and
+// documentsCache is the cache if whoever writes the read model can reach it, to
+// drop documents that change; or nil. Without Redis that is this process alone, and
 // with a real log another one may do the writing.
-func (p *platform) ordersCache() cache.Cache {
+func (p *platform) documentsCache() cache.Cache {
 	if p.Config.Redis.URL == "" && p.broker == nil {
 		return nil
 	}

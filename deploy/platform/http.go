@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -48,9 +47,7 @@ func (p *platform) startHTTP(l net.Listener) error {
 
 // serveGateway adds ingestion, commands, queries and the live page.
 func (p *platform) serveGateway(mux *http.ServeMux) error {
-	trace := func(r *http.Request) (string, func(int, time.Duration)) {
-		return p.telemetry.OnRequest(r, route(r.URL.Path))
-	}
+	trace := edge.Trace(p.telemetry.OnRequest)
 	limit := edge.Limit{Buckets: p.cache, Quota: cache.Quota(p.Config.Quota), Refused: p.telemetry.OnRefused}
 	commands := p.telemetry.Sending(GatewayUnit, p.commands)
 	in, err := ingest.New(ingest.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Commands: commands, Limit: limit, Trace: trace,
@@ -63,14 +60,20 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 	p.wait = append(p.wait, in.Close)
 	p.telemetry.Route(ingest.Path, http.MethodPost)
 	p.telemetry.DeclareEvents(p.topology, ingest.Results()...)
-	api, err := gateway.New(gateway.Config{Commands: commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads,
-		Limit: limit, Route: p.telemetry.Route, Replies: p.cache, Orders: p.ordersCache(), Incarnation: p.incarnation, Trace: trace, Log: p.Log,
+	api, err := gateway.New(gateway.Config{Business: p.business, Commands: commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads,
+		Limit: limit, Route: p.telemetry.Route, Replies: p.cache, Documents: p.documentsCache(), Incarnation: p.incarnation, Trace: trace, Log: p.Log,
 		Age: func() (time.Duration, bool) {
 			_, age, err := p.readsBehind()
 			return age, err == nil
 		}})
 	if err != nil {
 		return err
+	}
+	p.route = func(r *http.Request) string {
+		if r.URL.Path == ingest.Path {
+			return ingest.Path
+		}
+		return api.Pattern(r)
 	}
 	mux.Handle(ingest.Path, p.faults.entrance(in))
 	mux.Handle("/v1/", p.faults.entrance(api))
@@ -106,28 +109,11 @@ func (p *platform) counted(h http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !edge.Known(p.hosts, r.Host) {
-			_, done := p.telemetry.OnRequest(r, route(r.URL.Path))
+			_, done := p.telemetry.OnRequest(r, p.route(r))
 			defer done(http.StatusMisdirectedRequest, 0)
 		}
 		h.ServeHTTP(w, r)
 	})
-}
-
-// route is a path without its ids, so that metrics have few series.
-func route(path string) string {
-	parts := strings.Split(path, "/")
-	if len(parts) > 3 && parts[1] == "v1" {
-		parts[3] = "{id}"
-	}
-	if len(parts) > 5 {
-		parts = parts[:5]
-	}
-	switch r := strings.Join(parts, "/"); r {
-	case "/v1/sagas/{id}":
-		return "/v1/sagas/{correlation}"
-	default:
-		return r // of those that nobody declared, the metrics make one
-	}
 }
 
 // readyz tells whether this process takes what it is for, and names what does not

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ import (
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -33,7 +35,9 @@ var ErrInvariant = errors.New("an invariant is broken")
 type platform struct {
 	Options
 	hosts     []string // names that the interface is asked by
+	route     func(*http.Request) string
 	units     chosen
+	business  *business.Business
 	topology  *streams.Topology
 	sagas     []streams.Saga
 	kafka     []kgo.Opt // for clients of the log
@@ -81,7 +85,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		sagas: shop.Business.Sagas, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
+		business: shop.Business, sagas: shop.Business.Sagas, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = p.cutShort("before it was up, ")
@@ -148,13 +152,8 @@ func (p *platform) stop() {
 
 func (p *platform) start(ctx context.Context) error {
 	var err error
-	if p.topology, err = shop.Business.Topology(); err != nil {
+	if p.topology, err = p.business.Topology(); err != nil {
 		return err
-	}
-	for _, s := range p.sagas {
-		if err := s.Check(p.topology); err != nil {
-			return err
-		}
 	}
 	if p.units, err = choose(p.topology, p.Units); err != nil {
 		return err

@@ -5,18 +5,18 @@ import "github.com/weirstream/weir/streams"
 // Line is one row of an order as the customer wrote it. A SKU may stand in
 // several lines.
 type Line struct {
-	SKU      SKU   `json:"sku"`
-	Quantity int64 `json:"quantity"`
+	SKU      SKU   `json:"sku" weir:"required,max=64"`
+	Quantity int64 `json:"quantity" weir:"min=1,max=1000000"`
 	Unit     Money `json:"unit"` // price of one
 }
 
 // Address is where a parcel goes.
 type Address struct {
-	Name     string `json:"name"`
-	Street   string `json:"street"`
-	City     string `json:"city"`
-	Postcode string `json:"postcode"`
-	Country  string `json:"country"`
+	Name     string `json:"name" weir:"max=254"`
+	Street   string `json:"street" weir:"max=254"`
+	City     string `json:"city" weir:"max=254"`
+	Postcode string `json:"postcode" weir:"max=254"`
+	Country  string `json:"country" weir:"max=254"`
 }
 
 // OrderPlaced begins the place-order saga.

@@ -9,15 +9,17 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // How long answers are kept.
 const (
-	// orderTTL is how old an order can be that is asked without a token: only
+	// documentTTL is how old a document can be that is asked without a token: only
 	// if its invalidation was lost is it older than a moment.
-	orderTTL = 5 * time.Second
+	documentTTL = 5 * time.Second
 	// replyTTL is far below streams.Config.ReplyTTL: the lane forgets an answer
 	// then, and the cache, which may have heard it again last, an hour later.
 	replyTTL = time.Hour
@@ -27,8 +29,8 @@ const (
 // version is a miss. They are not in the keys: an older process must invalidate
 // what a newer one put.
 const (
-	orderVersion = 1
-	replyVersion = 1
+	documentVersion = 1
+	replyVersion    = 1
 )
 
 // kept is a value with its version.
@@ -52,34 +54,33 @@ func keep[T any](ctx context.Context, c cache.Cache, miss cache.Miss, version in
 	}
 }
 
-func orderKey(id string) string { return "order:" + id }
+func documentKey(v *business.View, key string) string { return v.Name + ":" + key }
 
-// OrdersChanged drops the orders that a writer of the read model has changed
+// DocumentsChanged drops the documents that a writer of the read model has changed
 // from the cache: it is a projection.Config's Changed.
-func OrdersChanged(c cache.Cache) func(orders []string) {
-	return func(orders []string) {
-		keys := make([]string, len(orders))
-		for i, id := range orders {
-			keys[i] = orderKey(id)
+func DocumentsChanged(c cache.Cache) func(v *business.View, keys []string) {
+	return func(v *business.View, keys []string) {
+		names := make([]string, len(keys))
+		for i, key := range keys {
+			names[i] = documentKey(v, key)
 		}
-		c.Invalidate(context.Background(), keys, orderTTL) // which has a limit of its own
+		c.Invalidate(context.Background(), names, documentTTL) // which has a limit of its own
 	}
 }
 
-// cachedOrder is an order as JSON, from the cache if it is there.
-func (g *gateway) cachedOrder(ctx context.Context, id string) (json.RawMessage, error) {
-	order, ok, miss := recall[json.RawMessage](ctx, g.Orders, orderKey(id), orderVersion)
+// cachedDocument is a document as JSON, from the cache if it is there.
+func (g *gateway) cachedDocument(ctx context.Context, v *business.View, key string) (json.RawMessage, error) {
+	body, ok, miss := recall[json.RawMessage](ctx, g.Documents, documentKey(v, key), documentVersion)
 	if ok {
-		return order, nil
+		return body, nil
 	}
-	o, err := g.Reads.Order(ctx, id)
+	d, err := g.Reads.Document(ctx, v, key)
 	if err != nil {
 		return nil, err
 	}
-	if order, err = json.Marshal(o); err == nil {
-		keep(ctx, g.Orders, miss, orderVersion, order, orderTTL)
-	}
-	return order, err
+	body = projection.JSON(v, d)
+	keep(ctx, g.Documents, miss, documentVersion, body, documentTTL)
+	return body, nil
 }
 
 // remembered is a command's reply, and the command that it answers.
@@ -90,13 +91,13 @@ type remembered struct {
 	Token  string              `json:"token,omitempty"`
 }
 
-// ask sends a command to its lane, unless the same one was answered lately. It
+// recalled sends a command to its lane, unless the same one was answered lately. It
 // only ever leaves out a command that was decided: the lane, which stores the
 // replies with their effects, decides an id once whatever the cache says.
-func (g *gateway) ask(r *http.Request, q request, cmd streams.Command) (streams.CommandReply, error) {
-	store := g.Incarnation(g.service[cmd.Name])
+func (g *gateway) recalled(r *http.Request, q request, d door, cmd streams.Command) (streams.CommandReply, error) {
+	store := g.Incarnation(d.service)
 	if g.Replies == nil || store == "" || q.key == "" { // an id that nobody can send again
-		return g.command(r.Context(), q, cmd)
+		return g.command(r.Context(), q, d, cmd)
 	}
 	// A restored store has forgotten what it had answered: so has its key.
 	key, digest := "reply:"+sum(store, cmd.ID), sum(cmd.Name, cmd.Key, string(cmd.Body))
@@ -104,7 +105,7 @@ func (g *gateway) ask(r *http.Request, q request, cmd streams.Command) (streams.
 	if ok && m.Digest == digest {
 		return streams.CommandReply{Status: m.Status, Body: m.Body, Token: m.Token}, nil
 	}
-	reply, err := g.command(r.Context(), q, cmd)
+	reply, err := g.command(r.Context(), q, d, cmd)
 	if err == nil && lasting(reply) {
 		keep(r.Context(), g.Replies, miss, replyVersion, remembered{digest, reply.Status, reply.Body, reply.Token}, replyTTL)
 	}

@@ -16,7 +16,7 @@ import (
 func still() cache.Cache { return cache.NewMemory(func() time.Time { return time.Unix(0, 0) }) }
 
 func cached(c *gateway.Config) {
-	c.Orders, c.Replies, c.Incarnation = still(), still(), func(string) string { return "first" }
+	c.Documents, c.Replies, c.Incarnation = still(), still(), func(string) string { return "first" }
 }
 
 func TestOrdersAreReadOnce(t *testing.T) {
@@ -61,7 +61,7 @@ func TestOrdersAreReadOnce(t *testing.T) {
 func TestATokenIsNotAnsweredFromTheCache(t *testing.T) {
 	var passed atomic.Int64
 	orders := cache.NewMemory(func() time.Time { return time.Unix(0, passed.Load()) })
-	h := newHouse(t, func(c *gateway.Config) { c.Orders = orders })
+	h := newHouse(t, func(c *gateway.Config) { c.Documents = orders })
 	h.cache = nil // whoever projects does not tell
 	h.serve()
 	h.project()

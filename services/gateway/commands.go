@@ -1,115 +1,26 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
-	"reflect"
-	"regexp"
 	"strings"
 	"time"
 
-	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/gateway/edge"
-	"github.com/weirstream/weir/services/order"
 	"github.com/weirstream/weir/streams"
 )
-
-// orderName is what an order may be called: it stands in paths.
-var orderName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
-
-func (g *gateway) place(w http.ResponseWriter, r *http.Request) {
-	q, p := readRequest(r, placeOrder)
-	if p != nil {
-		p.Write(w)
-		return
-	}
-	var c order.PlaceOrder
-	if p := decode(w, r, &c); p != nil {
-		p.Write(w)
-		return
-	}
-	id := q.commandID(placeOrder)
-	if c.Order == "" {
-		c.Order = event.OrderID("o-" + digest(id)) // the same for the same key
-	}
-	if c.Customer == "" {
-		invalid("customer is missing: say who orders").Write(w)
-		return
-	}
-	g.send(w, r, q, id, placeOrder, c, func() {
-		w.Header().Set("Location", "/v1/orders/"+url.PathEscape(string(c.Order)))
-	})
-}
-
-// cancellation is the body of a cancel; the order stands in the path.
-type cancellation struct {
-	Reason string `json:"reason"`
-}
-
-func (g *gateway) cancel(w http.ResponseWriter, r *http.Request) {
-	q, p := readRequest(r, cancelOrder)
-	if p != nil {
-		p.Write(w)
-		return
-	}
-	var c cancellation
-	if r.ContentLength != 0 { // a reason may be left out, and the body with it
-		if p := decode(w, r, &c); p != nil {
-			p.Write(w)
-			return
-		}
-	}
-	if n := len(c.Reason); n > event.MaxText {
-		invalid(fmt.Sprintf("reason has %d bytes, at most %d are kept: shorten it", n, event.MaxText)).Write(w)
-		return
-	}
-	g.send(w, r, q, q.commandID(cancelOrder), cancelOrder, order.CancelOrder{Order: event.OrderID(r.PathValue("id")), Reason: c.Reason}, nil)
-}
-
-// decode reads a JSON object and refuses fields that it does not know.
-func decode(w http.ResponseWriter, r *http.Request, into any) *edge.Problem {
-	if _, p := edge.MediaType(r, "application/json"); p != nil {
-		return p
-	}
-	b, p := edge.Body(w, r)
-	if p != nil {
-		return p
-	}
-	if p := edge.CheckJSON(b); p != nil {
-		return p
-	}
-	if b = bytes.TrimSpace(b); b[0] != '{' {
-		return invalid("the body is not a JSON object")
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return invalid("the body does not fit: " + strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if err := edge.CheckFields(reflect.TypeOf(into).Elem(), b, false); err != nil {
-		return edge.BadJSON(err.Error())
-	}
-	return nil
-}
-
-func invalid(detail string) *edge.Problem {
-	return &edge.Problem{Code: "invalid-order", Status: http.StatusUnprocessableEntity, Detail: detail}
-}
 
 const idempotencyHeader = "Idempotency-Key"
 
 // request is what a client calls one of its requests.
 type request struct {
 	key   string // its Idempotency-Key, "" without one
-	scope string // whose, and for which operation: one key may place an order and cancel it
+	scope string // whose, and for which operation: one key may be used for each
 }
 
 // commandID is the id of the request's command. Ids are in histories, which
@@ -141,20 +52,15 @@ func digest(id string) string {
 	return hex.EncodeToString(sum[:13])
 }
 
-// send hands a command to its lane and answers with the reply. done sets the
-// headers of its success, which is 201 if there are any.
-func (g *gateway) send(w http.ResponseWriter, r *http.Request, q request, id, name string, body streams.Event, done func()) {
-	if !orderName.MatchString(body.Key().String()) {
-		invalid("order ids are 1 to 128 letters, digits, dots, underscores, tildes and dashes, a letter or digit first").Write(w)
-		return
-	}
-	cmd, err := streams.NewCommand(id, name, body)
+// send hands a command to its lane and answers with the reply.
+func (g *gateway) send(w http.ResponseWriter, r *http.Request, q request, id string, d door, body streams.Event) {
+	cmd, err := streams.NewCommand(id, d.Name, body)
 	if err != nil {
 		invalid(err.Error()).Write(w)
 		return
 	}
 	cmd.Traceparent = edge.Traceparent(r)
-	reply, err := g.ask(r, q, cmd)
+	reply, err := g.recalled(r, q, d, cmd)
 	if err != nil {
 		unknown(err).Write(w)
 		return
@@ -166,17 +72,19 @@ func (g *gateway) send(w http.ResponseWriter, r *http.Request, q request, id, na
 	if reply.Token != "" {
 		w.Header().Set(TokenHeader, reply.Token)
 	}
+	if at := d.location(body); at != "" {
+		w.Header().Set("Location", at)
+	}
 	status := http.StatusOK
-	if done != nil {
-		status = http.StatusCreated
-		done()
+	if d.Success != 0 {
+		status = d.Success
 	}
 	edge.JSON(w, status, json.RawMessage(reply.Body))
 }
 
 // command has a command decided by its lane, after its name was registered: the
 // same key with another content may belong to another lane.
-func (g *gateway) command(ctx context.Context, q request, cmd streams.Command) (streams.CommandReply, error) {
+func (g *gateway) command(ctx context.Context, q request, d door, cmd streams.Command) (streams.CommandReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.Timeout)
 	defer cancel()
 	if q.key != "" {
@@ -185,7 +93,7 @@ func (g *gateway) command(ctx context.Context, q request, cmd streams.Command) (
 			return streams.CommandReply{Status: streams.ReplyConflict}, err
 		}
 	}
-	return g.whenFree(ctx, cmd)
+	return g.whenFree(ctx, d, cmd)
 }
 
 // How long a command waits for room in its lane, first and at most: one client's burst
@@ -196,9 +104,9 @@ const (
 )
 
 // whenFree sends a command, which finds room or learns that the lane is overloaded.
-func (g *gateway) whenFree(ctx context.Context, cmd streams.Command) (streams.CommandReply, error) {
+func (g *gateway) whenFree(ctx context.Context, d door, cmd streams.Command) (streams.CommandReply, error) {
 	for wait := firstBusy; ; wait *= 2 {
-		reply, err := g.Commands.Send(ctx, g.service[cmd.Name], streams.Partition(cmd.Key, g.Partitions), cmd)
+		reply, err := g.Commands.Send(ctx, d.service, streams.Partition(cmd.Key, g.Partitions), cmd)
 		if !errors.Is(err, streams.ErrBusy) || wait >= longestBusy {
 			return reply, err
 		}
@@ -233,8 +141,9 @@ const unknownCommand = "unknown-command"
 
 var errOlder = errors.New("the service is older than the gateway")
 
-// statuses of the rejections that are no conflict.
-var statuses = map[string]int{"invalid-order": http.StatusUnprocessableEntity, "unknown-order": http.StatusNotFound}
+// statuses of rejections. One without a class was stored by an older version.
+var statuses = map[streams.Class]int{streams.Invalid: http.StatusUnprocessableEntity, streams.Missing: http.StatusNotFound,
+	streams.Conflict: http.StatusConflict, streams.Forbidden: http.StatusForbidden, "": http.StatusConflict}
 
 func refusal(reply streams.CommandReply) *edge.Problem {
 	switch reply.Status {
@@ -242,17 +151,17 @@ func refusal(reply streams.CommandReply) *edge.Problem {
 		return &edge.Problem{Code: "idempotency-conflict", Status: http.StatusConflict, Detail: "this Idempotency-Key was used with another content: choose another key"}
 	case streams.ReplyParked:
 		// The platform failed at it, and not the client.
-		return &edge.Problem{Code: "order-parked", Status: http.StatusServiceUnavailable, RetryAfter: 60, Detail: "something about this order failed and waits for an operator: try again when it is mended"}
+		return &edge.Problem{Code: "parked", Status: http.StatusServiceUnavailable, RetryAfter: 60, Detail: "something about this key failed and waits for an operator: try again when it is mended"}
 	}
 	var no streams.Rejection
 	if err := json.Unmarshal(reply.Body, &no); err != nil || no.Code == "" {
-		no = streams.Rejection{Code: "rejected", Detail: "the command was refused"}
+		no = streams.Rejection{Class: streams.Conflict, Code: "rejected", Detail: "the command was refused"}
 	}
 	if no.Code == unknownCommand { // in the midst of a deployment, which is not the client's doing
 		return unknown(errOlder)
 	}
-	status, ok := statuses[no.Code]
-	if !ok {
+	status, ok := statuses[no.Class]
+	if !ok { // of a newer version
 		status = http.StatusConflict
 	}
 	return &edge.Problem{Code: no.Code, Status: status, Detail: no.Detail}

@@ -52,7 +52,7 @@ func TestAReadModelThatHangs(t *testing.T) {
 	statuses, waits := make(chan int, 9), make(chan time.Duration, 9)
 	h := newHouse(t, func(c *gateway.Config) {
 		c.Reads = projection.New(hangs{c.Reads.Store})
-		c.Trace = func(*http.Request) (string, func(int, time.Duration)) {
+		c.Trace = func(*http.Request, string) (string, func(int, time.Duration)) {
 			return traceparent, func(status int, waited time.Duration) { statuses <- status; waits <- waited }
 		}
 	})

@@ -1,12 +1,10 @@
 // Package gateway is the REST entrance: it turns requests into commands to the
-// services' lanes, and answers questions from the read model. openapi.yaml
-// describes it.
+// services' lanes, and answers questions from the read model. All of it follows from
+// the business: its commands' doors, its views, and the description of both.
 package gateway
 
 import (
-	_ "embed"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -17,15 +15,14 @@ import (
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
-
-//go:embed openapi.yaml
-var openapi []byte
 
 // Config is what the gateway needs.
 type Config struct {
+	Business   *business.Business
+	Topology   *streams.Topology // of the business
 	Commands   streams.Commands
-	Topology   *streams.Topology // says who takes which command
 	Partitions int32
 	Reads      *projection.Model
 	Timeout    time.Duration // for a command's reply; 10 s if 0
@@ -36,10 +33,10 @@ type Config struct {
 	Route func(pattern string, methods ...string)
 	Log   *slog.Logger // discards if nil
 
-	// Replies remembers answers to commands, Orders what was read of orders: nil
-	// for not at all. Who writes the read model must call OrdersChanged on the
-	// latter, or orders lag behind by seconds.
-	Replies, Orders cache.Cache
+	// Replies remembers answers to commands, Documents what was read of views: nil
+	// for not at all. Who writes the read model must call DocumentsChanged on the
+	// latter, or documents lag behind by seconds.
+	Replies, Documents cache.Cache
 	// Age is how far the read model is behind, false if that is not known; nil: it
 	// is not.
 	Age func() (time.Duration, bool)
@@ -56,24 +53,24 @@ const TokenHeader = "Weir-Token"
 // behind the log: 0 if it holds all, "unknown" if that cannot be told.
 const AgeHeader = "Weir-Read-Model-Age"
 
-// Names of the commands that the gateway sends.
-const (
-	placeOrder  = "place-order"
-	cancelOrder = "cancel-order"
-)
-
 // gateway is the state behind the handler.
 type gateway struct {
 	Config
-	service  map[string]string // who takes each command
 	register *streams.Register
+	openapi  []byte
 }
 
-// New makes the handler of every path in openapi.yaml but /v1/events, which is
-// ingestion's. It fails if nobody takes the commands.
-func New(cfg Config) (http.Handler, error) {
-	if cfg.Commands == nil || cfg.Topology == nil || cfg.Reads == nil || cfg.Partitions < 1 {
-		return nil, errors.New("the gateway needs commands, a topology, a read model and a partition count")
+// Gateway answers every path of its description but /v1/events, which is ingestion's.
+type Gateway struct {
+	http.Handler
+	// Pattern is the route that a request takes; empty if there is none.
+	Pattern func(*http.Request) string
+}
+
+// New makes the gateway. It fails if nobody takes a command.
+func New(cfg Config) (*Gateway, error) {
+	if cfg.Business == nil || cfg.Commands == nil || cfg.Topology == nil || cfg.Reads == nil || cfg.Partitions < 1 {
+		return nil, errors.New("the gateway needs a business, commands, a topology, a read model and a partition count")
 	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 10 * time.Second
@@ -90,41 +87,66 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &gateway{Config: cfg, service: map[string]string{}, register: streams.NewRegister(cfg.Commands, cfg.Topology, cfg.Partitions)}
-	for _, name := range []string{placeOrder, cancelOrder} {
-		service, _, ok := cfg.Topology.CommandTarget(name)
-		if !ok {
-			return nil, fmt.Errorf("no decider takes command %q: add the order service to the topology", name)
-		}
-		g.service[name] = service
+	g := &gateway{Config: cfg, register: streams.NewRegister(cfg.Commands, cfg.Topology, cfg.Partitions)}
+	routes, err := g.routes()
+	if err == nil {
+		g.openapi, err = Describe(cfg.Business, cfg.Topology)
+	}
+	if err != nil {
+		return nil, err
 	}
 	mux := http.NewServeMux()
-	for path, methods := range g.routes() {
+	for path, methods := range routes {
 		mux.Handle(path, methods)
 		if cfg.Route != nil {
 			cfg.Route(path, slices.Collect(maps.Keys(methods))...)
 		}
 	}
 	mux.HandleFunc("/", edge.NotFound)
-	return cfg.Trace.Handler(mux), nil
+	pattern := func(r *http.Request) string {
+		if _, p := mux.Handler(r); p != "/" {
+			return p
+		}
+		return ""
+	}
+	return &Gateway{cfg.Trace.Handler(pattern, mux), pattern}, nil
 }
 
-// routes are the gateway's resources by their path; a test compares them with
-// openapi.yaml.
-func (g *gateway) routes() map[string]edge.Methods {
-	return map[string]edge.Methods{
-		"/v1/orders":              {http.MethodGet: g.aged(g.orders), http.MethodPost: g.Limit.Handler(g.place)},
-		"/v1/orders/{id}":         {http.MethodGet: g.aged(g.order)},
-		"/v1/orders/{id}/cancel":  {http.MethodPost: g.Limit.Handler(g.cancel)},
-		"/v1/orders/{id}/history": {http.MethodGet: g.aged(g.history)},
+// routes are the gateway's resources by their path.
+func (g *gateway) routes() (map[string]edge.Methods, error) {
+	routes := map[string]edge.Methods{
 		"/v1/sagas":               {http.MethodGet: g.aged(g.sagas)},
 		"/v1/sagas/{correlation}": {http.MethodGet: g.aged(g.saga)},
 		"/v1/skipped":             {http.MethodGet: g.aged(g.skipped)},
-		"/v1/openapi.yaml":        {http.MethodGet: description},
+		DescriptionPath:           {http.MethodGet: g.describe},
 	}
+	add := func(path, method string, h http.HandlerFunc) {
+		if routes[path] == nil {
+			routes[path] = edge.Methods{}
+		}
+		routes[path][method] = h
+	}
+	for _, v := range g.Business.Views() {
+		add(v.Path, http.MethodGet, g.aged(g.list(v)))
+		add(v.Path+"/{"+v.One+"}", http.MethodGet, g.aged(g.show(v)))
+		if v.History {
+			add(v.Path+"/{"+v.One+"}/history", http.MethodGet, g.aged(g.history(v)))
+		}
+	}
+	for _, c := range g.Business.Commands() {
+		d, err := g.newDoor(c)
+		if err != nil {
+			return nil, err
+		}
+		add(c.Path, c.Verb(), g.Limit.Handler(g.ask(d)))
+	}
+	return routes, nil
 }
 
-func description(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/yaml")
-	_, _ = w.Write(openapi) // who asked has gone: nobody is left to tell
+// DescriptionPath is where the interface is described.
+const DescriptionPath = "/v1/openapi.json"
+
+func (g *gateway) describe(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
+	_, _ = w.Write(g.openapi) // who asked has gone: nobody is left to tell
 }

@@ -35,6 +35,7 @@ type house struct {
 	cluster *streamtest.Cluster
 	reads   *projection.Model
 	handler http.Handler
+	gateway *gateway.Gateway
 	cache   cache.Cache // of orders, or nil
 }
 
@@ -51,15 +52,16 @@ func newHouse(t *testing.T, change ...func(*gateway.Config)) *house {
 	}
 	h.reads = projection.New(rows)
 	t.Cleanup(func() { h.reads.Close() })
-	cfg := gateway.Config{Commands: h.cluster.Commands, Topology: top, Partitions: 2, Reads: h.reads,
+	cfg := gateway.Config{Business: shop.Business, Commands: h.cluster.Commands, Topology: top, Partitions: 2, Reads: h.reads,
 		Timeout: 500 * time.Millisecond, Wait: 500 * time.Millisecond, Log: nil}
 	for _, f := range change {
 		f(&cfg)
 	}
-	h.cache = cfg.Orders
-	if h.handler, err = gateway.New(cfg); err != nil {
+	h.cache = cfg.Documents
+	if h.gateway, err = gateway.New(cfg); err != nil {
 		t.Fatal(err)
 	}
+	h.handler = h.gateway
 	h.url = h.listen(h.handler)
 	return h
 }
@@ -95,7 +97,9 @@ func (h *house) project() {
 	done := make(chan error)
 	cfg := projection.Config{Client: h.cluster.Client(), Topology: h.cluster.Topology, Partitions: 2, Sagas: shop.Business.Sagas}
 	if h.cache != nil {
-		cfg.Changed = gateway.OrdersChanged(h.cache)
+		changed := gateway.DocumentsChanged(h.cache)
+		orders, _ := shop.Business.View("orders")
+		cfg.Changed = func(keys []string) { changed(orders, keys) }
 	}
 	go func() { done <- h.reads.Run(ctx, cfg) }()
 	h.t.Cleanup(func() {
@@ -227,18 +231,19 @@ func TestWhatIsRefused(t *testing.T) {
 		"unknown field":      {"POST", "/v1/orders", with(`"card"`, `"cvv"`), 422, "unknown field"},
 		"unknown deep field": {"POST", "/v1/orders", with(`"quantity"`, `"count"`), 422, "unknown field"},
 		"no customer":        {"POST", "/v1/orders", with(`"ada"`, `""`), 422, "customer"},
-		"no lines":           {"POST", "/v1/orders", `{"customer":"ada"}`, 422, "invalid-order"},
-		"quantity 0":         {"POST", "/v1/orders", with(`:2`, `:0`), 422, "invalid-order"},
+		"no lines":           {"POST", "/v1/orders", `{"customer":"ada"}`, 422, "lines is missing"},
+		"quantity 0":         {"POST", "/v1/orders", with(`:2`, `:0`), 422, "lines[0].quantity"},
 		"a fraction":         {"POST", "/v1/orders", with(`:2`, `:2.5`), 422, "does not fit"},
-		"order id":           {"POST", "/v1/orders", with(`o-9`, `../x`), 422, "order ids"},
-		"long order id":      {"POST", "/v1/orders", with(`o-9`, strings.Repeat("o", 129)), 422, "order ids"},
+		"order id":           {"POST", "/v1/orders", with(`o-9`, `../x`), 422, "order is not 1 to 128"},
+		"long order id":      {"POST", "/v1/orders", with(`o-9`, strings.Repeat("o", 129)), 422, "order is not 1 to 128"},
 		"array":              {"POST", "/v1/orders", `[]`, 422, "object"},
 		"no JSON":            {"POST", "/v1/orders", `{`, 400, "JSON"},
 		"trailing":           {"POST", "/v1/orders", placement("o-9") + "{}", 400, "JSON"},
 		"deep":               {"POST", "/v1/orders", strings.Repeat("[", 100_000), 400, "64"},
 		"large":              {"POST", "/v1/orders", `"` + strings.Repeat("x", 1<<20) + `"`, 413, "split"},
+		"key in the body":    {"POST", "/v1/orders/o-9/cancel", `{"order":"o-8"}`, 422, "stands in the path"},
 		"cancel field":       {"POST", "/v1/orders/o-9/cancel", `{"why":"x"}`, 422, "unknown field"},
-		"cancel id":          {"POST", "/v1/orders/a%2Fb/cancel", ``, 422, "order ids"},
+		"cancel id":          {"POST", "/v1/orders/a%2Fb/cancel", ``, 422, "order is not 1 to 128"},
 		"method":             {"DELETE", "/v1/orders/o-9", ``, 405, "GET"},
 		"path":               {"GET", "/v1/nowhere", ``, 404, "nothing is at"},
 		"no such order":      {"GET", "/v1/orders/o-9", ``, 404, "not-found"},
@@ -265,8 +270,8 @@ func TestWhatIsRefused(t *testing.T) {
 		"half a character":   {"POST", "/v1/orders", with(`"Ada"`, `"A\ud800a"`), 400, "ship_to.name holds half"},
 		"a line in a name":   {"POST", "/v1/orders", with(`"Ada"`, `"A\nda"`), 422, "control characters"},
 		"past all numbers":   {"POST", "/v1/orders", with(`:2,`, `:1e999999,`), 422, "does not fit"},
-		"a novel for a name": {"POST", "/v1/orders", with(`"Ada"`, `"`+strings.Repeat("x", 255)+`"`), 422, "longer than 254"},
-		"a novel of reasons": {"POST", "/v1/orders/o-9/cancel", `{"reason":"` + strings.Repeat("x", 255) + `"}`, 422, "at most 254"},
+		"a novel for a name": {"POST", "/v1/orders", with(`"Ada"`, `"`+strings.Repeat("x", 255)+`"`), 422, "bound of 254"},
+		"a novel of reasons": {"POST", "/v1/orders/o-9/cancel", `{"reason":"` + strings.Repeat("x", 255) + `"}`, 422, "bound of 254"},
 		"NUL in a reason":    {"POST", "/v1/orders/o-9/cancel", `{"reason":"a\u0000b"}`, 400, "reason holds a control character"},
 		"reasons twice":      {"POST", "/v1/orders/o-9/cancel", `{"reason":"a","reason":"b"}`, 400, "reason is there twice"},
 		"NUL in a path":      {"GET", "/v1/orders/%00", ``, 400, "control"},
@@ -279,7 +284,7 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 	h.want(h.do("POST", "/v1/orders", placement("o-9"), "Content-Type", "text/plain"), 415, "application/json")
 	h.want(h.do("POST", "/v1/orders", placement("o-9"), "Idempotency-Key", "a b"), 400, "Idempotency-Key")
-	h.want(h.do("GET", "/v1/openapi.yaml", ""), 200, "openapi: 3.1.0")
+	h.want(h.do("GET", gateway.DescriptionPath, ""), 200, `"openapi": "3.1.0"`)
 }
 
 func TestNotNow(t *testing.T) {
@@ -321,7 +326,7 @@ func TestAParkedOrder(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	h.want(r, 503, "order-parked")
+	h.want(r, 503, "urn:weir:problem:parked")
 }
 
 func TestTheTraceHook(t *testing.T) {
@@ -329,8 +334,8 @@ func TestTheTraceHook(t *testing.T) {
 	h.serve()
 	h.project()
 	var heard []int
-	traced, err := gateway.New(gateway.Config{Commands: h.cluster.Commands, Topology: h.cluster.Topology, Partitions: 2, Reads: h.reads,
-		Trace: func(*http.Request) (string, func(int, time.Duration)) {
+	traced, err := gateway.New(gateway.Config{Business: shop.Business, Commands: h.cluster.Commands, Topology: h.cluster.Topology, Partitions: 2, Reads: h.reads,
+		Trace: func(*http.Request, string) (string, func(int, time.Duration)) {
 			return traceparent, func(s int, _ time.Duration) { heard = append(heard, s) }
 		}})
 	if err != nil {

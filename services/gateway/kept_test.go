@@ -44,10 +44,11 @@ func TestOnlyStoredRepliesAreRemembered(t *testing.T) {
 
 // A service that is older than its gateway is ours, and passes: the client did nothing wrong.
 func TestAnOlderServiceIsNoFaultOfTheClient(t *testing.T) {
-	for code, want := range map[string]int{"unknown-command": 503, "order-exists": 409, "unknown-order": 404, "invalid-order": 422} {
-		p := refusal(streams.CommandReply{Status: streams.ReplyRejected, Body: []byte(`{"code":"` + code + `","detail":"x"}`)})
+	for no, want := range map[string]int{`"code":"unknown-command"`: 503, `"code":"stored-before-classes"`: 409, `"code":"x","class":"newer"`: 409,
+		`"code":"x","class":"conflict"`: 409, `"code":"x","class":"missing"`: 404, `"code":"x","class":"invalid"`: 422, `"code":"x","class":"forbidden"`: 403} {
+		p := refusal(streams.CommandReply{Status: streams.ReplyRejected, Body: []byte(`{` + no + `,"detail":"x"}`)})
 		if p.Status != want || (p.RetryAfter > 0) != (want == 503) {
-			t.Errorf("%s is answered %d %s, to be repeated after %d s; want %d", code, p.Status, p.Detail, p.RetryAfter, want)
+			t.Errorf("%s is answered %d %s, to be repeated after %d s; want %d", no, p.Status, p.Detail, p.RetryAfter, want)
 		}
 	}
 }

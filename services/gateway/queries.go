@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -16,10 +17,8 @@ import (
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
-
-// states are those that orders can be filtered by.
-var states = []string{"placed", "confirmed", "released", "shipped", "cancelled"}
 
 // aged has an answer say how old it may be. It is told before the rows are read:
 // they are never older than it says.
@@ -60,53 +59,90 @@ func (g *gateway) skipped(w http.ResponseWriter, r *http.Request) {
 	g.answer(w, r, Skipped{items}, err)
 }
 
-func (g *gateway) orders(w http.ResponseWriter, r *http.Request) {
-	q, p := g.ready(r, "customer", "state", "page")
-	if p != nil {
-		p.Write(w)
-		return
+// list answers with a page of a view's documents.
+func (g *gateway) list(v *business.View) http.HandlerFunc {
+	filters := filtersOf(v)
+	return func(w http.ResponseWriter, r *http.Request) {
+		q, p := g.ready(r, append(slices.Clone(filters), "page")...)
+		if p == nil {
+			p = checkFilters(v, q)
+		}
+		if p != nil {
+			p.Write(w)
+			return
+		}
+		filter := map[string]string{}
+		for _, name := range filters {
+			if value := q.Get(name); value != "" {
+				filter[name] = value
+			}
+		}
+		page, err := g.Reads.Documents(r.Context(), v, filter, q.Get("page"))
+		out := projection.Page[json.RawMessage]{Items: make([]json.RawMessage, len(page.Items)), Next: page.Next}
+		for i, d := range page.Items {
+			out.Items[i] = projection.JSON(v, d)
+		}
+		g.answer(w, r, out, err)
 	}
-	if s := q.Get("state"); s != "" && !slices.Contains(states, s) {
-		badQuery("state is none of " + strings.Join(states, ", ")).Write(w)
-		return
-	}
-	page, err := g.Reads.Orders(r.Context(), q.Get("customer"), q.Get("state"), q.Get("page"))
-	g.answer(w, r, page, err)
 }
 
-func (g *gateway) order(w http.ResponseWriter, r *http.Request) {
-	q, p := g.ready(r)
-	if p != nil {
-		p.Write(w)
-		return
+// filtersOf are the fields that documents can be chosen by.
+func filtersOf(v *business.View) (out []string) {
+	for _, f := range v.All() {
+		if f.Filter {
+			out = append(out, f.Name)
+		}
 	}
-	id := r.PathValue("id")
-	if g.Orders != nil && token(r, q) == "" && orderName.MatchString(id) {
-		o, err := g.cachedOrder(r.Context(), id)
-		g.answer(w, r, o, err)
-		return
-	}
-	o, err := g.Reads.Order(r.Context(), id)
-	g.answer(w, r, o, err)
+	return out
 }
 
-// History answers GET /v1/orders/{id}/history.
-type History struct {
-	Order  string             `json:"order"`
-	Events []projection.Entry `json:"events"`
+// checkFilters refuses values that no document can have.
+func checkFilters(v *business.View, q url.Values) *edge.Problem {
+	for _, f := range v.All() {
+		there := f.Enum
+		if f.Kind == business.State {
+			there = v.States
+		}
+		if value := q.Get(f.Name); f.Filter && value != "" && there != nil && !slices.Contains(there, value) {
+			return badQuery(f.Name + " is none of " + strings.Join(there, ", "))
+		}
+	}
+	return nil
 }
 
-func (g *gateway) history(w http.ResponseWriter, r *http.Request) {
-	if _, p := g.ready(r); p != nil {
-		p.Write(w)
-		return
+// show answers with one document.
+func (g *gateway) show(v *business.View) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q, p := g.ready(r)
+		if p != nil {
+			p.Write(w)
+			return
+		}
+		key := r.PathValue(v.One)
+		if g.Documents != nil && token(r, q) == "" && keyName.MatchString(key) {
+			body, err := g.cachedDocument(r.Context(), v, key)
+			g.answer(w, r, body, err)
+			return
+		}
+		d, err := g.Reads.Document(r.Context(), v, key)
+		g.answer(w, r, projection.JSON(v, d), err)
 	}
-	h := History{Order: r.PathValue("id")}
-	var err error
-	if h.Events, err = g.Reads.History(r.Context(), h.Order); err == nil && len(h.Events) == 0 {
-		_, err = g.Reads.Order(r.Context(), h.Order) // known, and its history pruned?
+}
+
+// history answers with the events of a document: {ONE: key, "events": […]}.
+func (g *gateway) history(v *business.View) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, p := g.ready(r); p != nil {
+			p.Write(w)
+			return
+		}
+		key := r.PathValue(v.One)
+		events, err := g.Reads.HistoryOf(r.Context(), v.Key.Kind(), key)
+		if err == nil && len(events) == 0 {
+			_, err = g.Reads.Document(r.Context(), v, key) // known, and its history pruned?
+		}
+		g.answer(w, r, map[string]any{v.One: key, "events": events}, err)
 	}
-	g.answer(w, r, h, err)
 }
 
 func (g *gateway) sagas(w http.ResponseWriter, r *http.Request) {

@@ -25,7 +25,7 @@ func with(t *testing.T, address string) func(*gateway.Config) {
 	}
 	t.Cleanup(func() { c.Close() })
 	return func(cfg *gateway.Config) {
-		cfg.Orders, cfg.Replies, cfg.Limit = c, c, edge.Limit{Buckets: c, Quota: cache.Quota{PerSecond: 1e5, Burst: 1e5}}
+		cfg.Documents, cfg.Replies, cfg.Limit = c, c, edge.Limit{Buckets: c, Quota: cache.Quota{PerSecond: 1e5, Burst: 1e5}}
 		cfg.Incarnation = func(string) string { return t.Name() }
 		cfg.Timeout, cfg.Wait = 20*time.Second, 20*time.Second
 	}

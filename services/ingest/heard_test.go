@@ -14,7 +14,7 @@ import (
 func TestTheTraceHook(t *testing.T) {
 	statuses := make(chan int, 2)
 	h := newHouse(t, func(c *ingest.Config) {
-		c.Trace = func(*http.Request) (string, func(int, time.Duration)) {
+		c.Trace = func(*http.Request, string) (string, func(int, time.Duration)) {
 			return strings.Replace(traceparent, "4bf9", "0000", 1), func(s int, _ time.Duration) { statuses <- s }
 		}
 	})

@@ -77,7 +77,7 @@ func New(cfg Config) (*Handler, error) {
 		return nil, fmt.Errorf("no Kafka client for ingestion: %w", err)
 	}
 	h := &Handler{cfg: cfg, log: log, register: streams.NewRegister(cfg.Commands, cfg.Topology, cfg.Partitions)}
-	h.Handler = cfg.Trace.Handler(edge.Methods{http.MethodPost: cfg.Limit.Handler(h.post)})
+	h.Handler = cfg.Trace.Handler(func(*http.Request) string { return Path }, edge.Methods{http.MethodPost: cfg.Limit.Handler(h.post)})
 	return h, nil
 }
 

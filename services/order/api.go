@@ -36,17 +36,17 @@ var orders = &business.View{Name: "orders", One: "order", Key: event.OrderID("")
 // PlaceOrder is refused with "invalid-order", or "order-exists" if the id has other content.
 type PlaceOrder struct {
 	Order    event.OrderID `json:"order"`
-	Customer string        `json:"customer" weir:"required"`
-	Email    string        `json:"email" weir:"personal"` // empty: no mail is sent
+	Customer string        `json:"customer" weir:"required,max=254"`
+	Email    string        `json:"email" weir:"personal,max=254"` // empty: no mail is sent
 	ShipTo   event.Address `json:"ship_to" weir:"personal"`
-	Card     string        `json:"card" weir:"personal"` // the provider's token, never a number
-	Lines    []event.Line  `json:"lines" weir:"required"`
+	Card     string        `json:"card" weir:"personal,max=254"` // the provider's token, never a number
+	Lines    []event.Line  `json:"lines" weir:"required,max=5000"`
 }
 
 // CancelOrder is refused with "unknown-order", or "already-shipping" once released.
 type CancelOrder struct {
 	Order  event.OrderID `json:"order"`
-	Reason string        `json:"reason"` // at most event.MaxText bytes are kept
+	Reason string        `json:"reason" weir:"max=254"`
 }
 
 // Reply answers both commands, also when they are repeated later.

@@ -137,5 +137,5 @@ func (m Methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // NotFound answers for paths that nothing serves.
 func NotFound(w http.ResponseWriter, r *http.Request) {
-	(&Problem{Code: "no-such-path", Status: http.StatusNotFound, Detail: "nothing is at " + strconv.Quote(r.URL.Path) + ": see /v1/openapi.yaml"}).Write(w)
+	(&Problem{Code: "no-such-path", Status: http.StatusNotFound, Detail: "nothing is at " + strconv.Quote(r.URL.Path) + ": see /v1/openapi.json"}).Write(w)
 }

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// Trace is called once for each request and returns the W3C traceparent that
+// Trace is called once for each request, with the route that it takes, and returns the W3C traceparent that
 // events and commands of the request carry on; done hears the status, once, and how
 // long the request waited for its client: for the body, for the answer to be taken,
 // or for what it asked to wait for. That is not the platform's time. A handler that
 // panics is told as 500.
-type Trace func(*http.Request) (traceparent string, done func(status int, waited time.Duration))
+type Trace func(r *http.Request, route string) (traceparent string, done func(status int, waited time.Duration))
 
 // visit is what is known of a request under way.
 type visit struct {
@@ -39,13 +39,13 @@ const statusGone = 499
 const patience = time.Second
 
 // Handler calls the hook around h; without a hook the request's own
-// traceparent is carried on.
-func (t Trace) Handler(h http.Handler) http.Handler {
+// traceparent is carried on. route tells the route of a request; empty if there is none.
+func (t Trace) Handler(route func(*http.Request) string, h http.Handler) http.Handler {
 	if t == nil {
 		return h
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		tp, done := t(r)
+		tp, done := t(r, route(r))
 		v := &visit{traceparent: tp}
 		s := &answerWriter{ResponseWriter: w, visit: v, status: http.StatusOK}
 		began, finished := time.Now(), false

@@ -22,9 +22,9 @@ type told struct {
 
 func hear(h http.HandlerFunc) (http.Handler, chan told) {
 	heard := make(chan told, 1)
-	return edge.Trace(func(*http.Request) (string, func(int, time.Duration)) {
+	return edge.Trace(func(*http.Request, string) (string, func(int, time.Duration)) {
 		return "", func(s int, d time.Duration) { heard <- told{s, d} }
-	}).Handler(h), heard
+	}).Handler(anywhere, h), heard
 }
 
 // slowly gives its bytes after a second each.
@@ -140,3 +140,5 @@ func TestAHandlerThatPanics(t *testing.T) {
 		})
 	}
 }
+
+func anywhere(*http.Request) string { return "/" }

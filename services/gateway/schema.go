@@ -1,0 +1,211 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
+)
+
+// object is a part of the description, as JSON has it.
+type object = map[string]any
+
+// schemas are the named ones of a description, and the Go types that they are of.
+type schemas struct {
+	named object
+	types map[string]reflect.Type
+}
+
+// ref is a reference to a named schema.
+func ref(name string) object { return object{"$ref": "#/components/schemas/" + name} }
+
+// of is the schema of what JSON makes of a type. Whoever reads it may be told more than
+// it holds; whoever is asked for it takes nothing else: in.
+func (s *schemas) of(t reflect.Type, in bool) object {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return object{"type": "string", "format": "date-time"}
+	case t == reflect.TypeFor[json.RawMessage]():
+		return object{"description": "JSON of any form."}
+	case t.Kind() == reflect.String && t.Implements(reflect.TypeFor[streams.Key]()):
+		return object{"type": "string"}
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return object{"type": "string"}
+	case reflect.Bool:
+		return object{"type": "boolean"}
+	case reflect.Int32:
+		return object{"type": "integer", "format": "int32"}
+	case reflect.Int, reflect.Int64:
+		return object{"type": "integer", "format": "int64"}
+	case reflect.Float64, reflect.Float32:
+		return object{"type": "number"}
+	case reflect.Slice:
+		return object{"type": "array", "items": s.of(t.Elem(), in)}
+	case reflect.Map:
+		return object{"type": "object", "additionalProperties": s.of(t.Elem(), in)}
+	case reflect.Struct:
+		return s.name(t, in, func() object { return s.structure(t, in, nil) })
+	}
+	return object{}
+}
+
+// name makes a named schema once, and refers to it.
+func (s *schemas) name(t reflect.Type, in bool, make func() object) object {
+	name := t.Name()
+	if i := strings.IndexByte(name, '['); i >= 0 { // of a generic type
+		name = name[:i]
+	}
+	if in {
+		name += "Request"
+	}
+	if have, taken := s.types[name]; taken && have != t {
+		path := t.PkgPath()
+		name = strings.ToUpper(path[strings.LastIndexByte(path, '/')+1:][:1]) + path[strings.LastIndexByte(path, '/')+2:] + name
+	}
+	if s.types[name] == nil {
+		s.types[name] = t
+		s.named[name] = make()
+	}
+	return ref(name)
+}
+
+// structure is the schema of a struct without some of its fields.
+func (s *schemas) structure(t reflect.Type, in bool, without []string) object {
+	properties, required := object{}, []string{}
+	for _, f := range reflect.VisibleFields(t) {
+		name := business.JSONName(f)
+		if !f.IsExported() || f.Anonymous || name == "-" || slices.Contains(without, name) {
+			continue
+		}
+		rule, _ := streams.Rule(f) // the vocabulary has checked it, or the business
+		properties[name] = ruled(s.of(f.Type, in), rule)
+		if in && rule.Required || !in && !strings.Contains(f.Tag.Get("json"), ",omit") {
+			required = append(required, name)
+		}
+	}
+	out := object{"type": "object", "properties": properties}
+	if len(required) > 0 {
+		out["required"] = required
+	}
+	if in {
+		out["additionalProperties"] = false
+	}
+	return out
+}
+
+// ruled adds to a schema what a field's tag says.
+func ruled(schema object, rule streams.FieldRule) object {
+	least, most := "", ""
+	switch schema["type"] {
+	case "string":
+		least, most = "minLength", "maxLength"
+		if rule.Max != nil {
+			schema["description"] = fmt.Sprintf("At most %d bytes in UTF-8.", *rule.Max)
+		}
+	case "integer":
+		least, most = "minimum", "maximum"
+	case "array":
+		least, most = "minItems", "maxItems"
+	default:
+		return schema
+	}
+	if rule.Required && least != "minimum" {
+		schema[least] = 1
+	}
+	if rule.Min != nil {
+		schema[least] = *rule.Min
+	}
+	if rule.Max != nil {
+		schema[most] = *rule.Max
+	}
+	if rule.Enum != nil {
+		schema["enum"] = rule.Enum
+	}
+	return schema
+}
+
+// view is the schema of a view's documents.
+func (s *schemas) view(v *business.View) object {
+	properties, required := object{v.One: object{"type": "string"}}, []string{v.One}
+	always := alwaysThere(v)
+	for _, f := range v.All() {
+		if f.Personal {
+			continue
+		}
+		schema := s.viewField(v, f)
+		if f.About != "" {
+			schema["description"] = f.About
+		}
+		properties[f.Name] = schema
+		if slices.Contains(always, f.Name) {
+			required = append(required, f.Name)
+		}
+	}
+	name := strings.ReplaceAll(v.Title, " ", "")
+	s.named[name] = object{"type": "object", "description": v.About, "properties": properties, "required": required}
+	s.types[name] = reflect.TypeOf(v)
+	return ref(name)
+}
+
+func (s *schemas) viewField(v *business.View, f business.Field) object {
+	schema := object{}
+	switch f.Kind {
+	case business.Text:
+		schema = object{"type": "string"}
+		if f.Enum != nil {
+			schema["enum"] = f.Enum
+		}
+	case business.State:
+		schema = object{"type": "string", "enum": v.States}
+	case business.Count:
+		schema = object{"type": "integer", "format": "int64"}
+	case business.Time:
+		schema = object{"type": "string", "format": "date-time"}
+	case business.Flag:
+		schema = object{"type": "boolean"}
+	case business.Mean:
+		schema = object{"type": "number"}
+	case business.Amount:
+		schema = object{"type": "object", "required": []string{"minor", "currency"}, "properties": object{
+			"minor":    object{"type": "integer", "format": "int64", "description": "In the currency's minor unit: 1250 EUR is €12.50."},
+			"currency": object{"type": "string", "description": "ISO 4217."}}}
+	}
+	return schema
+}
+
+// alwaysThere are the fields that every document has: those that each event sets with
+// which one begins, and those that follow from others.
+func alwaysThere(v *business.View) (out []string) {
+	for _, f := range v.All() {
+		switch f.Kind {
+		case business.Count, business.State, business.Flag:
+			out = append(out, f.Name)
+			continue
+		}
+		sets := 0
+		for _, e := range v.Begins {
+			for _, s := range v.From {
+				if reflect.TypeOf(s.Event) != reflect.TypeOf(e) {
+					continue
+				}
+				if _, set := s.Apply(e, business.Moment{}); set[f.Name] != nil {
+					sets++
+				}
+			}
+		}
+		if sets == len(v.Begins) {
+			out = append(out, f.Name)
+		}
+	}
+	return out
+}
