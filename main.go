@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/weirstream/weir/deploy/cli"
+	"github.com/weirstream/weir/services/shop"
 )
 
-func main() { os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(cli.Main(shop.Business, os.Args[1:], os.Stdout, os.Stderr)) }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weirstream/weir/processors/audit"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/verify"
 )
 
@@ -20,7 +20,7 @@ func TestPlantedBugsOnServers(t *testing.T) {
 		happen func(*shared) // what it shows at, beside the load
 		breaks string        // invariant
 	}{
-		{"key-per-attempt", nothing, audit.Effects},
+		{"key-per-attempt", nothing, business.Effects},
 		{"no-dedup", func(s *shared) { s.drop(0) }, verify.Once},
 	} {
 		t.Run(bug.name, func(t *testing.T) {

@@ -14,11 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirstream/weir/deploy/platform"
-	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 )
 
-func dlqCommand() *cobra.Command {
+func (weir app) dlqCommand() *cobra.Command {
 	c := &cobra.Command{Use: "dlq", Short: "Look at parked inputs, retry or drop them",
 		Long: `An input whose decision failed parks its key: later inputs of that key wait
 behind it, in order, and all others flow. Mend the cause, then retry; or drop the
@@ -28,20 +27,20 @@ failed input, and those behind it are decided.`,
   weir dlq retry payment payment o-17
   weir dlq retry --all --service payment`}
 	cl := urlFlag(c)
-	c.AddCommand(dlqList(cl), dlqShow(cl), dlqAct(cl, "retry", "Decide parked keys' inputs again, in order"), dlqAct(cl, "drop", "Drop the input that a key is parked behind, and decide the rest"))
+	c.AddCommand(weir.dlqList(cl), weir.dlqShow(cl), weir.dlqAct(cl, "retry", "Decide parked keys' inputs again, in order"), weir.dlqAct(cl, "drop", "Drop the input that a key is parked behind, and decide the rest"))
 	return c
 }
 
 // serviceFlag narrows to one service.
-func serviceFlag(c *cobra.Command) *string {
+func (weir app) serviceFlag(c *cobra.Command) *string {
 	service := c.Flags().String("service", "", "only those of this service")
-	complete(c, "service", serviceNames()...)
+	complete(c, "service", weir.serviceNames()...)
 	return service
 }
 
 // serviceNames are those of the business.
-func serviceNames() (names []string) {
-	t, err := shop.Business.Topology()
+func (weir app) serviceNames() (names []string) {
+	t, err := weir.business.Topology()
 	if err != nil {
 		return nil // whoever needs the topology says why
 	}
@@ -51,11 +50,11 @@ func serviceNames() (names []string) {
 	return names
 }
 
-func checkService(service string) error {
+func (weir app) checkService(service string) error {
 	if service == "" {
 		return nil
 	}
-	return oneOf("service", service, serviceNames()...)
+	return oneOf("service", service, weir.serviceNames()...)
 }
 
 // mostLetters is how many a server lists that knows no pages.
@@ -83,11 +82,11 @@ func (c client) letters(ctx context.Context, service string, limit int) (all []p
 	})
 }
 
-func dlqList(cl client) *cobra.Command {
+func (weir app) dlqList(cl client) *cobra.Command {
 	c := &cobra.Command{Use: "ls", Short: "List parked inputs", Args: cobra.NoArgs}
-	out, service, limit := output(c, "table", "json"), serviceFlag(c), limitFlag(c)
+	out, service, limit := output(c, "table", "json"), weir.serviceFlag(c), limitFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := checkService(*service); err != nil {
+		if err := weir.checkService(*service); err != nil {
 			return err
 		}
 		all, more, err := cl.letters(c.Context(), *service, *limit)
@@ -143,13 +142,13 @@ func (k parkedKey) path() string {
 func (k parkedKey) String() string { return k.service + " " + k.decider + " " + printable(k.key) }
 
 // completeKey offers the names of services and deciders.
-func completeKey(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	t, err := shop.Business.Topology()
+func (weir app) completeKey(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	t, err := weir.business.Topology()
 	if err != nil || len(args) > 1 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	if len(args) == 0 {
-		return serviceNames(), cobra.ShellCompDirectiveNoFileComp
+		return weir.serviceNames(), cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string
 	if s, ok := t.Service(args[0]); ok {
@@ -160,10 +159,10 @@ func completeKey(_ *cobra.Command, args []string, _ string) ([]string, cobra.She
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-func dlqShow(cl client) *cobra.Command {
-	return &cobra.Command{Use: "show SERVICE DECIDER KEY", Short: "Show a parked key's inputs with reason and stack", Args: cobra.ExactArgs(3), ValidArgsFunction: completeKey,
+func (weir app) dlqShow(cl client) *cobra.Command {
+	return &cobra.Command{Use: "show SERVICE DECIDER KEY", Short: "Show a parked key's inputs with reason and stack", Args: cobra.ExactArgs(3), ValidArgsFunction: weir.completeKey,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkService(args[0]); err != nil {
+			if err := weir.checkService(args[0]); err != nil {
 				return err
 			}
 			var l platform.Letters
@@ -174,13 +173,13 @@ func dlqShow(cl client) *cobra.Command {
 		}}
 }
 
-func dlqAct(cl client, verb, short string) *cobra.Command {
-	c := &cobra.Command{Use: verb + " SERVICE DECIDER KEY...", Short: short, ValidArgsFunction: completeKey,
+func (weir app) dlqAct(cl client, verb, short string) *cobra.Command {
+	c := &cobra.Command{Use: verb + " SERVICE DECIDER KEY...", Short: short, ValidArgsFunction: weir.completeKey,
 		Long: short + `. With --all, every key that is parked now, of one service with --service: one
 after the other, each once. It tells how many flow again, how many failed again, and
 what is left.`}
 	all := c.Flags().Bool("all", false, "every parked key; with --service, those of one service")
-	service := serviceFlag(c)
+	service := weir.serviceFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case *all && len(args) > 0, !*all && len(args) < 3, !*all && *service != "":
@@ -188,13 +187,13 @@ what is left.`}
 		case verb == "drop" && *all && *service == "":
 			return usagef("--all drops an input of every parked key, for good: say of which --service")
 		}
-		if err := checkService(*service); err != nil {
+		if err := weir.checkService(*service); err != nil {
 			return err
 		}
 		if *all {
 			return cl.actOnAll(c, verb, *service)
 		}
-		if err := checkService(args[0]); err != nil {
+		if err := weir.checkService(args[0]); err != nil {
 			return err
 		}
 		var r tally

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/weirstream/weir/services/shop"
 )
 
 // root of the repository.
@@ -135,7 +137,7 @@ func parses(words []string, whole bool) error {
 			words[i] = "1"
 		}
 	}
-	root := rootCommand()
+	root := app{shop.Business}.rootCommand()
 	root.InitDefaultCompletionCmd()
 	c, rest, err := root.Find(words)
 	if err != nil {

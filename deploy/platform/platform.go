@@ -22,7 +22,6 @@ import (
 	"github.com/weirstream/weir/deploy/discovery"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/cache"
-	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
@@ -71,8 +70,8 @@ type platform struct {
 
 	incarnations atomic.Pointer[map[string]string] // of the stores, by service
 
-	shoppers func() // sends them home, and waits until the last has paid
-	probes   func() // ends the prober
+	customers func() // sends them home, and waits until the last was answered
+	probes    func() // ends the prober
 
 	fail context.CancelCauseFunc // ends the run with a reason
 	wait []func()                // what to wait for at the end, last started first
@@ -81,11 +80,14 @@ type platform struct {
 // Run starts the units and returns when ctx ends and they have drained, or when
 // the start fails for good. A unit that fails later is halted alone.
 func Run(ctx context.Context, o Options) (err error) {
+	if o.Business == nil {
+		return errors.New("the platform needs a business to run")
+	}
 	o.defaults()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		business: shop.Business, sagas: shop.Business.Sagas, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
+		business: o.Business, sagas: o.Business.Sagas, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = p.cutShort("before it was up, ")
@@ -158,8 +160,8 @@ func (p *platform) start(ctx context.Context) error {
 	if p.units, err = choose(p.topology, p.Units); err != nil {
 		return err
 	}
-	p.units.prober = p.units.prober && p.Synthetic > 0 // one that never asks is none
-	if err := p.units.check(&p.Config); err != nil {
+	p.units.prober = p.units.prober && p.Synthetic > 0 && p.business.Customer != nil // one that never asks is none
+	if err := p.units.check(&p.Config, p.business.Endpoints()); err != nil {
 		return err
 	}
 	listener, err := listen(p.Config.HTTP)
@@ -189,7 +191,7 @@ func (p *platform) start(ctx context.Context) error {
 	if err := p.startProber(ctx); err != nil {
 		return err
 	}
-	return p.startShoppers(ctx)
+	return p.startCustomers(ctx)
 }
 
 // path is a file or directory of the run's data.

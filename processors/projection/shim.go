@@ -36,3 +36,7 @@ func (m *Model) Documents(ctx context.Context, v *business.View, filter map[stri
 	p.Next = x.Next
 	return p, err
 }
+
+func (m *Model) CountsOf(ctx context.Context, v *business.View) (map[string]int64, error) {
+	return m.Store.Counts(ctx)
+}

@@ -1,14 +1,12 @@
-package audit_test
+package books_test
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"net/http"
-	"net/http/httptest"
+	"net"
 	"testing"
 	"time"
 
@@ -33,17 +31,14 @@ var bugs bool
 // house is the real business in virtual time: all services, the outside world
 // on a wire of its own, and a client.
 type house struct {
-	t        testing.TB
-	c        *streamtest.Cluster
-	net      kfake.VirtualNetwork
-	provider *sim.Provider
-	carrier  *sim.Carrier
-	mailbox  *sim.Mailbox
-	nodes    map[string][]*streamtest.Node
-	placed   []event.OrderID
-	started  int // instances
-	close    []func()
-	stores   map[string]streams.Store // opened for audits
+	t       testing.TB
+	c       *streamtest.Cluster
+	world   *sim.World
+	nodes   map[string][]*streamtest.Node
+	placed  []string
+	started int // instances
+	close   []func()
+	stores  map[string]streams.Store // opened for audits
 }
 
 func open(t testing.TB, f sim.Faults, log *slog.Logger, hooks ...streams.Hook) *house {
@@ -52,18 +47,10 @@ func open(t testing.TB, f sim.Faults, log *slog.Logger, hooks ...streams.Hook) *
 	check(t, err)
 	s := &house{t: t, c: streamtest.NewCluster(t, top, partitions), nodes: map[string][]*streamtest.Node{}}
 	s.c.Hooks, s.c.Log = hooks, log
-	s.provider, err = sim.NewProvider(sim.Config{Faults: f})
+	s.world, err = sim.OpenWorld(&wire{}, shop.Business.Endpoints(), f)
 	check(t, err)
-	s.carrier, err = sim.NewCarrier(sim.Config{Faults: f})
-	check(t, err)
-	s.mailbox, err = sim.NewMailbox(sim.Config{Faults: f})
-	check(t, err)
-	client := &http.Client{Transport: &http.Transport{DialContext: s.net.DialContext}}
-	s.c.Transports = streams.Transports{
-		HTTP: streams.HTTPTransport{Client: client, Addresses: map[string]string{"provider": s.serve("127.0.0.1:9101", s.provider), "carrier": s.serve("127.0.0.1:9102", s.carrier)}},
-		SMTP: streams.SMTPTransport{Dial: s.net.DialContext, Addresses: map[string]string{"mailbox": s.serveMail()}},
-	}
-	s.close = append(s.close, client.CloseIdleConnections)
+	s.c.Transports = s.world.Transports
+	s.close = append(s.close, func() { check(t, s.world.Close()) })
 	for _, svc := range top.Services {
 		s.start(svc.Name)
 	}
@@ -77,36 +64,15 @@ func check(t testing.TB, err error) {
 	}
 }
 
-func (s *house) serve(addr string, x sim.Simulated) string {
-	s.t.Helper()
-	l, err := s.net.Listen("tcp", addr)
-	check(s.t, err)
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- sim.Serve(ctx, l, x, io.Discard) }()
-	s.close = append(s.close, func() {
-		stop()
-		if err := <-done; err != nil {
-			s.t.Error(err)
-		}
-	})
-	return "http://" + addr
+// wire is a network of the outside's own.
+type wire struct{ kfake.VirtualNetwork }
+
+func (w *wire) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return w.DialContext(ctx, network, address)
 }
 
-func (s *house) serveMail() string {
-	s.t.Helper()
-	const addr = "127.0.0.1:9103"
-	l, err := s.net.Listen("tcp", addr)
-	check(s.t, err)
-	done := make(chan error, 1)
-	go func() { done <- s.mailbox.Serve(l) }()
-	s.close = append(s.close, func() {
-		if err := s.mailbox.Close(); err != nil {
-			s.t.Error(err)
-		}
-		<-done
-	})
-	return addr
+func (w *wire) Listen(address string) (net.Listener, error) {
+	return w.VirtualNetwork.Listen("tcp", address)
 }
 
 // start runs one more instance of a service, whose log names it.
@@ -152,7 +118,7 @@ func (s *house) send(id, name string, c streams.Event) {
 	if r, err := s.c.Send(ctx, cmd); err != nil && !bugs {
 		s.t.Errorf("%s: %v", id, err)
 	} else if r.Status == streams.ReplyDone && name == "place-order" {
-		s.placed = append(s.placed, event.OrderID(c.Key().String()))
+		s.placed = append(s.placed, c.Key().String())
 	}
 }
 
@@ -193,20 +159,11 @@ func (s *house) input() audit.Input {
 		}
 	}
 	in := audit.Input{Input: verify.Input{Topology: s.c.Topology, Partitions: partitions, Stores: maps.Clone(s.stores), Client: s.c.Client(), Complete: true, Settled: true, Decide: true},
-		Acknowledged: s.placed, Provider: &audit.Provider{}, Carrier: &audit.Carrier{}, Mailbox: &audit.Mailbox{}}
-	s.ledger(s.provider, in.Provider)
-	s.ledger(s.carrier, in.Carrier)
-	s.ledger(s.mailbox, in.Mailbox)
+		Business: shop.Business, Acknowledged: s.placed}
+	var err error
+	in.Ledgers, err = s.world.Ledgers()
+	check(s.t, err)
 	return in
-}
-
-func (s *house) ledger(h http.Handler, into any) {
-	s.t.Helper()
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/ledger", nil))
-	if err := json.Unmarshal(w.Body.Bytes(), into); err != nil || w.Code != http.StatusOK {
-		s.t.Fatalf("ledger: %d, %v", w.Code, err)
-	}
 }
 
 // shut ends everything.

@@ -1,4 +1,4 @@
-package audit_test
+package books_test
 
 import (
 	"bytes"
@@ -8,7 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weirstream/weir/processors/audit"
+	"github.com/weirstream/weir/services/shop/books"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/verify"
 )
 
@@ -20,10 +21,10 @@ var planted = []struct{ bug, caught string }{
 	{"publish-first", verify.Published},
 	{"reordered-publish", verify.Order},
 	{"lost-publish", verify.Published},
-	{"key-per-attempt", audit.Effects},
+	{"key-per-attempt", business.Effects},
 	{"command-again", verify.Once},
-	{"lost-release", audit.Stock},
-	{"lost-void", audit.Money},
+	{"lost-release", books.Stock},
+	{"lost-void", books.Money},
 }
 
 // A checker that finds nothing proves nothing: with each bug planted, the same

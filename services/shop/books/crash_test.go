@@ -1,4 +1,4 @@
-package audit_test
+package books_test
 
 import (
 	"bytes"
@@ -15,6 +15,8 @@ import (
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/processors/audit"
 	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/services/payment/provider"
+	"github.com/weirstream/weir/services/shipping/carrier"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -61,7 +63,7 @@ func badDay(t *testing.T, seed uint64, trouble func(*house, *rand.Rand)) (r *aud
 			t.Logf("%s", log)
 		}
 	}()
-	s := open(t, sim.Faults{Seed: seed, Errors: 0.1, Lost: 0.1, Declines: 0.15, CaptureRefuse: 0.15, LatencyMS: 5, JitterMS: 30}, slog.New(slog.NewTextHandler(log, nil)), c)
+	s := open(t, sim.Faults{Seed: seed, Errors: 0.1, Lost: 0.1, Refuse: map[string]float64{provider.Declined: .15, provider.CaptureFailed: .15, carrier.Refused: .15}, LatencyMS: 5, JitterMS: 30}, slog.New(slog.NewTextHandler(log, nil)), c)
 	for n := range 4 {
 		s.deliver(fmt.Sprint("d-", n), fmt.Sprint("sku-", n), 30)
 	}

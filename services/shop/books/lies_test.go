@@ -1,4 +1,4 @@
-package audit_test
+package books_test
 
 import (
 	"bytes"

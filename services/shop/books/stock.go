@@ -1,4 +1,4 @@
-package audit
+package books
 
 import (
 	"encoding/json"
@@ -31,7 +31,7 @@ type shelfState struct {
 }
 
 // foldShelf takes the facts that a shelf decides about.
-func (c *checker) foldShelf(e streams.Event) bool {
+func (c *shop) foldShelf(e streams.Event) bool {
 	switch e := e.(type) {
 	case event.StockAdded:
 		c.shelf(e.SKU).added += e.Quantity
@@ -47,14 +47,14 @@ func (c *checker) foldShelf(e streams.Event) bool {
 	default:
 		return false
 	}
-	c.looked(Stock, 1)
+	c.Looked(Stock, 1)
 	return true
 }
 
-func (c *checker) held(e event.StockHeld) {
+func (c *shop) held(e event.StockHeld) {
 	s := c.shelf(e.SKU)
 	if h, twice := s.holds[e.Order]; twice {
-		c.bad(Stock, "%s is held twice for order %s: %d and %d", e.SKU, e.Order, h.quantity, e.Quantity)
+		c.Bad(Stock, "%s is held twice for order %s: %d and %d", e.SKU, e.Order, h.quantity, e.Quantity)
 	}
 	s.holds[e.Order] = hold{e.Quantity, e.MadeToOrder}
 	if e.MadeToOrder {
@@ -62,16 +62,16 @@ func (c *checker) held(e event.StockHeld) {
 	}
 	s.claimed += e.Quantity
 	if s.claimed > s.added-s.drawn {
-		c.bad(Stock, "%s is sold twice: %d are claimed with order %s, %d lie on the shelf", e.SKU, s.claimed, e.Order, s.added-s.drawn)
+		c.Bad(Stock, "%s is sold twice: %d are claimed with order %s, %d lie on the shelf", e.SKU, s.claimed, e.Order, s.added-s.drawn)
 	}
 }
 
 // gone ends a hold: its units left the house, or are free again.
-func (c *checker) gone(sku event.SKU, id event.OrderID, quantity int64, left bool) {
+func (c *shop) gone(sku event.SKU, id event.OrderID, quantity int64, left bool) {
 	s := c.shelf(sku)
 	h, ok := s.holds[id]
 	if !ok || h.quantity != quantity {
-		c.bad(Stock, "%s gives up %d units for order %s, which holds %d", sku, quantity, id, h.quantity)
+		c.Bad(Stock, "%s gives up %d units for order %s, which holds %d", sku, quantity, id, h.quantity)
 	}
 	delete(s.holds, id)
 	if h.madeToOrder {
@@ -85,43 +85,41 @@ func (c *checker) gone(sku event.SKU, id event.OrderID, quantity int64, left boo
 		s.drawn += h.quantity
 	}
 	if s.claimed < 0 || s.drawn > s.added {
-		c.bad(Stock, "%s counts %d claimed and %d shipped of %d received", sku, s.claimed, s.drawn, s.added)
+		c.Bad(Stock, "%s counts %d claimed and %d shipped of %d received", sku, s.claimed, s.drawn, s.added)
 	}
 }
 
-// shelfState takes note of what a shelf remembers.
-func (c *checker) shelfState(_ string, s streams.Snapshot) {
+// Snapshot takes note of what a shelf remembers.
+func (c *shop) Snapshot(s streams.Snapshot) {
 	if s.Stream.Decider != "shelf" {
 		return
 	}
 	var st shelfState
 	if err := json.Unmarshal(s.State, &st); err != nil {
-		c.bad(Stock, "the shelf of %s is kept in a form that cannot be read: %v", s.Stream.Key, err)
+		c.Bad(Stock, "the shelf of %s is kept in a form that cannot be read: %v", s.Stream.Key, err)
 		return
 	}
 	c.shelf(event.SKU(s.Stream.Key)).state = &st
 }
 
-// posted takes an event from outside: what was delivered has to be on a shelf.
-func (c *checker) posted(e streams.Envelope) {
-	f, ok := c.Topology.Vocabulary.Fact(e.Type)
-	var d event.StockReceived
-	if ok && f.External && e.Type == "stock.received" && json.Unmarshal(e.Data, &d) == nil && d.Quantity > 0 {
+// Posted takes an event from outside: what was delivered has to be on a shelf.
+func (c *shop) Posted(e streams.Event) {
+	if d, ok := e.(event.StockReceived); ok && d.Quantity > 0 {
 		c.shelf(d.SKU).delivered += d.Quantity
 	}
 }
 
-func (c *checker) judgeShelves() {
+func (c *shop) judgeShelves() {
 	for sku, s := range c.shelves {
 		if s.state != nil && c.Settled {
 			c.judgeState(sku, s)
 		}
-		if c.Settled && c.Complete && c.Client != nil && s.added != s.delivered {
-			c.bad(Stock, "%s: %d units were delivered, %d put on the shelf", sku, s.delivered, s.added)
+		if c.Settled && c.Complete && s.added != s.delivered {
+			c.Bad(Stock, "%s: %d units were delivered, %d put on the shelf", sku, s.delivered, s.added)
 		}
 		for id := range s.holds {
 			if o := c.orders[id]; c.Settled && (o == nil || o.placed == 0 || o.closed > 0) {
-				c.bad(Stock, "%s still holds %d units for order %s, which is over or was never placed", sku, s.holds[id].quantity, id)
+				c.Bad(Stock, "%s still holds %d units for order %s, which is over or was never placed", sku, s.holds[id].quantity, id)
 			}
 		}
 	}
@@ -131,21 +129,21 @@ func (c *checker) judgeShelves() {
 	for id, o := range c.orders {
 		for sku, l := range o.lines {
 			if want := l.wants; o.fulfilled() && l.drawn != want || !o.fulfilled() && l.drawn != 0 {
-				c.bad(Stock, "order %s (closed as %q) wants %d of %s, and %d left the shelf", id, o.closing, want, sku, l.drawn)
+				c.Bad(Stock, "order %s (closed as %q) wants %d of %s, and %d left the shelf", id, o.closing, want, sku, l.drawn)
 			}
 		}
 	}
 }
 
 // judgeState compares what the shelf remembers with what it said.
-func (c *checker) judgeState(sku event.SKU, s *shelfBook) {
+func (c *shop) judgeState(sku event.SKU, s *shelfBook) {
 	st := s.state
 	if st.OnHand < 0 || st.Claimed < 0 || st.Claimed > st.OnHand {
-		c.bad(Stock, "%s counts %d on the shelf, %d of them claimed", sku, st.OnHand, st.Claimed)
+		c.Bad(Stock, "%s counts %d on the shelf, %d of them claimed", sku, st.OnHand, st.Claimed)
 	}
 	free := st.OnHand - st.Claimed
 	if free+st.Claimed+st.Shipped != s.added || st.Claimed != s.claimed || st.Shipped != s.drawn || st.MadeToOrder != s.madeToOrder || len(st.Holds) != len(s.holds) {
-		c.bad(Stock, "%s remembers %d free + %d claimed + %d shipped (%d made to order, %d holds); its events say %d received, %d claimed, %d shipped (%d made to order, %d holds)",
+		c.Bad(Stock, "%s remembers %d free + %d claimed + %d shipped (%d made to order, %d holds); its events say %d received, %d claimed, %d shipped (%d made to order, %d holds)",
 			sku, free, st.Claimed, st.Shipped, st.MadeToOrder, len(st.Holds), s.added, s.claimed, s.drawn, s.madeToOrder, len(s.holds))
 	}
 }

@@ -1,6 +1,7 @@
-package audit_test
+package books_test
 
 import (
+	"encoding/json"
 	"log/slog"
 	"slices"
 	"strings"
@@ -14,7 +15,9 @@ import (
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/processors/audit"
 	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/services/shop/books"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/verify"
 )
 
@@ -29,13 +32,34 @@ type corruption struct {
 
 func gbp(n int64) event.Money { return event.Money{Minor: n, Currency: "GBP"} }
 
-// account changes what the provider says of an order.
-func account(id event.OrderID, f func(*audit.Account)) func(*audit.Input) {
+// object is a part of a ledger, as JSON has it.
+type object = map[string]any
+
+// ledger changes what an endpoint says has happened.
+func ledger(endpoint string, f func(keys, books object)) func(*audit.Input) {
 	return func(in *audit.Input) {
-		a := in.Provider.Orders[id]
-		f(&a)
-		in.Provider.Orders[id] = a
+		var l object
+		if err := json.Unmarshal(in.Ledgers[endpoint], &l); err != nil {
+			panic(err) // it was just made
+		}
+		books, _ := l["books"].(object)
+		f(l["keys"].(object), books)
+		in.Ledgers[endpoint], _ = json.Marshal(l)
 	}
+}
+
+// account changes what the provider says of an order.
+func account(id string, amounts map[string]int64) func(*audit.Input) {
+	return ledger("provider", func(_, books object) {
+		a, _ := books[id].(object)
+		if a == nil {
+			a = object{}
+			books[id] = a
+		}
+		for what, minor := range amounts {
+			a[what] = gbp(minor)
+		}
+	})
 }
 
 func stored(service string, l liar) func(*audit.Input) {
@@ -43,40 +67,40 @@ func stored(service string, l liar) func(*audit.Input) {
 }
 
 var corruptions = []corruption{
-	{what: "captured twice", want: audit.Money, says: "more than once", lie: account("good", func(a *audit.Account) { a.Authorised, a.Captured = gbp(2000), gbp(2000) })},
-	{what: "not captured", want: audit.Money, says: "was fulfilled and cost", lie: account("good", func(a *audit.Account) { a.Captured, a.Voided = gbp(0), a.Authorised })},
-	{what: "captured, then cancelled", want: audit.Money, says: "was not fulfilled", lie: account("short", func(a *audit.Account) { a.Authorised, a.Captured = gbp(2), gbp(2) })},
-	{what: "authorisation left hanging", want: audit.Money, says: "neither captured nor voided", lie: account("declined", func(a *audit.Account) { a.Authorised = gbp(250) })},
-	{what: "money of nobody's order", want: audit.Money, says: "nobody here knows", lie: account("ghost", func(a *audit.Account) { a.Authorised = gbp(250) })},
-	{what: "capture not stored", want: audit.Money, says: "captures of", lie: stored("payment", without("payment.captured"))},
+	{what: "captured twice", want: books.Money, says: "more than once", lie: account("good", map[string]int64{"authorised": 2000, "captured": 2000})},
+	{what: "not captured", want: books.Money, says: "was fulfilled and cost", lie: account("good", map[string]int64{"captured": 0, "voided": 1000})},
+	{what: "captured, then cancelled", want: books.Money, says: "was not fulfilled", lie: account("short", map[string]int64{"authorised": 2, "captured": 2})},
+	{what: "authorisation left hanging", want: books.Money, says: "neither captured nor voided", lie: account("declined", map[string]int64{"authorised": 250})},
+	{what: "money of nobody's order", want: books.Money, says: "nobody here knows", lie: account("ghost", map[string]int64{"authorised": 250})},
+	{what: "capture not stored", want: books.Money, says: "captures of", lie: stored("payment", without("payment.captured"))},
 
-	{what: "shelf emptier than its claims", want: audit.Stock, says: "sold twice", lie: stored("inventory", rewritten("stock.added", `"quantity":9`, `"quantity":2`))},
-	{what: "delivery not put on the shelf", want: audit.Stock, says: "were delivered", lie: stored("inventory", rewritten("stock.added", `"quantity":8`, `"quantity":7`))},
-	{what: "claim never given up", want: audit.Stock, says: "still holds", lie: stored("inventory", without("stock.freed"))},
-	{what: "units that never left", want: audit.Stock, says: "left the shelf", lie: stored("inventory", without("stock.drawn"))},
-	{what: "drawn without a hold", want: audit.Stock, says: "gives up", lie: stored("inventory", without("stock.held"))},
-	{what: "held twice", want: audit.Stock, says: "is held twice", lie: stored("inventory", again("stock.held"))},
-	{what: "shelf remembers something else", want: audit.Stock, says: "remembers", lie: stored("inventory", liar{snapshot: func(s *streams.Snapshot) bool {
+	{what: "shelf emptier than its claims", want: books.Stock, says: "sold twice", lie: stored("inventory", rewritten("stock.added", `"quantity":9`, `"quantity":2`))},
+	{what: "delivery not put on the shelf", want: books.Stock, says: "were delivered", lie: stored("inventory", rewritten("stock.added", `"quantity":8`, `"quantity":7`))},
+	{what: "claim never given up", want: books.Stock, says: "still holds", lie: stored("inventory", without("stock.freed"))},
+	{what: "units that never left", want: books.Stock, says: "left the shelf", lie: stored("inventory", without("stock.drawn"))},
+	{what: "drawn without a hold", want: books.Stock, says: "gives up", lie: stored("inventory", without("stock.held"))},
+	{what: "held twice", want: books.Stock, says: "is held twice", lie: stored("inventory", again("stock.held"))},
+	{what: "shelf remembers something else", want: books.Stock, says: "remembers", lie: stored("inventory", liar{snapshot: func(s *streams.Snapshot) bool {
 		if s.Stream.Decider == "shelf" && s.Stream.Key == "tin" {
 			s.State = []byte(`{"tracked":true,"on_hand":7,"shipped":3}`)
 		}
 		return true
 	}})},
 
-	{what: "order never closes", want: audit.Terminal, says: "closed 0 times", lie: stored("order", without("order.closed"))},
-	{what: "order closes twice", want: audit.Terminal, says: "closed 2 times", lie: stored("order", again("order.closed"))},
-	{what: "closed as something else", want: audit.Terminal, says: "closed as", lie: stored("order", rewritten("order.closed", `"fulfilled"`, `"cancelled"`))},
-	{what: "a step is missing", want: audit.Terminal, says: "a step is missing", lie: stored("order", without("order.released"))},
-	{what: "acknowledged and lost", want: audit.Terminal, says: "does not exist", lie: func(in *audit.Input) { in.Acknowledged = append(in.Acknowledged, "lost") }},
-	{what: "never placed", want: audit.Terminal, says: "never placed", lie: stored("order", without("order.placed"))},
-	{what: "timer left", want: audit.Terminal, says: "still set", lie: stored("order", liar{timers: []streams.Timer{{Stream: streams.StreamID{Decider: "order", Key: "good"}, Name: "close-by"}}})},
+	{what: "order never closes", want: books.Terminal, says: "closed 0 times", lie: stored("order", without("order.closed"))},
+	{what: "order closes twice", want: books.Terminal, says: "closed 2 times", lie: stored("order", again("order.closed"))},
+	{what: "closed as something else", want: books.Terminal, says: "closed as", lie: stored("order", rewritten("order.closed", `"fulfilled"`, `"cancelled"`))},
+	{what: "a step is missing", want: books.Terminal, says: "a step is missing", lie: stored("order", without("order.released"))},
+	{what: "acknowledged and lost", want: books.Terminal, says: "does not exist", lie: func(in *audit.Input) { in.Acknowledged = append(in.Acknowledged, "lost") }},
+	{what: "never placed", want: books.Terminal, says: "never placed", lie: stored("order", without("order.placed"))},
+	{what: "timer left", want: books.Terminal, says: "still set", lie: stored("order", liar{timers: []streams.Timer{{Stream: streams.StreamID{Decider: "order", Key: "good"}, Name: "close-by"}}})},
 	{what: "parked input", want: verify.Settled, says: "is parked at", lie: stored("order", liar{parked: []streams.ParkedInput{{Seq: 1, Stream: streams.StreamID{Decider: "order", Key: "good"}, Reason: "broken"}}})},
 
-	{what: "stock not released", want: audit.Compensation, says: "released 0 times", lie: stored("inventory", without("stock.released"))},
-	{what: "released twice", want: audit.Compensation, says: "released 2 times", lie: stored("inventory", again("stock.released"))},
-	{what: "payment not undone", want: audit.Compensation, says: "voided 0 and refunded 0", lie: stored("payment", without("payment.voided"))},
-	{what: "undone though fulfilled", want: audit.Compensation, says: "voided 1 and refunded 0", lie: stored("order", rewritten("order.closed", `"cancelled"`, `"fulfilled"`))},
-	{what: "freed twice", want: audit.Compensation, says: "freed 2 times", lie: stored("inventory", again("stock.freed"))},
+	{what: "stock not released", want: books.Compensation, says: "released 0 times", lie: stored("inventory", without("stock.released"))},
+	{what: "released twice", want: books.Compensation, says: "released 2 times", lie: stored("inventory", again("stock.released"))},
+	{what: "payment not undone", want: books.Compensation, says: "voided 0 and refunded 0", lie: stored("payment", without("payment.voided"))},
+	{what: "undone though fulfilled", want: books.Compensation, says: "voided 1 and refunded 0", lie: stored("order", rewritten("order.closed", `"cancelled"`, `"fulfilled"`))},
+	{what: "freed twice", want: books.Compensation, says: "freed 2 times", lie: stored("inventory", again("stock.freed"))},
 
 	{what: "overtaken", want: verify.Order, says: "overtaken", log: first("order.order", func(r []*kgo.Record) []*kgo.Record {
 		return append([]*kgo.Record{r[1], r[0]}, r[2:]...)
@@ -125,17 +149,17 @@ var corruptions = []corruption{
 		return append(e, streams.InputEntry{Kind: streams.EventInput, Topic: "order.order", Offset: 1 << 40})
 	}))},
 
-	{what: "key took effect twice", want: audit.Effects, says: "took effect 2 times", lie: func(in *audit.Input) { in.Provider.Keys["good/capture"] = audit.Effect{Effects: 2} }},
-	{what: "key per attempt", want: audit.Effects, says: "not of an order and a step", lie: func(in *audit.Input) { in.Provider.Keys["good/capture/2"] = audit.Effect{Effects: 1} }},
-	{what: "two parcels", want: audit.Effects, says: "has 2 labels", lie: func(in *audit.Input) { in.Carrier.Labels["good"] = []string{"A", "B"} }},
-	{what: "parcel of nobody's order", want: audit.Effects, says: "nobody here knows", lie: func(in *audit.Input) { in.Carrier.Labels["ghost"] = []string{"A"} }},
-	{what: "mail never sent", want: audit.Effects, says: "has 0 copies", lie: func(in *audit.Input) { clear(in.Mailbox.Mails) }},
-	{what: "mail of nobody's order", want: audit.Effects, says: "is no order's", lie: func(in *audit.Input) { in.Mailbox.Mails["<x@weir>"] = audit.Tally{Copies: 1} }},
-	{what: "every mail twice", want: audit.Effects, says: "more than once", lie: func(in *audit.Input) {
-		for id := range in.Mailbox.Mails {
-			in.Mailbox.Mails[id] = audit.Tally{Copies: 2}
+	{what: "key took effect twice", want: business.Effects, says: "took effect 2 times", lie: ledger("provider", func(keys, _ object) { keys["good/capture"] = object{"effects": 2} })},
+	{what: "key per attempt", want: business.Effects, says: "not of an order and a step", lie: ledger("provider", func(keys, _ object) { keys["good/capture/2"] = object{"effects": 1} })},
+	{what: "two parcels", want: business.Effects, says: "has 2 labels", lie: ledger("carrier", func(_, books object) { books["good"] = []string{"A", "B"} })},
+	{what: "parcel of nobody's order", want: business.Effects, says: "nobody here knows", lie: ledger("carrier", func(_, books object) { books["ghost"] = []string{"A"} })},
+	{what: "mail never sent", want: business.Effects, says: "has 0 copies", lie: ledger("mailbox", func(keys, _ object) { clear(keys) })},
+	{what: "mail of nobody's order", want: business.Effects, says: "is no order's", lie: ledger("mailbox", func(keys, _ object) { keys["<x@weir>"] = object{"copies": 1} })},
+	{what: "every mail twice", want: business.Effects, says: "more than once", lie: ledger("mailbox", func(keys, _ object) {
+		for id := range keys {
+			keys[id] = object{"copies": 2}
 		}
-	}},
+	})},
 	{what: "effect without outcome", want: verify.Settled, says: "has no outcome", lie: stored("payment", liar{pending: []streams.PendingEffect{{Seq: 1, Effect: "void"}}})},
 
 	{what: "version skipped", want: verify.Replayable, says: "goes from version", lie: stored("payment", without("payment.asked"))},

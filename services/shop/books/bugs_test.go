@@ -1,6 +1,6 @@
 //go:build weirbugs
 
-package audit_test
+package books_test
 
 import (
 	"strings"

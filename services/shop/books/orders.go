@@ -1,4 +1,4 @@
-package audit
+package books
 
 import (
 	"maps"
@@ -39,12 +39,12 @@ func (o *orderBook) line(sku event.SKU) *lineBook {
 func (o *orderBook) fulfilled() bool { return o.closing == event.Fulfilled }
 
 // undone tells whether everything that was done for the order has to be undone by now.
-func (c *checker) undone(o *orderBook) bool {
+func (c *shop) undone(o *orderBook) bool {
 	return o.cancelled > 0 && (c.Settled || o.closed > 0)
 }
 
-// fold takes one event to the books.
-func (c *checker) fold(_ string, e streams.Event) {
+// Event takes one event to the books.
+func (c *shop) Event(e streams.Event) {
 	if c.foldOrder(e) || c.foldShelf(e) {
 		return
 	}
@@ -72,7 +72,7 @@ func (c *checker) fold(_ string, e streams.Event) {
 }
 
 // foldOrder takes the facts that the order itself decides about.
-func (c *checker) foldOrder(e streams.Event) bool {
+func (c *shop) foldOrder(e streams.Event) bool {
 	var o *orderBook
 	switch e := e.(type) {
 	case event.OrderPlaced:
@@ -113,30 +113,30 @@ func (c *checker) foldOrder(e streams.Event) bool {
 	return true
 }
 
-// timer takes note of a timer that is set.
-func (c *checker) timer(service string, t streams.Timer) {
+// Timer takes note of a timer that is set.
+func (c *shop) Timer(t streams.Timer) {
 	o := c.orders[event.OrderID(t.Stream.Key)]
 	if t.Stream.Decider == "order" && (o == nil || o.closed > 0 || c.Settled) {
-		c.bad(Terminal, "service %s: timer %q of order %s is still set, for %s", service, t.Name, t.Stream.Key, t.Due.Format("15:04:05"))
+		c.Bad(Terminal, "timer %q of order %s is still set, for %s", t.Name, t.Stream.Key, t.Due.Format("15:04:05"))
 	}
 }
 
-func (c *checker) judgeOrders() {
+func (c *shop) judgeOrders() {
 	for _, id := range c.Acknowledged {
-		if o := c.orders[id]; o == nil || o.placed == 0 {
-			c.bad(Terminal, "order %s was acknowledged and does not exist", id)
+		if o := c.orders[event.OrderID(id)]; o == nil || o.placed == 0 {
+			c.Bad(Terminal, "order %s was acknowledged and does not exist", id)
 		}
 	}
 	ended := map[string]int{}
 	defer func() {
-		c.report.Note("%d orders were fulfilled and %d cancelled", ended[event.Fulfilled], ended[event.Cancelled])
+		c.Note("%d orders were fulfilled and %d cancelled", ended[event.Fulfilled], ended[event.Cancelled])
 	}()
 	for _, id := range slices.Sorted(maps.Keys(c.orders)) {
 		o := c.orders[id]
 		ended[o.closing]++
 		if o.placed == 0 {
 			if c.Settled {
-				c.bad(Terminal, "order %s is spoken of and was never placed", id)
+				c.Bad(Terminal, "order %s is spoken of and was never placed", id)
 			}
 			continue
 		}
@@ -145,48 +145,48 @@ func (c *checker) judgeOrders() {
 	}
 }
 
-func (c *checker) judgeTerminal(id event.OrderID, o *orderBook) {
-	c.looked(Terminal, 1)
+func (c *shop) judgeTerminal(id event.OrderID, o *orderBook) {
+	c.Looked(Terminal, 1)
 	ended, want := [2]int{o.shipped, o.cancelled}, [2]int{0, 1}
 	if o.fulfilled() {
 		want = [2]int{1, 0}
 	}
 	switch {
 	case o.closed > 1 || o.closed == 0 && c.Settled:
-		c.bad(Terminal, "order %s closed %d times (placed %d, confirmed %d, released %d, shipped %d, cancelled %d)", id, o.closed, o.placed, o.confirmed, o.released, o.shipped, o.cancelled)
+		c.Bad(Terminal, "order %s closed %d times (placed %d, confirmed %d, released %d, shipped %d, cancelled %d)", id, o.closed, o.placed, o.confirmed, o.released, o.shipped, o.cancelled)
 	case o.closed == 1 && ended != want:
-		c.bad(Terminal, "order %s closed as %q, having been shipped %d and cancelled %d times", id, o.closing, o.shipped, o.cancelled)
+		c.Bad(Terminal, "order %s closed as %q, having been shipped %d and cancelled %d times", id, o.closing, o.shipped, o.cancelled)
 	}
 	for what, n := range map[string]int{"placed": o.placed, "confirmed": o.confirmed, "released": o.released, "shipped": o.shipped, "cancelled": o.cancelled} {
 		if n > 1 {
-			c.bad(Terminal, "order %s was %s %d times", id, what, n)
+			c.Bad(Terminal, "order %s was %s %d times", id, what, n)
 		}
 	}
 	if o.shipped > o.released || o.released > o.confirmed {
-		c.bad(Terminal, "order %s was shipped %d, released %d and confirmed %d times: a step is missing", id, o.shipped, o.released, o.confirmed)
+		c.Bad(Terminal, "order %s was shipped %d, released %d and confirmed %d times: a step is missing", id, o.shipped, o.released, o.confirmed)
 	}
 	if o.late > 0 {
-		c.bad(Terminal, "order %s had %d events after it closed", id, o.late)
+		c.Bad(Terminal, "order %s had %d events after it closed", id, o.late)
 	}
 }
 
 // judgeCompensation checks that what was done for an order is undone once if
 // it was cancelled, and never if it was fulfilled.
-func (c *checker) judgeCompensation(id event.OrderID, o *orderBook) {
-	c.looked(Compensation, 1)
+func (c *shop) judgeCompensation(id event.OrderID, o *orderBook) {
+	c.Looked(Compensation, 1)
 	back := o.voided + o.refunded
 	switch {
 	case c.undone(o) && o.stockReleased != 1, o.fulfilled() && o.stockReleased > 0, o.stockReleased > 1:
-		c.bad(Compensation, "order %s (cancelled %d, closed as %q) had its stock released %d times", id, o.cancelled, o.closing, o.stockReleased)
+		c.Bad(Compensation, "order %s (cancelled %d, closed as %q) had its stock released %d times", id, o.cancelled, o.closing, o.stockReleased)
 	case c.undone(o) && o.stockShipped > 0 || o.stockShipped > 1:
-		c.bad(Compensation, "order %s (cancelled %d, closed as %q) had its stock shipped %d times", id, o.cancelled, o.closing, o.stockShipped)
+		c.Bad(Compensation, "order %s (cancelled %d, closed as %q) had its stock shipped %d times", id, o.cancelled, o.closing, o.stockShipped)
 	}
 	if c.undone(o) && back != 1 || o.fulfilled() && back > 0 || back > 1 {
-		c.bad(Compensation, "order %s (cancelled %d, closed as %q) had its payment voided %d and refunded %d times", id, o.cancelled, o.closing, o.voided, o.refunded)
+		c.Bad(Compensation, "order %s (cancelled %d, closed as %q) had its payment voided %d and refunded %d times", id, o.cancelled, o.closing, o.voided, o.refunded)
 	}
 	for sku, l := range o.lines {
 		if l.requested > 1 || l.givenUp > 1 || l.freed > 1 {
-			c.bad(Compensation, "order %s asked %d times for %s, gave it up %d times and it was freed %d times", id, l.requested, sku, l.givenUp, l.freed)
+			c.Bad(Compensation, "order %s asked %d times for %s, gave it up %d times and it was freed %d times", id, l.requested, sku, l.givenUp, l.freed)
 		}
 	}
 }
