@@ -179,8 +179,8 @@ func TestLocksAreWaitedForShortly(t *testing.T) {
 	checkWhole(t, s, batchSize)
 }
 
-// freeze leaves a commit between its two round trips.
-func freeze(t *testing.T, s *Store, c *streams.Cursor) *pipeline {
+// freeze leaves a commit on lanes between its two round trips.
+func freeze(t *testing.T, s *Store, lanes ...*streams.Cursor) *pipeline {
 	t.Helper()
 	conn, err := s.pool.conns.Acquire(ctx)
 	if err != nil {
@@ -191,7 +191,9 @@ func freeze(t *testing.T, s *Store, c *streams.Cursor) *pipeline {
 		t.Fatal(err)
 	}
 	p := &pipeline{ctx: ctx, conn: conn.Conn(), names: s.service.prefix}
-	p.run(moveCursor, int4(c.Lane), int8(c.Epoch), int8(c.Rev), int8(c.LastSeq), int8(c.Published), c.MarshalMaps())
+	for _, c := range lanes {
+		p.run(moveCursor, int4(c.Lane), int8(c.Epoch), int8(c.Rev), int8(c.LastSeq), int8(c.Published), c.MarshalMaps())
+	}
 	if err := p.ask(); err != nil {
 		t.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func (p *Pool) service(name string) *service {
 // that who waits behind a service that hangs waits there, then for the pool's.
 func (p *Pool) turn(ctx context.Context, s *service) (leave func(), err error) {
 	share, all := cap(s.share), cap(p.slots)
-	if err := p.take(ctx, s.share, "all %d of %d connections that one service may use", share, all); err != nil {
+	if err := p.take(ctx, s.share, "%d of %d connections, all that one service may use,", share, all); err != nil {
 		return nil, err
 	}
 	if err := p.take(ctx, p.slots, "all %d connections of this process", all); err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -16,11 +17,11 @@ import (
 )
 
 // database makes one of the test's own, in which nobody else has connections.
-func database(t *testing.T) (url, name string) {
+func database(t *testing.T) (server, name string) {
 	t.Helper()
 	name = "weir_" + strings.ToLower(rand.Text())
 	sql(t, "CREATE DATABASE "+name+" ENCODING 'UTF8' TEMPLATE template0")
-	t.Cleanup(func() { sql(t, "DROP DATABASE "+name+" WITH (FORCE)") })
+	t.Cleanup(func() { sql(t, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
 	u := mustParse(t, streamtest.Real(t, "postgres"))
 	u.Path = name
 	return u.String(), name
@@ -30,8 +31,8 @@ func database(t *testing.T) (url, name string) {
 // connections as one process may have.
 func TestServicesShareConnections(t *testing.T) {
 	const services, bound, batches = 16, 5, 3
-	url, name := database(t)
-	p := connect(t, url, WithConnections(bound))
+	server, name := database(t)
+	p := connect(t, server, WithConnections(bound))
 	watch, stop := make(chan struct{}), make(chan int, 1)
 	go func() { stop <- mostConnections(t, name, watch) }()
 	odd := []string{`weir.quoted"name`, strings.Repeat("x", 57) + "1", strings.Repeat("x", 57) + "2", "Größe"}
@@ -115,8 +116,7 @@ func mostConnections(t *testing.T, name string, stop <-chan struct{}) (most int)
 // A claim ends the frozen commits of its own service, and not those that the same
 // process has under way for another: that one's lanes are claimed by nobody.
 func TestOnlyTheServicesOwnFrozenCommitsAreEnded(t *testing.T) {
-	url := streamtest.Real(t, "postgres")
-	process := connect(t, url)
+	process := connect(t, streamtest.Real(t, "postgres"))
 	taken, kept := fresh(t), fresh(t)
 	mine, other := openOn(t, process, taken), openOn(t, process, kept)
 	c, d := claim(t, mine, 0), claim(t, other, 0)
@@ -144,6 +144,49 @@ func TestOnlyTheServicesOwnFrozenCommitsAreEnded(t *testing.T) {
 	if err := theirs.Rollback(ctx); err != nil {
 		t.Errorf("the person's transaction: %v", err)
 	}
+}
+
+// Lanes that all wait for a frozen owner have few connections: who may end it does not
+// wait behind those that wait for it.
+func TestManyLanesAreTakenOverOnOneConnection(t *testing.T) {
+	const lanes = 14 // whose waits, one after the other, would be longer than any waits for a connection
+	service := fresh(t)
+	owner := open(t, service)
+	var held []*streams.Cursor
+	for lane := range int32(lanes) {
+		held = append(held, claim(t, owner, lane))
+	}
+	freeze(t, owner, held...)
+	taker := open(t, service, WithLockTimeout(500*time.Millisecond), WithConnections(1))
+	var wg sync.WaitGroup
+	for lane := range int32(lanes) {
+		wg.Go(func() {
+			if c, err := taker.Claim(ctx, lane); err != nil || c.Epoch != 2 {
+				t.Errorf("lane %d: %+v, %v", lane, c, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// The server has fewer connections left than the pool may make: what has one goes on,
+// and what gets none is told the setting.
+func TestAServerWithoutConnectionsLeft(t *testing.T) {
+	server, name := database(t)
+	sql(t, "CREATE ROLE "+name+" LOGIN PASSWORD 'weir' CONNECTION LIMIT 1", "GRANT CREATE ON DATABASE "+name+" TO "+name)
+	t.Cleanup(func() { sql(t, "DROP DATABASE "+name+" WITH (FORCE)", "DROP ROLE "+name) })
+	u := mustParse(t, server)
+	u.User = url.UserPassword(name, "weir")
+	p := connect(t, u.String(), WithConnections(8))
+	s := openOn(t, p, "few")
+	release := make(chan struct{})
+	hang(t, s, release)
+	_, err := s.Cursor(ctx, 0)
+	close(release)
+	if code(err) != "53300" || !strings.Contains(err.Error(), "postgres.max_conns") {
+		t.Errorf("got error %v, want one with the cure", err)
+	}
+	commitSome(t, s, 0, 2)
 }
 
 // hang holds a connection of a store's until release is closed.
@@ -182,7 +225,7 @@ func TestAServiceThatHangsLeavesRoom(t *testing.T) {
 	_, err := well.Cursor(ctx, 0)
 	busy(t, err, "all 4 connections of this process")
 	for range cap(behind) {
-		busy(t, <-behind, "all 2 of 4 connections that one service may use")
+		busy(t, <-behind, "2 of 4 connections, all that one service may use,")
 	}
 	end()
 	if _, err := well.Cursor(ctx, 0); err != nil {
