@@ -91,7 +91,7 @@ type SASL struct {
 // SQL is PostgreSQL.
 type SQL struct {
 	URL      Secret `yaml:"url"`
-	MaxConns int32  `yaml:"max_conns"` // per service
+	MaxConns int32  `yaml:"max_conns"` // of this process, for all its services
 }
 
 // Mongo is MongoDB.
@@ -145,7 +145,7 @@ func (s Secret) GoString() string { return strconv.Quote(s.String()) }
 // Default is the configuration that nothing changed.
 func Default() Config {
 	return Config{HTTP: "127.0.0.1:8080", Data: "data", Partitions: 4,
-		Kafka: Kafka{Replication: 1, MinInSync: 1, Protocol: "classic"}, Postgres: SQL{MaxConns: 8}, Mongo: Mongo{Database: "weir"},
+		Kafka: Kafka{Replication: 1, MinInSync: 1, Protocol: "classic"}, Postgres: SQL{MaxConns: 16}, Mongo: Mongo{Database: "weir"},
 		OTLP: OTLP{Protocol: "grpc", SpansPerSecond: 500}, Logs: Logs{Level: "info", Format: "text"}}
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/business"
+	"github.com/weirstream/weir/streams/postgres"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -39,8 +40,9 @@ type platform struct {
 	business  *business.Business
 	topology  *streams.Topology
 	sagas     []streams.Saga
-	kafka     []kgo.Opt // for clients of the log
-	broker    *broker   // of the embedded log, or nil
+	kafka     []kgo.Opt      // for clients of the log
+	broker    *broker        // of the embedded log, or nil
+	postgres  *postgres.Pool // which the event stores share, or nil
 	commands  streams.Commands
 	ports     ports
 	registry  discovery.Registry
@@ -171,8 +173,8 @@ func (p *platform) start(ctx context.Context) error {
 	p.hosts = names(&p.Config) // before the name gives way to its address
 	p.Config.HTTP = listener.Addr().String()
 	p.wait = append(p.wait, func() { listener.Close() })
-	for _, step := range []func(context.Context) error{p.findPrometheus, p.startTelemetry, p.startKafka, p.startCommands, p.startRegistry, p.startOutside,
-		p.startFaults, p.startServices, p.startCache, p.startReads, p.startPorts, p.startTrim} {
+	for _, step := range []func(context.Context) error{p.findPrometheus, p.startTelemetry, p.startKafka, p.startPostgres, p.startCommands, p.startRegistry,
+		p.startOutside, p.startFaults, p.startServices, p.startCache, p.startReads, p.startPorts, p.startTrim} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func start(t *testing.T, c config.Config, log *slog.Logger, units ...string) str
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, Options{Business: shop.Business, Config: c, Units: units, Log: log, Ready: func(http, _ string) { ready <- http }})
+		ended <- Run(ctx, Options{Business: shop.Business, Config: c, Units: units, Kafka: "127.0.0.1:0", Log: log, Ready: func(http, _ string) { ready <- http }})
 	}()
 	t.Cleanup(func() {
 		stop()

@@ -183,7 +183,7 @@ func withStores(ctx context.Context, o Options, service string, f func(*platform
 			return fmt.Errorf("there is no log in %q: %w. Name the directory of a weir dev with --data, or a configuration with Kafka's brokers", p.Config.Data, err)
 		}
 	}
-	if err := p.startKafka(ctx); err != nil {
+	if err := errors.Join(p.startKafka(ctx), p.startPostgres(ctx)); err != nil {
 		return err
 	}
 	for _, s := range p.topology.Services {
