@@ -66,7 +66,7 @@ func TestGoldenKafka(t *testing.T) {
 	}
 	t.Chdir(t.TempDir()) // where no weir.yaml is
 	var got, errs bytes.Buffer
-	if code := Main(shop.Business, []string{"kafka", "plan"}, &got, &errs); code != 0 {
+	if code := tested.Main([]string{"kafka", "plan"}, &got, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
 	if got.String() == string(want) {

@@ -110,7 +110,7 @@ func TestRunbookCommandsWork(t *testing.T) {
 		if verb := args[min(1, len(args)-1)]; verb == "retry" || verb == "restart" || verb == "accept" || verb == "check" || verb == "plan" { // the poison stays one, nothing is halted, nothing is lost, servers may not be there
 			want = append(want, 1, 3)
 		}
-		if code := Main(shop.Business, args, io.Discard, io.Discard); !slices.Contains(want, code) {
+		if code := tested.Main(args, io.Discard, io.Discard); !slices.Contains(want, code) {
 			t.Errorf("weir %s, of %v, exits with %d", strings.Join(args, " "), calls[call], code)
 		}
 	}
@@ -121,7 +121,7 @@ func TestRunbookCommandsWork(t *testing.T) {
 
 func alertNames(t *testing.T) []string {
 	t.Helper()
-	s, err := app{shop.Business}.businessAlerts(alerts.DefaultRunbooks)
+	s, err := tested.businessAlerts(alerts.DefaultRunbooks)
 	if err != nil {
 		t.Fatal(err)
 	}
