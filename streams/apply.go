@@ -33,9 +33,7 @@ func (b *batch) apply(in *input, d *Decider, stream StreamID, e *entry, x Decisi
 	}
 	follow := Origin{Correlation: origin.Correlation, Causation: in.id, Traceparent: origin.Traceparent}
 	for _, n := range x.cancels {
-		if !b.l.planted(bugTimerKept) {
-			b.setTimer(TimerKey{stream, n}, nil)
-		}
+		b.setTimer(TimerKey{stream, n}, nil)
 	}
 	for i, t := range x.timers {
 		b.setTimer(TimerKey{stream, t.name}, &Timer{Stream: stream, Name: t.name, ID: deriveID(in.cause(), d.Name, "timer", t.name),
@@ -131,9 +129,7 @@ func (b *batch) emit(in *input, d *Decider, stream StreamID, e *entry, ev Event,
 		stored.Topic, stored.Partition, stored.Record = r.Topic, r.Partition, packRecord(r)
 	}
 	stored.Seq = env.Seq
-	if !f.Private || !b.l.planted(bugSnapshotAhead) {
-		b.tx.Events = append(b.tx.Events, stored)
-	}
+	b.tx.Events = append(b.tx.Events, stored)
 	b.info.Events = append(b.info.Events, f.Name)
 }
 

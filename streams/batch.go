@@ -159,16 +159,13 @@ func (e *Envelope) takenAt(r *kgo.Record) time.Time {
 // seen from its lane on its topic; a hole before it halts the lane.
 func (l *lane) repeated(r *kgo.Record, e *Envelope) (bool, error) {
 	src := Source{r.Topic, e.Lane}
-	if planted(bugDedupByLane) {
-		src.Topic = ""
-	}
 	seen, known := l.cur.Seen[src]
-	if e.Seq <= seen && !planted(bugNoDedup) {
+	if e.Seq <= seen {
 		return true, nil
 	}
 	// A lane that began with the topic's end has not seen what came before.
-	all := l.i.plan.starts[r.Topic] == All && !planted(bugCompensateAgain)
-	if e.Prev > seen && (known || all) && !planted(bugGapIgnored) {
+	all := l.i.plan.starts[r.Topic] == All
+	if e.Prev > seen && (known || all) {
 		return false, l.lost(fmt.Sprintf("%s/%d@%d is number %d of lane %s and follows %d there, but the last one seen is %d: events are missing", r.Topic, r.Partition, r.Offset, e.Seq, e.Lane, e.Prev, seen),
 			"Restore the topic from a replica that has them", func(_ context.Context, _ *kadm.Client, c *Cursor) error {
 				c.Seen[src] = e.Prev
@@ -190,11 +187,6 @@ func (l *lane) step(ctx context.Context, b *batch) (err error) {
 	if err := l.i.hooks.at(PointPolled, l.name); err != nil {
 		return err
 	}
-	if planted(bugNoCAS) {
-		if err := l.adopt(ctx); err != nil {
-			return err
-		}
-	}
 	if err := b.decideAll(ctx, at); err != nil {
 		return err
 	}
@@ -202,27 +194,13 @@ func (l *lane) step(ctx context.Context, b *batch) (err error) {
 		l.stale = l.stale || b.taken > 0
 		return b.finish(ctx)
 	}
-	if planted(bugOffsetsFirst) {
-		if err := l.commitCursor(ctx); err != nil {
-			return err
-		}
-	}
 	if err := b.assemble(); err != nil {
 		return err
-	}
-	if planted(bugPublishFirst) {
-		if err := l.pub.publish(ctx, b.records, l.cur.LastSeq, func() error { return nil }); err != nil {
-			return err
-		}
-		b.records = nil
 	}
 	if err := l.i.hooks.at(PointDecided, l.name); err != nil {
 		return err
 	}
 	if err := b.commit(ctx, began); err != nil {
-		if planted(bugLateCommit) {
-			return l.stepAgain(ctx, b, err)
-		}
 		return err
 	}
 	if err := l.i.hooks.at(PointCommitted, l.name); err != nil {
@@ -260,7 +238,7 @@ func (b *batch) decideAll(ctx context.Context, at time.Time) error {
 func (b *batch) commit(ctx context.Context, began time.Time) error {
 	l := b.l
 	b.info.Decide = l.i.cfg.Now().Sub(began)
-	err := l.i.store.Commit(ctx, l.o.part, leaky(&b.tx))
+	err := l.i.store.Commit(ctx, l.o.part, &b.tx)
 	b.info.Commit = l.i.cfg.Now().Sub(began) - b.info.Decide
 	if err != nil {
 		b.end(err)

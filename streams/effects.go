@@ -204,10 +204,6 @@ func (r *effectRunner) attempt(p *PendingEffect, n int) (body []byte, err error)
 	case <-r.ctx.Done():
 		return nil, r.ctx.Err()
 	}
-	asked := *p
-	if planted(bugKeyPerAttempt) {
-		asked.Key = fmt.Sprintf("%s/%d", p.Key, n)
-	}
 	return r.l.i.breakers.of(e.endpoint).do(n, func() ([]byte, error) {
 		ctx, cancel := context.WithTimeout(r.ctx, e.limit)
 		defer cancel()
@@ -215,7 +211,7 @@ func (r *effectRunner) attempt(p *PendingEffect, n int) (body []byte, err error)
 		if h := r.l.i.hooks.effect; h != nil {
 			tp, done = h.OnEffect(Attempt{Service: r.l.i.plan.service, Effect: p.Effect, Endpoint: e.endpoint, Number: n, Origin: p.Origin})
 		}
-		body, err := call(withTraceparent(ctx, tp), e, r.l.i.cfg.Transports, asked)
+		body, err := call(withTraceparent(ctx, tp), e, r.l.i.cfg.Transports, *p)
 		p.Origin.Traceparent = done(err)
 		return body, err
 	})

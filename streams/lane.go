@@ -49,9 +49,6 @@ func (o *owner) life(cur *Cursor) error {
 	l := &lane{o: o, i: o.i, cur: cur, name: NewLane(o.i.plan.service, o.part, cur.Incarnation), parked: map[StreamID]int{},
 		states: newStateCache(o.i.cfg.StateCache), fetched: make(chan kgo.Fetches), high: map[string]int64{}, clockSet: time.Now(), looked: time.Now()}
 	defer l.close(cancel)
-	if planted(bugCompensateAgain) {
-		cur.Seen = map[Source]int64{}
-	}
 	if err := l.i.hooks.at(PointClaimed, l.name); err != nil {
 		return err
 	}
@@ -64,9 +61,6 @@ func (o *owner) life(cur *Cursor) error {
 
 func (l *lane) close(cancel context.CancelFunc) {
 	cancel()
-	if planted(bugStateKept) {
-		l.o.kept = l.states
-	}
 	if l.queue != nil {
 		l.queue.Close()
 	}
@@ -108,11 +102,6 @@ func (l *lane) restore(ctx context.Context) error {
 	l.effects = newEffectRunner(l, ctx)
 	if err = l.effects.load(ctx); err != nil {
 		return err
-	}
-	if planted(bugTimerLost) {
-		if err = l.forgetTimers(ctx); err != nil {
-			return err
-		}
 	}
 	if err = l.timers.load(ctx, l); err != nil {
 		return err

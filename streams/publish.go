@@ -3,7 +3,6 @@ package streams
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -56,21 +55,11 @@ func (p *publisher) publish(ctx context.Context, recs []*kgo.Record, lastSeq int
 		}
 	}
 	p.last = acked
-	if planted(bugMarkWithHole) {
-		p.mark.Store(lastSeq)
-	}
-	if planted(bugReorder) {
-		slices.Reverse(recs)
-	}
 	for i, r := range recs {
 		if i == len(recs)/2 {
 			if err := half(); err != nil {
 				return err
 			}
-		}
-		if (planted(bugLosePublished) || planted(bugGapIgnored)) && i == 0 && lastSeq%7 == 0 {
-			done(r, nil)
-			continue
 		}
 		// Never a context that can end: a cancelled record is a hole.
 		p.client.Produce(context.Background(), r, p.heard(r, done))

@@ -164,7 +164,7 @@ func (b *batch) register(in *input) {
 // name takes a name in this batch, unless it is known.
 func (b *batch) name(x ExternalID) NameState {
 	id := ExternalID{Source: x.Source, ID: x.ID}
-	if digest, ok := b.named[id]; ok && !(planted(bugNoExternalDedup) && x.Source != registerSource) {
+	if digest, ok := b.named[id]; ok {
 		if digest != "" && x.Digest != "" && digest != x.Digest {
 			return NameTaken
 		}

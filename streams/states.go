@@ -74,9 +74,6 @@ func (b *batch) loadStates(ctx context.Context, ids []StreamID) error {
 		if e.value == nil {
 			e.value = l.i.plan.deciders[id.Decider].newState()
 		}
-		if b.l.planted(bugStateKept) {
-			l.keepState(id, e)
-		}
 	}
 	return nil
 }

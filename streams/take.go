@@ -193,7 +193,7 @@ func sameKey(e Event, key string) (err error) {
 }
 
 func (b *batch) takeCommand(in *input) error {
-	if r, ok := b.known[in.id]; ok && !b.l.planted(bugCommandAgain) {
+	if r, ok := b.known[in.id]; ok {
 		a := CommandReply{r.Status, r.Body, r.Token}
 		if r.Digest != in.cmd.digest() {
 			a = CommandReply{Status: ReplyConflict, Body: rejection("id-reused", "the id %q was used for another command", in.id)}
@@ -258,7 +258,7 @@ func (p *poisoned) Error() string { return p.reason }
 // decide runs one decision and adds what follows from it to the batch.
 func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 	l := b.l
-	if l.parked[stream] > 0 && in.parked == nil && !b.l.planted(bugParkedOvertaken) {
+	if l.parked[stream] > 0 && in.parked == nil {
 		return b.park(in, stream, "", "")
 	}
 	if reason, ok := l.o.poison[in.cause()+" "+t.decider.Name]; ok {
@@ -280,7 +280,7 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 	}
 	x, err := t.decider.decide(t.reaction, e.value, v, Input{ID: in.id, Key: stream.Key, At: b.at, Correlation: in.origin.Correlation, cause: in.cause()})
 	if err == nil {
-		err = b.apply(in, t.decider, stream, e, forget(x), origin)
+		err = b.apply(in, t.decider, stream, e, x, origin)
 	}
 	if err != nil || x.reject != nil {
 		l.states.drop(stream) // nothing of the decision is kept, also not what it wrote there
