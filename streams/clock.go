@@ -93,7 +93,7 @@ func (c *clock) Now() time.Time {
 // goes on at half speed, until the clock has come up to it. A lane that stood
 // still would keep its deadlines waiting for as long as it is ahead.
 func (l *lane) now() time.Time {
-	now := l.i.cfg.Now()
+	now := l.cfg.Now()
 	if least := l.cur.Clock.Add(time.Since(l.clockSet) / 2); now.Before(least) {
 		return least
 	}

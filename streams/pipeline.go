@@ -126,12 +126,12 @@ func (r *pipe) prepare(ctx context.Context) error {
 // those who want to hear how that ends.
 type passing struct {
 	BatchInfo
-	done []func(BatchInfo, error)
+	hops []func(BatchInfo, error)
 }
 
-// end tells how it ended.
-func (p *passing) end(err error) {
-	for _, f := range p.done {
+// tellHops tells them how it ended.
+func (p *passing) tellHops(err error) {
+	for _, f := range p.hops {
 		f(p.BatchInfo, err)
 	}
 }
@@ -158,7 +158,7 @@ func (r *pipe) outputs(f kgo.Fetches, s *standing) (out []*kgo.Record, seen []pa
 	for i := range seen {
 		seen[i].Decide = took
 		if err != nil {
-			seen[i].end(err)
+			seen[i].tellHops(err)
 		}
 	}
 	return out, seen, err
@@ -168,7 +168,7 @@ func (r *pipe) outputs(f kgo.Fetches, s *standing) (out []*kgo.Record, seen []pa
 func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Time, b *passing) ([]*kgo.Record, error) {
 	in, err := ReadEnvelope(rec)
 	if err != nil { // nothing that it says of itself can be relied on
-		b.Inputs = append(b.Inputs, InputInfo{Decider: r.p.Name, Kind: EventInput, Name: "unreadable", Result: "parked"})
+		b.Inputs = append(b.Inputs, InputInfo{Decider: r.p.Name, Kind: EventInput, Name: "unreadable", Result: InputParked})
 		return r.dead(out, rec, lane, &in, err), nil
 	}
 	if in.ReplayID != "" || !slices.Contains(r.types, in.Type) {
@@ -179,14 +179,14 @@ func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Tim
 	if h := r.hooks.decide; h != nil {
 		in.Traceparent, done = h.OnDecide(hop)
 	}
-	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.takenAt(rec)), Result: "decided", Key: in.Key, Origin: in.origin()}
+	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.takenAt(rec)), Result: InputDecided, Key: in.Key, Origin: in.origin()}
 	made, events := len(out), len(b.Events)
 	out, err = r.become(out, rec, lane, &in, b)
 	switch {
 	case done != nil && err != nil:
 		done(b.BatchInfo, err)
 	case done != nil:
-		b.done = append(b.done, done)
+		b.hops = append(b.hops, done)
 	}
 	var newer *NewerVersionError
 	if errors.As(err, &newer) {
@@ -196,7 +196,7 @@ func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Tim
 		if h := r.hooks.decide; h != nil && done == nil {
 			in.Traceparent = h.OnFail(hop, err)
 		}
-		b.Events, info.Result = b.Events[:events], "parked"
+		b.Events, info.Result = b.Events[:events], InputParked
 		out = r.dead(out[:made], rec, lane, &in, err)
 	}
 	b.Inputs = append(b.Inputs, info)

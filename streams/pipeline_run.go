@@ -111,7 +111,7 @@ func (r *pipe) passed(seen []passing, began time.Time, err error) {
 	took := r.cfg.Now().Sub(began)
 	for i := range seen {
 		seen[i].Commit = took
-		if seen[i].end(err); err == nil {
+		if seen[i].tellHops(err); err == nil {
 			r.hooks.committed(seen[i].BatchInfo)
 		}
 	}

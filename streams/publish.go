@@ -111,11 +111,11 @@ func (p *publisher) idle() bool {
 
 // republish sends the outbox above the mark again; consumers skip what they have.
 func (l *lane) republish(ctx context.Context) error {
-	page := l.i.cfg.MaxBatch
+	page := l.cfg.MaxBatch
 	for after := l.cur.Published; ; {
 		var recs []*kgo.Record
 		from := after
-		err := l.i.store.Outbox(ctx, l.o.part, after, page, func(e StoredEvent) error {
+		err := l.store.Outbox(ctx, l.part, after, page, func(e StoredEvent) error {
 			if after = e.Seq; e.Topic == "" {
 				return nil // private: it never travels
 			}
@@ -144,6 +144,6 @@ func (l *lane) republish(ctx context.Context) error {
 // waitsSince takes an event of an earlier life as the oldest unpublished one.
 func (l *lane) waitsSince(r *kgo.Record) error {
 	env, err := ReadEnvelope(r)
-	l.committed = env.Time
+	l.storedAt = env.Time
 	return err
 }

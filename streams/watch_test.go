@@ -174,7 +174,7 @@ func (w *laneWatch) wantPassed(t *testing.T, n int) {
 			if in.Decider != "watch" || in.Name != "teller.deposited" || in.Kind != streams.EventInput || in.Age < 0 || in.Origin.Causation == "" {
 				t.Errorf("a batch has the input %+v", in)
 			}
-			got[in.Result]++
+			got[string(in.Result)]++
 		}
 		for _, e := range b.Events {
 			got[e]++
