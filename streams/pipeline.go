@@ -137,19 +137,24 @@ func (p *passing) tellHops(err error) {
 }
 
 // outputs turns polled records into records to produce, in order, and tells what
-// it saw of each partition.
-func (r *pipe) outputs(f kgo.Fetches, s *standing) (out []*kgo.Record, seen []passing, err error) {
+// it saw of each partition, and the positions behind them.
+func (r *pipe) outputs(f kgo.Fetches, s *standing) (out, positions []*kgo.Record, seen []passing, err error) {
 	began := r.cfg.Now()
 	out = make([]*kgo.Record, 0, f.NumRecords())
 	f.EachPartition(func(p kgo.FetchTopicPartition) {
+		if len(p.Records) == 0 {
+			return
+		}
 		b := passing{BatchInfo: BatchInfo{Service: r.p.Name, Lane: p.Partition, Inputs: make([]InputInfo, 0, len(p.Records)), Events: make([]string, 0, len(p.Records))}}
 		lane := r.lane(p.Topic, p.Partition, s.id(p.Topic))
+		log := NewLogReader(p.Records[0].Offset, false, nil)
 		for _, rec := range p.Records {
 			if err != nil {
 				break
 			}
-			out, err = r.output(out, rec, lane, began, &b)
+			out, err = r.output(out, log, rec, lane, began, &b)
 		}
+		positions = append(positions, s.position(p.Topic, p.Partition, log.Next))
 		if len(b.Inputs) > 0 {
 			seen = append(seen, b)
 		}
@@ -161,17 +166,21 @@ func (r *pipe) outputs(f kgo.Fetches, s *standing) (out []*kgo.Record, seen []pa
 			seen[i].tellHops(err)
 		}
 	}
-	return out, seen, err
+	return out, positions, seen, err
 }
 
-// output adds what becomes of a record, which is noted in its batch.
-func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Time, b *passing) ([]*kgo.Record, error) {
-	in, err := ReadEnvelope(rec)
-	if err != nil { // nothing that it says of itself can be relied on
+// output adds what becomes of a record, which is noted in its batch. A pipeline
+// keeps no sequences: repeats and holes are told by who reads what it makes.
+func (r *pipe) output(out []*kgo.Record, log *LogReader, rec *kgo.Record, lane Lane, at time.Time, b *passing) ([]*kgo.Record, error) {
+	in, what, err := log.Read(rec)
+	switch what {
+	case ReadUnreadable: // nothing that it says of itself can be relied on
 		b.Inputs = append(b.Inputs, InputInfo{Decider: r.p.Name, Kind: EventInput, Name: "unreadable", Result: InputParked})
 		return r.dead(out, rec, lane, &in, err), nil
+	case ReadReplayed, ReadControl, ReadBehind:
+		return out, nil
 	}
-	if in.ReplayID != "" || !slices.Contains(r.types, in.Type) {
+	if !slices.Contains(r.types, in.Type) {
 		return out, nil
 	}
 	hop := Hop{Service: r.p.Name, Decider: r.p.Name, Kind: EventInput, Name: in.Type, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset, Origin: in.origin(), ID: in.ID}

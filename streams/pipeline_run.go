@@ -72,12 +72,12 @@ func (r *pipe) membership(ctx context.Context) error {
 		if err := f.Err(); err != nil {
 			return r.unread(err)
 		}
-		out, seen, err := r.outputs(f, s)
+		out, positions, seen, err := r.outputs(f, s)
 		if err != nil {
 			return err
 		}
 		began := r.cfg.Now()
-		err = m.pass(hard, f, out, s.marks(f))
+		err = m.pass(hard, f, out, positions)
 		r.passed(seen, began, err)
 		if err != nil && !errors.Is(err, errAborted) {
 			return err

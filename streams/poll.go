@@ -30,28 +30,48 @@ func (b *batch) addFetches(f kgo.Fetches) error {
 	}
 	f.EachPartition(func(p kgo.FetchTopicPartition) {
 		l.high[p.Topic] = p.HighWatermark
+		log := l.reader(p.Topic)
 		for _, r := range p.Records {
 			if failed == nil {
-				failed = b.addRecord(r)
+				failed = b.addRecord(log, r)
 			}
 		}
+		l.moved(p.Topic, log)
 	})
 	return failed
 }
 
-// addRecord moves the cursor over a record, and takes it as an input unless it
-// is a repeat, a replay or nobody's business.
-func (b *batch) addRecord(r *kgo.Record) error {
+// reader reads an input from the cursor. A lane that began with the topic's end
+// has not seen what came before.
+func (l *lane) reader(topic string) *LogReader {
+	whole := l.plan.starts[topic] == All
+	return NewLogReader(l.cur.Inputs[topic].Offset, whole, func(writer Lane) (int64, bool) {
+		seq, known := l.cur.Seen[Source{topic, writer}]
+		return seq, known
+	})
+}
+
+// moved moves the cursor to where an input was read to.
+func (l *lane) moved(topic string, log *LogReader) {
+	pos := l.cur.Inputs[topic]
+	pos.Offset = log.Next
+	l.cur.Inputs[topic] = pos
+	for writer, seq := range log.Took {
+		l.cur.Seen[Source{topic, writer}] = seq
+	}
+}
+
+// addRecord takes a record as an input unless it is a repeat, a replay or
+// nobody's business. A hole before it halts the lane.
+func (b *batch) addRecord(log *LogReader, r *kgo.Record) error {
 	l := b.l
-	pos := l.cur.Inputs[r.Topic]
-	if r.Offset < pos.Offset {
+	e, what, unreadable := log.Read(r)
+	if what == ReadBehind {
 		return nil
 	}
-	pos.Offset = r.Offset + 1
-	l.cur.Inputs[r.Topic] = pos
 	l.lastRead = r.Timestamp
 	b.polled++
-	if r.Attrs.IsControl() {
+	if what == ReadControl {
 		return nil
 	}
 	key := string(r.Key)
@@ -61,26 +81,39 @@ func (b *batch) addRecord(r *kgo.Record) error {
 	if p := Partition(key, l.cfg.Partitions); p != l.part {
 		return b.misplaced(r, fmt.Sprintf("key belongs to partition %d, not %d: the producer must hash with murmur2", p, l.part))
 	}
-	e, err := ReadEnvelope(r)
-	if err != nil {
-		return b.misplaced(r, err.Error())
-	}
-	if e.ReplayID != "" {
+	switch what {
+	case ReadUnreadable:
+		return b.misplaced(r, unreadable.Error())
+	case ReadReplayed:
 		return nil
-	}
-	in := eventInput(r, &e)
-	if in.source == "" {
-		if skip, err := l.repeated(r, &e); skip || err != nil {
-			b.info.Repeats++
-			return err
+	case ReadOutside:
+		if err := CheckKey(key); err != nil { // a stranger's; of a lane's no sequence may be passed over
+			return b.misplaced(r, err.Error())
 		}
-	} else if err := CheckKey(key); err != nil { // a stranger's; of a lane's no sequence may be passed over
-		return b.misplaced(r, err.Error())
+	case ReadRepeat:
+		b.info.Repeats++
+		return nil
+	case ReadHole:
+		return l.hole(log, r, &e)
+	default:
+		log.Take(&e)
 	}
 	if len(l.plan.byType[e.Type]) > 0 {
-		b.inputs = append(b.inputs, in)
+		b.inputs = append(b.inputs, eventInput(r, &e))
 	}
 	return nil
+}
+
+// hole halts the lane before an event that others of its writer should precede.
+func (l *lane) hole(log *LogReader, r *kgo.Record, e *Envelope) error {
+	seen, _ := log.Last(e.Lane)
+	src, prev := Source{r.Topic, e.Lane}, e.Prev
+	return l.lost(fmt.Sprintf("%s/%d@%d is number %d of lane %s and follows %d there, but the last one seen is %d: events are missing",
+		r.Topic, r.Partition, r.Offset, e.Seq, e.Lane, e.Prev, seen),
+		"Restore the topic from a replica that has them", func(_ context.Context, _ *kadm.Client, c *Cursor) error {
+			c.Seen[src] = prev
+			return nil
+		})
 }
 
 // eventInput is a record as an input. What no lane wrote has a source.
@@ -103,25 +136,4 @@ func (e *Envelope) takenAt(r *kgo.Record) time.Time {
 		return r.Timestamp
 	}
 	return e.Time
-}
-
-// repeated tells whether a record was taken before, by the highest sequence
-// seen from its lane on its topic; a hole before it halts the lane.
-func (l *lane) repeated(r *kgo.Record, e *Envelope) (bool, error) {
-	src := Source{r.Topic, e.Lane}
-	seen, known := l.cur.Seen[src]
-	if e.Seq <= seen {
-		return true, nil
-	}
-	// A lane that began with the topic's end has not seen what came before.
-	all := l.plan.starts[r.Topic] == All
-	if e.Prev > seen && (known || all) {
-		return false, l.lost(fmt.Sprintf("%s/%d@%d is number %d of lane %s and follows %d there, but the last one seen is %d: events are missing", r.Topic, r.Partition, r.Offset, e.Seq, e.Lane, e.Prev, seen),
-			"Restore the topic from a replica that has them", func(_ context.Context, _ *kadm.Client, c *Cursor) error {
-				c.Seen[src] = e.Prev
-				return nil
-			})
-	}
-	l.cur.Seen[src] = e.Seq
-	return false, nil
 }

@@ -136,14 +136,9 @@ func record(ctx context.Context, client []kgo.Opt, recs ...*kgo.Record) error {
 	return nil
 }
 
-// marks are the positions after what was polled.
-func (s *standing) marks(f kgo.Fetches) (out []*kgo.Record) {
-	f.EachPartition(func(p kgo.FetchTopicPartition) {
-		if n := len(p.Records); n > 0 {
-			out = append(out, positionRecord{p.Topic, s.id(p.Topic), p.Records[n-1].Offset + 1}.record(s.r.p.Name, p.Partition))
-		}
-	})
-	return out
+// position is the record of how far a partition is read.
+func (s *standing) position(topic string, partition int32, next int64) *kgo.Record {
+	return positionRecord{topic, s.id(topic), next}.record(s.r.p.Name, partition)
 }
 
 // ofTopic begins the metadata of a group's offset, and says of which topic's life

@@ -6,10 +6,10 @@
 // is; then come its edits, each a place and what happens there. A place is a file
 // of the module and lines that are in it exactly once:
 //
-//	-- streams/batch.go --
-//		if e.Seq <= seen {
+//	-- streams/timers.go --
+//		if l.cur.Inputs[t].Offset < end {
 //	-- becomes --
-//		if e.Seq <= seen && !planted("no-dedup") {
+//		if l.cur.Inputs[t].Offset < end && !planted("timer-early") {
 //
 // Lines may also be put before a place or after it. "-- new FILE --" is a file
 // of its own. All bugs are in one build: each asks planted, with its own name,
