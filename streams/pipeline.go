@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -61,8 +62,9 @@ func (t *Topology) ownPipeline(p Pipeline) (errs []error) {
 // source's offset and the output's index.
 const pipelineFan = 1 << 16
 
-// pipe is a running pipeline.
-type pipe struct {
+// PipelineInstance is one of those that run a pipeline. Any number of them share
+// its input, through a consumer group named after it.
+type PipelineInstance struct {
 	cfg    *Config
 	p      Pipeline
 	types  []string
@@ -70,15 +72,19 @@ type pipe struct {
 	opts   []kgo.Opt              // of its membership in the group
 	hooks  hooks
 	log    *slog.Logger
+
+	mu      sync.Mutex
+	trouble error // why it passes nothing on now
 }
 
-func newPipe(cfg Config, name string) (*pipe, error) {
+// NewPipelineInstance prepares an instance of a pipeline. It does no I/O.
+func NewPipelineInstance(cfg Config, name string) (*PipelineInstance, error) {
 	cfg.defaults()
 	n := slices.IndexFunc(cfg.Topology.Pipelines, func(p Pipeline) bool { return p.Name == name })
 	if n < 0 {
 		return nil, fmt.Errorf("the topology has no pipeline %q", name)
 	}
-	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name), hooks: sortHooks(cfg.Hooks)}
+	r := &PipelineInstance{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name), hooks: sortHooks(cfg.Hooks), trouble: errNotJoined}
 	r.types, _ = r.p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
 	r.routes = map[reflect.Type]route{}
 	for _, e := range r.p.Emits {
@@ -89,36 +95,8 @@ func newPipe(cfg Config, name string) (*pipe, error) {
 	return r, nil
 }
 
-// RunPipeline runs one instance of a pipeline until ctx ends. Any number of
-// them share its input through a consumer group named after it. It returns an
-// error if it cannot start, and if it meets what only a person can mend.
-func RunPipeline(ctx context.Context, cfg Config, name string) error {
-	r, err := newPipe(cfg, name)
-	if err != nil {
-		return err
-	}
-	if err = r.prepare(ctx); err == nil {
-		err = shortenSessions(ctx, r.cfg, name)
-	}
-	if err != nil {
-		return fmt.Errorf("pipeline %s: %w", name, err)
-	}
-	r.opts = slices.Concat(r.cfg.Client, r.cfg.groupProtocol(), []kgo.Opt{
-		kgo.ClientID(name), kgo.ConsumerGroup(name), kgo.ConsumeTopics(r.cfg.Topology.topicsOf(r.types)...), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), // else a new group begins at the end, and what was there is skipped
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1),
-	})
-	if r.p.Transactional {
-		// One id for all of its memberships: the next ends what the one before
-		// left open, which would hold up readers. Fencing is by group generation.
-		r.opts = append(r.opts, kgo.TransactionalID(fmt.Sprintf("%s-%d", name, r.cfg.Now().UnixNano())), kgo.TransactionTimeout(30*time.Second))
-	}
-	return r.run(ctx)
-}
-
 // prepare makes the topics.
-func (r *pipe) prepare(ctx context.Context) error {
+func (r *PipelineInstance) prepare(ctx context.Context) error {
 	return makeTopics(ctx, r.cfg, append(eventTopics(r.cfg), eventTopic(r.cfg, DeadTopic(r.p.Name)), positionsTopic(r.cfg, r.p.Name))...)
 }
 
@@ -138,7 +116,7 @@ func (p *passing) tellHops(err error) {
 
 // outputs turns polled records into records to produce, in order, and tells what
 // it saw of each partition, and the positions behind them.
-func (r *pipe) outputs(f kgo.Fetches, s *standing) (out, positions []*kgo.Record, seen []passing, err error) {
+func (r *PipelineInstance) outputs(f kgo.Fetches, s *standing) (out, positions []*kgo.Record, seen []passing, err error) {
 	began := r.cfg.Now()
 	out = make([]*kgo.Record, 0, f.NumRecords())
 	f.EachPartition(func(p kgo.FetchTopicPartition) {
@@ -171,7 +149,7 @@ func (r *pipe) outputs(f kgo.Fetches, s *standing) (out, positions []*kgo.Record
 
 // output adds what becomes of a record, which is noted in its batch. A pipeline
 // keeps no sequences: repeats and holes are told by who reads what it makes.
-func (r *pipe) output(out []*kgo.Record, log *LogReader, rec *kgo.Record, lane Lane, at time.Time, b *passing) ([]*kgo.Record, error) {
+func (r *PipelineInstance) output(out []*kgo.Record, log *LogReader, rec *kgo.Record, lane Lane, at time.Time, b *passing) ([]*kgo.Record, error) {
 	in, what, err := log.Read(rec)
 	switch what {
 	case ReadUnreadable: // nothing that it says of itself can be relied on
@@ -213,7 +191,7 @@ func (r *pipe) output(out []*kgo.Record, log *LogReader, rec *kgo.Record, lane L
 }
 
 // become decodes an event and adds records of what it becomes.
-func (r *pipe) become(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, b *passing) ([]*kgo.Record, error) {
+func (r *PipelineInstance) become(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, b *passing) ([]*kgo.Record, error) {
 	f, _ := r.cfg.Topology.Vocabulary.Fact(in.Type)
 	e, err := f.Decode(in.Version, in.Data)
 	if err == nil {
@@ -243,7 +221,7 @@ func (r *pipe) become(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelop
 	return out, nil
 }
 
-func (r *pipe) step(e Event) (out []Event, err error) {
+func (r *PipelineInstance) step(e Event) (out []Event, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("step panicked: %v", p)
@@ -255,7 +233,7 @@ func (r *pipe) step(e Event) (out []Event, err error) {
 // record makes an output's record. Its lane is the source's partition and its
 // sequence the source's offset, so a repeat drops; it knows no Prev, as it
 // keeps no state: a hole in a pipeline's output is not noticed downstream.
-func (r *pipe) record(to route, rec *kgo.Record, lane Lane, in *Envelope, e Event, index int) (*kgo.Record, error) {
+func (r *PipelineInstance) record(to route, rec *kgo.Record, lane Lane, in *Envelope, e Event, index int) (*kgo.Record, error) {
 	key := e.Key().String()
 	if err := CheckKey(key); err != nil {
 		return nil, err
@@ -276,12 +254,12 @@ func (r *pipe) record(to route, rec *kgo.Record, lane Lane, in *Envelope, e Even
 // lane is the writer of what becomes of a record: its source, in one of the
 // topic's lives. Made anew, a topic begins at offset 0 again, and what became of
 // its records would be taken for repeats.
-func (r *pipe) lane(topic string, partition int32, id string) Lane {
+func (r *PipelineInstance) lane(topic string, partition int32, id string) Lane {
 	return Lane(r.p.Name + "/" + topic + "/" + strconv.Itoa(int(partition)) + "/" + id)
 }
 
 // dead adds the report of an input that the pipeline cannot use.
-func (r *pipe) dead(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, why error) []*kgo.Record {
+func (r *PipelineInstance) dead(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, why error) []*kgo.Record {
 	from := fmt.Sprintf("%s/%d@%d", rec.Topic, rec.Partition, rec.Offset)
 	r.log.Error("input to the dead letters", "from", from, "reason", why)
 	body, err := codec.Marshal(DeadLetter{Service: r.p.Name, Key: in.Key, Name: in.Type, ID: in.ID, From: from, Reason: why.Error()})
