@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -59,7 +60,7 @@ func (t *Topology) ownPipeline(p Pipeline) (errs []error) {
 }
 
 // pipelineFan bounds the outputs of one input: a sequence is made of the
-// source's offset and the output's index.
+// source's and the output's index.
 const pipelineFan = 1 << 16
 
 // PipelineInstance is one of those that run a pipeline. Any number of them share
@@ -69,9 +70,11 @@ type PipelineInstance struct {
 	p      Pipeline
 	types  []string
 	routes map[reflect.Type]route // of what it may emit
-	opts   []kgo.Opt              // of its membership in the group
-	hooks  hooks
-	log    *slog.Logger
+	// the topics that another pipeline writes
+	chained map[string]bool
+	opts    []kgo.Opt // of its membership in the group
+	hooks   hooks
+	log     *slog.Logger
 
 	mu      sync.Mutex
 	trouble error // why it passes nothing on now
@@ -86,7 +89,10 @@ func NewPipelineInstance(cfg Config, name string) (*PipelineInstance, error) {
 	}
 	r := &PipelineInstance{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name), hooks: sortHooks(cfg.Hooks), trouble: errNotJoined}
 	r.types, _ = r.p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
-	r.routes = map[reflect.Type]route{}
+	r.routes, r.chained = map[reflect.Type]route{}, map[string]bool{}
+	for _, t := range cfg.Topology.Topics() {
+		r.chained[t.Name] = slices.ContainsFunc(cfg.Topology.Pipelines, func(p Pipeline) bool { return p.Name == t.Writer })
+	}
 	for _, e := range r.p.Emits {
 		f, _ := cfg.Topology.Vocabulary.FactOf(e)
 		t, _ := cfg.Topology.Topic(f.Name)
@@ -124,13 +130,13 @@ func (r *PipelineInstance) outputs(f kgo.Fetches, s *standing) (out, positions [
 			return
 		}
 		b := passing{BatchInfo: BatchInfo{Service: r.p.Name, Lane: p.Partition, Inputs: make([]InputInfo, 0, len(p.Records)), Events: make([]string, 0, len(p.Records))}}
-		lane := r.lane(p.Topic, p.Partition, s.id(p.Topic))
+		offsets := r.offsets(p.Topic, p.Partition, s.id(p.Topic))
 		log := NewLogReader(p.Records[0].Offset, false, nil)
 		for _, rec := range p.Records {
 			if err != nil {
 				break
 			}
-			out, err = r.output(out, log, rec, lane, began, &b)
+			out, err = r.output(out, log, rec, offsets, began, &b)
 		}
 		positions = append(positions, s.position(p.Topic, p.Partition, log.Next))
 		if len(b.Inputs) > 0 {
@@ -148,13 +154,13 @@ func (r *PipelineInstance) outputs(f kgo.Fetches, s *standing) (out, positions [
 }
 
 // output adds what becomes of a record, which is noted in its batch. A pipeline
-// keeps no sequences: repeats and holes are told by who reads what it makes.
-func (r *PipelineInstance) output(out []*kgo.Record, log *LogReader, rec *kgo.Record, lane Lane, at time.Time, b *passing) ([]*kgo.Record, error) {
+// takes no sequences: what becomes of a repeat is one itself, for who reads it.
+func (r *PipelineInstance) output(out []*kgo.Record, log *LogReader, rec *kgo.Record, offsets Lane, at time.Time, b *passing) ([]*kgo.Record, error) {
 	in, what, err := log.Read(rec)
 	switch what {
 	case ReadUnreadable: // nothing that it says of itself can be relied on
 		b.Inputs = append(b.Inputs, InputInfo{Decider: r.p.Name, Kind: EventInput, Name: "unreadable", Result: InputParked})
-		return r.dead(out, rec, lane, &in, err), nil
+		return r.dead(out, rec, offsets, &in, err), nil
 	case ReadReplayed, ReadControl, ReadBehind:
 		return out, nil
 	}
@@ -168,7 +174,7 @@ func (r *PipelineInstance) output(out []*kgo.Record, log *LogReader, rec *kgo.Re
 	}
 	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.takenAt(rec)), Result: InputDecided, Key: in.Key, Origin: in.origin()}
 	made, events := len(out), len(b.Events)
-	out, err = r.become(out, rec, lane, &in, b)
+	out, err = r.become(out, rec, offsets, &in, b)
 	switch {
 	case done != nil && err != nil:
 		done(b.BatchInfo, err)
@@ -184,14 +190,14 @@ func (r *PipelineInstance) output(out []*kgo.Record, log *LogReader, rec *kgo.Re
 			in.Traceparent = h.OnFail(hop, err)
 		}
 		b.Events, info.Result = b.Events[:events], InputParked
-		out = r.dead(out[:made], rec, lane, &in, err)
+		out = r.dead(out[:made], rec, offsets, &in, err)
 	}
 	b.Inputs = append(b.Inputs, info)
 	return out, nil
 }
 
 // become decodes an event and adds records of what it becomes.
-func (r *PipelineInstance) become(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, b *passing) ([]*kgo.Record, error) {
+func (r *PipelineInstance) become(out []*kgo.Record, rec *kgo.Record, offsets Lane, in *Envelope, b *passing) ([]*kgo.Record, error) {
 	f, _ := r.cfg.Topology.Vocabulary.Fact(in.Type)
 	e, err := f.Decode(in.Version, in.Data)
 	if err == nil {
@@ -207,12 +213,16 @@ func (r *PipelineInstance) become(out []*kgo.Record, rec *kgo.Record, lane Lane,
 	if err != nil {
 		return out, err
 	}
+	from, first, err := r.source(rec, offsets, in)
+	if err != nil {
+		return out, err
+	}
 	for i, e := range events {
 		to, ok := r.routes[reflect.TypeOf(e)]
 		if !ok {
 			return out, fmt.Errorf("emitted %T, which it does not declare", e)
 		}
-		o, err := r.record(to, rec, lane, in, e, i)
+		o, err := r.record(to, from, first+int64(i), in, e, i)
 		if err != nil {
 			return out, err
 		}
@@ -230,10 +240,28 @@ func (r *PipelineInstance) step(e Event) (out []Event, err error) {
 	return r.p.Step(e)
 }
 
-// record makes an output's record. Its lane is the source's partition and its
-// sequence the source's offset, so a repeat drops; it knows no Prev, as it
-// keeps no state: a hole in a pipeline's output is not noticed downstream.
-func (r *PipelineInstance) record(to route, rec *kgo.Record, lane Lane, in *Envelope, e Event, index int) (*kgo.Record, error) {
+// source is the lane that what becomes of a record is of, and its first sequence
+// there. They follow from the lane that wrote the record, and its sequence: what
+// that lane publishes again lies at another offset, and becomes the same. Of a
+// record that no lane wrote they follow from its offset. What comes of another
+// pipeline keeps its index there in the lane, or numbers would grow without end.
+func (r *PipelineInstance) source(rec *kgo.Record, offsets Lane, in *Envelope) (Lane, int64, error) {
+	if in.Lane == "" {
+		return offsets, (rec.Offset + 1) * pipelineFan, nil
+	}
+	from, seq := r.p.Name+"/"+rec.Topic+"/"+string(in.Lane), in.Seq
+	if r.chained[rec.Topic] {
+		from, seq = from+"/"+strconv.FormatInt(seq%pipelineFan, 10), seq/pipelineFan
+	}
+	if seq > math.MaxInt64/pipelineFan-1 {
+		return "", 0, fmt.Errorf("number %d of lane %s is too high to be passed on", in.Seq, in.Lane)
+	}
+	return Lane(from), seq * pipelineFan, nil
+}
+
+// record makes an output's record. It knows no Prev, as the pipeline keeps no
+// state: a hole in a pipeline's output is not noticed downstream.
+func (r *PipelineInstance) record(to route, from Lane, seq int64, in *Envelope, e Event, index int) (*kgo.Record, error) {
 	key := e.Key().String()
 	if err := CheckKey(key); err != nil {
 		return nil, err
@@ -247,19 +275,19 @@ func (r *PipelineInstance) record(to route, rec *kgo.Record, lane Lane, in *Enve
 	}
 	env := Envelope{ID: deriveID(in.cause(), r.p.Name, strconv.Itoa(index)), Type: to.fact.Name, Version: to.fact.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
 		Correlation: in.Saga(), Causation: in.ID, Traceparent: in.Traceparent, Data: data,
-		Lane: lane, Seq: (rec.Offset+1)*pipelineFan + int64(index)}
+		Lane: from, Seq: seq}
 	return env.Record(to.topic, Partition(key, r.cfg.Partitions)), nil
 }
 
-// lane is the writer of what becomes of a record: its source, in one of the
-// topic's lives. Made anew, a topic begins at offset 0 again, and what became of
-// its records would be taken for repeats.
-func (r *PipelineInstance) lane(topic string, partition int32, id string) Lane {
+// offsets is the lane that is numbered by a topic's offsets, in one of the topic's
+// lives. Made anew, a topic begins at offset 0 again, and what became of its
+// records would be taken for repeats.
+func (r *PipelineInstance) offsets(topic string, partition int32, id string) Lane {
 	return Lane(r.p.Name + "/" + topic + "/" + strconv.Itoa(int(partition)) + "/" + id)
 }
 
 // dead adds the report of an input that the pipeline cannot use.
-func (r *PipelineInstance) dead(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, why error) []*kgo.Record {
+func (r *PipelineInstance) dead(out []*kgo.Record, rec *kgo.Record, offsets Lane, in *Envelope, why error) []*kgo.Record {
 	from := fmt.Sprintf("%s/%d@%d", rec.Topic, rec.Partition, rec.Offset)
 	r.log.Error("input to the dead letters", "from", from, "reason", why)
 	body, err := codec.Marshal(DeadLetter{Service: r.p.Name, Key: in.Key, Name: in.Type, ID: in.ID, From: from, Reason: why.Error()})
@@ -268,6 +296,6 @@ func (r *PipelineInstance) dead(out []*kgo.Record, rec *kgo.Record, lane Lane, i
 	}
 	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: "/" + r.p.Name, Time: r.cfg.Now(), Key: "pipeline",
 		Correlation: in.Saga(), Causation: in.ID, Traceparent: in.Traceparent, Data: body,
-		Lane: lane, Seq: (rec.Offset + 1) * pipelineFan}
+		Lane: offsets, Seq: (rec.Offset + 1) * pipelineFan}
 	return append(out, env.Record(DeadTopic(r.p.Name), 0))
 }
