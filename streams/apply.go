@@ -36,11 +36,12 @@ func (b *batch) apply(in *input, d *Decider, stream StreamID, e *entry, x Decisi
 		b.setTimer(TimerKey{stream, n}, nil)
 	}
 	for i, t := range x.timers {
-		b.setTimer(TimerKey{stream, t.name}, &Timer{Stream: stream, Name: t.name, ID: deriveID(in.cause(), d.Name, "timer", t.name),
-			Due: b.at.Add(t.after), Body: bodies.timers[i], Origin: follow})
+		b.setTimer(TimerKey{stream, t.name}, &Timer{Stream: stream, Name: t.name,
+			ID: deriveID(in.cause(), d.Name, "timer", t.name), Due: b.at.Add(t.after), Body: bodies.timers[i], Origin: follow})
 	}
 	for i, w := range x.intents {
-		b.tx.Effects = append(b.tx.Effects, PendingEffect{Seq: b.nextRow(), Stream: stream, ID: deriveID(in.cause(), d.Name, "effect", fmt.Sprint(i)),
+		b.tx.Effects = append(b.tx.Effects, PendingEffect{Seq: b.nextRow(), Stream: stream,
+			ID:     deriveID(in.cause(), d.Name, "effect", fmt.Sprint(i)),
 			Effect: w.effect.name, Key: w.effect.key(w.body), Body: bodies.intents[i], Origin: follow})
 	}
 	if in.kind == CommandInput {
@@ -92,7 +93,8 @@ func (b *batch) encodeAll(x Decision) (out encoded, err error) {
 			err = fmt.Errorf("%s %T cannot be encoded: %w", what, v, e)
 		}
 		if len(j) > b.l.cfg.MaxEventBytes-2048 && err == nil { // room for key and headers
-			err = fmt.Errorf("%s %T is %d bytes long, the broker takes %d: split it", what, v, len(j), b.l.cfg.MaxEventBytes-2048)
+			err = fmt.Errorf("%s %T is %d bytes long, the broker takes %d: split it", what, v, len(j),
+				b.l.cfg.MaxEventBytes-2048)
 		}
 		return j
 	}
@@ -112,13 +114,15 @@ func (b *batch) encodeAll(x Decision) (out encoded, err error) {
 }
 
 // emit numbers an event and makes its record.
-func (b *batch) emit(in *input, d *Decider, stream StreamID, e *entry, ev Event, body []byte, index int, origin Origin) {
+func (b *batch) emit(in *input, d *Decider, stream StreamID, e *entry, ev Event, body []byte, index int,
+	origin Origin) {
 	l := b.l
 	f, _ := l.vocabulary.FactOf(ev)
 	key := ev.Key().String()
 	e.version++
-	env := Envelope{ID: deriveID(in.cause(), d.Name, fmt.Sprint(index)), Type: f.Name, Version: f.Version, Source: "/" + l.service + "/" + d.Name,
-		Time: b.at, Key: key, Correlation: origin.Correlation, Causation: in.id, Traceparent: origin.Traceparent, Data: body}
+	env := Envelope{ID: deriveID(in.cause(), d.Name, fmt.Sprint(index)), Type: f.Name, Version: f.Version,
+		Source: "/" + l.service + "/" + d.Name, Time: b.at, Key: key, Correlation: origin.Correlation,
+		Causation: in.id, Traceparent: origin.Traceparent, Data: body}
 	stored := StoredEvent{Stream: stream, Version: e.version, Type: f.Name, TypeVer: f.Version, Key: key}
 	if f.Private {
 		l.cur.LastSeq++

@@ -38,7 +38,8 @@ type pendingReply struct {
 }
 
 func (l *lane) newBatch() *batch {
-	return &batch{l: l, timers: map[TimerKey]*Timer{}, answered: map[string]Reply{}, named: map[ExternalID]string{}, info: BatchInfo{Service: l.service, Lane: l.part}}
+	return &batch{l: l, timers: map[TimerKey]*Timer{}, answered: map[string]Reply{}, named: map[ExternalID]string{},
+		info: BatchInfo{Service: l.service, Lane: l.part}}
 }
 
 func (b *batch) addCommand(c *CommandRequest) {
@@ -54,7 +55,8 @@ func (b *batch) addCommand(c *CommandRequest) {
 }
 
 func (b *batch) addOutcome(o outcome) {
-	b.inputs = append(b.inputs, input{kind: OutcomeInput, id: deriveID(o.ID, "outcome"), name: o.Effect, body: o.body, stream: o.Stream,
+	b.inputs = append(b.inputs, input{kind: OutcomeInput, id: deriveID(o.ID, "outcome"), name: o.Effect, body: o.body,
+		stream: o.Stream,
 		effect: o.Seq, origin: o.Origin, at: o.at})
 }
 
@@ -91,9 +93,11 @@ func (b *batch) assemble() error {
 		d := l.plan.deciders[id.Decider]
 		state, err := d.encode(e.value)
 		if err != nil {
-			return l.halt(fmt.Sprintf("the state of %s %q cannot be encoded: %v", id.Decider, id.Key, err), "Keep in the state only what JSON can hold.")
+			return l.halt(fmt.Sprintf("the state of %s %q cannot be encoded: %v", id.Decider, id.Key, err),
+				"Keep in the state only what JSON can hold.")
 		}
-		b.tx.Snapshots = append(b.tx.Snapshots, Snapshot{Stream: id, Version: e.version, Prev: e.stored, StateVersion: d.StateVersion, State: state})
+		b.tx.Snapshots = append(b.tx.Snapshots, Snapshot{Stream: id, Version: e.version, Prev: e.stored,
+			StateVersion: d.StateVersion, State: state})
 		e.stored = e.version
 	}
 	for _, k := range b.timerOrder {
@@ -186,8 +190,9 @@ func (b *batch) logInputs(ctx context.Context) {
 		if !log.Enabled(ctx, level) {
 			continue
 		}
-		attrs := []slog.Attr{slog.Int("lane", int(b.l.part)), slog.String("decider", in.Decider), slog.String("key", in.Key), slog.String("kind", string(in.Kind)),
-			slog.String("input", in.Name), slog.String("correlation", in.Origin.Correlation), slog.String("trace", in.Origin.Traceparent)}
+		attrs := []slog.Attr{slog.Int("lane", int(b.l.part)), slog.String("decider", in.Decider),
+			slog.String("key", in.Key), slog.String("kind", string(in.Kind)), slog.String("input", in.Name),
+			slog.String("correlation", in.Origin.Correlation), slog.String("trace", in.Origin.Traceparent)}
 		if in.Rejected != "" {
 			attrs = append(attrs, slog.String("code", in.Rejected))
 		}

@@ -204,7 +204,8 @@ func (l *lane) pause(full bool) {
 		l.owner.report(LaneRunning, nil)
 		return
 	}
-	err := fmt.Errorf("lane %s takes no more inputs: %d are parked. Mend what they fail on, then weir dlq retry --all --service %s", l.name, l.nParked, l.service)
+	err := fmt.Errorf("lane %s takes no more inputs: %d are parked. Mend what they fail on, "+
+		"then weir dlq retry --all --service %s", l.name, l.nParked, l.service)
 	l.log.Error("lane paused", "lane", l.part, "error", err)
 	l.owner.report(LanePaused, err)
 }
@@ -216,7 +217,8 @@ func (l *lane) measure(ctx context.Context) error {
 	for t, end := range l.high {
 		lag[t] = max(end-l.cur.Inputs[t].Offset, 0)
 	}
-	e := LaneEvent{Service: l.service, Lane: l.part, What: LaneMeasured, Parked: l.nParked, Lag: lag, Pending: l.effects.waiting}
+	e := LaneEvent{Service: l.service, Lane: l.part, What: LaneMeasured, Parked: l.nParked, Lag: lag,
+		Pending: l.effects.waiting}
 	for _, n := range lag {
 		if n > 0 {
 			e.LagAge = max(l.cfg.Now().Sub(l.lastRead), 0)

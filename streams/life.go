@@ -15,8 +15,9 @@ import (
 // newLane is a lane at a cursor, with nothing in memory.
 func newLane(o *owner, cur *Cursor) *lane {
 	i := o.i
-	return &lane{name: NewLane(i.plan.service, o.part, cur.Incarnation), service: i.plan.service, part: o.part, owner: o, cfg: &i.cfg, plan: i.plan,
-		vocabulary: i.cfg.Topology.Vocabulary, store: i.store, hooks: &i.hooks, breakers: i.breakers, clock: i.clock, log: i.log, poison: o.poison,
+	return &lane{name: NewLane(i.plan.service, o.part, cur.Incarnation), service: i.plan.service, part: o.part,
+		owner: o, cfg: &i.cfg, plan: i.plan, vocabulary: i.cfg.Topology.Vocabulary, store: i.store,
+		hooks: &i.hooks, breakers: i.breakers, clock: i.clock, log: i.log, poison: o.poison,
 		cur: cur, states: newStateCache(i.cfg.StateCache), parked: map[StreamID]int{}, high: map[string]int64{}}
 }
 
@@ -155,7 +156,8 @@ func (l *lane) position(ctx context.Context) error {
 		}
 		if pos, ok := l.cur.Inputs[t]; ok {
 			if pos.TopicID != d.ID {
-				return l.lost(fmt.Sprintf("topic %s was deleted and made again, its offsets mean something else", t), "Restore the topic", l.readFrom(t))
+				return l.lost(fmt.Sprintf("topic %s was deleted and made again, its offsets mean something else", t),
+					"Restore the topic", l.readFrom(t))
 			}
 			continue
 		}
@@ -188,7 +190,8 @@ func (l *lane) begin(ctx context.Context, adm *kadm.Client, topic string, id kad
 		return fmt.Errorf("offset of %s/%d: %w", topic, l.part, errors.Join(o.Err, kerr.UnknownTopicOrPartition))
 	}
 	if l.plan.starts[topic] == All && o.Offset > 0 {
-		return l.lost(fmt.Sprintf("topic %s/%d begins at offset %d: its first records are deleted, and a decider wants all", topic, l.part, o.Offset),
+		return l.lost(fmt.Sprintf("topic %s/%d begins at offset %d: its first records are deleted, "+
+			"and a decider wants all", topic, l.part, o.Offset),
 			"Restore the topic's records, or declare the input with streams.OnNew", l.readFrom(topic))
 	}
 	l.cur.Inputs[topic] = Position{TopicID: id, Offset: o.Offset}

@@ -13,7 +13,8 @@ import (
 
 // sentBy is a lane's event at an offset.
 func sentBy(lane streams.Lane, offset, seq, prev int64) *kgo.Record {
-	e := streams.Envelope{ID: fmt.Sprint(seq), Type: "x", Version: 1, Source: "/s/d", Time: time.Unix(1, 0), Key: "k", Lane: lane, Seq: seq, Prev: prev}
+	e := streams.Envelope{ID: fmt.Sprint(seq), Type: "x", Version: 1, Source: "/s/d", Time: time.Unix(1, 0), Key: "k",
+		Lane: lane, Seq: seq, Prev: prev}
 	r := e.Record("t", 0)
 	r.Offset = offset
 	return r
@@ -48,10 +49,12 @@ func TestLogReaderTellsWhatRecordsAre(t *testing.T) {
 		{"published again with what was before", sentBy(a, 13, 7, 3), streams.ReadRepeat, 14},
 		{"another lane's first", sentBy(b, 14, 1, 0), streams.ReadNew, 15},
 		{"of a lane under another incarnation", sentBy(restored, 15, 1, 0), streams.ReadNew, 16},
-		{"the end of a transaction", &kgo.Record{Offset: 16, Attrs: kgo.NewRecordAttrs(kgo.RecordAttrsOpts{Control: true})}, streams.ReadControl, 17},
+		{"the end of a transaction", &kgo.Record{Offset: 16,
+			Attrs: kgo.NewRecordAttrs(kgo.RecordAttrsOpts{Control: true})}, streams.ReadControl, 17},
 		{"after a gap that compaction or transactions leave", sentBy(b, 20, 2, 1), streams.ReadNew, 21},
 		{"no event", &kgo.Record{Offset: 21, Value: []byte("hello")}, streams.ReadUnreadable, 22},
-		{"a replayed one, of any number", changed(sentBy(b, 22, 99, 98), header("ce_replayid", "r")), streams.ReadReplayed, 23},
+		{"a replayed one, of any number", changed(sentBy(b, 22, 99, 98), header("ce_replayid", "r")),
+			streams.ReadReplayed, 23},
 		{"from outside", sentBy("", 23, 0, 0), streams.ReadOutside, 24},
 		{"a hole", sentBy(b, 24, 9, 8), streams.ReadHole, 25},
 		{"a hole still", sentBy(b, 25, 10, 9), streams.ReadHole, 26},

@@ -52,15 +52,17 @@ func (b *batch) park(in *input, stream StreamID, reason, stack string) error {
 	l.parked[stream]++
 	l.nParked++
 	if in.cmd != nil {
-		b.replies = append(b.replies, pendingReply{in.cmd, CommandReply{Status: ReplyParked, Body: rejection("parked", "the decision failed and waits for a person: %s", reason)}})
+		b.replies = append(b.replies, pendingReply{in.cmd, CommandReply{Status: ReplyParked,
+			Body: rejection("parked", "the decision failed and waits for a person: %s", reason)}})
 	}
 	if reason == "" {
 		return nil
 	}
-	l.log.Error("key parked", "decider", stream.Decider, "key", stream.Key, "input", in.name, "from", from, "reason", reason,
-		"correlation", in.origin.Correlation, "trace", in.origin.Traceparent)
-	return b.deadLetter(stream.Key, l.partOf(stream.Key), ParkedType, in.origin, in.id, DeadLetter{Service: l.service, Decider: stream.Decider, Key: stream.Key,
-		Kind: in.kind, Name: in.name, ID: in.id, From: from, Reason: reason})
+	l.log.Error("key parked", "decider", stream.Decider, "key", stream.Key, "input", in.name, "from", from,
+		"reason", reason, "correlation", in.origin.Correlation, "trace", in.origin.Traceparent)
+	return b.deadLetter(stream.Key, l.partOf(stream.Key), ParkedType, in.origin, in.id,
+		DeadLetter{Service: l.service, Decider: stream.Decider, Key: stream.Key,
+			Kind: in.kind, Name: in.name, ID: in.id, From: from, Reason: reason})
 }
 
 func (l *lane) partOf(key string) int32 { return Partition(key, l.cfg.Partitions) }
@@ -71,8 +73,10 @@ func (b *batch) misplaced(r *kgo.Record, reason string) error {
 	l := b.l
 	from := fmt.Sprintf("%s/%d@%d", r.Topic, r.Partition, r.Offset)
 	l.log.Error("record misplaced", "from", from, "reason", reason)
-	l.hooks.laneEvent(LaneEvent{Service: l.service, Lane: l.part, What: LaneMisplaced, Err: fmt.Errorf("%s: %s", from, reason)})
-	return b.deadLetter("misplaced", l.part, MisplacedType, Origin{Correlation: from}, from, DeadLetter{Service: l.service, From: from, Reason: reason})
+	l.hooks.laneEvent(LaneEvent{Service: l.service, Lane: l.part, What: LaneMisplaced,
+		Err: fmt.Errorf("%s: %s", from, reason)})
+	return b.deadLetter("misplaced", l.part, MisplacedType, Origin{Correlation: from}, from,
+		DeadLetter{Service: l.service, From: from, Reason: reason})
 }
 
 // deadLetter reports on the service's dead-letter topic.
@@ -85,10 +89,12 @@ func (b *batch) deadLetter(key string, partition int32, typ string, o Origin, ca
 	if at.IsZero() { // reported while polling, before the batch has its time
 		at = b.l.now()
 	}
-	env := Envelope{ID: deriveID(cause, typ, b.l.service, d.Decider, d.From), Type: typ, Version: 1, Source: "/" + b.l.service, Time: at, Key: key,
+	env := Envelope{ID: deriveID(cause, typ, b.l.service, d.Decider, d.From), Type: typ, Version: 1,
+		Source: "/" + b.l.service, Time: at, Key: key,
 		Correlation: o.Correlation, Causation: cause, Traceparent: o.Traceparent, Data: body}
 	r := b.number(&env, DeadTopic(b.l.service), partition)
-	b.tx.Events = append(b.tx.Events, StoredEvent{Seq: env.Seq, Type: typ, TypeVer: 1, Topic: r.Topic, Partition: partition, Key: key, Record: packRecord(r)})
+	b.tx.Events = append(b.tx.Events, StoredEvent{Seq: env.Seq, Type: typ, TypeVer: 1, Topic: r.Topic,
+		Partition: partition, Key: key, Record: packRecord(r)})
 	return nil
 }
 
@@ -123,7 +129,8 @@ func (l *lane) unparkOne(stream StreamID) {
 // inputs.
 func (b *batch) drop(p *ParkedInput) {
 	b.tx.Unparked = append(b.tx.Unparked, p.Seq)
-	b.rows = append(b.rows, InputEntry{Kind: p.Kind, Stream: p.Stream, Name: droppedName + p.Name, ID: p.ID, Body: []byte("null")})
+	b.rows = append(b.rows, InputEntry{Kind: p.Kind, Stream: p.Stream, Name: droppedName + p.Name, ID: p.ID,
+		Body: []byte("null")})
 	b.l.unparkOne(p.Stream)
 }
 
@@ -181,7 +188,8 @@ func (b *batch) addParked(ctx context.Context, u *unpark) error {
 		return fmt.Errorf("parked inputs of %s %q: %w", u.stream.Decider, u.stream.Key, err)
 	}
 	if len(rows) == 0 || l.plan.deciders[u.stream.Decider] == nil {
-		u.reply <- unparked{err: fmt.Errorf("%s %q in service %s: %w", u.stream.Decider, u.stream.Key, l.service, ErrNotParked)}
+		u.reply <- unparked{err: fmt.Errorf("%s %q in service %s: %w", u.stream.Decider, u.stream.Key, l.service,
+			ErrNotParked)}
 		return nil
 	}
 	b.unpark = u
@@ -191,7 +199,8 @@ func (b *batch) addParked(ctx context.Context, u *unpark) error {
 		b.lastParked = r.Seq
 	}
 	if u.drop {
-		l.log.Warn("parked input dropped", "decider", u.stream.Decider, "key", u.stream.Key, "input", rows[0].Name, "id", rows[0].ID)
+		l.log.Warn("parked input dropped", "decider", u.stream.Decider, "key", u.stream.Key, "input", rows[0].Name,
+			"id", rows[0].ID)
 		b.drop(&rows[0])
 		b.inputs = b.inputs[1:]
 	}

@@ -37,7 +37,8 @@ func (p Pipeline) inputs(v *Vocabulary) (types []string, errs []error) {
 			continue
 		}
 		if f.Private {
-			errs = append(errs, fmt.Errorf("pipeline %s reads %s, which is private: read an event that is not", p.Name, f.Name))
+			errs = append(errs, fmt.Errorf("pipeline %s reads %s, which is private: read an event that is not", p.Name,
+				f.Name))
 		}
 		types = append(types, f.Name)
 	}
@@ -87,11 +88,13 @@ func NewPipelineInstance(cfg Config, name string) (*PipelineInstance, error) {
 	if n < 0 {
 		return nil, fmt.Errorf("the topology has no pipeline %q", name)
 	}
-	r := &PipelineInstance{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name), hooks: sortHooks(cfg.Hooks), trouble: errNotJoined}
+	r := &PipelineInstance{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name),
+		hooks: sortHooks(cfg.Hooks), trouble: errNotJoined}
 	r.types, _ = r.p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
 	r.routes, r.chained = map[reflect.Type]route{}, map[string]bool{}
 	for _, t := range cfg.Topology.Topics() {
-		r.chained[t.Name] = slices.ContainsFunc(cfg.Topology.Pipelines, func(p Pipeline) bool { return p.Name == t.Writer })
+		r.chained[t.Name] = slices.ContainsFunc(cfg.Topology.Pipelines,
+			func(p Pipeline) bool { return p.Name == t.Writer })
 	}
 	for _, e := range r.p.Emits {
 		f, _ := cfg.Topology.Vocabulary.FactOf(e)
@@ -103,7 +106,8 @@ func NewPipelineInstance(cfg Config, name string) (*PipelineInstance, error) {
 
 // prepare makes the topics.
 func (r *PipelineInstance) prepare(ctx context.Context) error {
-	return makeTopics(ctx, r.cfg, append(eventTopics(r.cfg), eventTopic(r.cfg, DeadTopic(r.p.Name)), positionsTopic(r.cfg, r.p.Name))...)
+	return makeTopics(ctx, r.cfg, append(eventTopics(r.cfg), eventTopic(r.cfg, DeadTopic(r.p.Name)),
+		positionsTopic(r.cfg, r.p.Name))...)
 }
 
 // passing is what was polled of a partition and is about to be passed on, with
@@ -122,14 +126,16 @@ func (p *passing) tellHops(err error) {
 
 // outputs turns polled records into records to produce, in order, and tells what
 // it saw of each partition, and the positions behind them.
-func (r *PipelineInstance) outputs(f kgo.Fetches, s *standing) (out, positions []*kgo.Record, seen []passing, err error) {
+func (r *PipelineInstance) outputs(f kgo.Fetches, s *standing) (out, positions []*kgo.Record, seen []passing,
+	err error) {
 	began := r.cfg.Now()
 	out = make([]*kgo.Record, 0, f.NumRecords())
 	f.EachPartition(func(p kgo.FetchTopicPartition) {
 		if len(p.Records) == 0 {
 			return
 		}
-		b := passing{BatchInfo: BatchInfo{Service: r.p.Name, Lane: p.Partition, Inputs: make([]InputInfo, 0, len(p.Records)), Events: make([]string, 0, len(p.Records))}}
+		b := passing{BatchInfo: BatchInfo{Service: r.p.Name, Lane: p.Partition,
+			Inputs: make([]InputInfo, 0, len(p.Records)), Events: make([]string, 0, len(p.Records))}}
 		offsets := r.offsets(p.Topic, p.Partition, s.id(p.Topic))
 		log := NewLogReader(p.Records[0].Offset, false, nil)
 		for _, rec := range p.Records {
@@ -155,11 +161,13 @@ func (r *PipelineInstance) outputs(f kgo.Fetches, s *standing) (out, positions [
 
 // output adds what becomes of a record, which is noted in its batch. A pipeline
 // takes no sequences: what becomes of a repeat is one itself, for who reads it.
-func (r *PipelineInstance) output(out []*kgo.Record, log *LogReader, rec *kgo.Record, offsets Lane, at time.Time, b *passing) ([]*kgo.Record, error) {
+func (r *PipelineInstance) output(out []*kgo.Record, log *LogReader, rec *kgo.Record, offsets Lane, at time.Time,
+	b *passing) ([]*kgo.Record, error) {
 	in, what, err := log.Read(rec)
 	switch what {
 	case ReadUnreadable: // nothing that it says of itself can be relied on
-		b.Inputs = append(b.Inputs, InputInfo{Decider: r.p.Name, Kind: EventInput, Name: "unreadable", Result: InputParked})
+		b.Inputs = append(b.Inputs, InputInfo{Decider: r.p.Name, Kind: EventInput, Name: "unreadable",
+			Result: InputParked})
 		return r.dead(out, rec, offsets, &in, err), nil
 	case ReadReplayed, ReadControl, ReadBehind:
 		return out, nil
@@ -167,12 +175,14 @@ func (r *PipelineInstance) output(out []*kgo.Record, log *LogReader, rec *kgo.Re
 	if !slices.Contains(r.types, in.Type) {
 		return out, nil
 	}
-	hop := Hop{Service: r.p.Name, Decider: r.p.Name, Kind: EventInput, Name: in.Type, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset, Origin: in.origin(), ID: in.ID}
+	hop := Hop{Service: r.p.Name, Decider: r.p.Name, Kind: EventInput, Name: in.Type, Topic: rec.Topic,
+		Partition: rec.Partition, Offset: rec.Offset, Origin: in.origin(), ID: in.ID}
 	var done func(BatchInfo, error)
 	if h := r.hooks.decide; h != nil {
 		in.Traceparent, done = h.OnDecide(hop)
 	}
-	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.takenAt(rec)), Result: InputDecided, Key: in.Key, Origin: in.origin()}
+	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.takenAt(rec)),
+		Result: InputDecided, Key: in.Key, Origin: in.origin()}
 	made, events := len(out), len(b.Events)
 	out, err = r.become(out, rec, offsets, &in, b)
 	switch {
@@ -197,7 +207,8 @@ func (r *PipelineInstance) output(out []*kgo.Record, log *LogReader, rec *kgo.Re
 }
 
 // become decodes an event and adds records of what it becomes.
-func (r *PipelineInstance) become(out []*kgo.Record, rec *kgo.Record, offsets Lane, in *Envelope, b *passing) ([]*kgo.Record, error) {
+func (r *PipelineInstance) become(out []*kgo.Record, rec *kgo.Record, offsets Lane, in *Envelope,
+	b *passing) ([]*kgo.Record, error) {
 	f, _ := r.cfg.Topology.Vocabulary.Fact(in.Type)
 	e, err := f.Decode(in.Version, in.Data)
 	if err == nil {
@@ -261,7 +272,8 @@ func (r *PipelineInstance) source(rec *kgo.Record, offsets Lane, in *Envelope) (
 
 // record makes an output's record. It knows no Prev, as the pipeline keeps no
 // state: a hole in a pipeline's output is not noticed downstream.
-func (r *PipelineInstance) record(to route, from Lane, seq int64, in *Envelope, e Event, index int) (*kgo.Record, error) {
+func (r *PipelineInstance) record(to route, from Lane, seq int64, in *Envelope, e Event, index int,
+) (*kgo.Record, error) {
 	key := e.Key().String()
 	if err := CheckKey(key); err != nil {
 		return nil, err
@@ -271,9 +283,11 @@ func (r *PipelineInstance) record(to route, from Lane, seq int64, in *Envelope, 
 		return nil, err
 	}
 	if len(data) > r.cfg.MaxEventBytes-2048 {
-		return nil, fmt.Errorf("output %T is %d bytes long, the broker takes %d", e, len(data), r.cfg.MaxEventBytes-2048)
+		return nil, fmt.Errorf("output %T is %d bytes long, the broker takes %d", e, len(data),
+			r.cfg.MaxEventBytes-2048)
 	}
-	env := Envelope{ID: deriveID(in.cause(), r.p.Name, strconv.Itoa(index)), Type: to.fact.Name, Version: to.fact.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
+	env := Envelope{ID: deriveID(in.cause(), r.p.Name, strconv.Itoa(index)), Type: to.fact.Name,
+		Version: to.fact.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
 		Correlation: in.Saga(), Causation: in.ID, Traceparent: in.Traceparent, Data: data,
 		Lane: from, Seq: seq}
 	return env.Record(to.topic, Partition(key, r.cfg.Partitions)), nil
@@ -287,14 +301,17 @@ func (r *PipelineInstance) offsets(topic string, partition int32, id string) Lan
 }
 
 // dead adds the report of an input that the pipeline cannot use.
-func (r *PipelineInstance) dead(out []*kgo.Record, rec *kgo.Record, offsets Lane, in *Envelope, why error) []*kgo.Record {
+func (r *PipelineInstance) dead(out []*kgo.Record, rec *kgo.Record, offsets Lane, in *Envelope,
+	why error) []*kgo.Record {
 	from := fmt.Sprintf("%s/%d@%d", rec.Topic, rec.Partition, rec.Offset)
 	r.log.Error("input to the dead letters", "from", from, "reason", why)
-	body, err := codec.Marshal(DeadLetter{Service: r.p.Name, Key: in.Key, Name: in.Type, ID: in.ID, From: from, Reason: why.Error()})
+	body, err := codec.Marshal(DeadLetter{Service: r.p.Name, Key: in.Key, Name: in.Type, ID: in.ID, From: from,
+		Reason: why.Error()})
 	if err != nil {
 		return out // strings always encode
 	}
-	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: "/" + r.p.Name, Time: r.cfg.Now(), Key: "pipeline",
+	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: "/" + r.p.Name,
+		Time: r.cfg.Now(), Key: "pipeline",
 		Correlation: in.Saga(), Causation: in.ID, Traceparent: in.Traceparent, Data: body,
 		Lane: offsets, Seq: (rec.Offset + 1) * pipelineFan}
 	return append(out, env.Record(DeadTopic(r.p.Name), 0))

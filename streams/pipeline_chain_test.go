@@ -32,22 +32,28 @@ func (x arrived) Key() streams.Key  { return x.Account }
 func chainTopology(t *testing.T) *streams.Topology {
 	t.Helper()
 	goal := streams.Define("goal", account(""), func(n total, _ streams.Event) total { return total{N: n.N + 1} },
-		streams.On(func(_ total, e thriceOn, _ streams.Input) streams.Decision { return streams.Emit(arrived(e)) }, arrived{}))
-	v, err := streams.NewVocabulary(append(fleetFacts[:len(fleetFacts):len(fleetFacts)], streams.NewFact[onceOn]("a.passed"), streams.NewFact[twiceOn]("b.passed"),
+		streams.On(func(_ total, e thriceOn, _ streams.Input) streams.Decision { return streams.Emit(arrived(e)) },
+			arrived{}))
+	v, err := streams.NewVocabulary(append(fleetFacts[:len(fleetFacts):len(fleetFacts)],
+		streams.NewFact[onceOn]("a.passed"), streams.NewFact[twiceOn]("b.passed"),
 		streams.NewFact[thriceOn]("c.passed"), streams.NewFact[arrived]("goal.arrived"))...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	top, err := streams.NewTopology(v, []streams.Service{front, back, {Name: "goals", Deciders: []*streams.Decider{goal}}},
-		streams.Pipeline{Name: "a", On: []streams.Event{deposited{}}, Emits: []streams.Event{onceOn{}}, Step: func(e streams.Event) ([]streams.Event, error) {
-			return []streams.Event{onceOn{e.(deposited).Account}, onceOn{e.(deposited).Account}}, nil
-		}},
-		streams.Pipeline{Name: "b", On: []streams.Event{onceOn{}}, Emits: []streams.Event{twiceOn{}}, Step: func(e streams.Event) ([]streams.Event, error) {
-			return []streams.Event{twiceOn(e.(onceOn))}, nil
-		}},
-		streams.Pipeline{Name: "c", On: []streams.Event{twiceOn{}}, Emits: []streams.Event{thriceOn{}}, Step: func(e streams.Event) ([]streams.Event, error) {
-			return []streams.Event{thriceOn(e.(twiceOn)), thriceOn(e.(twiceOn))}, nil
-		}})
+	top, err := streams.NewTopology(v, []streams.Service{front, back,
+		{Name: "goals", Deciders: []*streams.Decider{goal}}},
+		streams.Pipeline{Name: "a", On: []streams.Event{deposited{}}, Emits: []streams.Event{onceOn{}},
+			Step: func(e streams.Event) ([]streams.Event, error) {
+				return []streams.Event{onceOn{e.(deposited).Account}, onceOn{e.(deposited).Account}}, nil
+			}},
+		streams.Pipeline{Name: "b", On: []streams.Event{onceOn{}}, Emits: []streams.Event{twiceOn{}},
+			Step: func(e streams.Event) ([]streams.Event, error) {
+				return []streams.Event{twiceOn(e.(onceOn))}, nil
+			}},
+		streams.Pipeline{Name: "c", On: []streams.Event{twiceOn{}}, Emits: []streams.Event{thriceOn{}},
+			Step: func(e streams.Event) ([]streams.Event, error) {
+				return []streams.Event{thriceOn(e.(twiceOn)), thriceOn(e.(twiceOn))}, nil
+			}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +69,8 @@ func TestPipelinesInARow(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		for _, name := range []string{"a", "b", "c"} {
-			i, err := streams.NewPipelineInstance(streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions}, name)
+			i, err := streams.NewPipelineInstance(streams.Config{Topology: c.Topology, Client: c.Client(),
+				Partitions: c.Partitions}, name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,8 +83,10 @@ func TestPipelinesInARow(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		part := streams.Partition("acc-1", 4)
 		for _, n := range []int64{1, 2, 1, 2, 1e12, 1e12 + 1, 1e12, math.MaxInt64 / 4} {
-			e := streams.Envelope{ID: fmt.Sprint(n), Type: "teller.deposited", Version: 1, Source: "/front", Time: time.Now(), Key: "acc-1",
-				Data: []byte(`{"account":"acc-1","amount":1,"balance":0,"n":1}`), Lane: streams.NewLane("front", part, "first"), Seq: n}
+			e := streams.Envelope{ID: fmt.Sprint(n), Type: "teller.deposited", Version: 1, Source: "/front",
+				Time: time.Now(), Key: "acc-1",
+				Data: []byte(`{"account":"acc-1","amount":1,"balance":0,"n":1}`), Lane: streams.NewLane("front", part,
+					"first"), Seq: n}
 			produce(t, c, e.Record("teller.account", part))
 		}
 		time.Sleep(20 * time.Second)

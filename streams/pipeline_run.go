@@ -56,7 +56,8 @@ func (r *PipelineInstance) membershipOpts() []kgo.Opt {
 	if r.p.Transactional {
 		// One id for all of its memberships: the next ends what the one before
 		// left open, which would hold up readers. Fencing is by group generation.
-		opts = append(opts, kgo.TransactionalID(fmt.Sprintf("%s-%d", r.p.Name, r.cfg.Now().UnixNano())), kgo.TransactionTimeout(30*time.Second))
+		opts = append(opts, kgo.TransactionalID(fmt.Sprintf("%s-%d", r.p.Name, r.cfg.Now().UnixNano())),
+			kgo.TransactionTimeout(30*time.Second))
 	}
 	return opts
 }

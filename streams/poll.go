@@ -19,7 +19,8 @@ func (b *batch) addFetches(f kgo.Fetches) error {
 		var loss *kgo.ErrDataLoss
 		switch {
 		case errors.Is(err, kerr.OffsetOutOfRange), errors.As(err, &loss):
-			failed = l.lost(fmt.Sprintf("topic %s/%d no longer has offset %d, which the lane reads next: %v", topic, p, l.cur.Inputs[topic].Offset, err),
+			failed = l.lost(fmt.Sprintf("topic %s/%d no longer has offset %d, which the lane reads next: %v", topic, p,
+				l.cur.Inputs[topic].Offset, err),
 				"Restore the topic's records", l.readFrom(topic))
 		case failed == nil:
 			failed = fmt.Errorf("fetching %s/%d: %w", topic, p, err)
@@ -79,7 +80,8 @@ func (b *batch) addRecord(log *LogReader, r *kgo.Record) error {
 		return b.misplaced(r, err.Error())
 	}
 	if p := Partition(key, l.cfg.Partitions); p != l.part {
-		return b.misplaced(r, fmt.Sprintf("key belongs to partition %d, not %d: the producer must hash with murmur2", p, l.part))
+		return b.misplaced(r, fmt.Sprintf("key belongs to partition %d, not %d: the producer must hash with murmur2", p,
+			l.part))
 	}
 	switch what {
 	case ReadUnreadable:
@@ -108,7 +110,8 @@ func (b *batch) addRecord(log *LogReader, r *kgo.Record) error {
 func (l *lane) hole(log *LogReader, r *kgo.Record, e *Envelope) error {
 	seen, _ := log.Last(e.Lane)
 	src, prev := Source{r.Topic, e.Lane}, e.Prev
-	return l.lost(fmt.Sprintf("%s/%d@%d is number %d of lane %s and follows %d there, but the last one seen is %d: events are missing",
+	return l.lost(fmt.Sprintf("%s/%d@%d is number %d of lane %s and follows %d there, "+
+		"but the last one seen is %d: events are missing",
 		r.Topic, r.Partition, r.Offset, e.Seq, e.Lane, e.Prev, seen),
 		"Restore the topic from a replica that has them", func(_ context.Context, _ *kadm.Client, c *Cursor) error {
 			c.Seen[src] = prev
@@ -118,7 +121,8 @@ func (l *lane) hole(log *LogReader, r *kgo.Record, e *Envelope) error {
 
 // eventInput is a record as an input. What no lane wrote has a source.
 func eventInput(r *kgo.Record, e *Envelope) input {
-	in := input{kind: EventInput, id: e.ID, name: e.Type, ver: e.Version, body: e.Data, key: string(r.Key), rec: r, at: e.Time,
+	in := input{kind: EventInput, id: e.ID, name: e.Type, ver: e.Version, body: e.Data, key: string(r.Key), rec: r,
+		at:     e.Time,
 		origin: e.origin()}
 	if e.Lane == "" {
 		if in.source = e.Source; in.source == "" {

@@ -107,14 +107,16 @@ func (b *batch) take(in *input) error {
 	case in.kind == OutcomeInput && in.parked == nil:
 		b.tx.Done = append(b.tx.Done, in.effect)
 	}
-	b.rows = append(b.rows, InputEntry{Kind: in.kind, Stream: in.stream, Name: in.name, ID: in.id, TypeVer: in.ver, Body: in.body, Origin: in.origin})
+	b.rows = append(b.rows, InputEntry{Kind: in.kind, Stream: in.stream, Name: in.name, ID: in.id, TypeVer: in.ver,
+		Body: in.body, Origin: in.origin})
 	if in.parked != nil {
 		b.tx.Unparked = append(b.tx.Unparked, in.parked.Seq)
 		b.l.unparkOne(in.stream)
 	}
 	t, ok := b.l.plan.target(in.stream, in.kind, in.name)
 	if !ok {
-		return b.park(in, in.stream, fmt.Sprintf("%s no longer decides about %s %s", in.stream.Decider, in.kind, in.name), "")
+		return b.park(in, in.stream, fmt.Sprintf("%s no longer decides about %s %s", in.stream.Decider, in.kind,
+			in.name), "")
 	}
 	if in.kind == EventInput {
 		f, _ := b.l.vocabulary.Fact(in.name)
@@ -147,7 +149,8 @@ func (b *batch) takeEvent(in *input) error {
 			b.info.Repeats++
 			return nil
 		case NameTaken: // ingestion would have told its sender
-			return b.misplaced(in.rec, fmt.Sprintf("another event of source %q and id %q was taken before: its sender has to give each an id of its own", in.source, in.id))
+			return b.misplaced(in.rec, fmt.Sprintf("another event of source %q and id %q was taken before: "+
+				"its sender has to give each an id of its own", in.source, in.id))
 		}
 	}
 	f, _ := b.l.vocabulary.Fact(in.name)
@@ -196,30 +199,36 @@ func (b *batch) takeCommand(in *input) error {
 	if r, ok := b.answered[in.id]; ok {
 		a := CommandReply{r.Status, r.Body, r.Token}
 		if r.Digest != in.cmd.digest() {
-			a = CommandReply{Status: ReplyConflict, Body: rejection("id-reused", "the id %q was used for another command", in.id)}
+			a = CommandReply{Status: ReplyConflict, Body: rejection("id-reused",
+				"the id %q was used for another command", in.id)}
 		}
 		b.replies = append(b.replies, pendingReply{in.cmd, a})
 		return nil
 	}
 	t, ok := b.l.plan.commands[in.name]
 	if !ok {
-		b.replies = append(b.replies, pendingReply{in.cmd, CommandReply{Status: ReplyRejected, Body: rejection("unknown-command", "service %s takes no command %q", b.l.service, in.name)}})
+		b.replies = append(b.replies, pendingReply{in.cmd, CommandReply{Status: ReplyRejected,
+			Body: rejection("unknown-command", "service %s takes no command %q", b.l.service, in.name)}})
 		return nil
 	}
 	if b.l.parked[in.stream] > 0 {
-		b.replies = append(b.replies, pendingReply{in.cmd, CommandReply{Status: ReplyParked, Body: rejection("parked", "%s %q waits behind an input that failed: retry or drop it first", t.decider.Name, in.cmd.Key)}})
+		b.replies = append(b.replies, pendingReply{in.cmd, CommandReply{Status: ReplyParked,
+			Body: rejection("parked", "%s %q waits behind an input that failed: retry or drop it first", t.decider.Name,
+				in.cmd.Key)}})
 		return nil
 	}
 	v, err := t.reaction.decode(in.body)
 	if err != nil {
-		b.keepReply(in, CommandReply{Status: ReplyRejected, Body: rejection("malformed", "the command cannot be read: %v", err)})
+		b.keepReply(in, CommandReply{Status: ReplyRejected,
+			Body: rejection("malformed", "the command cannot be read: %v", err)})
 		return nil
 	}
 	if err := sameKey(v.(Event), in.cmd.Key); err != nil {
 		b.keepReply(in, CommandReply{Status: ReplyRejected, Body: rejection("malformed", "%v", err)})
 		return nil
 	}
-	b.rows = append(b.rows, InputEntry{Kind: CommandInput, Stream: in.stream, Name: in.name, ID: in.id, Body: in.body, Origin: in.origin})
+	b.rows = append(b.rows, InputEntry{Kind: CommandInput, Stream: in.stream, Name: in.name, ID: in.id, Body: in.body,
+		Origin: in.origin})
 	return b.decide(in, t, in.stream, v)
 }
 
@@ -272,13 +281,15 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 	var done func(BatchInfo, error)
 	var hop Hop
 	if h := l.hooks.decide; h != nil {
-		hop = Hop{Service: l.service, Decider: t.decider.Name, Kind: in.kind, Name: in.name, Partition: l.part, Origin: in.origin, ID: in.id}
+		hop = Hop{Service: l.service, Decider: t.decider.Name, Kind: in.kind, Name: in.name, Partition: l.part,
+			Origin: in.origin, ID: in.id}
 		if in.rec != nil {
 			hop.Topic, hop.Offset = in.rec.Topic, in.rec.Offset
 		}
 		origin.Traceparent, done = h.OnDecide(hop)
 	}
-	x, err := t.decider.decide(t.reaction, e.value, v, Input{ID: in.id, Key: stream.Key, At: b.at, Correlation: in.origin.Correlation, cause: in.cause()})
+	x, err := t.decider.decide(t.reaction, e.value, v, Input{ID: in.id, Key: stream.Key, At: b.at,
+		Correlation: in.origin.Correlation, cause: in.cause()})
 	if err == nil {
 		err = b.apply(in, t.decider, stream, e, x, origin)
 	}
@@ -316,7 +327,8 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 
 // inputInfo is what the hooks hear of an input.
 func (b *batch) inputInfo(in *input, stream StreamID, result InputResult, origin Origin) InputInfo {
-	return InputInfo{Decider: stream.Decider, Kind: in.kind, Name: in.name, Age: b.at.Sub(in.at), Result: result, Key: stream.Key, Origin: origin}
+	return InputInfo{Decider: stream.Decider, Kind: in.kind, Name: in.name, Age: b.at.Sub(in.at), Result: result,
+		Key: stream.Key, Origin: origin}
 }
 
 // hopDecided arranges for a hop's end: at the commit, or now if it failed.

@@ -42,7 +42,8 @@ func TestPlantedBugsAreFoundOut(t *testing.T) {
 		badDays(t)
 		return
 	}
-	out, err := exec.Command("go", "test", "-overlay", overlay(t), "-count=1", "-run", "^TestPlantedBugsAreFoundOut$", "-v", ".", "-bugs").CombinedOutput()
+	out, err := exec.Command("go", "test", "-overlay", overlay(t), "-count=1", "-run", "^TestPlantedBugsAreFoundOut$",
+		"-v", ".", "-bugs").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -74,7 +75,8 @@ func overlay(t *testing.T) string {
 
 // The services' bugs have their places too.
 func TestEveryBugIsPlanted(t *testing.T) {
-	if out, err := exec.Command("go", "vet", "-overlay", overlay(t), "github.com/weirstream/weir/streams").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "vet", "-overlay", overlay(t),
+		"github.com/weirstream/weir/streams").CombinedOutput(); err != nil {
 		t.Fatalf("the runtime with bugs: %v\n%s", err, out)
 	}
 }

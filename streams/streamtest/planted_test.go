@@ -19,7 +19,8 @@ var (
 )
 
 // checked are the invariants that the bank's days are judged by.
-var checked = []string{"order", "published", "once", "replayable", "settled", "decided", "timely", "money"} // a saga that is lost is found by its own tests
+var checked = []string{"order", "published", "once", "replayable", "settled", "decided", "timely",
+	"money"} // a saga that is lost is found by its own tests
 
 // A simulator that finds nothing proves nothing: each planted bug must be found
 // out within some seeds, and each invariant must find at least one.
@@ -37,13 +38,15 @@ func TestPlantedBugsAreFoundOut(t *testing.T) {
 		}
 		return
 	}
-	out, err := exec.Command(buildWithBugs(t), "-test.run", "^TestPlantedBugsAreFoundOut$", "-bugs", strings.Join(planted, ","), "-seeds", fmt.Sprint(*seeds)).CombinedOutput()
+	out, err := exec.Command(buildWithBugs(t), "-test.run", "^TestPlantedBugsAreFoundOut$", "-bugs",
+		strings.Join(planted, ","), "-seeds", fmt.Sprint(*seeds)).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 	caught := map[string]string{}
 	var by []string
-	for _, m := range regexp.MustCompile(`(?m)^caught: (\S+) after (\d+) by (.*)$`).FindAllStringSubmatch(string(out), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^caught: (\S+) after (\d+) by (.*)$`).FindAllStringSubmatch(string(out),
+		-1) {
 		caught[m[1]] = m[2] + " seeds, by " + m[3]
 		by = append(by, strings.Split(m[3], ", ")...)
 	}
@@ -68,7 +71,8 @@ func buildWithBugs(t *testing.T) (binary string) {
 		t.Fatal(err)
 	}
 	binary = filepath.Join(t.TempDir(), "bugs.test")
-	if out, err := exec.Command("go", "test", "-c", "-tags", "synctests", "-overlay", overlay, "-o", binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "test", "-c", "-tags", "synctests", "-overlay", overlay, "-o", binary,
+		".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return binary

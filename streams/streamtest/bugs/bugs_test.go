@@ -18,7 +18,8 @@ func TestEveryBugIsPlanted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("go", "vet", "-overlay", overlay, "github.com/weirstream/weir/streams").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "vet", "-overlay", overlay,
+		"github.com/weirstream/weir/streams").CombinedOutput(); err != nil {
 		t.Fatalf("the runtime with bugs: %v\n%s", err, out)
 	}
 }
@@ -27,17 +28,20 @@ func TestEveryBugIsPlanted(t *testing.T) {
 func TestABugWithoutItsPlaceIsRefused(t *testing.T) {
 	const edit = "-- streams/plan.go --\npackage streams\n-- after --\n\nvar _ = planted(\"x\")\n"
 	for name, c := range map[string]struct{ text, want string }{
-		"as it should be":      {edit, ""},
-		"lines that are gone":  {"-- streams/plan.go --\npackage gone\n-- after --\nplanted(\"x\")\n", "0 times in streams/plan.go"},
+		"as it should be": {edit, ""},
+		"lines that are gone": {"-- streams/plan.go --\npackage gone\n-- after --\nplanted(\"x\")\n",
+			"0 times in streams/plan.go"},
 		"lines that are twice": {"-- streams/plan.go --\n}\n-- after --\nplanted(\"x\")\n", "times in streams/plan.go"},
-		"a part of a line":     {"-- streams/plan.go --\nstreams\n-- after --\nplanted(\"x\")\n", "0 times in streams/plan.go"},
-		"no such file":         {"-- streams/gone.go --\npackage streams\n-- after --\nplanted(\"x\")\n", "gone.go"},
-		"no gate":              {"-- streams/plan.go --\npackage streams\n-- after --\nvar _ = 1\n", "never asks"},
-		"another's gate":       {strings.Replace(edit, `("x")`, `("y")`, 1), "asks whether y"},
-		"no verb":              {"-- streams/plan.go --\npackage streams\n", "does not say what happens"},
-		"an unknown verb":      {strings.Replace(edit, "after", "beneath", 1), `"beneath"`},
-		"nothing":              {"A mistake.\n", "edits nothing"},
-		"the same lines twice": {edit + strings.Replace(strings.Replace(edit, "after", "becomes", 1), "\n\nvar", "\npackage streams\n\nvar", 1) +
+		"a part of a line": {"-- streams/plan.go --\nstreams\n-- after --\nplanted(\"x\")\n",
+			"0 times in streams/plan.go"},
+		"no such file":    {"-- streams/gone.go --\npackage streams\n-- after --\nplanted(\"x\")\n", "gone.go"},
+		"no gate":         {"-- streams/plan.go --\npackage streams\n-- after --\nvar _ = 1\n", "never asks"},
+		"another's gate":  {strings.Replace(edit, `("x")`, `("y")`, 1), "asks whether y"},
+		"no verb":         {"-- streams/plan.go --\npackage streams\n", "does not say what happens"},
+		"an unknown verb": {strings.Replace(edit, "after", "beneath", 1), `"beneath"`},
+		"nothing":         {"A mistake.\n", "edits nothing"},
+		"the same lines twice": {edit + strings.Replace(strings.Replace(edit, "after", "becomes", 1), "\n\nvar",
+			"\npackage streams\n\nvar", 1) +
 			strings.Replace(edit, "after", "becomes", 1), "the same lines"},
 	} {
 		_, err := bugs.Overlay(t.TempDir(), fstest.MapFS{"x.txt": {Data: []byte(c.text)}})
@@ -53,7 +57,8 @@ func TestBugsShareAPlace(t *testing.T) {
 	at := func(verb, name string) *fstest.MapFile {
 		return &fstest.MapFile{Data: []byte("-- streams/plan.go --\npackage streams\n-- " + verb + " --\n// planted(\"" + name + "\")\n")}
 	}
-	if _, err := bugs.Overlay(dir, fstest.MapFS{"a.txt": at("before", "a"), "b.txt": at("before", "b"), "c.txt": at("after", "c")}); err != nil {
+	if _, err := bugs.Overlay(dir, fstest.MapFS{"a.txt": at("before", "a"), "b.txt": at("before", "b"),
+		"c.txt": at("after", "c")}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(dir, "streams_plan.go"))

@@ -121,7 +121,8 @@ func apply(src string, edits []edit) (string, error) {
 func place(src string, e edit) (span, error) {
 	whole := "\n" + src
 	if n := strings.Count(whole, "\n"+e.lines); n != 1 {
-		return span{}, fmt.Errorf("bug %s: these lines are %d times in %s, and should be once:\n%s", e.bug, n, e.file, e.lines)
+		return span{}, fmt.Errorf("bug %s: these lines are %d times in %s, and should be once:\n%s", e.bug, n, e.file,
+			e.lines)
 	}
 	from := strings.Index(whole, "\n"+e.lines)
 	to := from + len(e.lines)
