@@ -192,9 +192,11 @@ func (r *effectRunner) fail(err error) {
 
 // attempt makes one call within its time limit, through the breaker.
 func (r *effectRunner) attempt(p *PendingEffect, n int) (body []byte, err error) {
-	t, ok := r.l.plan.target(p.Stream, OutcomeInput, p.Effect)
+	l := r.l
+	t, ok := l.plan.target(p.Stream, OutcomeInput, p.Effect)
 	if !ok {
-		return nil, notAsked(fmt.Errorf("%s no longer declares effect %q, but an intent of it is stored: deploy the version that does", p.Stream.Decider, p.Effect))
+		return nil, notAsked(fmt.Errorf("%s no longer declares effect %q, but an intent of it is stored: "+
+			"deploy the version that does", p.Stream.Decider, p.Effect))
 	}
 	e := t.reaction.effect
 	slots := r.slotsOf(e.endpoint, n)
@@ -204,14 +206,15 @@ func (r *effectRunner) attempt(p *PendingEffect, n int) (body []byte, err error)
 	case <-r.ctx.Done():
 		return nil, r.ctx.Err()
 	}
-	return r.l.breakers.of(e.endpoint).do(n, func() ([]byte, error) {
+	return l.breakers.of(e.endpoint).do(n, func() ([]byte, error) {
 		ctx, cancel := context.WithTimeout(r.ctx, e.limit)
 		defer cancel()
 		tp, done := p.Origin.Traceparent, func(error) string { return p.Origin.Traceparent }
-		if h := r.l.hooks.effect; h != nil {
-			tp, done = h.OnEffect(Attempt{Service: r.l.service, Effect: p.Effect, Endpoint: e.endpoint, Number: n, Origin: p.Origin})
+		if h := l.hooks.effect; h != nil {
+			tp, done = h.OnEffect(Attempt{Service: l.service, Effect: p.Effect, Endpoint: e.endpoint, Number: n,
+				Origin: p.Origin})
 		}
-		body, err := call(withTraceparent(ctx, tp), e, r.l.cfg.Transports, *p)
+		body, err := call(withTraceparent(ctx, tp), e, l.cfg.Transports, *p)
 		p.Origin.Traceparent = done(err)
 		return body, err
 	})
