@@ -51,6 +51,7 @@ type platform struct {
 	storesMu  sync.Mutex
 	borrowed  map[string]streams.Store // of other services, opened to build the read model
 	instances map[string]*streams.Instance
+	pipelines pipelines
 	reads     *projection.Model
 	cache     cache.Cache // of the interface
 	telemetry *telemetry.Telemetry
@@ -174,7 +175,7 @@ func (p *platform) start(ctx context.Context) error {
 	p.Config.HTTP = listener.Addr().String()
 	p.wait = append(p.wait, func() { listener.Close() })
 	for _, step := range []func(context.Context) error{p.findPrometheus, p.startTelemetry, p.startKafka, p.startPostgres, p.startCommands, p.startRegistry,
-		p.startOutside, p.startFaults, p.startServices, p.startCache, p.startReads, p.startPorts, p.startTrim} {
+		p.startOutside, p.startFaults, p.startServices, p.startPipelines, p.startCache, p.startReads, p.startPorts, p.startTrim} {
 		if err := step(ctx); err != nil {
 			return err
 		}
