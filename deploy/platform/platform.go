@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/deploy/discovery"
+	"github.com/weirstream/weir/deploy/platform/embedded"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/streams"
@@ -41,7 +42,7 @@ type platform struct {
 	topology  *streams.Topology
 	sagas     []streams.Saga
 	kafka     []kgo.Opt      // for clients of the log
-	broker    *broker        // of the embedded log, or nil
+	broker    *embedded.Log  // or nil
 	postgres  *postgres.Pool // which the event stores share, or nil
 	commands  streams.Commands
 	ports     ports
@@ -67,8 +68,8 @@ type platform struct {
 	runs        *prometheus.GaugeVec // units that are here
 
 	promises promises
-	data     *data   // once something embedded keeps anything
-	faults   *faults // of a platform that is all embedded, or nil
+	data     *embedded.Data // once something embedded keeps anything
+	faults   *faults        // of a platform that is all embedded, or nil
 	began    time.Time
 
 	incarnations atomic.Pointer[map[string]string] // of the stores, by service
