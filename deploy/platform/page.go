@@ -28,7 +28,7 @@ func (p *platform) page() http.Handler {
 		}
 	}
 	if p.faults != nil {
-		cfg.Faults, cfg.SwitchFault = p.shownFaults, p.faults.turn
+		cfg.Faults, cfg.SwitchFault = p.shownFaults, p.faults.Turn
 	}
 	c, err := console.New(cfg)
 	if err != nil { // the rest of the interface is worth having without it
@@ -61,7 +61,7 @@ func (p *platform) shownLetters(ctx context.Context) (out []console.Letter, err 
 }
 
 func (p *platform) shownFaults() []console.Fault {
-	all := p.faults.list()
+	all := p.faults.List()
 	out := make([]console.Fault, len(all))
 	for i, f := range all {
 		out[i] = console.Fault(f)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/weirstream/weir/deploy/discovery"
 	"github.com/weirstream/weir/deploy/platform/embedded"
+	"github.com/weirstream/weir/deploy/platform/practice"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/streams"
@@ -68,8 +69,8 @@ type platform struct {
 	runs        *prometheus.GaugeVec // units that are here
 
 	promises promises
-	data     *embedded.Data // once something embedded keeps anything
-	faults   *faults        // of a platform that is all embedded, or nil
+	data     *embedded.Data   // once something embedded keeps anything
+	faults   *practice.Faults // of a platform that is all embedded, or nil
 	began    time.Time
 
 	incarnations atomic.Pointer[map[string]string] // of the stores, by service

@@ -41,8 +41,8 @@ func (p *platform) startServices(ctx context.Context) error {
 		p.closeAtEnd("event store of "+name, store.Close)
 		cfg := p.runtime()
 		if p.faults != nil {
-			store = slowStore{store, &p.faults.slow}
-			cfg.Hooks, cfg.Now = append(cfg.Hooks, p.faults), p.faults.clock(name)
+			store = p.faults.Slow(store)
+			cfg.Hooks, cfg.Now = append(cfg.Hooks, p.faults), p.faults.Clock(name)
 		}
 		if p.instances[name], err = streams.NewInstance(cfg, name, store); err != nil {
 			return err
@@ -51,7 +51,7 @@ func (p *platform) startServices(ctx context.Context) error {
 	}
 	p.together(ctx, run) // each waits for its group, and all drain at once
 	if p.faults != nil {
-		p.wait = append(p.wait, p.faults.end) // before they drain
+		p.wait = append(p.wait, p.faults.End) // before they drain
 	}
 	return nil
 }
