@@ -39,7 +39,6 @@ type platform struct {
 	units     chosen
 	business  *business.Business
 	topology  *streams.Topology
-	sagas     []streams.Saga
 	kafka     []kgo.Opt // for clients of the log
 	broker    *broker   // of the embedded log, or nil
 	commands  streams.Commands
@@ -85,7 +84,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		business: shop.Business, sagas: shop.Business.Sagas, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
+		business: shop.Business, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = p.cutShort("before it was up, ")

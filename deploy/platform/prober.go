@@ -14,7 +14,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -119,7 +118,10 @@ func (x *prober) await(ctx context.Context, began time.Time, id, token string) s
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		var o projection.Order
+		var o struct {
+			ConfirmedAt time.Time `json:"confirmed_at"`
+			CancelledAt time.Time `json:"cancelled_at"`
+		}
 		status, _, answer, err := x.ask(ctx, http.MethodGet, "/v1/orders/"+id, http.Header{gateway.TokenHeader: {token}}, "")
 		if err == nil && status == http.StatusOK && json.Unmarshal(answer, &o) == nil {
 			switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -82,22 +83,27 @@ func (p *platform) settle(ctx context.Context) bool {
 	return true
 }
 
+// printCounts tells how many documents there are in each state, of the views that have
+// states.
 func (p *platform) printCounts(ctx context.Context) error {
-	counts, err := p.reads.Counts(ctx)
-	if err != nil {
-		return err
+	said := "ran " + time.Since(p.began).Round(time.Second).String()
+	for _, v := range p.business.Views() {
+		if len(v.States) == 0 {
+			continue
+		}
+		counts, err := p.reads.Counts(ctx, v)
+		if err != nil {
+			return err
+		}
+		var all int64
+		for _, n := range counts {
+			all += n
+		}
+		said += fmt.Sprintf(": %d %s", all, v.Name)
+		for _, state := range slices.Sorted(maps.Keys(counts)) {
+			said += fmt.Sprintf(", %d %s", counts[state], state)
+		}
 	}
-	states := make([]string, 0, len(counts))
-	var orders int64
-	for s, n := range counts {
-		states = append(states, s)
-		orders += n
-	}
-	slices.Sort(states)
-	fmt.Fprintf(p.Out, "ran %s: %d orders", time.Since(p.began).Round(time.Second), orders)
-	for _, s := range states {
-		fmt.Fprintf(p.Out, ", %d %s", counts[s], s)
-	}
-	fmt.Fprintln(p.Out)
+	fmt.Fprintln(p.Out, said)
 	return nil
 }

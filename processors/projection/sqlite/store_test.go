@@ -14,7 +14,7 @@ import (
 func open(t testing.TB) func() projection.Store {
 	path := filepath.Join(t.TempDir(), "read.db")
 	return func() projection.Store {
-		s, err := sqlite.Open(path)
+		s, err := sqlite.Open(path, projectiontest.Views)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestAnotherSchemaIsRefused(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sqlite.Open(path); err == nil || !strings.Contains(err.Error(), "schema version 1") {
+	if _, err := sqlite.Open(path, projectiontest.Views); err == nil || !strings.Contains(err.Error(), "schema version 1") {
 		t.Errorf("opened with %v", err)
 	}
 }
