@@ -18,6 +18,7 @@ import (
 	"github.com/weirstream/weir/processors/projection/mongo"
 	"github.com/weirstream/weir/processors/projection/projectiontest"
 	"github.com/weirstream/weir/processors/projection/sqlite"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
@@ -262,5 +263,30 @@ func TestAnotherSchemaIsRefused(t *testing.T) {
 	}
 	if names, err := db.ListCollectionNames(t.Context(), bson.D{}); err != nil || len(names) != 1 {
 		t.Errorf("a refused database has collections %v (%v)", names, err)
+	}
+}
+
+func TestOtherViewsAreRefused(t *testing.T) {
+	db, address := database(t)
+	connect(t, address, db.Name())
+	before, err := db.ListCollectionNames(t.Context(), bson.D{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := append([]*business.View{{Name: "shelves", One: "shelf", Key: projectiontest.TitleID(""), From: projectiontest.Titles.From}}, projectiontest.Views...)
+	_, err = mongo.Open(t.Context(), address, db.Name(), others)
+	if err == nil || !strings.Contains(err.Error(), "made for other views") || !strings.Contains(err.Error(), "drop it") {
+		t.Errorf("opened with %v", err)
+	}
+	if after, err := db.ListCollectionNames(t.Context(), bson.D{}); err != nil || len(after) != len(before) {
+		t.Errorf("a refused database has collections %v, had %v (%v)", after, before, err)
+	}
+	turned := []*business.View{projectiontest.Members, projectiontest.Loans, projectiontest.Titles}
+	s, err := mongo.Open(t.Context(), address, db.Name(), turned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }
