@@ -87,6 +87,7 @@ type (
 	CopyDonated struct {
 		Title  TitleID `json:"title"`
 		Copies int64   `json:"copies"`
+		Loan   LoanID  `json:"loan"` // in the place of what was never given back, says who gives
 	}
 	DepositPaid struct {
 		Loan   LoanID   `json:"loan"`

@@ -147,12 +147,12 @@ func aHistoryOfEachKind(p *place) {
 	w.emit("c1", asked("o1", "ada"), CopyWanted{Title: "A", Loan: "o1", Copies: 1})
 	w.emit("c2", CopyWanted{Title: "A", Loan: "o2", Copies: 1}, CopyWanted{Title: "B", Loan: "o2", Copies: 1}, Approved{Loan: "o2"})
 	w.emit("c3", Approved{Loan: "A"}) // of that name, and another kind
-	l.Produce(outside("dock", "d1", "A"))
+	l.Produce(outside("dock", "d1", "A"), outside("dock", "d2", "A"))
 	l.CatchUp(p, s, l.Config())
 	for _, x := range []struct {
 		kind, key string
 		want      int
-	}{{"loan", "o1", 2}, {"loan", "o2", 3}, {"loan", "A", 1}, {"title", "A", 3}, {"member", "ada", 0}, {"loan", "", 0}, {"nothing", "A", 0}} {
+	}{{"loan", "o1", 2}, {"loan", "o2", 3}, {"loan", "A", 1}, {"title", "A", 4}, {"member", "ada", 0}, {"loan", "", 0}, {"nothing", "A", 0}} {
 		if h, err := s.History(ctx, x.kind, x.key); err != nil || len(h) != x.want {
 			p.Errorf("%s %q has %d events, want %d (%v)", x.kind, x.key, len(h), x.want, err)
 		}
