@@ -104,7 +104,8 @@ func (c *Console) find(ctx context.Context, v *business.View, key string) (*subj
 }
 
 // firstEvents are those of a correlation, and those about its subject.
-func (c *Console) firstEvents(ctx context.Context, correlation string, about *subject, limit int) ([]projection.Entry, error) {
+func (c *Console) firstEvents(ctx context.Context, correlation string, about *subject, limit int) ([]projection.Entry,
+	error) {
 	kind, key := "", ""
 	if about != nil {
 		kind, key = about.view.Key.Kind(), about.Key

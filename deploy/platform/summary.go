@@ -25,7 +25,8 @@ func (p *platform) summary(ctx context.Context) error {
 	if err := p.printCounts(ctx); err != nil {
 		return err
 	}
-	in := audit.Input{Input: verify.Input{Topology: p.topology, Partitions: p.Config.Partitions, Stores: p.stores, Client: p.kafka, Settled: settled}}
+	in := audit.Input{Input: verify.Input{Topology: p.topology, Partitions: p.Config.Partitions, Stores: p.stores,
+		Client: p.kafka, Settled: settled}}
 	if err := p.ledgers(&in); err != nil {
 		return err
 	}

@@ -128,9 +128,13 @@ func HistoryKinds(views []*business.View) (kinds []string, of map[string]*busine
 // has written.
 func Fingerprint(views []*business.View) string {
 	var b strings.Builder
-	views = slices.SortedFunc(slices.Values(views), func(a, b *business.View) int { return strings.Compare(a.Name, b.Name) })
+	views = slices.SortedFunc(slices.Values(views), func(a, b *business.View) int {
+		return strings.Compare(a.Name,
+			b.Name)
+	})
 	for _, v := range views {
-		fmt.Fprintf(&b, "%s of %s, sorted by %q, history %t, states %v\n", v.Name, v.Key.Kind(), v.Sort, v.History, v.States)
+		fmt.Fprintf(&b, "%s of %s, sorted by %q, history %t, states %v\n", v.Name, v.Key.Kind(), v.Sort, v.History,
+			v.States)
 		for _, f := range v.All() {
 			fmt.Fprintf(&b, "  %s %s, filter %t\n", f.Name, f.Kind, f.Filter)
 		}

@@ -61,7 +61,8 @@ func (q *ListQuery) Equal() (map[string]string, error) {
 // Documents lists those of a view in its order. Empty filters match all; page is empty
 // or the Next of the page before. Documents that begin in between shift nothing. A
 // damaged page token is ErrPage.
-func (m *Model) Documents(ctx context.Context, v *business.View, filter map[string]string, page string) (Page[Document], error) {
+func (m *Model) Documents(ctx context.Context, v *business.View, filter map[string]string,
+	page string) (Page[Document], error) {
 	after, err := readMark[Mark](page)
 	if err != nil {
 		return Page[Document]{}, err

@@ -30,7 +30,8 @@ type arrived struct {
 func (e arrived) Key() streams.Key { return e.Parcel }
 
 func parcels() *business.View {
-	return &business.View{Name: "parcels", One: "parcel", Key: parcelID(""), Begins: []streams.Event{sent{}}, States: []string{"sent", "arrived"},
+	return &business.View{Name: "parcels", One: "parcel", Key: parcelID(""), Begins: []streams.Event{sent{}},
+		States: []string{"sent", "arrived"},
 		Fields: []business.Field{
 			{Name: "state", Kind: business.State, Filter: true},
 			{Name: "there", Kind: business.Flag, Of: "arrived_at"},
@@ -40,7 +41,8 @@ func parcels() *business.View {
 			{Name: "whose", Kind: business.Text, Personal: true},
 			{Name: "fee", Kind: business.Amount}, {Name: "pieces", Kind: business.Count},
 		},
-		From: []business.Source{business.Takes[sent]("sent_at", "to", "weight"), business.Takes[arrived]("arrived_at", "by")}}
+		From: []business.Source{business.Takes[sent]("sent_at", "to", "weight"), business.Takes[arrived]("arrived_at",
+			"by")}}
 }
 
 // A document as everybody sees it: in the order of its declaration, without what is
@@ -105,7 +107,8 @@ func TestFingerprint(t *testing.T) {
 	}
 	other := parcels()
 	other.Name = "boxes"
-	if a, b := Fingerprint([]*business.View{parcels(), other}), Fingerprint([]*business.View{other, parcels()}); a != b || a == first {
+	if a, b := Fingerprint([]*business.View{parcels(), other}), Fingerprint([]*business.View{other,
+		parcels()}); a != b || a == first {
 		t.Errorf("two views are %s and %s", a, b)
 	}
 }
@@ -130,7 +133,8 @@ func TestChanges(t *testing.T) {
 	env := &streams.Envelope{Key: "p1", Time: time.Unix(5, 0)}
 	c, err := s.change(arrived{Parcel: "another", By: "b\x00b"}, env)
 	want := []Field{{"f_arrived_at", Latest, int64(5e9)}, {"f_by", Put, "b\ufffdb"}, {"f_due_at", Put, int64(0)}}
-	if err != nil || c.Key != "p1" || c.Begins || len(c.Fields) != 3 || c.Fields[0] != want[0] || c.Fields[1] != want[1] || c.Fields[2] != want[2] {
+	if err != nil || c.Key != "p1" || c.Begins || len(c.Fields) != 3 || c.Fields[0] != want[0] ||
+		c.Fields[1] != want[1] || c.Fields[2] != want[2] {
 		t.Errorf("the change is %+v (%v)", c, err)
 	}
 	for _, odd = range []string{"more", "another", "year"} {

@@ -185,7 +185,8 @@ func (c *Change) set(view *business.View, name string, value any) error {
 		return is(business.Count, int64(x))
 	case time.Time:
 		if y := x.Year(); !x.IsZero() && (y < minYear || y > maxYear) {
-			return fmt.Errorf("it sets %q to %s, out of the years %d to %d", name, x.Format(time.RFC3339), minYear, maxYear)
+			return fmt.Errorf("it sets %q to %s, out of the years %d to %d", name, x.Format(time.RFC3339), minYear,
+				maxYear)
 		}
 		if shapeOf(view).latest[name] {
 			op = Latest

@@ -126,7 +126,8 @@ func (v *view) apply(d *document, x said) {
 	if sort := projection.SortColumn(v.View); v.Sort != "" && d.Columns[sort] == nil {
 		d.Columns[sort] = int64(0) // or no page would hold it
 	}
-	if at := projection.Nanos(x.Time); x.change.Begins && (d.Begun == nil || at < *d.Begun || at == *d.Begun && x.Correlation < d.Saga) {
+	if at := projection.Nanos(x.Time); x.change.Begins && (d.Begun == nil || at < *d.Begun || at == *d.Begun &&
+		x.Correlation < d.Saga) {
 		d.Begun, d.Saga = &at, x.Correlation
 	}
 	for _, f := range x.change.Fields {
@@ -204,7 +205,8 @@ func (s *Store) List(ctx context.Context, q projection.ListQuery) ([]projection.
 	if q.After != nil {
 		filter = append(filter, beyond("$lt", bson.D{{Key: sort, Value: q.After.At}, {Key: "_id", Value: q.After.Key}}))
 	}
-	docs, err := find[document](ctx, s.documents(v), filter, options.Find().SetSort(descending(sort, "_id")).SetLimit(int64(q.Limit)).SetProjection(bson.D{{Key: "read", Value: 0}}))
+	docs, err := find[document](ctx, s.documents(v), filter, options.Find().SetSort(descending(sort,
+		"_id")).SetLimit(int64(q.Limit)).SetProjection(bson.D{{Key: "read", Value: 0}}))
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +228,8 @@ func (s *Store) Counts(ctx context.Context, declared *business.View) (map[string
 		var count struct {
 			N int64 `bson:"n"`
 		}
-		err := s.db.RunCommand(ctx, bson.D{{Key: "count", Value: projection.Table(v.View)}, {Key: "query", Value: bson.D{{Key: "state", Value: state}, hasBegun}}}).Decode(&count)
+		err := s.db.RunCommand(ctx, bson.D{{Key: "count", Value: projection.Table(v.View)}, {Key: "query",
+			Value: bson.D{{Key: "state", Value: state}, hasBegun}}}).Decode(&count)
 		if err != nil {
 			return nil, failed(ctx, v.Name+" cannot be counted", err)
 		}

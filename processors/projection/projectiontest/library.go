@@ -140,7 +140,8 @@ var Loans = &business.View{Name: "loans", One: "loan", Key: LoanID(""), Path: "/
 			if e.Member == "!" {
 				panic("nobody is called so")
 			}
-			return business.Set{"asked_at": m.At, "member": string(e.Member), "email": e.Email, "titles": len(e.Titles), "deposit": e.Deposit, "correlation": m.Correlation}
+			return business.Set{"asked_at": m.At, "member": string(e.Member), "email": e.Email,
+				"titles": len(e.Titles), "deposit": e.Deposit, "correlation": m.Correlation}
 		}),
 		business.Takes[Approved]("approved_at"),
 		business.Takes[Ready]("ready_at"),
@@ -152,7 +153,8 @@ var Loans = &business.View{Name: "loans", One: "loan", Key: LoanID(""), Path: "/
 
 // Titles are a view that begins with either of two events, and counts. What is wanted
 // most comes first.
-var Titles = &business.View{Name: "titles", One: "title", Key: TitleID(""), Path: "/v1/titles", Title: "Title", History: true, Sort: "wanted",
+var Titles = &business.View{Name: "titles", One: "title", Key: TitleID(""), Path: "/v1/titles", Title: "Title",
+	History: true, Sort: "wanted",
 	Begins: []streams.Event{CopyWanted{}, CopyDonated{}},
 	From: []business.Source{
 		business.On(func(e CopyWanted, m business.Moment) business.Set {
@@ -164,7 +166,8 @@ var Titles = &business.View{Name: "titles", One: "title", Key: TitleID(""), Path
 	}}
 
 // Members are a view of what the events of other keys say.
-var Members = &business.View{Name: "members", One: "member", Key: MemberID(""), Path: "/v1/members", Title: "Member", Sort: "asked_at",
+var Members = &business.View{Name: "members", One: "member", Key: MemberID(""), Path: "/v1/members", Title: "Member",
+	Sort:   "asked_at",
 	Begins: []streams.Event{Asked{}},
 	Fields: []business.Field{
 		{Name: "loans", Kind: business.Count},
@@ -173,7 +176,8 @@ var Members = &business.View{Name: "members", One: "member", Key: MemberID(""), 
 	},
 	From: []business.Source{
 		business.OnOther(func(e Asked, m business.Moment) (MemberID, business.Set) {
-			return e.Member, business.Set{"loans": business.Plus(1), "titles": business.Plus(len(e.Titles)), "asked_at": m.At}
+			return e.Member, business.Set{"loans": business.Plus(1), "titles": business.Plus(len(e.Titles)),
+				"asked_at": m.At}
 		}),
 		business.OnOther(func(e DepositPaid, m business.Moment) (MemberID, business.Set) {
 			return e.Member, business.Set{"paid": business.Plus(e.Minor), "paid_at": m.At}
@@ -199,10 +203,14 @@ func library(more ...streams.Saga) *business.Business {
 	till := streams.Define("till", LoanID(""), keep,
 		streams.On(func(none, Asked, streams.Input) streams.Decision { return streams.Nothing() }, DepositPaid{}))
 	return &business.Business{Name: "library", Title: "Library", Owner: "desk",
-		Facts: []streams.Fact{streams.NewFact[Asked]("loan.asked"), streams.NewFact[Approved]("loan.approved"), streams.NewFact[Ready]("loan.ready"),
-			streams.NewFact[Fetched]("loan.fetched"), streams.NewFact[Delayed]("loan.delayed"), streams.NewFact[Withdrawn]("loan.withdrawn"),
-			streams.NewFact[Closed]("loan.closed"), streams.NewFact[CopyWanted]("copy.wanted"), streams.NewFact[CopyDonated]("copy.donated", streams.External()),
+		Facts: []streams.Fact{streams.NewFact[Asked]("loan.asked"), streams.NewFact[Approved]("loan.approved"),
+			streams.NewFact[Ready]("loan.ready"),
+			streams.NewFact[Fetched]("loan.fetched"), streams.NewFact[Delayed]("loan.delayed"),
+			streams.NewFact[Withdrawn]("loan.withdrawn"),
+			streams.NewFact[Closed]("loan.closed"), streams.NewFact[CopyWanted]("copy.wanted"),
+			streams.NewFact[CopyDonated]("copy.donated", streams.External()),
 			streams.NewFact[DepositPaid]("deposit.paid")},
-		Services: []business.Service{{Name: "desk", Deciders: []*streams.Decider{desk}, Views: Views}, {Name: "till", Deciders: []*streams.Decider{till}}},
-		Sagas:    append([]streams.Saga{lending}, more...)}
+		Services: []business.Service{{Name: "desk", Deciders: []*streams.Decider{desk}, Views: Views}, {Name: "till",
+			Deciders: []*streams.Decider{till}}},
+		Sagas: append([]streams.Saga{lending}, more...)}
 }

@@ -80,11 +80,12 @@ func (s *Store) List(ctx context.Context, q projection.ListQuery) ([]projection.
 		w.and("("+sort+", key) < (?, ?)", q.After.At, q.After.Key)
 	}
 	items := []projection.Document{}
-	err = each(ctx, s.read, v.document+w.String()+" ORDER BY "+sort+" DESC, key DESC LIMIT ?", func(rows *sql.Rows) error {
-		d, err := v.scan(rows)
-		items = append(items, d)
-		return err
-	}, append(w.args, q.Limit)...)
+	err = each(ctx, s.read, v.document+w.String()+" ORDER BY "+sort+" DESC, key DESC LIMIT ?",
+		func(rows *sql.Rows) error {
+			d, err := v.scan(rows)
+			items = append(items, d)
+			return err
+		}, append(w.args, q.Limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be listed: %w", v.Name, err)
 	}
@@ -122,13 +123,15 @@ func (s *Store) Counts(ctx context.Context, declared *business.View) (map[string
 		return nil, err
 	}
 	out := map[string]int64{}
-	err = each(ctx, s.read, `SELECT state, count(*) FROM `+projection.Table(v.View)+` WHERE begun IS NOT NULL GROUP BY state`, func(rows *sql.Rows) error {
-		var state string
-		var n int64
-		err := rows.Scan(&state, &n)
-		out[state] = n
-		return err
-	})
+	err = each(ctx, s.read,
+		`SELECT state, count(*) FROM `+projection.Table(v.View)+` WHERE begun IS NOT NULL GROUP BY state`,
+		func(rows *sql.Rows) error {
+			var state string
+			var n int64
+			err := rows.Scan(&state, &n)
+			out[state] = n
+			return err
+		})
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be counted: %w", v.Name, err)
 	}
@@ -136,7 +139,8 @@ func (s *Store) Counts(ctx context.Context, declared *business.View) (map[string
 }
 
 // entryColumns are those of an entry.
-var entryColumns = []string{"id", "type", "version", "source", "kind", "key", "correlation", "causation", "time", "lane", "seq",
+var entryColumns = []string{"id", "type", "version", "source", "kind", "key", "correlation", "causation", "time",
+	"lane", "seq",
 	"topic", "partition", "offset", "traceparent", "data"}
 
 // byTime is the order of a history: times may be equal, and a lane's own
@@ -162,7 +166,8 @@ func (s *Store) Events(ctx context.Context, correlation string) ([]projection.En
 // FirstEvents are a correlation's earliest events and those that name a key.
 func (s *Store) FirstEvents(ctx context.Context, correlation, kind, key string, limit int) ([]projection.Entry, error) {
 	if s.first[kind] == nil || key == "" {
-		return s.list(ctx, ` WHERE n IN (SELECT n FROM history WHERE correlation = ?1`+byTime+` LIMIT ?2)`, correlation, limit)
+		return s.list(ctx, ` WHERE n IN (SELECT n FROM history WHERE correlation = ?1`+byTime+` LIMIT ?2)`,
+			correlation, limit)
 	}
 	column := about(kind)
 	return s.list(ctx, ` WHERE n IN (
@@ -176,7 +181,8 @@ func (s *Store) list(ctx context.Context, condition string, args ...any) ([]proj
 		var e projection.Entry
 		var at int64
 		var data []byte
-		err := rows.Scan(&e.ID, &e.Type, &e.Version, &e.Source, &e.Kind, &e.Key, &e.Correlation, &e.Causation, &at, &e.Lane, &e.Seq,
+		err := rows.Scan(&e.ID, &e.Type, &e.Version, &e.Source, &e.Kind, &e.Key, &e.Correlation, &e.Causation, &at,
+			&e.Lane, &e.Seq,
 			&e.Topic, &e.Partition, &e.Offset, &e.Traceparent, &data)
 		e.Time, e.Data = projection.Moment(at), data
 		out = append(out, e)
@@ -203,14 +209,16 @@ func (s *Store) Holds(ctx context.Context, t streams.Token) (ok bool, err error)
 // Skips lists the latest passed-over records.
 func (s *Store) Skips(ctx context.Context) ([]projection.Skipped, error) {
 	out := []projection.Skipped{}
-	err := each(ctx, s.read, `SELECT topic, partition, offset, at, reason FROM skipped ORDER BY at DESC, topic, partition, offset LIMIT ?`, func(rows *sql.Rows) error {
-		var x projection.Skipped
-		var at int64
-		err := rows.Scan(&x.Topic, &x.Partition, &x.Offset, &at, &x.Reason)
-		x.At = projection.Moment(at)
-		out = append(out, x)
-		return err
-	}, projection.PageSize)
+	err := each(ctx, s.read,
+		`SELECT topic, partition, offset, at, reason FROM skipped ORDER BY at DESC, topic, partition, offset LIMIT ?`,
+		func(rows *sql.Rows) error {
+			var x projection.Skipped
+			var at int64
+			err := rows.Scan(&x.Topic, &x.Partition, &x.Offset, &at, &x.Reason)
+			x.At = projection.Moment(at)
+			out = append(out, x)
+			return err
+		}, projection.PageSize)
 	if err != nil {
 		return nil, fmt.Errorf("passed-over records cannot be read: %w", err)
 	}

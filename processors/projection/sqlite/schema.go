@@ -40,7 +40,8 @@ func (s *Store) declare(views []*business.View) {
 	}
 	s.kinds = kinds
 	s.entries = "SELECT " + strings.Join(entryColumns, ", ") + " FROM history"
-	s.history = "INSERT INTO history (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ")"
+	s.history = "INSERT INTO history (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?",
+		len(columns)-1) + ")"
 }
 
 // of finds what was declared for a view.
@@ -60,7 +61,8 @@ func tables(views []*business.View) string {
 	kinds, _ := projection.HistoryKinds(views)
 	for _, k := range kinds {
 		fmt.Fprintf(&b, "ALTER TABLE history ADD COLUMN %s TEXT NOT NULL DEFAULT '';\n", about(k))
-		fmt.Fprintf(&b, "CREATE INDEX %s ON history (%s, time) WHERE %s <> '';\n", strconv.Quote("history_about_"+k), about(k), about(k))
+		fmt.Fprintf(&b, "CREATE INDEX %s ON history (%s, time) WHERE %s <> '';\n", strconv.Quote("history_about_"+k),
+			about(k), about(k))
 	}
 	for _, v := range views {
 		table(&b, v)

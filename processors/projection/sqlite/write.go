@@ -151,7 +151,8 @@ func upsert(table string, c *projection.Change) string {
 	if c.Begins {
 		const earlier = `begun IS NULL OR (excluded.begun, excluded.saga) < (begun, saga)`
 		names = append(names, "begun", "saga")
-		sets = append(sets, `begun = iif(`+earlier+`, excluded.begun, begun)`, `saga = iif(`+earlier+`, excluded.saga, saga)`)
+		sets = append(sets, `begun = iif(`+earlier+`, excluded.begun, begun)`,
+			`saga = iif(`+earlier+`, excluded.saga, saga)`)
 	}
 	for _, f := range c.Fields {
 		names = append(names, f.Column)
@@ -161,12 +162,14 @@ func upsert(table string, c *projection.Change) string {
 	if len(sets) > 0 {
 		do = "UPDATE SET " + strings.Join(sets, ", ")
 	}
-	return fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s) ON CONFLICT (key) DO %s", table, strings.Join(names, ", "), strings.Repeat(", ?", len(names)-1), do)
+	return fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s) ON CONFLICT (key) DO %s", table, strings.Join(names, ", "),
+		strings.Repeat(", ?", len(names)-1), do)
 }
 
 func (b *batch) bookkeeping(w *projection.Batch) error {
 	for _, x := range w.Skipped {
-		if _, err := b.exec(writeSkipped, x.Topic, x.Partition, x.Offset, projection.Nanos(x.At), x.Reason); err != nil {
+		if _, err := b.exec(writeSkipped, x.Topic, x.Partition, x.Offset, projection.Nanos(x.At),
+			x.Reason); err != nil {
 			return err
 		}
 	}
@@ -190,7 +193,8 @@ func (b *batch) move(w *projection.Batch) error {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
-			return fmt.Errorf("the cursor of %s/%d is not at %d: %w", m.Topic, m.Partition, m.From, projection.ErrFenced)
+			return fmt.Errorf("the cursor of %s/%d is not at %d: %w", m.Topic, m.Partition, m.From,
+				projection.ErrFenced)
 		}
 		for lane, seq := range m.Seen {
 			if _, err := b.exec(writeSeen, m.Topic, string(lane), m.Partition, seq); err != nil {
@@ -206,7 +210,8 @@ func (s *Store) Known(ctx context.Context, ids []streams.ExternalID) (map[stream
 	known := map[streams.ExternalID]bool{}
 	for _, id := range ids {
 		var n int
-		if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM externals WHERE source = ? AND id = ?`, id.Source, id.ID).Scan(&n); err != nil {
+		if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM externals WHERE source = ? AND id = ?`, id.Source,
+			id.ID).Scan(&n); err != nil {
 			return nil, failed("events from outside cannot be looked for", err)
 		}
 		if n > 0 {
