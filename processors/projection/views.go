@@ -40,7 +40,8 @@ func meanings(b *business.Business, v *streams.Vocabulary) map[string]*meaning {
 	kinds, _ := HistoryKinds(b.Views())
 	for i := range v.Facts() {
 		f := &v.Facts()[i]
-		out[f.Name] = &meaning{fact: f, names: namedBy(f.Type, kinds)}
+		others := slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return k == f.Kind }) // which is the key's
+		out[f.Name] = &meaning{fact: f, names: namedBy(f.Type, others)}
 	}
 	for _, view := range b.Views() {
 		for _, from := range view.From {
