@@ -51,7 +51,7 @@ func (s *Store) documents(v *view) *driver.Collection {
 }
 
 // about is the field of history for the keys of a kind.
-func about(kind string) string { return "about_" + kind } // without what a field's name cannot hold, as topics
+func about(kind string) string { return "about_" + kind } // of lower case letters, digits and dashes
 
 // viewIndexes are those that the views need.
 func (s *Store) viewIndexes() (out []index) {
