@@ -95,6 +95,20 @@ func (l *Log) CatchUp(t testing.TB, m *projection.Model, cfg projection.Config) 
 	}
 }
 
+// catchUpWith is CatchUp for who listens as well, which a run that ends may not: it
+// ends once all is heard.
+func (l *Log) catchUpWith(t testing.TB, m *projection.Model, cfg projection.Config, heard func() bool) {
+	t.Helper()
+	stop := Start(t, m, cfg)
+	err := l.reached(m)
+	for end := time.Now().Add(patience); err == nil && !heard() && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err = errors.Join(err, stop()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // CaughtUp waits until the log has been read to its end, also while the store is
 // away.
 func (l *Log) CaughtUp(t testing.TB, m *projection.Model) {

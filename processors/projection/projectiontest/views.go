@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
@@ -218,7 +219,10 @@ func changedTellsTheDocuments(p *place) {
 	l, s := NewLog(p), p.model()
 	w := l.writer("desk", 0)
 	told := map[string]int{}
+	var heard atomic.Int64
 	cfg := l.Config()
+	cfg.Written = func(events []projection.Event) { heard.Add(int64(len(events))) } // after Changed
+	cfg.Now = func() time.Time { return noon.Add(-time.Hour) }                      // all that comes is news
 	cfg.Changed = func(v *business.View, keys []string) {
 		for _, k := range keys {
 			told[v.Name+"/"+k]++
@@ -227,7 +231,7 @@ func changedTellsTheDocuments(p *place) {
 	for range 2 {
 		w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"}, CopyWanted{Title: "A", Loan: "o1"})
 	}
-	l.CatchUp(p, s, cfg)
+	l.catchUpWith(p, s, cfg, func() bool { return heard.Load() == 6 })
 	for _, want := range []string{"loans/o1", "members/ada", "titles/A"} {
 		if told[want] == 0 || told[want] > 4 { // of six events in the batches that there were
 			p.Errorf("%s was told %d times", want, told[want])
