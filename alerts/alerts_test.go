@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/promql/parser"
+
 	"github.com/weirstream/weir/alerts"
+	"github.com/weirstream/weir/alerts/rulefile"
 	"github.com/weirstream/weir/alerts/ruletest"
 	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams/telemetry"
@@ -221,6 +225,79 @@ func TestUselessObjectives(t *testing.T) {
 	set.SLOs = append(set.SLOs, set.SLOs[0])
 	if err := set.Check(); err == nil || !strings.Contains(err.Error(), "twice") {
 		t.Errorf("twice: %v", err)
+	}
+}
+
+// A threshold renders as one comparison of what it says: a query that joins others
+// would be compared in part.
+func TestThresholdsAreOneComparison(t *testing.T) {
+	seen := 0
+	for _, a := range business(t).Alerts {
+		tree, err := rulefile.PromQL.ParseExpr(a.Condition())
+		if err != nil {
+			t.Errorf("%s: %v", a.Name, err)
+			continue
+		}
+		if a.Threshold == (alerts.Threshold{}) {
+			if c, ok := tree.(*parser.BinaryExpr); ok && c.Op.IsComparisonOperator() {
+				t.Errorf("%s is one comparison: make it a threshold, %s", a.Name, a.Condition())
+			}
+			continue
+		}
+		seen++
+		query, err := rulefile.PromQL.ParseExpr(a.Threshold.Query)
+		c, ok := tree.(*parser.BinaryExpr)
+		if err != nil || !ok {
+			t.Errorf("%s: %s is no comparison (%v)", a.Name, a.Condition(), err)
+			continue
+		}
+		value, ok := c.RHS.(*parser.NumberLiteral)
+		if !ok || value.Val != a.Threshold.Value || c.Op.String() != string(a.Threshold.Op) || c.LHS.String() != query.String() {
+			t.Errorf("%s: %s does not compare %s", a.Name, a.Condition(), a.Threshold.Query)
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d alerts have a threshold", seen)
+	}
+}
+
+// What a condition must not be.
+func TestUselessConditions(t *testing.T) {
+	for name, c := range map[string]struct {
+		threshold alerts.Threshold
+		expr, say string
+	}{
+		"none":        {alerts.Threshold{}, "", "a threshold or an expression"},
+		"both":        {alerts.Threshold{Query: "x", Op: alerts.Above, Value: 1}, "x > 2", "and not both"},
+		"no query":    {alerts.Threshold{Op: alerts.Above, Value: 1}, "", "needs a query"},
+		"no operator": {alerts.Threshold{Query: "x", Value: 1}, "", "needs a query, a comparison"},
+		"no such one": {alerts.Threshold{Query: "x", Op: "=~", Value: 1}, "", "needs a query, a comparison"},
+		"no number":   {alerts.Threshold{Query: "x", Op: alerts.Above, Value: math.NaN()}, "", "and a number"},
+		"no bound":    {alerts.Threshold{Query: "x", Op: alerts.Above, Value: math.Inf(1)}, "", "and a number"},
+	} {
+		a := *business(t).Alerts[0]
+		a.Threshold, a.Expr = c.threshold, c.expr
+		if err := a.Check(); err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%s: %v, want %q", name, err, c.say)
+		}
+	}
+}
+
+// An indicator says the bound that its queries have.
+func TestIndicatorsSayTheirBounds(t *testing.T) {
+	asked := alerts.Events{Metric: telemetry.SagasStarted}
+	for name, c := range map[string]struct {
+		sli  alerts.SLI
+		want float64
+	}{
+		"within":   {alerts.Within(telemetry.InputAge, 250*time.Millisecond, "", ""), 0.25},
+		"promptly": {alerts.Promptly(asked, telemetry.SagaAnswer, time.Second, ""), 1},
+		"below":    {alerts.Below(alerts.Freshness, telemetry.BehindSeconds, 30, "", ""), 30},
+		"ratio":    {alerts.Ratio(alerts.Availability, []alerts.Events{asked}, asked), 0},
+	} {
+		if c.sli.Bound != c.want {
+			t.Errorf("%s: bound %v, want %v", name, c.sli.Bound, c.want)
+		}
 	}
 }
 

@@ -56,7 +56,7 @@ func (s *Set) facts(alert string) string {
 	}
 	for _, a := range s.Alerts {
 		if a.Name == alert {
-			fmt.Fprintf(&b, "- %s Owner: %s; %s, within %s.\n\n```\n%s\n```\n", a.Description, a.Owner, a.Severity, span(a.Within), a.Expr)
+			fmt.Fprintf(&b, "- %s Owner: %s; %s, within %s.\n\n```\n%s\n```\n", a.Description, a.Owner, a.Severity, span(a.Within), a.Condition())
 		}
 	}
 	return b.String()

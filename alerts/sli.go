@@ -30,6 +30,8 @@ const (
 // SLI is an indicator: how many events there were, and how many were bad.
 type SLI struct {
 	Kind Kind
+	// Bound is up to which a measured value is good; 0 where nothing is measured.
+	Bound float64
 	// bad and total are PromQL without labels, over a window: events per second,
 	// or a count that both share.
 	bad, total func(w time.Duration) string
@@ -107,7 +109,7 @@ func Ratio(k Kind, bad []Events, good Events, total ...Events) SLI {
 // is that of a bucket. What is not answered yet is bad.
 func Promptly(asked Events, answer string, bound time.Duration, where string) SLI {
 	in := Within(answer, bound, where, where)
-	s := SLI{Kind: Latency, err: errors.Join(in.err, declared(asked)), total: asked.rate}
+	s := SLI{Kind: Latency, Bound: in.Bound, err: errors.Join(in.err, declared(asked)), total: asked.rate}
 	if s.err != nil {
 		return s
 	}
@@ -134,7 +136,7 @@ func bucketRate(metric string, bound time.Duration, where string) func(time.Dura
 // of a bucket: everything else would be a guess.
 func Within(metric string, bound time.Duration, where, like string) SLI {
 	m, ok := telemetry.Declared(metric)
-	s := SLI{Kind: Latency}
+	s := SLI{Kind: Latency, Bound: bound.Seconds()}
 	if !ok || m.Kind != telemetry.Histogram || !slices.Contains(m.Buckets, bound.Seconds()) {
 		s.err = fmt.Errorf("%s is no histogram of the catalogue with a bucket up to %s: it has %v seconds", metric, bound, m.Buckets)
 		return s
@@ -153,7 +155,7 @@ func Within(metric string, bound time.Duration, where, like string) SLI {
 
 // Below is the share of time in which a gauge's highest value is at most a bound.
 func Below(k Kind, metric string, bound float64, where, like string) SLI {
-	s := SLI{Kind: k, helper: fmt.Sprintf("max(%s%s) > bool %v", metric, braces(where), bound)}
+	s := SLI{Kind: k, Bound: bound, helper: fmt.Sprintf("max(%s%s) > bool %v", metric, braces(where), bound)}
 	if m, ok := telemetry.Declared(metric); !ok || m.Kind != telemetry.Gauge {
 		s.err = fmt.Errorf("%s is no gauge of the catalogue", metric)
 	}

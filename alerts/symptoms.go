@@ -33,7 +33,7 @@ func symptoms(p Policy, units []string) []*Alert {
 		{Name: "FailuresInARow", Severity: Page, Owner: checkout, For: 2 * minute, Within: 4 * minute,
 			Summary:     "The last {{ $value }} requests of clients to {{ $labels.route }} failed, one after the other.",
 			Description: "Not one of them got through since. At twenty orders a day no share of failures would tell for hours.",
-			Expr:        "max by (route, method) (" + telemetry.FailedInARow + ") >= 3",
+			Threshold:   Threshold{"max by (route, method) (" + telemetry.FailedInARow + ")", AtLeast, 3},
 			Example:     []Example{{telemetry.FailedInARow + `{route="/v1/orders",method="POST"}`, calm(2), 3, false}}},
 		customersGone(p, minute, short),
 	}
@@ -94,6 +94,6 @@ func behind(minute time.Duration) *Alert {
 	return &Alert{Name: "ReadModelBehind", Severity: Page, Owner: platform, For: minute, Within: 3 * minute,
 		Summary:     "The read model is {{ $value | humanizeDuration }} behind.",
 		Description: "Orders are taken, and nobody sees them: pages and questions are answered with what was true then.",
-		Expr:        "max(" + telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"}) > 120`,
+		Threshold:   Threshold{"max(" + telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"})`, Above, 120},
 		Example:     []Example{{telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"}`, calm(114), 132, false}}}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/platform"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -30,7 +31,7 @@ const (
 func up(b *testing.B, data string) (httpAddr, kafka string, down func()) {
 	b.Helper()
 	platform.Tune()
-	o := platform.Options{Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Config: config.Default()}
+	o := platform.Options{Business: shop.Business, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Config: config.Default()}
 	o.Config.HTTP, o.Config.Data, o.Config.Partitions = "127.0.0.1:0", data, 2
 	type addrs struct{ http, kafka string }
 	ready, ended := make(chan addrs, 1), make(chan error, 1)

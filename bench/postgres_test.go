@@ -85,11 +85,15 @@ func postgresLanes(b *testing.B, n int) (took, used time.Duration, batch int) {
 	opts := broker(b)
 	fill(b, opts, n)
 	service, _ := schema(b, "weir_")
-	store, err := postgres.Open(ctx, streamtest.Real(b, "postgres"), service)
+	pool, err := postgres.Connect(ctx, streamtest.Real(b, "postgres"))
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer store.Close()
+	defer pool.Close()
+	store, err := pool.Open(ctx, service)
+	if err != nil {
+		b.Fatal(err)
+	}
 	p := &progress{left: make(chan int, 1024)}
 	i, err := streams.NewInstance(streams.Config{Topology: bookingTopology(b), Client: opts, Partitions: benchLanes, Hooks: append(hooksFor(b, 500), p), StateCache: 2 * benchKeys}, "accounting", store)
 	if err != nil {

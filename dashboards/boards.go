@@ -60,10 +60,7 @@ func Boards(b Business) ([]Board, error) {
 	if err := b.Alerts.Check(); err != nil {
 		return nil, fmt.Errorf("boards not drawn: %w", err)
 	}
-	l, err := readLimits(b.Alerts)
-	if err != nil {
-		return nil, fmt.Errorf("boards not drawn: %w", err)
-	}
+	l := limits{b.Alerts}
 	drafts := []draft{overview(b, l), objectives(b, l), pipeline(b, l), ingestion(b, l)}
 	for _, s := range b.Topology.Services {
 		drafts = append(drafts, service(b, s, l))

@@ -196,6 +196,7 @@ func TestLimitsComeFromTheRules(t *testing.T) {
 	}{
 		{OverviewUID, "Time to answer", []float64{0.1}}, {IngestionUID, "Time to answer", []float64{0.1}}, {IngestionUID, "Answers", []float64{0.1}},
 		{ServiceUID("order"), "From event to effect", []float64{1}}, {ServiceUID("order"), "Behind", []float64{30}},
+		{OverviewUID, "Figures lag by", []float64{30}},
 		{ServiceUID("order"), "Oldest unpublished event", []float64{10}}, {PipelineUID, "Unpublished", []float64{10}}, {PipelineUID, "Time to commit", []float64{0.1}},
 		{ServiceUID("order"), "Time to commit", []float64{0.1}}, {OverviewUID, "Burn rates", []float64{1, 3, 6, 14.4}},
 		{SagaUID("place-order"), "Oldest", []float64{900}}, {SagaUID("place-order"), "From start to end", []float64{900}},
@@ -212,7 +213,7 @@ func TestLimitsComeFromTheRules(t *testing.T) {
 	}
 	for _, a := range moved.Alerts.Alerts {
 		if a.Name == "OutboxStuck" {
-			a.Expr = "max by (service) (" + telemetry.UnpublishedAge + ") > 20"
+			a.Threshold.Value = 20
 		}
 	}
 	all, err := Boards(moved)
@@ -224,6 +225,36 @@ func TestLimitsComeFromTheRules(t *testing.T) {
 	}
 	if got := limitsOn(t, all, PipelineUID, "Unpublished"); !slices.Equal(got, []float64{20}) {
 		t.Errorf("the alert's bound moved to 20 s, the board's is %v", got)
+	}
+}
+
+// A panel that asks for the bound of an objective or alert by a name that there is none
+// of would show everything in green.
+func TestEveryLimitIsFound(t *testing.T) {
+	for _, b := range boards(t) {
+		for _, p := range b.all() {
+			if p.Id != nil && b.free[*p.Id] == noBound {
+				t.Errorf("board %s, %s: %s", b.ID(), text(p.Title), noBound)
+			}
+		}
+	}
+}
+
+// What is no upper bound is drawn nowhere: at the wrong end it would colour what is well.
+func TestOnlyUpperBoundsAreLimits(t *testing.T) {
+	for condition, want := range map[alerts.Threshold]limit{
+		{Query: "x", Op: alerts.Above, Value: 2}:   {2, true},
+		{Query: "x", Op: alerts.AtLeast, Value: 3}: {3, true},
+		{Query: "x", Op: alerts.Exactly, Value: 1}: {1, false},
+		{Query: "x", Op: alerts.Above, Value: 0}:   {0, false},
+	} {
+		l := limits{&alerts.Set{Alerts: []*alerts.Alert{{Name: "A", Threshold: condition}, {Name: "B", Expr: "x > 7 and y > 8"}}}}
+		if got := l.alert("A"); got != want {
+			t.Errorf("%+v: %v, want %v", condition, got, want)
+		}
+		if got := l.alert("B"); got.known {
+			t.Errorf("of a condition of two comparisons %v is drawn", got.value)
+		}
 	}
 }
 

@@ -5,23 +5,16 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
-	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/weirstream/weir/alerts"
-	"github.com/weirstream/weir/alerts/rulefile"
 )
 
-// limits are the bounds that the rules compare with, read from the rules: a line
-// on a board lies where the alert is.
-type limits struct {
-	objectives, alerts map[string]float64 // by an objective's id, by an alert's name
-	policy             alerts.Policy
-}
+// limits are the bounds of the objectives and the alerts: a line on a board lies
+// where the alert is.
+type limits struct{ *alerts.Set }
 
 // limit is a bound, if there is one.
 type limit struct {
@@ -29,72 +22,19 @@ type limit struct {
 	known bool
 }
 
-func readLimits(s *alerts.Set) (limits, error) {
-	l := limits{map[string]float64{}, map[string]float64{}, s.Policy}
-	for _, o := range s.SLOs {
-		groups, err := o.Rules(s.Policy, s.Runbooks)
-		if err != nil {
-			return l, err
-		}
-		// What an objective counts is in what it records, and first there.
-		if err := note(l.objectives, o.ID(), groups[0].Rules[0].Expr); err != nil {
-			return l, err
-		}
-	}
-	for _, a := range s.Alerts {
-		if err := note(l.alerts, a.Name, a.Expr); err != nil {
-			return l, err
-		}
-	}
-	return l, nil
-}
-
-// note keeps the first bound that an expression compares something with.
-func note(in map[string]float64, name, expr string) error {
-	tree, err := rulefile.PromQL.ParseExpr(expr)
-	if err != nil {
-		return fmt.Errorf("rule of %s: %w", name, err)
-	}
-	parser.Inspect(tree, func(n parser.Node, _ []parser.Node) error {
-		if _, done := in[name]; done {
-			return nil
-		}
-		if v, ok := bound(n); ok {
-			in[name] = v
-		}
-		return nil
-	})
-	return nil
-}
-
-// bound is the number of "… > number", or a bucket's.
-func bound(n parser.Node) (float64, bool) {
-	switch n := n.(type) {
-	case *parser.BinaryExpr:
-		if v, ok := n.RHS.(*parser.NumberLiteral); ok && n.Op == parser.GTR && v.Val > 0 {
-			return v.Val, true
-		}
-	case *parser.VectorSelector:
-		for _, m := range n.LabelMatchers {
-			if m.Name == "le" {
-				first, _, _ := strings.Cut(m.Value, "|") // le=~"1|1[.]0"
-				v, err := strconv.ParseFloat(first, 64)
-				return v, err == nil
-			}
-		}
-	}
-	return 0, false
-}
-
 func (l limits) objective(id string) limit {
-	v, ok := l.objectives[id]
-	return limit{v, ok}
+	for _, o := range l.SLOs {
+		if o.ID() == id {
+			return limit{o.SLI.Bound, o.SLI.Bound > 0}
+		}
+	}
+	return limit{}
 }
 
-// any is the lowest bound of the objectives whose ids end so.
-func (l limits) any(end string) (out limit) {
-	for id, v := range l.objectives {
-		if strings.HasSuffix(id, end) && (!out.known || v < out.value) {
+// any is the lowest bound of the objectives of a kind.
+func (l limits) any(k alerts.Kind) (out limit) {
+	for _, o := range l.SLOs {
+		if v := o.SLI.Bound; o.SLI.Kind == k && v > 0 && (!out.known || v < out.value) {
 			out = limit{v, true}
 		}
 	}
@@ -102,8 +42,13 @@ func (l limits) any(end string) (out limit) {
 }
 
 func (l limits) alert(name string) limit {
-	v, ok := l.alerts[name]
-	return limit{v, ok}
+	for _, a := range l.Alerts {
+		if a.Name == name {
+			v, ok := a.Threshold.Upper()
+			return limit{v, ok && v > 0}
+		}
+	}
+	return limit{}
 }
 
 // Colours of the factors of alerts, from the lowest to the highest of a severity.
@@ -116,7 +61,7 @@ var (
 // factor that alerts has a colour of its own, by its severity.
 func (l limits) burn() (out []step) {
 	page, ticket := map[float64]bool{}, map[float64]bool{1: true}
-	for _, w := range l.policy.Windows {
+	for _, w := range l.Policy.Windows {
 		if w.Severity == alerts.Page {
 			page[w.Factor] = true
 		} else {
@@ -138,7 +83,7 @@ func (l limits) burn() (out []step) {
 
 // windows are those over which error ratios are recorded, the shortest first.
 func (l limits) windows() (out []time.Duration) {
-	for _, w := range l.policy.Windows {
+	for _, w := range l.Policy.Windows {
 		out = append(out, w.Short, w.Long)
 	}
 	slices.Sort(out)

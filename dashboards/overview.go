@@ -70,7 +70,7 @@ func wellness(b Business, l limits) []*panel {
 // lag is how old the figures of sagas are.
 func lag(l limits) *panel {
 	return number("Figures lag by", "s", "How far the read model is behind. What is told of sagas and money is as old; red: the bound of its objective.").
-		query(most("", telemetry.BehindSeconds, is("service", streams.ProjectionUnit)), "behind").limit(l.objective(streams.ProjectionUnit + "-freshness")).spark()
+		query(most("", telemetry.BehindSeconds, is("service", streams.ProjectionUnit)), "behind").limit(l.objective("read-model-freshness")).spark()
 }
 
 // mostBudgets is for how many objectives there is room.
@@ -104,7 +104,7 @@ func alertList() *panel {
 
 // burnStates shows when which budgets burned how fast.
 func burnStates(expr, legend string, l limits) *panel {
-	return states("Burn rates", "none", fmt.Sprintf("How fast error budgets burn: at 1 a budget lasts just its %.0f days, at the factors of the alerts it is gone in days or hours. Look at what began at the same time.", l.policy.Period.Hours()/24)).
+	return states("Burn rates", "none", fmt.Sprintf("How fast error budgets burn: at 1 a budget lasts just its %.0f days, at the factors of the alerts it is gone in days or hours. Look at what began at the same time.", l.Policy.Period.Hours()/24)).
 		query(expr, legend).steps(green, l.burn()...)
 }
 
@@ -136,7 +136,7 @@ func traffic(l limits) []*panel {
 			query(quantile(0.99, "service", telemetry.InputAge, service...), "{{service}}").exemplars().
 			leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
 		graph("Behind", "s", "How long the oldest record waits that a service has not taken, seen from the log and not by the service. It grows: the service is down, halted or too slow.").
-			query(most("service", telemetry.BehindSeconds, `service=~"$service"`), "{{service}}").limit(l.any("-freshness")).
+			query(most("service", telemetry.BehindSeconds, `service=~"$service"`), "{{service}}").limit(l.any(alerts.Freshness)).
 			leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
 	}
 }

@@ -47,6 +47,7 @@ const (
 	declared  = "it shows what was declared"
 	inWords   = "it shows words"
 	shared    = "its alert is about a share of the traffic"
+	noBound   = "no objective and no alert has a bound for it"
 	elsewhere = "it tells where to look: the bound is on the panel of what was promised"
 )
 
@@ -242,7 +243,7 @@ func (p *panel) steps(base string, steps ...step) *panel {
 // limit marks what a rule objects to; without one there is nothing to mark.
 func (p *panel) limit(l limit) *panel {
 	if !l.known {
-		return p.unmarked("no rule has a bound for it")
+		return p.unmarked(noBound)
 	}
 	return p.steps(green, step{l.value, red})
 }

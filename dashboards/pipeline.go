@@ -3,6 +3,7 @@ package dashboards
 import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
+	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -19,7 +20,7 @@ func pipeline(b Business, l limits) draft {
 		{title: "Is it well?", panels: pipelineWell(l, seen, of)},
 		{title: "Where does it hurt?", panels: []*panel{
 			graph("Behind", "s", "How long the oldest record waits that a service has not taken, seen from the log. All services: the broker or the machine. One: its board says more.").size(12, 8).
-				query(most("service", telemetry.BehindSeconds, seen), "{{service}}").limit(l.any("-freshness")).leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
+				query(most("service", telemetry.BehindSeconds, seen), "{{service}}").limit(l.any(alerts.Freshness)).leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
 			graph("Unpublished", "s", "How long the oldest stored event waits for Kafka. The line is the alert's: the broker is away or refuses.").size(12, 8).
 				query(most("service", telemetry.UnpublishedAge, of...), "{{service}}").limit(l.alert("OutboxStuck")),
 			graph("Records behind", counted, "Records between a service's stored cursors and the ends of its topics, seen from the log.").unmarked(elsewhere).size(24, 9).
@@ -60,7 +61,7 @@ func pipelineWell(l limits, seen string, of []string) []*panel {
 	return []*panel{
 		number("Decisions", "ops", "Inputs decided a second, all services.").unmarked(volume).query(per("", telemetry.Inputs, of...), "decided").steps(blue).spark(),
 		number("Behind", "s", "The longest that a record waits to be taken. Red: the bound of the services' objectives.").
-			query(most("", telemetry.BehindSeconds, seen), "behind").limit(l.any("-freshness")).spark(),
+			query(most("", telemetry.BehindSeconds, seen), "behind").limit(l.any(alerts.Freshness)).spark(),
 		number("Unpublished", "s", "The longest that a stored event waits for Kafka. Red: the alert's bound.").
 			query(most("", telemetry.UnpublishedAge, of...), "unpublished").limit(l.alert("OutboxStuck")).spark(),
 		number("Parked", "none", "Inputs that failed, or wait behind one that did.").query(orNone("sum("+selector(telemetry.Parked, of)+")", anybody), "parked").steps(green, step{1, orange}),

@@ -28,7 +28,7 @@ func (l *load) finish(t *testing.T, log []kgo.Opt) {
 	l.stop()
 	<-l.done
 	for _, id := range l.acknowledged {
-		for n := 0; !l.look(id, n).Closed; n++ {
+		for n := 0; !l.look(event.OrderID(id), n).Closed; n++ {
 			if time.Since(began) > time.Minute {
 				t.Fatalf("order %s is not over a minute after the last trouble", id)
 			}
@@ -93,7 +93,7 @@ func (l *load) examine(t *testing.T, log []kgo.Opt, o *outside, open func(servic
 	t.Helper()
 	top, err := shop.Business.Topology()
 	check(t, err)
-	in := audit.Input{Acknowledged: l.acknowledged, Input: verify.Input{Topology: top, Partitions: partitions, Stores: map[string]streams.Store{}, Settled: true, Decide: true, Client: log}}
+	in := audit.Input{Business: shop.Business, Acknowledged: l.acknowledged, Input: verify.Input{Topology: top, Partitions: partitions, Stores: map[string]streams.Store{}, Settled: true, Decide: true, Client: log}}
 	for _, s := range top.Services {
 		store, err := open(s.Name)
 		check(t, err)

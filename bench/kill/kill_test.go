@@ -34,7 +34,7 @@ func TestKilledPlatformBalances(t *testing.T) {
 	o := newOutside(t, trouble)
 	data, kafka := t.TempDir(), freePort(t)
 	p := newProcess(t, build(t), nil, "dev", "--data", data, "--kafka", kafka, "--partitions", fmt.Sprint(partitions), "--log-level", "warn",
-		"--provider", o.providerURL, "--carrier", o.carrierURL, "--mailbox", o.mailboxAddr)
+		"--outside", "provider="+o.providerURL, "--outside", "carrier="+o.carrierURL, "--outside", "mailbox="+o.mailboxAddr)
 	l := &load{t: t, bases: []string{p.base()}, pause: 120 * time.Millisecond, most: perKill * *kills, stock: 100 * int64(*kills), refused: map[string]int{}}
 	l.twice.Store(8)
 	killAll(t, p, l)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/processors/audit"
+	"github.com/weirstream/weir/services/payment/provider"
+	"github.com/weirstream/weir/services/shipping/carrier"
 )
 
 // outside is the world that outlives the victim, and remembers.
@@ -19,17 +21,17 @@ type outside struct {
 
 // trouble is how bad the world is: one in ten payments is declined, and about
 // one call in ten fails, is lost after it took effect, or answers too late.
-var trouble = sim.Faults{Seed: 7, Declines: 0.10, CaptureRefuse: 0.03, Errors: 0.05, Lost: 0.03, Late: 0.02, LateMS: 2500, LatencyMS: 2, JitterMS: 20}
+var trouble = sim.Faults{Seed: 7, Refuse: map[string]float64{provider.Declined: 0.10, provider.CaptureFailed: 0.03, carrier.Refused: 0.10}, Errors: 0.05, Lost: 0.03, Late: 0.02, LateMS: 2500, LatencyMS: 2, JitterMS: 20}
 
 func newOutside(t testing.TB, f sim.Faults) *outside {
 	t.Helper()
-	provider, err := sim.NewProvider(sim.Config{Faults: f})
+	payments, err := sim.New(provider.Endpoint, sim.Config{Faults: f})
 	check(t, err)
-	carrier, err := sim.NewCarrier(sim.Config{Faults: f})
+	parcels, err := sim.New(carrier.Endpoint, sim.Config{Faults: f})
 	check(t, err)
 	mailbox, err := sim.NewMailbox(sim.Config{Faults: f})
 	check(t, err)
-	o := &outside{providerURL: serve(t, provider), carrierURL: serve(t, carrier), mailboxURL: serve(t, mailbox)}
+	o := &outside{providerURL: serve(t, payments), carrierURL: serve(t, parcels), mailboxURL: serve(t, mailbox)}
 	l := listen(t)
 	o.mailboxAddr = l.Addr().String()
 	served := make(chan error, 1)
@@ -76,7 +78,7 @@ func serve(t testing.TB, s sim.Simulated) string {
 func (o *outside) mend(t testing.TB) {
 	t.Helper()
 	for _, url := range []string{o.providerURL, o.carrierURL, o.mailboxURL} {
-		status, body := call(http.MethodPost, url+"/faults", "", []byte(`{"seed":7,"declines":0.10}`))
+		status, body := call(http.MethodPost, url+"/faults", "", []byte(`{"seed":7,"refuse":{"declined":0.10,"refused":0.10}}`))
 		if status != http.StatusOK {
 			t.Fatalf("%s/faults: %d %s", url, status, body)
 		}
@@ -86,12 +88,12 @@ func (o *outside) mend(t testing.TB) {
 // ledgers reads what the outside world says happened.
 func (o *outside) ledgers(t testing.TB, in *audit.Input) {
 	t.Helper()
-	in.Provider, in.Carrier, in.Mailbox = &audit.Provider{}, &audit.Carrier{}, &audit.Mailbox{}
-	for url, into := range map[string]any{o.providerURL: in.Provider, o.carrierURL: in.Carrier, o.mailboxURL: in.Mailbox} {
+	in.Ledgers = map[string]json.RawMessage{}
+	for endpoint, url := range map[string]string{"provider": o.providerURL, "carrier": o.carrierURL, "mailbox": o.mailboxURL} {
 		status, body := call(http.MethodGet, url+"/ledger", "", nil)
 		if status != http.StatusOK {
 			t.Fatalf("%s/ledger: %d %s", url, status, body)
 		}
-		check(t, json.Unmarshal(body, into))
+		in.Ledgers[endpoint] = body
 	}
 }

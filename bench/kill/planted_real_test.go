@@ -7,20 +7,23 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weirstream/weir/processors/audit"
+	"github.com/weirstream/weir/streams/business"
+	"github.com/weirstream/weir/streams/streamtest/bugs"
 	"github.com/weirstream/weir/streams/verify"
 )
 
 // What the audit is worth: a platform with a mistake in it fails it, and the
 // same platform without one passes it in the tests beside.
 func TestPlantedBugsOnServers(t *testing.T) {
-	binary := build(t, "-tags", "weirbugs")
+	overlay, err := bugs.Overlay(t.TempDir(), bugs.OfRuntime())
+	check(t, err)
+	binary := build(t, "-overlay", overlay)
 	for _, bug := range []struct {
 		name   string
 		happen func(*shared) // what it shows at, beside the load
 		breaks string        // invariant
 	}{
-		{"key-per-attempt", nothing, audit.Effects},
+		{"key-per-attempt", nothing, business.Effects},
 		{"no-dedup", func(s *shared) { s.drop(0) }, verify.Once},
 	} {
 		t.Run(bug.name, func(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/weirstream/weir/bench/retail"
 	"github.com/weirstream/weir/deploy/local/sim"
-	"github.com/weirstream/weir/services/event"
 )
 
 const invoices = "../retail/online_retail_2010-12.csv"
@@ -23,7 +22,7 @@ func TestRetailOnServers(t *testing.T) {
 	binary := build(t)
 	o := newOutside(t, sim.Faults{})
 	alone := newProcess(t, binary, nil, "dev", "--data", t.TempDir(), "--kafka", freePort(t), "--partitions", fmt.Sprint(partitions), "--log-level", "warn",
-		"--provider", o.providerURL, "--carrier", o.carrierURL, "--mailbox", o.mailboxAddr)
+		"--outside", "provider="+o.providerURL, "--outside", "carrier="+o.carrierURL, "--outside", "mailbox="+o.mailboxAddr)
 	alone.start()
 	_, err := alone.ready(20 * time.Second)
 	check(t, err)
@@ -59,7 +58,7 @@ func loadInvoices(t *testing.T, binary, url string) string {
 	return string(out)
 }
 
-func invoiceOrders(t *testing.T) (ids []event.OrderID) {
+func invoiceOrders(t *testing.T) (ids []string) {
 	t.Helper()
 	f, err := os.Open(invoices)
 	check(t, err)
@@ -67,7 +66,7 @@ func invoiceOrders(t *testing.T) (ids []event.OrderID) {
 	file, err := retail.Read(f)
 	check(t, err)
 	for _, o := range file.Orders {
-		ids = append(ids, event.OrderID(o.Invoice))
+		ids = append(ids, string(o.Invoice))
 	}
 	return ids
 }

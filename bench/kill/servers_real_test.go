@@ -251,9 +251,12 @@ func (s *shared) end() {
 func (s *shared) examine() *audit.Report {
 	s.t.Helper()
 	s.load.acknowledged = append(s.load.acknowledged, s.probes.acknowledged...)
-	return s.load.examine(s.t, s.kafka, s.outside, func(service string) (streams.Store, error) {
-		return postgres.Open(s.t.Context(), s.postgres, service)
-	})
+	pool, err := postgres.Connect(s.t.Context(), s.postgres)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer pool.Close()
+	return s.load.examine(s.t, s.kafka, s.outside, func(service string) (streams.Store, error) { return pool.Open(s.t.Context(), service) })
 }
 
 // stop ends the processes one after the other, by both signals that do.

@@ -18,8 +18,8 @@ import (
 )
 
 // businessAlerts are what the business promises and watches.
-func businessAlerts(runbooks string) (*alerts.Set, error) {
-	b, err := business("")
+func (weir App) businessAlerts(runbooks string) (*alerts.Set, error) {
+	b, err := weir.boards("")
 	if err != nil {
 		return nil, err
 	}
@@ -27,17 +27,17 @@ func businessAlerts(runbooks string) (*alerts.Set, error) {
 	return b.Alerts, b.Alerts.Check()
 }
 
-func alertsCommand() *cobra.Command {
+func (weir App) alertsCommand() *cobra.Command {
 	c := &cobra.Command{Use: "alerts", Short: "Render objectives and alerts for Prometheus, and test every one of them",
 		Long: `The objectives of the business and the alerts beside them are values in the code.
 They render to rules and their tests for Prometheus, routes for Alertmanager,
 OpenSLO documents and runbooks.`}
 	runbooks := c.PersistentFlags().String("runbooks", alerts.DefaultRunbooks, "address that a runbook's name is put behind, in the alerts")
-	c.AddCommand(alertsRender(runbooks), alertsTest(), alertsDiff(runbooks), alertsImport(runbooks))
+	c.AddCommand(weir.alertsRender(runbooks), weir.alertsTest(), weir.alertsDiff(runbooks), alertsImport(runbooks))
 	return c
 }
 
-func alertsRender(runbooks *string) *cobra.Command {
+func (weir App) alertsRender(runbooks *string) *cobra.Command {
 	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/",
 		Long: `Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/ into a directory.
 What an earlier render wrote there and this one does not is removed: rules that
@@ -48,7 +48,7 @@ and one that stands where a file is to be written is kept as NAME.orig.`}
 		if *dir == "" {
 			return usagef("--out is missing: name the directory to write to")
 		}
-		files, err := rendered(*runbooks)
+		files, err := weir.rendered(*runbooks)
 		if err != nil {
 			return err
 		}
@@ -57,20 +57,20 @@ and one that stands where a file is to be written is kept as NAME.orig.`}
 	return c
 }
 
-func rendered(runbooks string) (map[string][]byte, error) {
-	s, err := businessAlerts(runbooks)
+func (weir App) rendered(runbooks string) (map[string][]byte, error) {
+	s, err := weir.businessAlerts(runbooks)
 	if err != nil {
 		return nil, err
 	}
 	return s.Files()
 }
 
-func alertsTest() *cobra.Command {
+func (weir App) alertsTest() *cobra.Command {
 	c := &cobra.Command{Use: "test [FILE...]", Short: "Test every alert: that it fires, stays silent, resets, and stands no data",
 		Long: `Run the tests of all alerts in this process, or test files in the format of
 promtool test rules that are named.`}
 	c.RunE = func(c *cobra.Command, args []string) error {
-		s, err := businessAlerts(alerts.DefaultRunbooks)
+		s, err := weir.businessAlerts(alerts.DefaultRunbooks)
 		if err != nil {
 			return err
 		}
@@ -144,10 +144,10 @@ func inTemporary(files map[string][]byte) (tests []string, remove func(), err er
 	return tests, remove, nil
 }
 
-func alertsDiff(runbooks *string) *cobra.Command {
+func (weir App) alertsDiff(runbooks *string) *cobra.Command {
 	return &cobra.Command{Use: "diff DIR", Args: cobra.ExactArgs(1), Short: "Compare a directory that was rendered before with what the code says now",
 		RunE: func(c *cobra.Command, args []string) error {
-			files, err := rendered(*runbooks)
+			files, err := weir.rendered(*runbooks)
 			if err != nil {
 				return err
 			}

@@ -14,7 +14,7 @@ import (
 func run(t *testing.T, want int, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	if code := Main(args, &out, &errs); code != want {
+	if code := tested.Main(args, &out, &errs); code != want {
 		t.Fatalf("weir %s: exit code %d, want %d: %s%s", strings.Join(args, " "), code, want, out.String(), errs.String())
 	}
 	return out.String() + errs.String()

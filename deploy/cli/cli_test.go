@@ -18,12 +18,12 @@ func TestExitCodes(t *testing.T) {
 		"version": 0, "topology": 0, "topology -o json": 0, "--help": 0, "": 0, "dlq": 0,
 		"config show": 0, "config check": 0, "kafka plan": 0, "kafka plan -o json": 0, "kafka plan -o cli": 0, "logs template": 0, "kafka apply": 1, "kafka plan -o png": 2,
 		"bogus": 2, "dlq bogus": 2, "dev --bogus": 2, "dev extra": 2, "topology -o png": 2, "run": 2, "load": 2, "saga show": 2,
-		"dev --partitions 0": 2, "dev --orders-per-second -1": 2, "saga ls --state odd": 2,
+		"dev --partitions 0": 2, "dev --customers-per-second -1": 2, "saga ls --state odd": 2,
 		"saga ls --url http://127.0.0.1:1": 3, "saga ls --url nonsense": 2, "run nobody": 2, "--version": 0, "slo status --url http://127.0.0.1:1": 3,
 		"dlq retry": 2, "dlq drop --all": 2, "dlq ls --service odrer": 2, "fault on provider-dwon": 2, "completion bash": 0, "run order": 1, "run all --config no-such.yaml": 1, "load no-such-file.csv": 1,
 	} {
 		var out, errs bytes.Buffer
-		if got := Main(strings.Fields(call), &out, &errs); got != want {
+		if got := tested.Main(strings.Fields(call), &out, &errs); got != want {
 			t.Errorf("weir %s: exit code %d, want %d: %s", call, got, want, errs.String())
 		}
 		if want != 0 && !strings.HasPrefix(errs.String(), "weir: ") {
@@ -44,11 +44,11 @@ func TestEveryOutputIsChecked(t *testing.T) {
 		}
 		checked++
 		var out, errs bytes.Buffer
-		if got := Main(append(path, "-o", "png"), &out, &errs); got != 2 || !strings.Contains(errs.String(), "json") {
+		if got := tested.Main(append(path, "-o", "png"), &out, &errs); got != 2 || !strings.Contains(errs.String(), "json") {
 			t.Errorf("weir %s -o png: exit code %d, %s", strings.Join(path, " "), got, errs.String())
 		}
 	}
-	walk(rootCommand())
+	walk(tested.rootCommand())
 	if checked < 12 {
 		t.Errorf("only %d commands have -o", checked)
 	}
@@ -58,7 +58,7 @@ func TestKafkaPlanAsCalls(t *testing.T) {
 	t.Chdir(t.TempDir()) // where no weir.yaml is
 	plan := func(form string) string {
 		var out, errs bytes.Buffer
-		if code := Main([]string{"kafka", "plan", "-o", form}, &out, &errs); code != 0 {
+		if code := tested.Main([]string{"kafka", "plan", "-o", form}, &out, &errs); code != 0 {
 			t.Fatalf("exit code %d: %s", code, errs.String())
 		}
 		return out.String()

@@ -17,7 +17,7 @@ import (
 // grafanaToken is where the token is, which no flag takes: flags are seen in ps.
 const grafanaToken = "WEIR_GRAFANA_TOKEN"
 
-func dashboardsCommand() *cobra.Command {
+func (weir App) dashboardsCommand() *cobra.Command {
 	c := &cobra.Command{Use: "dashboards", Short: "Render, check and push Grafana's boards",
 		Long: `The boards follow from the topology, the sagas and the objectives. Nobody draws
 one: what is changed by hand in Grafana is lost with the next push.
@@ -27,19 +27,19 @@ The rules live in Prometheus: Grafana's list of alerts shows those of the dataso
 	at := "http://127.0.0.1:8080"
 	live := &at
 	c.PersistentFlags().Var(webURL(live), "live", "address of the live page, as a browser reaches it")
-	c.AddCommand(dashboardsRender(live), dashboardsLint(live), dashboardsPush(live))
+	c.AddCommand(weir.dashboardsRender(live), weir.dashboardsLint(live), weir.dashboardsPush(live))
 	return c
 }
 
-func business(live string) (dashboards.Business, error) {
-	t, err := shop.Business.Topology()
+func (weir App) boards(live string) (dashboards.Business, error) {
+	t, err := weir.Business.Topology()
 	if err != nil {
 		return dashboards.Business{}, err
 	}
-	return dashboards.Business{Topology: t, Sagas: shop.Business.Sagas, Amounts: shop.Money(), Alerts: alerts.Business(t, shop.Business.Sagas, alerts.Standard()), Live: live}, nil
+	return dashboards.Business{Topology: t, Sagas: weir.Business.Sagas, Amounts: shop.Money(), Alerts: alerts.Business(t, weir.Business.Sagas, alerts.Standard()), Live: live}, nil
 }
 
-func dashboardsRender(live *string) *cobra.Command {
+func (weir App) dashboardsRender(live *string) *cobra.Command {
 	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write boards, datasources and folder as Grafana reads them at its start",
 		Long: `Write DIR/dashboards/*.json and DIR/provisioning/{datasources,dashboards}/weir.yaml.
 Start Grafana with GF_PATHS_PROVISIONING=DIR/provisioning. What an earlier render
@@ -69,7 +69,7 @@ Alertmanager. With both, everybody is told twice.`,
 		if *at == "" {
 			*at = filepath.Join(dir, "dashboards")
 		}
-		b, err := business(*live)
+		b, err := weir.boards(*live)
 		if err != nil {
 			return err
 		}
@@ -82,10 +82,10 @@ Alertmanager. With both, everybody is told twice.`,
 	return c
 }
 
-func dashboardsLint(live *string) *cobra.Command {
+func (weir App) dashboardsLint(live *string) *cobra.Command {
 	return &cobra.Command{Use: "lint", Args: cobra.NoArgs, Short: "Check boards and their queries; connects to nothing",
 		RunE: func(c *cobra.Command, _ []string) error {
-			b, err := business(*live)
+			b, err := weir.boards(*live)
 			if err != nil {
 				return err
 			}
@@ -109,7 +109,7 @@ func dashboardsLint(live *string) *cobra.Command {
 		}}
 }
 
-func dashboardsPush(live *string) *cobra.Command {
+func (weir App) dashboardsPush(live *string) *cobra.Command {
 	c := &cobra.Command{Use: "push", Args: cobra.NoArgs, Short: "Create or overwrite the boards in a running Grafana, and print what changed",
 		Long: `Push the boards into Grafana's folder "Weir". The token of a service account
 with the role Editor is read from ` + grafanaToken + `. A version's message ends with
@@ -124,7 +124,7 @@ a mark of what the board says, by which the next push knows it again.`,
 			return usagef("--grafana is missing: say where it is, as in http://127.0.0.1:3000")
 		}
 		g.Token = os.Getenv(grafanaToken)
-		b, err := business(*live)
+		b, err := weir.boards(*live)
 		if err != nil {
 			return err
 		}

@@ -13,22 +13,21 @@ import (
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/logs"
 	"github.com/weirstream/weir/deploy/platform"
-	"github.com/weirstream/weir/services/shop"
 )
 
-func devCommand() *cobra.Command {
-	o := platform.Options{Units: []string{platform.AllUnits}, Config: config.Default()}
+func (weir App) devCommand() *cobra.Command {
+	o := platform.Options{Business: weir.Business, Units: []string{platform.AllUnits}, Config: config.Default()}
 	var logJSON bool
 	c := &cobra.Command{
 		Use: "dev", Args: cobra.NoArgs,
 		Short: "Run everything in this process, on embedded parts",
 		Long: `Run the whole business in this process: the log (it speaks Kafka), the services
-with their event stores, the read model, the HTTP interface with a live page,
-and a simulated payment provider, carrier and mailbox. Ctrl-C drains and stops;
+with their event stores, the read model, the HTTP interface with a live page, and
+what the services call outside, simulated. Ctrl-C drains and stops;
 a second Ctrl-C stops at once. It reads no configuration: see weir run for that.`,
 		Example: `  weir dev                                # then open http://127.0.0.1:8080
   weir dev --data ./data                  # keep everything, and go on from there next time
-  weir dev --orders-per-second 20 --for 1m   # with shoppers; exit code 1 if the books do not balance`,
+  weir dev --customers-per-second 20 --for 1m   # with customers; exit code 1 if the books do not balance`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if logJSON {
 				o.Config.Logs.Format = "ecs"
@@ -54,14 +53,12 @@ a second Ctrl-C stops at once. It reads no configuration: see weir run for that.
 	f.Var(loopback(&o.Kafka), "kafka", "address where the embedded log speaks Kafka")
 	f.StringVar(&cfg.Data, "data", "", "directory to keep everything in (default: a temporary one)")
 	wholeFlag(c, &cfg.Partitions, "partitions", 1, 256, "partitions of every topic; cannot be changed for a data directory")
-	numberFlag(c, &o.Rate, "orders-per-second", 0, 100_000, "orders that simulated shoppers place")
+	numberFlag(c, &o.Rate, "customers-per-second", 0, 100_000, "simulated customers that come")
 	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, time.Minute, synthetic)
 	f.BoolVar(&o.Prometheus, "prometheus", true, "run a Prometheus in this process, with all rules and alerts, at /prometheus")
 	numberFlag(c, &cfg.Quota.PerSecond, "quota", 0, 1e9, "requests a second that one client may make; 0: no bound")
 	spanFlag(c, &o.For, "for", time.Millisecond, longest, "run this long, print a summary, and fail if an invariant broke (default: until Ctrl-C)")
-	f.Var(webURL((*string)(&cfg.Outside.Provider)), "provider", "URL of a payment provider to use instead of the simulated one")
-	f.Var(webURL((*string)(&cfg.Outside.Carrier)), "carrier", "URL of a carrier to use instead of the simulated one")
-	f.Var(elsewhere(&cfg.Outside.Mailbox), "mailbox", "address of an SMTP server to use instead of the simulated one")
+	weir.outsideFlag(c, cfg)
 	wholeFlag(c, &cfg.OTLP.SpansPerSecond, "spans-per-second", 0, 1_000_000, "budget of traces; what fails is always traced")
 	f.Var(oneWord(&cfg.Logs.Level, logLevels...), "log-level", "what to log")
 	complete(c, "log-level", logLevels...)
@@ -81,8 +78,8 @@ func configFlag(c *cobra.Command) *string {
 
 const synthetic = "time between the prober's orders, which show whether orders work, at most a minute; 0: none, and UnitMissing tells so"
 
-func runCommand() *cobra.Command {
-	var o platform.Options
+func (weir App) runCommand() *cobra.Command {
+	o := platform.Options{Business: weir.Business}
 	c := &cobra.Command{
 		Use:   "run UNIT...",
 		Short: "Run units on the servers that the configuration names",
@@ -105,7 +102,7 @@ PostgreSQL, RabbitMQ, MongoDB and Consul.`,
 	o.Synthetic = time.Minute
 	c.Flags().Var(listener(&http), "http", "address of the HTTP interface (default: the configuration's)")
 	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, time.Minute, synthetic)
-	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit, platform.ProberUnit}, serviceNames()...)
+	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit, platform.ProberUnit}, append(weir.serviceNames(), weir.pipelineNames()...)...)
 	c.ValidArgs = units
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, unit := range args {
@@ -178,11 +175,11 @@ func version() string {
 	return v
 }
 
-func topologyCommand() *cobra.Command {
+func (weir App) topologyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "topology", Args: cobra.NoArgs, Short: "Draw who tells whom what", Long: "Draw the deciders and the events between them, as they are declared in the code."}
 	out := output(c, "mermaid", "dot", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		t, err := shop.Business.Topology()
+		t, err := weir.Business.Topology()
 		if err != nil {
 			return err
 		}

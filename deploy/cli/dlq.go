@@ -14,11 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirstream/weir/deploy/platform"
-	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 )
 
-func dlqCommand() *cobra.Command {
+func (weir App) dlqCommand() *cobra.Command {
 	c := &cobra.Command{Use: "dlq", Short: "Look at parked inputs, retry or drop them",
 		Long: `An input whose decision failed parks its key: later inputs of that key wait
 behind it, in order, and all others flow. Mend the cause, then retry; or drop the
@@ -28,20 +27,20 @@ failed input, and those behind it are decided.`,
   weir dlq retry payment payment o-17
   weir dlq retry --all --service payment`}
 	cl := urlFlag(c)
-	c.AddCommand(dlqList(cl), dlqShow(cl), dlqAct(cl, "retry", "Decide parked keys' inputs again, in order"), dlqAct(cl, "drop", "Drop the input that a key is parked behind, and decide the rest"))
+	c.AddCommand(weir.dlqList(cl), weir.dlqShow(cl), weir.dlqAct(cl, "retry", "Decide parked keys' inputs again, in order"), weir.dlqAct(cl, "drop", "Drop the input that a key is parked behind, and decide the rest"))
 	return c
 }
 
 // serviceFlag narrows to one service.
-func serviceFlag(c *cobra.Command) *string {
+func (weir App) serviceFlag(c *cobra.Command) *string {
 	service := c.Flags().String("service", "", "only those of this service")
-	complete(c, "service", serviceNames()...)
+	complete(c, "service", weir.serviceNames()...)
 	return service
 }
 
 // serviceNames are those of the business.
-func serviceNames() (names []string) {
-	t, err := shop.Business.Topology()
+func (weir App) serviceNames() (names []string) {
+	t, err := weir.Business.Topology()
 	if err != nil {
 		return nil // whoever needs the topology says why
 	}
@@ -51,11 +50,19 @@ func serviceNames() (names []string) {
 	return names
 }
 
-func checkService(service string) error {
+// pipelineNames are those of the business.
+func (weir App) pipelineNames() (names []string) {
+	for _, p := range weir.Business.Pipelines {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func (weir App) checkService(service string) error {
 	if service == "" {
 		return nil
 	}
-	return oneOf("service", service, serviceNames()...)
+	return oneOf("service", service, weir.serviceNames()...)
 }
 
 // mostLetters is how many a server lists that knows no pages.
@@ -83,11 +90,11 @@ func (c client) letters(ctx context.Context, service string, limit int) (all []p
 	})
 }
 
-func dlqList(cl client) *cobra.Command {
+func (weir App) dlqList(cl client) *cobra.Command {
 	c := &cobra.Command{Use: "ls", Short: "List parked inputs", Args: cobra.NoArgs}
-	out, service, limit := output(c, "table", "json"), serviceFlag(c), limitFlag(c)
+	out, service, limit := output(c, "table", "json"), weir.serviceFlag(c), limitFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := checkService(*service); err != nil {
+		if err := weir.checkService(*service); err != nil {
 			return err
 		}
 		all, more, err := cl.letters(c.Context(), *service, *limit)
@@ -109,7 +116,7 @@ func dlqList(cl client) *cobra.Command {
 			if reason == "" {
 				reason = "(waits behind the failed one)"
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Service, d.Decider, printable(d.Key), printable(d.Name), d.At.Format(time.RFC3339), printable(firstLine(reason)))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Service, d.Decider, Printable(d.Key), Printable(d.Name), d.At.Format(time.RFC3339), Printable(firstLine(reason)))
 		}
 		return t.Flush()
 	}
@@ -124,8 +131,8 @@ func firstLine(s string) string {
 	return s
 }
 
-// printable shows what others wrote without the characters that command a terminal.
-func printable(s string) string {
+// Printable shows what others wrote without the characters that command a terminal.
+func Printable(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) < 0 {
 		return s
 	}
@@ -140,16 +147,16 @@ func (k parkedKey) path() string {
 	return platform.LettersPath(k.service, streams.StreamID{Decider: k.decider, Key: k.key})
 }
 
-func (k parkedKey) String() string { return k.service + " " + k.decider + " " + printable(k.key) }
+func (k parkedKey) String() string { return k.service + " " + k.decider + " " + Printable(k.key) }
 
 // completeKey offers the names of services and deciders.
-func completeKey(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	t, err := shop.Business.Topology()
+func (weir App) completeKey(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	t, err := weir.Business.Topology()
 	if err != nil || len(args) > 1 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	if len(args) == 0 {
-		return serviceNames(), cobra.ShellCompDirectiveNoFileComp
+		return weir.serviceNames(), cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string
 	if s, ok := t.Service(args[0]); ok {
@@ -160,10 +167,10 @@ func completeKey(_ *cobra.Command, args []string, _ string) ([]string, cobra.She
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-func dlqShow(cl client) *cobra.Command {
-	return &cobra.Command{Use: "show SERVICE DECIDER KEY", Short: "Show a parked key's inputs with reason and stack", Args: cobra.ExactArgs(3), ValidArgsFunction: completeKey,
+func (weir App) dlqShow(cl client) *cobra.Command {
+	return &cobra.Command{Use: "show SERVICE DECIDER KEY", Short: "Show a parked key's inputs with reason and stack", Args: cobra.ExactArgs(3), ValidArgsFunction: weir.completeKey,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkService(args[0]); err != nil {
+			if err := weir.checkService(args[0]); err != nil {
 				return err
 			}
 			var l platform.Letters
@@ -174,13 +181,13 @@ func dlqShow(cl client) *cobra.Command {
 		}}
 }
 
-func dlqAct(cl client, verb, short string) *cobra.Command {
-	c := &cobra.Command{Use: verb + " SERVICE DECIDER KEY...", Short: short, ValidArgsFunction: completeKey,
+func (weir App) dlqAct(cl client, verb, short string) *cobra.Command {
+	c := &cobra.Command{Use: verb + " SERVICE DECIDER KEY...", Short: short, ValidArgsFunction: weir.completeKey,
 		Long: short + `. With --all, every key that is parked now, of one service with --service: one
 after the other, each once. It tells how many flow again, how many failed again, and
 what is left.`}
 	all := c.Flags().Bool("all", false, "every parked key; with --service, those of one service")
-	service := serviceFlag(c)
+	service := weir.serviceFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case *all && len(args) > 0, !*all && len(args) < 3, !*all && *service != "":
@@ -188,13 +195,13 @@ what is left.`}
 		case verb == "drop" && *all && *service == "":
 			return usagef("--all drops an input of every parked key, for good: say of which --service")
 		}
-		if err := checkService(*service); err != nil {
+		if err := weir.checkService(*service); err != nil {
 			return err
 		}
 		if *all {
 			return cl.actOnAll(c, verb, *service)
 		}
-		if err := checkService(args[0]); err != nil {
+		if err := weir.checkService(args[0]); err != nil {
 			return err
 		}
 		var r tally

@@ -135,7 +135,7 @@ func parses(words []string, whole bool) error {
 			words[i] = "1"
 		}
 	}
-	root := rootCommand()
+	root := tested.rootCommand()
 	root.InitDefaultCompletionCmd()
 	c, rest, err := root.Find(words)
 	if err != nil {

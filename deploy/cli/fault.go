@@ -13,7 +13,7 @@ import (
 	"github.com/weirstream/weir/deploy/platform"
 )
 
-func faultCommand() *cobra.Command {
+func (weir App) faultCommand() *cobra.Command {
 	c := &cobra.Command{Use: "fault", Short: "Break something on purpose in a running weir dev, and mend it",
 		Long: `Switch labelled faults of a running weir dev on and off, to see what they look like
 on the live page and the boards, which alerts they set off, and what the runbook
@@ -22,7 +22,7 @@ says. Nothing is lost by any of them: when weir dev ends, it mends them and drai
   weir fault on provider-down     # then look at http://127.0.0.1:8080
   weir fault off provider-down`}
 	cl := urlFlag(c)
-	c.AddCommand(faultList(cl), faultTurn(cl, "on", "Break something"), faultTurn(cl, "off", "Mend it"))
+	c.AddCommand(faultList(cl), weir.faultTurn(cl, "on", "Break something"), weir.faultTurn(cl, "off", "Mend it"))
 	return c
 }
 
@@ -51,9 +51,9 @@ func faultList(cl client) *cobra.Command {
 	return c
 }
 
-func faultTurn(cl client, verb, short string) *cobra.Command {
+func (weir App) faultTurn(cl client, verb, short string) *cobra.Command {
 	var names []string
-	for _, f := range platform.AllFaults() {
+	for _, f := range platform.AllFaults(weir.Business) {
 		names = append(names, f.Name)
 	}
 	return &cobra.Command{Use: verb + " FAULT", Short: short, Args: cobra.ExactArgs(1), ValidArgs: names, RunE: func(c *cobra.Command, args []string) error {

@@ -18,7 +18,7 @@ func everyCommand(f func(c *cobra.Command, path []string)) {
 			walk(sub, append(path[:len(path):len(path)], sub.Name())...)
 		}
 	}
-	walk(rootCommand())
+	walk(tested.rootCommand())
 }
 
 // nonsense are values that no flag of a kind could have. Kinds without bounds are
@@ -57,7 +57,7 @@ func TestEveryFlagRefusesNonsense(t *testing.T) {
 				tried[kind]++
 				var out, errs bytes.Buffer
 				args := append(append(append([]string{}, path...), arguments...), "--"+f.Name+"="+v)
-				if code := Main(args, &out, &errs); code != 2 || !strings.Contains(errs.String(), "--"+f.Name) && f.Name != "output" {
+				if code := tested.Main(args, &out, &errs); code != 2 || !strings.Contains(errs.String(), "--"+f.Name) && f.Name != "output" {
 					t.Errorf("weir %s: exit code %d, %s", strings.Join(args, " "), code, errs.String())
 				}
 			}
@@ -74,7 +74,7 @@ func TestEveryFlagRefusesNonsense(t *testing.T) {
 
 // A secret in a flag is not told when it is refused.
 func TestARefusedURLIsNotRepeated(t *testing.T) {
-	for _, args := range [][]string{{"dev", "--provider", "ftp://key-hunter2@h/hunter2?k=hunter2"}, {"saga", "ls", "--url", "http://u:hunter2@h:99999/"}} {
+	for _, args := range [][]string{{"dev", "--outside", "provider=ftp://key-hunter2@h/hunter2?k=hunter2"}, {"saga", "ls", "--url", "http://u:hunter2@h:99999/"}} {
 		if said := run(t, 2, args...); strings.Contains(said, "hunter2") {
 			t.Error(said)
 		}

@@ -11,24 +11,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirstream/weir/deploy/config"
-	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 )
 
-func kafkaCommand() *cobra.Command {
+func (weir App) kafkaCommand() *cobra.Command {
 	c := &cobra.Command{Use: "kafka", Short: "Show or make the platform's topics and ACLs",
 		Long: `Topics and access rules follow from the topology: what each unit writes and
 reads, and nothing else. Units make missing topics themselves if they may; where
 they may not, an operator applies all of it once, before the first start.`}
-	c.AddCommand(kafkaPlan(), kafkaApply())
+	c.AddCommand(weir.kafkaPlan(), weir.kafkaApply())
 	return c
 }
 
-func kafkaPlan() *cobra.Command {
+func (weir App) kafkaPlan() *cobra.Command {
 	c := &cobra.Command{Use: "plan", Args: cobra.NoArgs, Short: "Print topics and ACLs; connects to nothing"}
 	out, path := output(c, "table", "json", "cli"), configFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		cfg, t, err := kafkaConfig(*path)
+		cfg, t, err := weir.kafkaConfig(*path)
 		if err != nil {
 			return err
 		}
@@ -86,7 +85,7 @@ func printPlan(c *cobra.Command, topics []streams.TopicSpec, acls []streams.ACL)
 	return t.Flush()
 }
 
-func kafkaApply() *cobra.Command {
+func (weir App) kafkaApply() *cobra.Command {
 	c := &cobra.Command{Use: "apply", Args: cobra.NoArgs, Short: "Make what is missing of the topics and, with --acls, of the ACLs",
 		Long: `Make the topics that are missing, and check those that are there; nothing is
 changed or deleted. With --acls create the access rules too, for users that are
@@ -95,7 +94,7 @@ and one that does weir run all needs every rule. The configuration's user must b
 allowed to make them.`}
 	path, withACLs := configFlag(c), c.Flags().Bool("acls", false, "create the access rules too")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		cfg, t, err := kafkaConfig(*path)
+		cfg, t, err := weir.kafkaConfig(*path)
 		if err != nil {
 			return err
 		}
@@ -120,12 +119,12 @@ allowed to make them.`}
 
 // kafkaConfig is what topics are rendered with. It has no client if the log is
 // embedded.
-func kafkaConfig(path string) (streams.Config, *streams.Topology, error) {
+func (weir App) kafkaConfig(path string) (streams.Config, *streams.Topology, error) {
 	c, err := config.Load(path)
 	if err != nil {
 		return streams.Config{}, nil, err
 	}
-	t, err := shop.Business.Topology()
+	t, err := weir.Business.Topology()
 	if err != nil {
 		return streams.Config{}, nil, err
 	}

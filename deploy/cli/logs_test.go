@@ -12,7 +12,7 @@ import (
 func TestLogLinesHaveStandardOutputToThemselves(t *testing.T) {
 	var out, errs bytes.Buffer
 	args := []string{"dev", "--for", "1s", "--log-json", "--log-level", "info", "--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--data", t.TempDir(), "--prometheus=false"}
-	if code := Main(args, &out, &errs); code != 0 {
+	if code := tested.Main(args, &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")

@@ -17,6 +17,7 @@ import (
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/platform"
+	"github.com/weirstream/weir/services/shop"
 )
 
 // A platform in which something is parked, for the commands of the runbooks.
@@ -27,7 +28,7 @@ func parkedPlatform(t *testing.T) (key string) {
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		ended <- platform.Run(ctx, platform.Options{Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+		ended <- platform.Run(ctx, platform.Options{Business: shop.Business, Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
 			Ready: func(http, _ string) { ready <- http }})
 	}()
 	t.Cleanup(func() {
@@ -109,7 +110,7 @@ func TestRunbookCommandsWork(t *testing.T) {
 		if verb := args[min(1, len(args)-1)]; verb == "retry" || verb == "restart" || verb == "accept" || verb == "check" || verb == "plan" { // the poison stays one, nothing is halted, nothing is lost, servers may not be there
 			want = append(want, 1, 3)
 		}
-		if code := Main(args, io.Discard, io.Discard); !slices.Contains(want, code) {
+		if code := tested.Main(args, io.Discard, io.Discard); !slices.Contains(want, code) {
 			t.Errorf("weir %s, of %v, exits with %d", strings.Join(args, " "), calls[call], code)
 		}
 	}
@@ -120,7 +121,7 @@ func TestRunbookCommandsWork(t *testing.T) {
 
 func alertNames(t *testing.T) []string {
 	t.Helper()
-	s, err := businessAlerts(alerts.DefaultRunbooks)
+	s, err := tested.businessAlerts(alerts.DefaultRunbooks)
 	if err != nil {
 		t.Fatal(err)
 	}

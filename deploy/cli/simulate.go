@@ -15,7 +15,7 @@ import (
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
-func simulateCommand() *cobra.Command {
+func (weir App) simulateCommand() *cobra.Command {
 	c := &cobra.Command{Use: "simulate", Short: "Live through a bad day of the business, in virtual time", Args: cobra.NoArgs,
 		Long: `Simulate runs the whole business in virtual time while instances die, freeze and
 come back, brokers and stores fail, the provider goes silent and events come
@@ -38,7 +38,7 @@ same seed may pass today what it fails tomorrow.`,
 		}
 		var day simulate.Day
 		err = waiting(c.Context(), c.ErrOrStderr(), "living through the day", func(func(string)) (err error) {
-			lived, err := simulate.Run(draw)
+			lived, err := simulate.Run(weir.Business, draw)
 			if c.Context().Err() == nil {
 				day = lived
 			}
@@ -76,7 +76,7 @@ func chooseDay(seed uint64, file string) (func(*streamtest.Simulation) streamtes
 }
 
 func printDayJSON(w io.Writer, d simulate.Day) error {
-	return printJSON(w, map[string]any{"schedule": d.Schedule, "orders": d.Orders, "violations": append([]string{}, d.Violations...), "report": d.Report,
+	return printJSON(w, map[string]any{"schedule": d.Schedule, "sagas": d.Sagas, "violations": append([]string{}, d.Violations...), "report": d.Report,
 		"virtual_seconds": d.Virtual.Seconds(), "real_seconds": d.Real.Seconds()})
 }
 
@@ -86,13 +86,16 @@ func printDay(w io.Writer, d simulate.Day, diary bool) error {
 		fmt.Fprintln(w, d.Diary())
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "ORDER\tPLACED AT\tTOOK\tEVENTS\tENDED")
-	for _, o := range d.Orders {
-		end := o.Outcome
-		if end == "" {
+	fmt.Fprintln(t, "SAGA\tOF\tBEGAN AT\tTOOK\tEVENTS\tENDED")
+	for _, o := range d.Sagas {
+		end := o.Ended
+		switch {
+		case end == "":
 			end = "not at all"
+		case o.TakenBack:
+			end += ", taken back"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", o.Order, o.Placed.Format("15:04:05.000"), o.Took.Round(time.Millisecond), o.Events, end)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\n", o.Saga, o.Subject, o.Began.Format("15:04:05.000"), o.Took.Round(time.Millisecond), o.Events, end)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 	"github.com/weirstream/weir/alerts"
 )
 
-func sloCommand() *cobra.Command {
+func (weir App) sloCommand() *cobra.Command {
 	c := &cobra.Command{Use: "slo", Short: "Show how the objectives stand, and stop a pipeline that has no budget",
 		Long: `Ask Prometheus how the objectives stand: how much of each error budget is left, and
 how fast it burns. Without --prometheus that is the one in a running weir dev.`}
@@ -31,13 +31,13 @@ how fast it burns. Without --prometheus that is the one in a running weir dev.`}
 		base, err := cl.base()
 		return base + "/prometheus", err
 	}
-	c.AddCommand(sloStatus(server), sloGate(server))
+	c.AddCommand(weir.sloStatus(server), weir.sloGate(server))
 	return c
 }
 
 // objectiveNames are those of all objectives.
-func objectiveNames() (names []string) {
-	s, err := businessAlerts(alerts.DefaultRunbooks)
+func (weir App) objectiveNames() (names []string) {
+	s, err := weir.businessAlerts(alerts.DefaultRunbooks)
 	if err != nil {
 		return nil // statuses says why
 	}
@@ -47,8 +47,8 @@ func objectiveNames() (names []string) {
 	return names
 }
 
-func completeObjectives(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return objectiveNames(), cobra.ShellCompDirectiveNoFileComp
+func (weir App) completeObjectives(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return weir.objectiveNames(), cobra.ShellCompDirectiveNoFileComp
 }
 
 // prometheusAt is the interface of a Prometheus.
@@ -64,14 +64,14 @@ func prometheusAt(url string) (prometheus.API, error) {
 }
 
 // statuses asks how the objectives stand, or those that are named.
-func statuses(ctx context.Context, server func() (string, error), names []string) ([]alerts.Status, error) {
-	s, err := businessAlerts(alerts.DefaultRunbooks)
+func (weir App) statuses(ctx context.Context, server func() (string, error), names []string) ([]alerts.Status, error) {
+	s, err := weir.businessAlerts(alerts.DefaultRunbooks)
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range names {
 		if !slices.ContainsFunc(s.SLOs, func(o *alerts.SLO) bool { return o.ID() == n }) {
-			return nil, usagef("there is no objective %q%s: see weir slo status", n, didYouMean(n, objectiveNames()))
+			return nil, usagef("there is no objective %q%s: see weir slo status", n, didYouMean(n, weir.objectiveNames()))
 		}
 	}
 	if len(names) > 0 {
@@ -94,11 +94,11 @@ func statuses(ctx context.Context, server func() (string, error), names []string
 	return all, nil
 }
 
-func sloStatus(server func() (string, error)) *cobra.Command {
-	c := &cobra.Command{Use: "status [OBJECTIVE...]", ValidArgsFunction: completeObjectives, Short: "Show every objective, those with the least budget first"}
+func (weir App) sloStatus(server func() (string, error)) *cobra.Command {
+	c := &cobra.Command{Use: "status [OBJECTIVE...]", ValidArgsFunction: weir.completeObjectives, Short: "Show every objective, those with the least budget first"}
 	out := output(c, "table", "json")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		all, err := statuses(c.Context(), server, args)
+		all, err := weir.statuses(c.Context(), server, args)
 		if err != nil {
 			return err
 		}
@@ -157,10 +157,10 @@ func shownStatuses(all []alerts.Status) []shownStatus {
 	return out
 }
 
-func sloGate(server func() (string, error)) *cobra.Command {
+func (weir App) sloGate(server func() (string, error)) *cobra.Command {
 	var least float64
 	var unknown bool
-	c := &cobra.Command{Use: "gate [OBJECTIVE...]", ValidArgsFunction: completeObjectives, Short: "Exit with 1 if an objective has too little budget left",
+	c := &cobra.Command{Use: "gate [OBJECTIVE...]", ValidArgsFunction: weir.completeObjectives, Short: "Exit with 1 if an objective has too little budget left",
 		Long: `For pipelines: exit with 0 if every objective, or each that is named, has at least so
 much of its error budget left, and more than nothing; with 1 if one has less, and
 say which; with 3 if that cannot be said, as Prometheus does not answer or has no
@@ -171,7 +171,7 @@ there are no data are let pass.`,
 	numberFlag(c, &least, "at-least", 0, 100, "percent of the budget that must be left, up to 100")
 	c.Flags().BoolVar(&unknown, "unknown", false, "let objectives pass of which there are no data")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		all, err := statuses(c.Context(), server, args)
+		all, err := weir.statuses(c.Context(), server, args)
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/weirstream/weir/deploy/platform"
 )
 
-func laneCommand() *cobra.Command {
+func (weir App) laneCommand() *cobra.Command {
 	c := &cobra.Command{Use: "lane", Short: "See how the lanes of a process are, and why one stands still",
 		Long: `A lane is a service's share of work on one partition. One that is halted cannot
 prove that it would go on in order; its reason says what cures it.`,
@@ -42,11 +42,11 @@ prove that it would go on in order; its reason says what cures it.`,
 		}
 		return t.Flush()
 	}
-	c.AddCommand(ls, laneAccept(cl))
+	c.AddCommand(ls, weir.laneAccept(cl))
 	return c
 }
 
-func laneAccept(cl client) *cobra.Command {
+func (weir App) laneAccept(cl client) *cobra.Command {
 	return &cobra.Command{Use: "accept SERVICE/LANE", Args: cobra.ExactArgs(1), Short: "Let a halted lane go on without records that its log has lost",
 		Long: `Let a lane go on that is halted because records it has to read are not on the log
 any more. What would have followed from them never happens: read the reason with
@@ -57,7 +57,7 @@ weir lane ls first.`,
 			if _, err := strconv.ParseUint(lane, 10, 31); !ok || err != nil {
 				return usagef("%q is no lane: give a service and a number, as inventory/0", args[0])
 			}
-			if err := oneOf("service", service, serviceNames()...); err != nil {
+			if err := oneOf("service", service, weir.serviceNames()...); err != nil {
 				return err
 			}
 			var done struct{}
@@ -69,7 +69,7 @@ weir lane ls first.`,
 		}}
 }
 
-func storeCommand() *cobra.Command {
+func (weir App) storeCommand() *cobra.Command {
 	c := &cobra.Command{Use: "store", Short: "Accept another event store as a service's, or let one go on that lost commits",
 		Long: `The platform knows each service's event store by its incarnation, a name that is
 minted with the store, and refuses to start on another one, or on an older copy:
@@ -91,8 +91,8 @@ renew   lets a store go on that is an older copy. Its newest commits are lost fo
 		Example: `  weir store ls
   weir store renew order --data ./data    # of weir dev --data ./data
   weir store accept order                 # of ./weir.yaml`}
-	c.AddCommand(storeList(), storeChange("accept", "Take the event store that is there as the service's", platform.AcceptStore),
-		storeChange("renew", "Let an older copy go on, under another name", platform.RenewStore))
+	c.AddCommand(storeList(), weir.storeChange("accept", "Take the event store that is there as the service's", platform.AcceptStore),
+		weir.storeChange("renew", "Let an older copy go on, under another name", platform.RenewStore))
 	return c
 }
 
@@ -142,14 +142,14 @@ func storeList() *cobra.Command {
 	return c
 }
 
-func storeChange(verb, short string, change func(context.Context, platform.Options, string) (platform.StoreState, error)) *cobra.Command {
-	c := &cobra.Command{Use: verb + " SERVICE", Args: cobra.ExactArgs(1), ValidArgs: serviceNames(), Short: short}
+func (weir App) storeChange(verb, short string, change func(context.Context, platform.Options, string) (platform.StoreState, error)) *cobra.Command {
+	c := &cobra.Command{Use: verb + " SERVICE", Args: cobra.ExactArgs(1), ValidArgs: weir.serviceNames(), Short: short}
 	options, force := storeOptions(c), new(bool)
 	if verb == "renew" {
 		c.Flags().BoolVar(force, "force", false, "renew a store also if it does not look like an older copy")
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := oneOf("service", args[0], serviceNames()...); err != nil {
+		if err := oneOf("service", args[0], weir.serviceNames()...); err != nil {
 			return err
 		}
 		o, err := options()

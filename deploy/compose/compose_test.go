@@ -14,6 +14,7 @@ import (
 
 	"github.com/weirstream/weir/deploy/cli"
 	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/services/shop"
 )
 
 type service struct {
@@ -113,7 +114,7 @@ func rendered(t *testing.T, f file) (dir string) {
 			args[i] = inVolume(args[i], dir)
 		}
 		var errs bytes.Buffer
-		if code := cli.Main(args, &bytes.Buffer{}, &errs); code != 0 {
+		if code := (cli.App{Business: shop.Business}).Main(args, &bytes.Buffer{}, &errs); code != 0 {
 			t.Fatalf("%s: exit code %d: %s", name, code, errs.String())
 		}
 	}
@@ -202,7 +203,7 @@ func TestTheBusinessIsConfigured(t *testing.T) {
 	f := read(t)
 	t.Chdir(t.TempDir()) // where no weir.yaml is
 	for name, value := range f.Services["weir"].Environment {
-		if !slices.Contains(config.Variables(), name) {
+		if !config.Reads(name) {
 			t.Errorf("weir has no variable %s", name)
 		}
 		t.Setenv(name, value)
@@ -212,7 +213,7 @@ func TestTheBusinessIsConfigured(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, address := range []string{c.Kafka.Brokers[0], c.Postgres.URL.Reveal(), c.RabbitMQ.URL.Reveal(), c.Mongo.URL.Reveal(), c.Redis.URL.Reveal(), c.Consul.URL.Reveal(),
-		"//" + c.Consul.Advertise + ":", c.OTLP.Endpoint, c.Prometheus.URL.Reveal(), c.ClickHouse.URL.Reveal(), c.Outside.Provider.Reveal(), c.Outside.Carrier.Reveal(), c.Outside.Mailbox} {
+		"//" + c.Consul.Advertise + ":", c.OTLP.Endpoint, c.Prometheus.URL.Reveal(), c.ClickHouse.URL.Reveal(), c.Outside["provider"].Reveal(), c.Outside["carrier"].Reveal(), c.Outside["mailbox"].Reveal()} {
 		_, host, found := strings.Cut(address, "//")
 		if !found {
 			host = address

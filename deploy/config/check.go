@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/weirstream/weir/streams/business"
 )
 
 // faults gathers what cannot be right, by key.
@@ -122,18 +125,46 @@ func (c *Config) checkServers(f *faults) {
 		return schemes(s, "mongodb", "mongodb+srv")
 	})
 	f.takes("redis.url", c.Redis.URL.Reveal(), of("redis", "rediss"))
-	for key, s := range map[string]Secret{"consul.url": c.Consul.URL, "clickhouse.url": c.ClickHouse.URL, "prometheus.url": c.Prometheus.URL, "jaeger.url": c.Jaeger.URL, "alertmanager.url": c.Alertmanager.URL,
-		"outside.provider": c.Outside.Provider, "outside.carrier": c.Outside.Carrier} {
+	for key, s := range map[string]Secret{"consul.url": c.Consul.URL, "clickhouse.url": c.ClickHouse.URL, "prometheus.url": c.Prometheus.URL, "jaeger.url": c.Jaeger.URL,
+		"alertmanager.url": c.Alertmanager.URL} {
 		f.takes(key, s.Reveal(), Web)
 	}
-	f.takes("outside.mailbox", c.Outside.Mailbox, Elsewhere)
+	for name, at := range c.Outside { // CheckOutside knows which of the two it is
+		f.takes("outside."+name, at.Reveal(), func(s string) error {
+			if err := Web(s); err != nil && Elsewhere(s) != nil {
+				return fmt.Errorf("%w; of SMTP, it is no host:port", err)
+			}
+			return nil
+		})
+	}
 	f.takes("otlp.endpoint", c.OTLP.Endpoint, Elsewhere)
 }
 
 // Secrets are all that may not be printed.
 func (c *Config) Secrets() []Secret {
-	return []Secret{c.Postgres.URL, c.RabbitMQ.URL, c.Mongo.URL, c.Redis.URL, c.Consul.URL, c.Consul.Token, c.ClickHouse.URL, c.Prometheus.URL, c.Jaeger.URL, c.Alertmanager.URL,
-		c.Kafka.SASL.Password, c.Outside.Provider, c.Outside.Carrier}
+	return slices.Concat([]Secret{c.Postgres.URL, c.RabbitMQ.URL, c.Mongo.URL, c.Redis.URL, c.Consul.URL, c.Consul.Token, c.ClickHouse.URL, c.Prometheus.URL, c.Jaeger.URL, c.Alertmanager.URL,
+		c.Kafka.SASL.Password}, slices.Collect(maps.Values(c.Outside)))
+}
+
+// CheckOutside reports addresses of endpoints that the business does not have, or that
+// are not spoken to so.
+func (c *Config) CheckOutside(endpoints []business.Endpoint) error {
+	var f faults
+	names := make([]string, len(endpoints))
+	for i, e := range endpoints {
+		names[i] = e.Name
+		if e.Protocol == business.SMTP {
+			f.takes("outside."+e.Name, c.Outside[e.Name].Reveal(), Elsewhere)
+		} else {
+			f.takes("outside."+e.Name, c.Outside[e.Name].Reveal(), Web)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Outside)) {
+		if !slices.Contains(names, name) {
+			f.bad("outside."+name, "is called by no effect: there are %s", strings.Join(names, ", "))
+		}
+	}
+	return errors.Join(f...)
 }
 
 // CheckFiles finds files and directories that a run could not write. It leaves

@@ -44,10 +44,12 @@ type Config struct {
 	Jaeger     Server   `yaml:"jaeger"`     // its query interface: the live page shows the traces that it has
 	Prometheus Server   `yaml:"prometheus"` // what it knows of objectives and alerts, the live page shows
 	// Alertmanager knows which of the alerts are silenced.
-	Alertmanager Server  `yaml:"alertmanager"`
-	Logs         Logs    `yaml:"logs"`
-	Outside      Outside `yaml:"outside"`
-	Quota        Quota   `yaml:"quota"`
+	Alertmanager Server `yaml:"alertmanager"`
+	Logs         Logs   `yaml:"logs"`
+	// Outside are the servers that effects call, by the names of their endpoints: a URL of
+	// HTTP, host:port of SMTP. Those that are missing are simulated here.
+	Outside map[string]Secret `yaml:"outside"`
+	Quota   Quota             `yaml:"quota"`
 	// HistoryDays is how long the read model keeps events and ended sagas; 0: for
 	// ever. Orders stay.
 	HistoryDays int `yaml:"history_days"`
@@ -89,7 +91,7 @@ type SASL struct {
 // SQL is PostgreSQL.
 type SQL struct {
 	URL      Secret `yaml:"url"`
-	MaxConns int32  `yaml:"max_conns"` // per service
+	MaxConns int32  `yaml:"max_conns"` // of this process, for all its services
 }
 
 // Mongo is MongoDB.
@@ -122,13 +124,6 @@ type Logs struct {
 	File string `yaml:"file"`
 }
 
-// Outside are the servers that effects call; empty ones are simulated here.
-type Outside struct {
-	Provider Secret `yaml:"provider"` // URL
-	Carrier  Secret `yaml:"carrier"`  // URL
-	Mailbox  string `yaml:"mailbox"`  // host:port of SMTP
-}
-
 // Quota bounds what one client may ask.
 type Quota struct {
 	PerSecond float64 `yaml:"per_second"` // requests; 0: no bound
@@ -150,7 +145,7 @@ func (s Secret) GoString() string { return strconv.Quote(s.String()) }
 // Default is the configuration that nothing changed.
 func Default() Config {
 	return Config{HTTP: "127.0.0.1:8080", Data: "data", Partitions: 4,
-		Kafka: Kafka{Replication: 1, MinInSync: 1, Protocol: "classic"}, Postgres: SQL{MaxConns: 8}, Mongo: Mongo{Database: "weir"},
+		Kafka: Kafka{Replication: 1, MinInSync: 1, Protocol: "classic"}, Postgres: SQL{MaxConns: 16}, Mongo: Mongo{Database: "weir"},
 		OTLP: OTLP{Protocol: "grpc", SpansPerSecond: 500}, Logs: Logs{Level: "info", Format: "text"}}
 }
 
@@ -171,6 +166,7 @@ func Load(path string) (Config, error) {
 			return c, fmt.Errorf("configuration %s: %w", pathOr(path), err)
 		}
 	}
+	c.outsideFromEnvironment(os.Environ())
 	if err := errors.Join(c.fromEnvironment(os.LookupEnv), misspelt(os.Environ())); err != nil {
 		return c, err
 	}
@@ -211,6 +207,16 @@ func fits(n *yaml.Node, t reflect.Type, path string) error {
 			return wrong("a mapping of keys")
 		}
 		return fitKeys(n, t, path)
+	case t.Kind() == reflect.Map:
+		if n.Kind != yaml.MappingNode {
+			return wrong("a mapping of names")
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if err := fits(n.Content[i+1], t.Elem(), path+"."+n.Content[i].Value); err != nil {
+				return err
+			}
+		}
+		return nil
 	case t.Kind() == reflect.Slice:
 		if n.Kind != yaml.SequenceNode {
 			return wrong("a list")

@@ -23,6 +23,22 @@ func Variables() []string {
 	return names
 }
 
+// outsidePrefix begins the variables of Outside: what follows is an endpoint's name.
+const outsidePrefix = "WEIR_OUTSIDE_"
+
+// outsideFromEnvironment reads the addresses of endpoints, whose names are the business's.
+func (c *Config) outsideFromEnvironment(environ []string) {
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		if endpoint, ok := strings.CutPrefix(name, outsidePrefix); ok && endpoint != "" {
+			if c.Outside == nil {
+				c.Outside = map[string]Secret{}
+			}
+			c.Outside[strings.ReplaceAll(strings.ToLower(endpoint), "_", "-")] = Secret(value)
+		}
+	}
+}
+
 func (c *Config) fromEnvironment(lookup func(string) (string, bool)) error {
 	return each(reflect.ValueOf(c).Elem(), "WEIR", func(name string, v reflect.Value) error {
 		s, ok := lookup(name)
@@ -54,14 +70,18 @@ func kindOf(v reflect.Value) string {
 var others = regexp.MustCompile(`^WEIR_(URL|GRAFANA_TOKEN|REAL_.*|LOCAL|LOCAL_CACHE|PORTS|BUG|SEEDS?|FROM|COLLECT|SCHEDULE|PATIENCE|SCREENSHOTS|PICTURES|ALERTS|.*_(KILL|MIGRATE)|` +
 	`(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_[0-9]+_(TCP|UDP|SCTP)(_.*)?)?)$`)
 
+// Reads tells whether a variable says something about the configuration.
+func Reads(name string) bool {
+	return slices.Contains(Variables(), name) || strings.HasPrefix(name, outsidePrefix)
+}
+
 // misspelt finds variables that were meant for us, and that nothing reads: what they
 // name would be embedded instead, without a word.
 func misspelt(environ []string) error {
-	known := Variables()
 	var errs []error
 	for _, e := range environ {
 		name, _, _ := strings.Cut(e, "=")
-		if strings.HasPrefix(name, "WEIR_") && !slices.Contains(known, name) && !others.MatchString(name) {
+		if strings.HasPrefix(name, "WEIR_") && !Reads(name) && !others.MatchString(name) {
 			errs = append(errs, fmt.Errorf("configuration: nothing reads the variable %s of the environment: weir config --help lists those there are", name))
 		}
 	}
@@ -70,7 +90,11 @@ func misspelt(environ []string) error {
 
 // each calls f for every field that holds a value, with its variable's name.
 func each(v reflect.Value, name string, f func(string, reflect.Value) error) error {
-	if v.Kind() != reflect.Struct {
+	switch v.Kind() {
+	case reflect.Struct:
+	case reflect.Map: // its names are not ours
+		return nil
+	default:
 		return f(name, v)
 	}
 	for i := range v.NumField() {

@@ -40,7 +40,7 @@ func TestLocalServersAreConfigured(t *testing.T) {
 		}{
 			{"kafka", len(c.Kafka.Brokers) == 1}, {"postgres", c.Postgres.URL != ""}, {"rabbitmq", c.RabbitMQ.URL != ""}, {"mongo", c.Mongo.URL != ""},
 			{"redis", c.Redis.URL != ""}, {"consul", c.Consul.URL != ""}, {"clickhouse", c.ClickHouse.URL != ""}, {"otlp", c.OTLP.Endpoint != ""},
-			{"jaeger", c.Jaeger.URL != ""}, {"prometheus", c.Prometheus.URL != ""}, {"logs", c.Logs.File != "" && c.Logs.Format == "ecs"}, {"carrier", c.Outside.Carrier != ""},
+			{"jaeger", c.Jaeger.URL != ""}, {"prometheus", c.Prometheus.URL != ""}, {"logs", c.Logs.File != "" && c.Logs.Format == "ecs"}, {"carrier", c.Outside["carrier"] != ""},
 		} {
 			if part.is {
 				named = append(named, part.name)

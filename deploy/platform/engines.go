@@ -109,10 +109,23 @@ func (p *platform) startRegistry(context.Context) (err error) {
 	return err
 }
 
+// startPostgres makes the pool of connections that this process's event stores share.
+func (p *platform) startPostgres(ctx context.Context) (err error) {
+	if p.Config.Postgres.URL == "" {
+		return nil
+	}
+	p.postgres, err = postgres.Connect(ctx, p.Config.Postgres.URL.Reveal(), postgres.WithConnections(int(p.Config.Postgres.MaxConns)))
+	if err != nil {
+		return err
+	}
+	p.closeAtEnd("connections to PostgreSQL", p.postgres.Close)
+	return nil
+}
+
 // openStore opens a service's event store.
 func (p *platform) openStore(ctx context.Context, service string) (streams.Store, error) {
-	if p.Config.Postgres.URL != "" {
-		return postgres.Open(ctx, p.Config.Postgres.URL.Reveal(), service, postgres.WithConnections(int(p.Config.Postgres.MaxConns)))
+	if p.postgres != nil {
+		return p.postgres.Open(ctx, service)
 	}
 	if err := p.makeData(); err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func (f *faults) revive(context.Context) error {
 // silence has no shopper come, though everything is at work.
 func (f *faults) silence(context.Context) error {
 	if f.p.Rate <= 0 {
-		return errors.New("nobody shops here who could stay away: start with --orders-per-second")
+		return errors.New("nobody shops here who could stay away: start with --customers-per-second")
 	}
 	f.silent.Store(1)
 	return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -53,11 +54,27 @@ type faults struct {
 	poison streams.StreamID // parked
 }
 
-// Services that faults hit.
-const (
-	skewedService = "payment"
-	stuckService  = "notification"
-)
+// skewed is the service whose clock can be wrong: one that asks outside, or any.
+func (f *faults) skewed() string {
+	for _, s := range f.p.business.Services {
+		if len(s.Endpoints) > 0 {
+			return s.Name
+		}
+	}
+	return f.p.business.Services[0].Name
+}
+
+// stuck is the service that can hang: the last one.
+func (f *faults) stuckService() string {
+	return f.p.business.Services[len(f.p.business.Services)-1].Name
+}
+
+// startTopic carries what begins the saga of customers.
+func (f *faults) startTopic() string {
+	saga, _ := f.p.business.Saga(f.p.business.Customer.Begins)
+	topic, _ := f.p.topology.Topic(f.p.topology.Name(saga.Starts))
+	return topic.Name
+}
 
 // slowCommit is how much longer a commit takes in a slow store.
 const slowCommit = 400 * time.Millisecond
@@ -76,63 +93,83 @@ func newFaults(p *platform) (*faults, error) {
 	return f, i.Err()
 }
 
-// AllFaults are the faults that weir dev can practise, none of them on.
-func AllFaults() []Fault {
+// AllFaults are the faults that weir dev can practise with a business, none of them on.
+func AllFaults(b *business.Business) []Fault {
 	var out []Fault
-	for _, x := range (&faults{}).switches() {
+	for _, x := range (&faults{p: &platform{business: b}}).switches() {
 		out = append(out, x.Fault)
 	}
 	return out
 }
 
-// switches are all faults, in the order of the way of an order, and then those of all
-// orders at once.
+// switches are all faults that a business can have: those of its endpoints, of what comes
+// from outside, of the platform, and of its entrance.
 func (f *faults) switches() []*fault {
+	var all []*fault
+	for _, e := range f.p.business.Endpoints() {
+		for _, x := range e.Faults {
+			all = append(all, f.simulated(e, x))
+		}
+	}
+	all = append(all, f.ofThePlatform()...)
+	if c := f.p.business.Customer; c != nil {
+		if c.Delivery != nil {
+			all = append(all, f.ofPosted()...)
+		}
+		all = append(all, f.ofCustomers()...)
+	}
+	return all
+}
+
+func (f *faults) ofThePlatform() []*fault {
+	stuck, skewed := f.stuckService(), f.skewed()
 	return []*fault{
-		f.simulated("provider-slow", provider, sim.Faults{LatencyMS: 1500}, "Every call of the payment provider takes a second and a half.",
-			"Orders are confirmed late; none is lost.", "ConfirmationLatencyBurn"),
-		f.simulated("provider-declining", provider, sim.Faults{Declines: 0.8}, "The provider declines four payments of five.",
-			"Orders are cancelled, and their stock freed.", "CompensationBurn"),
-		f.simulated("provider-down", provider, sim.Faults{Down: true}, "The provider cuts every connection.",
-			"Orders wait for their payment; calls are repeated under the same key.", "OutsideCallsBurn", "BreakerOpen", "ConfirmationLatencyBurn"),
-		f.simulated("carrier-down", carrier, sim.Faults{Down: true}, "The carrier cuts every connection.",
-			"Orders are confirmed and paid, and wait for their label.", "OutsideCallsBurn", "BreakerOpen"),
-		{Fault: Fault{Name: "poison-event", What: "An event that cannot be read is on the log.", Effect: "Its key is parked, all others flow; switching it off drops it.",
-			Alerts: []string{"InputsParked"}}, on: f.poisonOn, off: f.poisonOff},
-		{Fault: Fault{Name: "hot-key", What: "One article gets hundreds of events a second.", Effect: "One lane of inventory has nearly all the work.",
-			Alerts: []string{"HotKey"}}, on: f.noise.begin("hot-key", f.hotKey), off: f.noise.end("hot-key")},
 		{Fault: Fault{Name: "slow-store", What: fmt.Sprintf("Every commit takes %s longer.", slowCommit), Effect: "Everything is late by a commit at every hop.",
 			Alerts: []string{"StoreSlow", "ConfirmationLatencyBurn"}}, on: set(&f.slow, int64(slowCommit)), off: set(&f.slow, 0)},
-		{Fault: Fault{Name: "consumer-stuck", What: "The lanes of " + stuckService + " hang, and take nothing.", Effect: "Orders are shipped and not closed: their mail waits.",
+		{Fault: Fault{Name: "consumer-stuck", What: "The lanes of " + stuck + " hang, and take nothing.", Effect: "What " + stuck + " has to do waits, and sagas do not end without it.",
 			Alerts: []string{"ServiceFreshnessBurn", "CompletenessBurn"}}, on: f.stick, off: f.unstick},
-		{Fault: Fault{Name: "duplicate-storm", What: "What is on the log is published again, a hundred times a second.", Effect: "Repeats are skipped. Nothing happens twice.",
-			Alerts: []string{"RepeatsStorm"}}, on: f.noise.begin("duplicate-storm", f.repeats), off: f.noise.end("duplicate-storm")},
-		{Fault: Fault{Name: "clock-skew", What: fmt.Sprintf("The clock of %s is %s ahead.", skewedService, clockAhead), Effect: "Events from the future; ages and deadlines are wrong by so much.",
+		{Fault: Fault{Name: "clock-skew", What: fmt.Sprintf("The clock of %s is %s ahead.", skewed, clockAhead), Effect: "Events from the future; ages and deadlines are wrong by so much.",
 			Alerts: []string{"ClockSkew"}}, on: set(&f.skew, int64(clockAhead)), off: set(&f.skew, 0)},
-		{Fault: Fault{Name: "ingestion-flood", What: "One client posts three times what its quota allows.", Effect: "It is told to wait; others are not affected.",
-			Alerts: []string{"ClientsThrottled"}}, on: f.noise.begin("ingestion-flood", f.flood), off: f.noise.end("ingestion-flood")},
-		{Fault: Fault{Name: "entrance-silent", What: "No shopper comes any more; everything is at work.", Effect: "Requests fall to those of the prober.",
-			Alerts: []string{"CustomersGone"}}, on: f.silence, off: set(&f.silent, 0)},
-		{Fault: Fault{Name: "entrance-dead", What: "The gateway cuts every connection, and is missing in the metrics.", Effect: "Nobody can order. No failure is counted.",
-			Alerts: []string{"UnitMissing", "ProbesFail"}}, on: f.die, off: f.revive},
 		{Fault: Fault{Name: "host-starved", What: "Something else on the host takes nearly all of the processors.", Effect: "Everything is slow, for one reason: one call.",
 			Alerts: []string{"GatewayLatencyBurn", "ConfirmationLatencyBurn"}}, on: f.noise.begin("host-starved", f.starve), off: f.noise.end("host-starved")},
 	}
 }
 
-// simulated breaks a simulated server.
-func (f *faults) simulated(name, server string, how sim.Faults, what, effect string, alerts ...string) *fault {
+func (f *faults) ofPosted() []*fault {
+	return []*fault{
+		{Fault: Fault{Name: "poison-event", What: "An event that cannot be read is on the log.", Effect: "Its key is parked, all others flow; switching it off drops it.",
+			Alerts: []string{"InputsParked"}}, on: f.poisonOn, off: f.poisonOff},
+		{Fault: Fault{Name: "hot-key", What: "One key gets hundreds of events a second.", Effect: "One lane of its service has nearly all the work.",
+			Alerts: []string{"HotKey"}}, on: f.noise.begin("hot-key", f.hotKey), off: f.noise.end("hot-key")},
+		{Fault: Fault{Name: "ingestion-flood", What: "One client posts three times what its quota allows.", Effect: "It is told to wait; others are not affected.",
+			Alerts: []string{"ClientsThrottled"}}, on: f.noise.begin("ingestion-flood", f.flood), off: f.noise.end("ingestion-flood")},
+	}
+}
+
+func (f *faults) ofCustomers() []*fault {
+	return []*fault{
+		{Fault: Fault{Name: "duplicate-storm", What: "What is on the log is published again, a hundred times a second.", Effect: "Repeats are skipped. Nothing happens twice.",
+			Alerts: []string{"RepeatsStorm"}}, on: f.noise.begin("duplicate-storm", f.repeats), off: f.noise.end("duplicate-storm")},
+		{Fault: Fault{Name: "entrance-silent", What: "No customer comes any more; everything is at work.", Effect: "Requests fall to those of the prober.",
+			Alerts: []string{"CustomersGone"}}, on: f.silence, off: set(&f.silent, 0)},
+		{Fault: Fault{Name: "entrance-dead", What: "The gateway cuts every connection, and is missing in the metrics.", Effect: "Nobody can ask for anything. No failure is counted.",
+			Alerts: []string{"UnitMissing", "ProbesFail"}}, on: f.die, off: f.revive},
+	}
+}
+
+// simulated breaks a simulated endpoint.
+func (f *faults) simulated(e business.Endpoint, x business.Fault) *fault {
 	to := func(how sim.Faults) func(context.Context) error {
 		return func(context.Context) error {
-			s, ok := f.p.outside.simulated[server].(interface{ SetFaults(sim.Faults) error })
-			if !ok {
-				return fmt.Errorf("the %s is not simulated here: break the real one", server)
+			s := f.p.outside.simulated[e.Name]
+			if s == nil {
+				return fmt.Errorf("the %s is not simulated here: break the real one", e.Name)
 			}
 			return s.SetFaults(how)
 		}
 	}
-	how.Seed = 1
-	return &fault{Fault: Fault{Name: name, What: what, Effect: effect, Alerts: alerts}, on: to(how), off: to(sim.Faults{Seed: 1})}
+	how := sim.Faults{Seed: 1, Down: x.Down, LatencyMS: x.LatencyMS, Errors: x.Errors, Refuse: x.Refuse}
+	return &fault{Fault: Fault{Name: x.Name, What: x.What, Effect: x.Effect, Alerts: x.Alerts}, on: to(how), off: to(sim.Faults{Seed: 1})}
 }
 
 func set(to *atomic.Int64, v int64) func(context.Context) error {
@@ -193,7 +230,7 @@ func (f *faults) end() {
 
 // OnPoint holds up the lanes of the stuck service.
 func (f *faults) OnPoint(at streams.Point, lane streams.Lane) error {
-	if service, _, _ := strings.Cut(string(lane), "/"); at != streams.PointPolled || service != stuckService {
+	if service, _, _ := strings.Cut(string(lane), "/"); at != streams.PointPolled || service != f.stuckService() {
 		return nil
 	}
 	if until := f.stuck.Load(); until != nil {
@@ -215,7 +252,7 @@ func (f *faults) unstick(context.Context) error {
 
 // clock is a service's.
 func (f *faults) clock(service string) func() time.Time {
-	if service != skewedService {
+	if service != f.skewed() {
 		return time.Now
 	}
 	return func() time.Time { return time.Now().Add(time.Duration(f.skew.Load())) }

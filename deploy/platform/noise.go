@@ -12,7 +12,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/services/ingest"
 	"github.com/weirstream/weir/streams"
@@ -79,10 +78,10 @@ func (s source) run(ctx context.Context) (done chan struct{}) {
 	return done
 }
 
-// delivery is an event from outside: some pieces of an article arrived.
-func delivery(id string, sku event.SKU) map[string]any {
-	return map[string]any{"specversion": "1.0", "id": id, "source": "/practice", "type": "stock.received",
-		"data": event.StockReceived{SKU: sku, Quantity: 1}}
+// delivery is an event from outside, as it is posted, about the thing of a name.
+func (f *faults) delivery(id, name string) map[string]any {
+	e := f.p.business.Customer.Delivery(name)
+	return map[string]any{"specversion": "1.0", "id": id, "source": "/practice", "type": f.p.topology.Name(e), "data": e}
 }
 
 // postEvents posts a batch as a client of this key.
@@ -104,14 +103,14 @@ func (p *platform) postEvents(ctx context.Context, key string, events []map[stri
 	return res.StatusCode, res.Body.Close()
 }
 
-// hotKey posts a hundred deliveries of one article five times a second.
+// hotKey posts a hundred deliveries of one thing five times a second.
 func (f *faults) hotKey() (source, error) {
 	n := 0
 	return source{every: 200 * time.Millisecond, once: func(ctx context.Context) error {
 		events := make([]map[string]any, 100)
 		for i := range events {
 			n++
-			events[i] = delivery(fmt.Sprintf("hot-%d-%d", time.Now().UnixNano(), n), "hot")
+			events[i] = f.delivery(fmt.Sprintf("hot-%d-%d", time.Now().UnixNano(), n), "hot")
 		}
 		_, err := f.p.postEvents(ctx, "hot-key", events)
 		return err
@@ -129,7 +128,7 @@ func (f *faults) flood() (source, error) {
 		for range 8 {
 			posting.Go(func() {
 				for range int(quota*3/10/8) + 1 {
-					if _, err := f.p.postEvents(ctx, "flood", []map[string]any{delivery(fmt.Sprint("flood-", time.Now().UnixNano()), "flood")}); err != nil {
+					if _, err := f.p.postEvents(ctx, "flood", []map[string]any{f.delivery(fmt.Sprint("flood-", time.Now().UnixNano()), "flood")}); err != nil {
 						return
 					}
 				}
@@ -140,9 +139,9 @@ func (f *faults) flood() (source, error) {
 	}}, nil
 }
 
-// repeats publishes again, byte for byte, what is on the log of orders.
+// repeats publishes again, byte for byte, what is on the log of that which begins sagas.
 func (f *faults) repeats() (source, error) {
-	topic := "order.order"
+	topic := f.startTopic()
 	cl, err := kgo.NewClient(append(f.p.kafka[:len(f.p.kafka):len(f.p.kafka)], kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
 	if err != nil {
@@ -166,8 +165,8 @@ func (f *faults) repeats() (source, error) {
 
 // poisonOn writes an event that nobody can read, as a broken producer would.
 func (f *faults) poisonOn(ctx context.Context) error {
-	sku := fmt.Sprintf("poison-%x", time.Now().Unix())
-	e := streams.Envelope{ID: sku, Type: "stock.received", Version: 1, Source: "/practice", Time: time.Now(), Key: sku, Data: []byte(`"poison"`)}
+	key := fmt.Sprintf("poison-%x", time.Now().Unix())
+	e := streams.Envelope{ID: key, Type: f.p.topology.Name(f.p.business.Customer.Delivery(key)), Version: 1, Source: "/practice", Time: time.Now(), Key: key, Data: []byte(`"poison"`)}
 	topic, ok := f.p.topology.Topic(e.Type)
 	if !ok {
 		return fmt.Errorf("nothing carries %s", e.Type)
@@ -177,12 +176,16 @@ func (f *faults) poisonOn(ctx context.Context) error {
 		return err
 	}
 	defer cl.Close()
-	f.poison = streams.StreamID{Decider: "shelf", Key: sku}
-	return cl.ProduceSync(ctx, e.Record(topic.Name, streams.Partition(sku, f.p.Config.Partitions))).FirstErr()
+	f.poison = streams.StreamID{Decider: f.p.topology.Readers(e.Type)[0], Key: key}
+	return cl.ProduceSync(ctx, e.Record(topic.Name, streams.Partition(key, f.p.Config.Partitions))).FirstErr()
 }
 
 func (f *faults) poisonOff(ctx context.Context) error {
-	left, err := f.p.unpark(ctx, "inventory", f.poison, drop)
+	service, _, ok := f.p.topology.Decider(f.poison.Decider)
+	if !ok {
+		return nil
+	}
+	left, err := f.p.unpark(ctx, service.Name, f.poison, drop)
 	if errors.Is(err, streams.ErrNotParked) { // somebody has dropped it by hand
 		return nil
 	}

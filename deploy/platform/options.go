@@ -13,6 +13,7 @@ import (
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // Units of the platform that are no services.
@@ -26,8 +27,9 @@ const (
 // Options say what to run, and where. What Config names no server for is
 // embedded in this process.
 type Options struct {
-	Config config.Config
-	Units  []string // names of services, gateway, projection, prober; or all
+	Business *business.Business
+	Config   config.Config
+	Units    []string // names of services and pipelines, gateway, projection, prober; or all
 
 	Kafka     string        // address of the embedded log; default 127.0.0.1:9092
 	Synthetic time.Duration // between the prober's orders; 0: none
@@ -69,7 +71,7 @@ func (o *Options) defaults() {
 
 // chosen are the units to run here, in the order of the topology.
 type chosen struct {
-	services            []string
+	services, pipelines []string
 	gateway, projection bool
 	prober              bool
 	all                 bool
@@ -86,6 +88,12 @@ func choose(t *streams.Topology, names []string) (chosen, error) {
 			c.services = append(c.services, s.Name)
 		}
 	}
+	for _, x := range t.Pipelines {
+		known = append(known, x.Name)
+		if has(x.Name) {
+			c.pipelines = append(c.pipelines, x.Name)
+		}
+	}
 	c.gateway, c.projection, c.prober = has(GatewayUnit), has(ProjectionUnit), has(ProberUnit)
 	for _, n := range names {
 		if n != AllUnits && !slices.Contains(known, n) {
@@ -100,7 +108,7 @@ func choose(t *streams.Topology, names []string) (chosen, error) {
 
 // names are those of all units to run here.
 func (c *chosen) names() []string {
-	out := slices.Clone(c.services)
+	out := slices.Concat(c.services, c.pipelines)
 	for name, here := range map[string]bool{GatewayUnit: c.gateway, ProjectionUnit: c.projection, ProberUnit: c.prober} {
 		if here {
 			out = append(out, name)
@@ -110,7 +118,7 @@ func (c *chosen) names() []string {
 }
 
 // check refuses units that could not reach the others.
-func (c *chosen) check(cfg *config.Config) error {
+func (c *chosen) check(cfg *config.Config, endpoints []business.Endpoint) error {
 	if host, _, err := net.SplitHostPort(cfg.HTTP); err == nil && cfg.Consul.URL != "" && cfg.Consul.Advertise == "" && (host == "" || net.ParseIP(host).IsUnspecified()) {
 		return fmt.Errorf("http is %q, and other units cannot reach that: say in consul.advertise which host they are to ask", cfg.HTTP)
 	}
@@ -128,7 +136,9 @@ func (c *chosen) check(cfg *config.Config) error {
 	need(cfg.Consul.URL != "", "consul.url")
 	need(len(c.services) == 0 || cfg.Postgres.URL != "", "postgres.url")
 	need(cfg.Mongo.URL != "" || c.gateway == c.projection, "mongo.url")
-	need(len(c.services) == 0 || cfg.Outside.Provider != "" && cfg.Outside.Carrier != "" && cfg.Outside.Mailbox != "", "outside.provider, outside.carrier and outside.mailbox")
+	for _, e := range endpoints {
+		need(len(c.services) == 0 || cfg.Outside[e.Name] != "", "outside."+e.Name)
+	}
 	if len(missing) > 0 {
 		return fmt.Errorf("not all units run here, and the others are elsewhere: the configuration must name %s, which they share; or run all", strings.Join(missing, ", "))
 	}

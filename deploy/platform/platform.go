@@ -22,9 +22,9 @@ import (
 	"github.com/weirstream/weir/deploy/discovery"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/cache"
-	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/business"
+	"github.com/weirstream/weir/streams/postgres"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -39,8 +39,9 @@ type platform struct {
 	units     chosen
 	business  *business.Business
 	topology  *streams.Topology
-	kafka     []kgo.Opt // for clients of the log
-	broker    *broker   // of the embedded log, or nil
+	kafka     []kgo.Opt      // for clients of the log
+	broker    *broker        // of the embedded log, or nil
+	postgres  *postgres.Pool // which the event stores share, or nil
 	commands  streams.Commands
 	ports     ports
 	registry  discovery.Registry
@@ -49,6 +50,7 @@ type platform struct {
 	storesMu  sync.Mutex
 	borrowed  map[string]streams.Store // of other services, opened to build the read model
 	instances map[string]*streams.Instance
+	pipelines pipelines
 	reads     *projection.Model
 	cache     cache.Cache // of the interface
 	telemetry *telemetry.Telemetry
@@ -70,8 +72,8 @@ type platform struct {
 
 	incarnations atomic.Pointer[map[string]string] // of the stores, by service
 
-	shoppers func() // sends them home, and waits until the last has paid
-	probes   func() // ends the prober
+	customers func() // sends them home, and waits until the last was answered
+	probes    func() // ends the prober
 
 	fail context.CancelCauseFunc // ends the run with a reason
 	wait []func()                // what to wait for at the end, last started first
@@ -80,11 +82,14 @@ type platform struct {
 // Run starts the units and returns when ctx ends and they have drained, or when
 // the start fails for good. A unit that fails later is halted alone.
 func Run(ctx context.Context, o Options) (err error) {
+	if o.Business == nil {
+		return errors.New("the platform needs a business to run")
+	}
 	o.defaults()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		business: shop.Business, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
+		business: o.Business, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = p.cutShort("before it was up, ")
@@ -157,8 +162,8 @@ func (p *platform) start(ctx context.Context) error {
 	if p.units, err = choose(p.topology, p.Units); err != nil {
 		return err
 	}
-	p.units.prober = p.units.prober && p.Synthetic > 0 // one that never asks is none
-	if err := p.units.check(&p.Config); err != nil {
+	p.units.prober = p.units.prober && p.Synthetic > 0 && p.business.Customer != nil // one that never asks is none
+	if err := p.units.check(&p.Config, p.business.Endpoints()); err != nil {
 		return err
 	}
 	listener, err := listen(p.Config.HTTP)
@@ -168,8 +173,8 @@ func (p *platform) start(ctx context.Context) error {
 	p.hosts = names(&p.Config) // before the name gives way to its address
 	p.Config.HTTP = listener.Addr().String()
 	p.wait = append(p.wait, func() { listener.Close() })
-	for _, step := range []func(context.Context) error{p.findPrometheus, p.startTelemetry, p.startKafka, p.startCommands, p.startRegistry, p.startOutside,
-		p.startFaults, p.startServices, p.startCache, p.startReads, p.startPorts, p.startTrim} {
+	for _, step := range []func(context.Context) error{p.findPrometheus, p.startTelemetry, p.startKafka, p.startPostgres, p.startCommands, p.startRegistry,
+		p.startOutside, p.startFaults, p.startServices, p.startPipelines, p.startCache, p.startReads, p.startPorts, p.startTrim} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -188,7 +193,7 @@ func (p *platform) start(ctx context.Context) error {
 	if err := p.startProber(ctx); err != nil {
 		return err
 	}
-	return p.startShoppers(ctx)
+	return p.startCustomers(ctx)
 }
 
 // path is a file or directory of the run's data.

@@ -9,20 +9,24 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weirstream/weir/services/gateway"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
-// syntheticWait is how long a synthetic order may take to be confirmed.
+// syntheticWait is how long a probe may wait for its answer.
 const syntheticWait = 30 * time.Second
 
-// prober places orders as a customer would, wherever the gateway is, so that it
-// is known whether orders work while nobody buys.
+// prober does what a customer would do, wherever the gateway is, so that it is known
+// whether the business works while nobody comes.
 type prober struct {
 	p       *platform
 	client  http.Client
@@ -39,7 +43,7 @@ func (p *platform) startProber(ctx context.Context) error {
 	if err := i.Err(); err != nil {
 		return err
 	}
-	for _, r := range []string{"confirmed", "cancelled", "unanswered", "refused"} {
+	for _, r := range []string{"done", "undone", unanswered, "refused"} {
 		results.WithLabelValues(r)
 	}
 	probe := &prober{p: p, client: http.Client{Timeout: syntheticWait}, seconds: seconds.WithLabelValues()}
@@ -48,7 +52,7 @@ func (p *platform) startProber(ctx context.Context) error {
 		tick := time.NewTicker(p.Synthetic)
 		defer tick.Stop()
 		for {
-			result := probe.order(ctx)
+			result := probe.visit(ctx)
 			if ctx.Err() != nil {
 				return nil // it was cut off: that says nothing
 			}
@@ -82,66 +86,85 @@ func (x *prober) awaitGateway(ctx context.Context) {
 	}
 }
 
-// order places an order and waits until it is confirmed.
-func (x *prober) order(ctx context.Context) string {
+// visit does what the business's probe does, and waits for the saga's answer.
+func (x *prober) visit(ctx context.Context) string {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, syntheticWait)
 	defer cancel()
-	// Whoever could guess the name would take it first; what all probes bought could be
+	// Whoever could guess the name would take it first; what all probes used could be
 	// made to run out.
-	id := "synthetic-" + strings.ToLower(rand.Text())
-	body := fmt.Sprintf(`{"order":%[1]q,"customer":"synthetic","email":"synthetic@example.org","card":"tok-synthetic",`+
-		`"ship_to":{"name":"Synthetic","street":"1 High Street","city":"Leeds","postcode":"LS1 1AA","country":"GB"},`+
-		`"lines":[{"sku":%[1]q,"quantity":1,"unit":{"minor":1,"currency":"GBP"}}]}`, id)
-	token, err := x.place(ctx, id, body)
+	name := "synthetic-" + strings.ToLower(rand.Text())
+	act := x.p.business.Customer.Probe(name)
+	token, err := x.send(ctx, name, act)
 	switch {
 	case ctx.Err() != nil:
-		return "unanswered"
+		return unanswered
 	case err != nil:
-		x.p.Log.Warn("an order of the prober was refused", "error", err)
+		x.p.Log.Warn("the prober was refused", "error", err)
 		return "refused"
 	}
-	return x.await(ctx, began, id, token)
+	return x.await(ctx, began, act.Body.Key().String(), token)
 }
 
-// place sends the order to a gateway that the registry knows.
-func (x *prober) place(ctx context.Context, id, body string) (token string, err error) {
-	status, header, answer, err := x.ask(ctx, http.MethodPost, "/v1/orders", http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {id}}, body)
-	if err == nil && status != http.StatusCreated {
-		err = fmt.Errorf("placing an order answered %d: %s", status, answer)
+// send sends a command to a gateway that the registry knows.
+func (x *prober) send(ctx context.Context, name string, act business.Act) (token string, err error) {
+	command, _ := x.p.business.Command(act.Command) // the business was checked
+	path, body, err := command.Request(act.Body)
+	if err != nil {
+		return "", err
+	}
+	status, header, answer, err := x.ask(ctx, command.Verb(), path, http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {name}}, body)
+	if err == nil && status >= 300 {
+		err = fmt.Errorf("%s answered %d: %s", act.Command, status, answer)
 	}
 	return header.Get(gateway.TokenHeader), err
 }
 
-// await asks for the order until it is confirmed.
-func (x *prober) await(ctx context.Context, began time.Time, id, token string) string {
+// await asks for the saga until it is answered. A command that joins no saga begins that
+// of its key.
+func (x *prober) await(ctx context.Context, began time.Time, key, token string) string {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		var o struct {
-			ConfirmedAt time.Time `json:"confirmed_at"`
-			CancelledAt time.Time `json:"cancelled_at"`
-		}
-		status, _, answer, err := x.ask(ctx, http.MethodGet, "/v1/orders/"+id, http.Header{gateway.TokenHeader: {token}}, "")
-		if err == nil && status == http.StatusOK && json.Unmarshal(answer, &o) == nil {
-			switch {
-			case !o.ConfirmedAt.IsZero():
-				x.seconds.Observe(time.Since(began).Seconds())
-				return "confirmed"
-			case !o.CancelledAt.IsZero():
-				return "cancelled"
+		var s gateway.Saga
+		status, _, answer, err := x.ask(ctx, http.MethodGet, "/v1/sagas/"+url.PathEscape(key), http.Header{gateway.TokenHeader: {token}}, nil)
+		if err == nil && status == http.StatusOK && json.Unmarshal(answer, &s) == nil {
+			if result := x.answered(s); result != "" {
+				if result == "done" {
+					x.seconds.Observe(time.Since(began).Seconds())
+				}
+				return result
 			}
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return "unanswered"
+			return unanswered
 		}
 	}
 }
 
+// answered is how the saga's first answer has it; empty: there is none yet.
+func (x *prober) answered(s gateway.Saga) string {
+	saga, _ := x.p.business.Saga(x.p.business.Customer.Begins)
+	is := func(events []streams.Event, typ string) bool {
+		return slices.ContainsFunc(events, func(e streams.Event) bool { return x.p.topology.Name(e) == typ })
+	}
+	for _, e := range s.Events {
+		if is(saga.Answers, e.Type) {
+			if is(saga.Undo, e.Type) {
+				return "undone"
+			}
+			return "done"
+		}
+	}
+	return ""
+}
+
+const unanswered = "unanswered"
+
 // ask asks a gateway, another one each time if there are several.
-func (x *prober) ask(ctx context.Context, method, path string, header http.Header, body string) (int, http.Header, []byte, error) {
+func (x *prober) ask(ctx context.Context, method, path string, header http.Header, body []byte) (int, http.Header, []byte, error) {
 	gateways, err := x.p.registry.Resolve(ctx, GatewayUnit)
 	if err == nil && len(gateways) == 0 {
 		err = errors.New("no gateway is registered and healthy")
@@ -150,7 +173,7 @@ func (x *prober) ask(ctx context.Context, method, path string, header http.Heade
 		return 0, nil, nil, err
 	}
 	at := gateways[time.Now().UnixNano()%int64(len(gateways))].Address
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+at+path, bytes.NewReader([]byte(body)))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+at+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, nil, err
 	}

@@ -35,7 +35,7 @@ func realConfig(t *testing.T) config.Config {
 	c.Postgres.URL, c.RabbitMQ.URL, c.Mongo.URL, c.Redis.URL, c.Consul.URL = real("postgres"), real("rabbitmq"), real("mongo"), real("redis"), real("consul")
 	c.Prometheus.URL, c.Jaeger.URL = real("prometheus"), real("jaeger")
 	c.OTLP.Endpoint, c.OTLP.SpansPerSecond = streamtest.Real(t, "jaeger-grpc"), 5000
-	c.Outside = config.Outside{Provider: real("provider"), Carrier: real("carrier"), Mailbox: streamtest.Real(t, "mailbox")}
+	c.Outside = map[string]config.Secret{"provider": real("provider"), "carrier": real("carrier"), "mailbox": real("mailbox")}
 	c.HTTP, c.Data = "127.0.0.1:0", t.TempDir()
 	return c
 }
@@ -46,7 +46,7 @@ func start(t *testing.T, c config.Config, log *slog.Logger, units ...string) str
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, Options{Config: c, Units: units, Log: log, Ready: func(http, _ string) { ready <- http }})
+		ended <- Run(ctx, Options{Business: shop.Business, Config: c, Units: units, Kafka: "127.0.0.1:0", Log: log, Ready: func(http, _ string) { ready <- http }})
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -310,7 +310,7 @@ func TestConfigCheckOnRealServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range probe.All(t.Context(), &c, top) {
+	for _, r := range probe.All(t.Context(), &c, top, shop.Business.Endpoints()) {
 		if named := r.Address != "" || r.What == "alertmanager"; !r.OK() || !named { // of which there is none here
 
 			t.Errorf("%+v", r)
@@ -330,7 +330,7 @@ func TestConfigCheckOnRealServers(t *testing.T) {
 	c.Prometheus.URL = c.Consul.URL
 	bad := c
 	bad.RabbitMQ.URL, bad.Mongo.URL = "amqp://weir:hunter2%zz@h/", "mongodb://weir:hunter2%zz@h/"
-	for _, r := range append(probe.All(t.Context(), &c, top), probe.All(t.Context(), &bad, top)...) {
+	for _, r := range append(probe.All(t.Context(), &c, top, shop.Business.Endpoints()), probe.All(t.Context(), &bad, top, shop.Business.Endpoints())...) {
 		if b, err := json.Marshal(r); err != nil || strings.Contains(string(b), "hunter2") {
 			t.Errorf("a secret is told: %s, %v", b, err)
 		}

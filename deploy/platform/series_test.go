@@ -33,7 +33,7 @@ func running(t *testing.T, synthetic time.Duration) (url string) {
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		ended <- platform.Run(ctx, platform.Options{Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+		ended <- platform.Run(ctx, platform.Options{Business: shop.Business, Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
 			Synthetic: synthetic, Ready: func(http, _ string) { ready <- http }})
 	}()
 	select {

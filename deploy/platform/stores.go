@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weirstream/weir/services/gateway/edge"
-	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -173,7 +172,7 @@ func withStores(ctx context.Context, o Options, service string, f func(*platform
 	p := &platform{Options: o, stores: map[string]streams.Store{}, metrics: prometheus.NewRegistry()} // which nobody reads
 	defer p.stop()
 	var err error
-	if p.topology, err = shop.Business.Topology(); err != nil {
+	if p.topology, err = o.Business.Topology(); err != nil {
 		return err
 	}
 	if _, ok := p.topology.Service(service); service != "" && !ok {
@@ -184,7 +183,7 @@ func withStores(ctx context.Context, o Options, service string, f func(*platform
 			return fmt.Errorf("there is no log in %q: %w. Name the directory of a weir dev with --data, or a configuration with Kafka's brokers", p.Config.Data, err)
 		}
 	}
-	if err := p.startKafka(ctx); err != nil {
+	if err := errors.Join(p.startKafka(ctx), p.startPostgres(ctx)); err != nil {
 		return err
 	}
 	for _, s := range p.topology.Services {

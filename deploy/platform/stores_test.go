@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/services/shop"
 )
 
 // Another event store under an old name stops its service alone, and what the
@@ -33,7 +34,7 @@ func TestAStoreIsAcceptedOrRenewed(t *testing.T) {
 			strings.Contains(answer, "start them again") && !strings.Contains(answer, "weir unit restart")
 	})
 	a.stop()
-	o := Options{Config: config.Default()}
+	o := Options{Business: shop.Business, Config: config.Default()}
 	o.Config.Data = data
 	before, err := Stores(t.Context(), o, "")
 	if err != nil || len(before) < 2 || before[0].Store == before[0].Known || before[1].Store != before[1].Known {

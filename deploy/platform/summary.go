@@ -2,14 +2,13 @@ package platform
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/processors/audit"
 	"github.com/weirstream/weir/streams/verify"
 )
@@ -19,15 +18,15 @@ const settleTime = 20 * time.Second
 
 // summary prints what the run did, and fails if its books do not balance.
 func (p *platform) summary(ctx context.Context) error {
-	p.shoppers()
+	p.customers()
 	p.probes() // or an order of its own is on the log after that was read
 	settled := p.settle(ctx)
 	if err := p.printCounts(ctx); err != nil {
 		return err
 	}
-	in := audit.Input{Input: verify.Input{Topology: p.topology, Partitions: p.Config.Partitions, Stores: p.stores,
-		Client: p.kafka, Settled: settled}}
-	if err := p.ledgers(&in); err != nil {
+	in := audit.Input{Input: verify.Input{Topology: p.topology, Partitions: p.Config.Partitions, Stores: p.stores, Client: p.kafka, Settled: settled}, Business: p.business}
+	var err error
+	if in.Ledgers, err = sim.Ledgers(p.outside.simulated); err != nil { // of those that run elsewhere there are none here
 		return err
 	}
 	report, err := audit.Check(ctx, in)
@@ -37,29 +36,6 @@ func (p *platform) summary(ctx context.Context) error {
 	fmt.Fprintln(p.Out, report)
 	if !report.OK() {
 		return ErrInvariant
-	}
-	return nil
-}
-
-func (p *platform) ledgers(in *audit.Input) error {
-	for name, into := range map[string]any{provider: &in.Provider, carrier: &in.Carrier, mailbox: &in.Mailbox} {
-		if err := p.ledger(name, into); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ledger reads a simulated server's books; one that runs elsewhere has none here.
-func (p *platform) ledger(name string, into any) error {
-	h, ok := p.outside.simulated[name]
-	if !ok {
-		return nil
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/ledger", nil))
-	if err := json.Unmarshal(w.Body.Bytes(), into); err != nil {
-		return fmt.Errorf("ledger of the %s: %w", name, err)
 	}
 	return nil
 }
@@ -84,10 +60,9 @@ func (p *platform) settle(ctx context.Context) bool {
 	return true
 }
 
-// printCounts tells how many documents there are in each state, of the views that have
-// states.
+// printCounts tells how many there are of what goes through states.
 func (p *platform) printCounts(ctx context.Context) error {
-	said := "ran " + time.Since(p.began).Round(time.Second).String()
+	fmt.Fprintf(p.Out, "ran %s", time.Since(p.began).Round(time.Second))
 	for _, v := range p.business.Views() {
 		if len(v.States) == 0 {
 			continue
@@ -100,11 +75,11 @@ func (p *platform) printCounts(ctx context.Context) error {
 		for _, n := range counts {
 			all += n
 		}
-		said += fmt.Sprintf(": %d %s", all, v.Name)
-		for _, state := range slices.Sorted(maps.Keys(counts)) {
-			said += fmt.Sprintf(", %d %s", counts[state], state)
+		fmt.Fprintf(p.Out, ": %d %s", all, strings.ReplaceAll(v.Name, "_", " "))
+		for _, s := range slices.Sorted(maps.Keys(counts)) {
+			fmt.Fprintf(p.Out, ", %d %s", counts[s], s)
 		}
 	}
-	fmt.Fprintln(p.Out, said)
+	fmt.Fprintln(p.Out)
 	return nil
 }

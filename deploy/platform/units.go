@@ -197,6 +197,9 @@ func (p *platform) register(ctx context.Context) {
 	for _, name := range p.units.services {
 		keep(name, func() error { return p.healthy(name) })
 	}
+	for _, name := range p.units.pipelines {
+		keep(name, func() error { return p.pipelineReady(name) })
+	}
 	if p.units.gateway {
 		keep(GatewayUnit, well)
 	}
@@ -281,12 +284,20 @@ func (p *platform) notReady() (why []string) {
 			why = append(why, "service "+name+" owns "+strconv.Itoa(len(lanes))+" of "+strconv.Itoa(int(p.Config.Partitions))+" lanes")
 		}
 	}
+	for _, name := range p.units.pipelines {
+		if err := p.pipelineReady(name); err != nil {
+			why = append(why, err.Error())
+		}
+	}
 	why = append(why, p.ports.unwell()...)
 	slices.Sort(why)
 	return why
 }
 
-func (p *platform) isService(name string) bool { return slices.Contains(p.units.services, name) }
+// isService tells the units without which this process is not ready.
+func (p *platform) isService(name string) bool {
+	return slices.Contains(p.units.services, name) || slices.Contains(p.units.pipelines, name)
+}
 
 // coming tells whether something may be at work in a moment: what is halted is not.
 func (p *platform) coming() bool {

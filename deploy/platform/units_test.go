@@ -23,6 +23,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/deploy/config"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -83,7 +84,7 @@ func startAlone(t *testing.T, data string) *alone {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan [2]string, 1), make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, Options{Config: cfg, Units: []string{AllUnits}, Kafka: "127.0.0.1:0", Keep: 1, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+		ended <- Run(ctx, Options{Business: shop.Business, Config: cfg, Units: []string{AllUnits}, Kafka: "127.0.0.1:0", Keep: 1, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 			Ready: func(http, kafka string) { ready <- [2]string{http, kafka} }})
 	}()
 	a := &alone{t: t}

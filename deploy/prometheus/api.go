@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/prometheus/util/features"
 	"github.com/prometheus/prometheus/util/notifications"
 	v1 "github.com/prometheus/prometheus/web/api/v1"
+
 	"github.com/weirstream/weir/alerts/rulefile"
 )
 

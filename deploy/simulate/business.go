@@ -1,91 +1,90 @@
+// Package simulate lives through bad days of a whole business: all services, the
+// simulated outside, customers, and a schedule of faults, in virtual time. What is
+// simulated is what ships.
 package simulate
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/processors/audit"
-	"github.com/weirstream/weir/services/event"
-	"github.com/weirstream/weir/services/order"
-	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/streamtest"
 	"github.com/weirstream/weir/streams/verify"
 )
 
-// business finds the outside and the books of each world that is simulated.
-type business struct {
-	mu     sync.Mutex
-	worlds map[*streamtest.World]*world
-	story  func(Order) // told how each order ended; nil: nobody is
+// days finds the outside and the books of each world that is simulated.
+type days struct {
+	business *business.Business
+	topology *streams.Topology
+	story    func(Story) // told how each saga ended; nil: nobody is
+	mu       sync.Mutex
+	worlds   map[*streamtest.World]*world
 }
 
-// shop is the business in one world.
+// world is the business in one world.
 type world struct {
-	*Outside
-	mu     sync.Mutex
-	faults sim.Faults
-	acked  []event.OrderID
+	*sim.World
+	business *business.Business
+	mu       sync.Mutex
+	faults   sim.Faults
+	acked    []string
 }
 
-// Business is the simulation of the whole business.
-func Business() (*streamtest.Simulation, error) { return newBusiness(nil) }
+// New is the simulation of a whole business. It needs customers.
+func New(b *business.Business) (*streamtest.Simulation, error) { return newDays(b, nil) }
 
-func newBusiness(story func(Order)) (*streamtest.Simulation, error) {
-	top, err := shop.Business.Topology()
+func newDays(of *business.Business, story func(Story)) (*streamtest.Simulation, error) {
+	top, err := of.Topology()
 	if err != nil {
 		return nil, err
 	}
-	b := &business{worlds: map[*streamtest.World]*world{}, story: story}
+	if of.Customer == nil {
+		return nil, fmt.Errorf("business %s has no Customer: nothing would happen on any day", of.Name)
+	}
+	b := &days{business: of, topology: top, worlds: map[*streamtest.World]*world{}, story: story}
 	s := &streamtest.Simulation{Topology: top, Instances: 2, Open: b.open, Work: func(w *streamtest.World) { b.of(w).work(w) }, Check: b.check}
-	for _, name := range slices.Sorted(maps.Keys(outsideTrouble)) { // a seed means the same at every start
-		change := outsideTrouble[name]
-		s.Outside = append(s.Outside, streamtest.Trouble{Name: name, Switch: func(w *streamtest.World, on bool) { b.of(w).trouble(w, change, on) }})
+	for _, e := range of.Endpoints() { // a seed means the same at every start
+		for _, t := range troubles {
+			if t.of == "" || t.of == e.Protocol {
+				s.Outside = append(s.Outside, streamtest.Trouble{Name: e.Name + t.name, Switch: func(w *streamtest.World, on bool) { b.of(w).trouble(w, e.Name, t.change, on) }})
+			}
+		}
 	}
 	return s, nil
 }
 
-// outsideTrouble is beside what goes wrong with every tenth call anyway.
-var outsideTrouble = map[string]func(s *world, on bool) error{
-	"provider-down":   func(s *world, on bool) error { f := s.faults; f.Down = on; return s.Provider.SetFaults(f) },
-	"provider-silent": func(s *world, on bool) error { return s.Provider.SetFaults(silent(s.faults, on)) },
-	"provider-late":   func(s *world, on bool) error { return s.Provider.SetFaults(late(s.faults, on)) },
-	"carrier-down":    func(s *world, on bool) error { f := s.faults; f.Down = on; return s.Carrier.SetFaults(f) },
-	"carrier-silent":  func(s *world, on bool) error { return s.Carrier.SetFaults(silent(s.faults, on)) },
-	"mailbox-down":    func(s *world, on bool) error { f := s.faults; f.Down = on; return s.Mailbox.SetFaults(f) },
+// troubles are beside what goes wrong with every tenth call anyway.
+var troubles = []struct {
+	name   string
+	of     business.Protocol // empty: all
+	change func(*sim.Faults)
+}{
+	{"-down", "", func(f *sim.Faults) { f.Down = true }},
+	{"-silent", business.HTTP, func(f *sim.Faults) { f.Lost = 1 }},               // every call is acted on and never answered
+	{"-late", business.HTTP, func(f *sim.Faults) { f.Late, f.LateMS = 1, 6000 }}, // every call is acted on and answered after its deadline
 }
 
-// silent: every call is acted on and never answered.
-func silent(f sim.Faults, on bool) sim.Faults {
-	if on {
-		f.Lost = 1
-	}
-	return f
-}
-
-// late: every call is acted on and answered after its deadline.
-func late(f sim.Faults, on bool) sim.Faults {
-	if on {
-		f.Late, f.LateMS = 1, 6000
-	}
-	return f
-}
-
-func (b *business) of(w *streamtest.World) *world {
+func (b *days) of(w *streamtest.World) *world {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.worlds[w]
 }
 
-func (b *business) open(w *streamtest.World) (closeAll func()) {
-	s := &world{faults: sim.Faults{Seed: w.Rand.Uint64(), Errors: 0.1, Lost: 0.05, Declines: 0.12, CaptureRefuse: 0.1, LatencyMS: 5, JitterMS: 30}}
+func (b *days) open(w *streamtest.World) (closeAll func()) {
+	s := &world{business: b.business, faults: sim.Faults{Seed: w.Rand.Uint64(), Errors: 0.1, Lost: 0.05, Refuse: map[string]float64{}, LatencyMS: 5, JitterMS: 30}}
+	for _, e := range b.business.Endpoints() {
+		for _, kind := range e.Refusals {
+			s.faults.Refuse[kind] = 0.1
+		}
+	}
 	var err error
-	if s.Outside, err = OpenOutside(w, s.faults); err != nil {
+	if s.World, err = sim.OpenWorld(w, b.business.Endpoints(), s.faults); err != nil {
 		w.T.Fatal(err)
 	}
 	w.Transports = s.Transports
@@ -102,30 +101,33 @@ func (b *business) open(w *streamtest.World) (closeAll func()) {
 	}
 }
 
-func (s *world) trouble(w *streamtest.World, change func(*world, bool) error, on bool) {
-	if err := change(s, on); err != nil {
+func (s *world) trouble(w *streamtest.World, endpoint string, change func(*sim.Faults), on bool) {
+	f := s.faults
+	if on {
+		change(&f)
+	}
+	if err := s.Servers[endpoint].SetFaults(f); err != nil {
 		w.Violate("%v", err)
 	}
 }
 
-// work is a day of customers: deliveries told twice, orders in bursts, one SKU
-// in every third, repeated commands, and cancellations at any moment.
+// work is a bad day of customers: deliveries told twice, customers in bursts, repeated
+// commands, and second thoughts at any moment.
 func (s *world) work(w *streamtest.World) {
-	for n := range 4 {
-		d := event.StockReceived{SKU: sku(n), Quantity: int64(5 + w.Rand.IntN(60))}
-		for range 2 {
-			if err := w.Post(fmt.Sprint("d-", n), d); err != nil {
-				w.Violate("delivery: %v", err)
+	who := s.business.Customer
+	if who.Deliveries != nil {
+		for n, d := range who.Deliveries(w.Rand) {
+			for range 2 {
+				if err := w.Post(fmt.Sprint("d-", n), d); err != nil {
+					w.Violate("delivery: %v", err)
+				}
 			}
 		}
 	}
 	var customers sync.WaitGroup
 	for n := range 10 + w.Rand.IntN(20) {
-		c := customer{w: w, s: s, id: fmt.Sprint("o-", n), again: w.Rand.IntN(4) == 0, lines: basket(w)}
-		if w.Rand.IntN(4) == 0 {
-			c.cancels = time.Duration(1+w.Rand.IntN(4000)) * time.Millisecond
-		}
-		customers.Go(c.shop)
+		acts, again := who.BadDay(fmt.Sprint("c-", n), w.Rand), w.Rand.IntN(4) == 0
+		customers.Go(func() { s.visit(w, acts, again) })
 		if w.Rand.IntN(3) > 0 {
 			time.Sleep(time.Duration(w.Rand.IntN(5000)) * time.Millisecond)
 		}
@@ -133,70 +135,49 @@ func (s *world) work(w *streamtest.World) {
 	customers.Wait()
 }
 
-func sku(n int) event.SKU { return event.SKU(fmt.Sprint("sku-", n)) }
-
-func basket(w *streamtest.World) (lines []event.Line) {
-	for range 1 + w.Rand.IntN(3) {
-		n := 0
-		if w.Rand.IntN(3) > 0 {
-			n = w.Rand.IntN(6) // 4 and 5 are made to order
+// visit does what a customer does; nobody waits for an answer before the next thing.
+func (s *world) visit(w *streamtest.World, acts []business.Act, again bool) {
+	var under sync.WaitGroup
+	defer under.Wait()
+	for n, a := range acts {
+		time.Sleep(a.After)
+		id := fmt.Sprint(a.Command, "-", a.Body.Key().String(), "-", n)
+		under.Go(func() { s.send(w, id, a) })
+		if again && n == 0 {
+			under.Go(func() { s.send(w, id, a) })
 		}
-		lines = append(lines, event.Line{SKU: sku(n), Quantity: int64(1 + w.Rand.IntN(4)), Unit: event.Money{Minor: 250, Currency: "GBP"}})
 	}
-	return lines
 }
 
-type customer struct {
-	w       *streamtest.World
-	s       *world
-	id      string
-	again   bool
-	cancels time.Duration // after so long; 0: never
-	lines   []event.Line
-}
-
-func (c customer) shop() {
-	place := order.PlaceOrder{Order: event.OrderID(c.id), Customer: "c-" + c.id, Email: c.id + "@example.org", Card: "tok-" + c.id, Lines: c.lines,
-		ShipTo: event.Address{Name: "N", Street: "S", City: "C", Postcode: "P", Country: "GB"}}
-	var orders sync.WaitGroup
-	orders.Go(func() { c.send("place-"+c.id, "place-order", place) })
-	if c.again {
-		orders.Go(func() { c.send("place-"+c.id, "place-order", place) })
-	}
-	if c.cancels > 0 {
-		time.Sleep(c.cancels)
-		c.send("cancel-"+c.id, "cancel-order", order.CancelOrder{Order: event.OrderID(c.id), Reason: "changed my mind"})
-	}
-	orders.Wait()
-}
-
-func (c customer) send(id, name string, cmd streams.Event) {
-	r, err := c.w.Send(id, name, cmd)
+func (s *world) send(w *streamtest.World, id string, a business.Act) {
+	r, err := w.Send(id, a.Command, a.Body)
 	if err != nil {
-		c.w.Violate("%s was never answered: %v", id, err)
+		w.Violate("%s was never answered: %v", id, err)
 	}
-	if r.Status == streams.ReplyDone && name == "place-order" {
-		c.s.mu.Lock()
-		c.s.acked = append(c.s.acked, event.OrderID(c.id))
-		c.s.mu.Unlock()
+	if r.Status == streams.ReplyDone {
+		s.mu.Lock()
+		s.acked = append(s.acked, a.Body.Key().String())
+		s.mu.Unlock()
 	}
 }
 
 // check audits the books. A death between a mail and its outcome sends it
 // again, so more mails come twice than on a good day.
-func (b *business) check(ctx context.Context, w *streamtest.World, in verify.Input) (*verify.Report, error) {
+func (b *days) check(ctx context.Context, w *streamtest.World, in verify.Input) (*verify.Report, error) {
 	s := b.of(w)
-	a := audit.Input{Input: in, MailRepeats: 0.9}
+	a := audit.Input{Input: in, Business: b.business, MailRepeats: 0.9}
 	s.mu.Lock()
 	a.Acknowledged = s.acked
 	s.mu.Unlock()
-	if err := s.Ledgers(&a); err != nil {
+	var err error
+	if a.Ledgers, err = s.Ledgers(); err != nil {
 		return nil, err
 	}
 	if b.story != nil {
-		for _, o := range orders(ctx, in) {
+		for _, o := range b.stories(ctx, in) {
 			b.story(o)
 		}
 	}
-	return audit.Check(ctx, a)
+	r, err := audit.Check(ctx, a)
+	return r, errors.Join(err, ctx.Err())
 }

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/deploy/simulate"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
 // TestBadDays lives through new bad days of the whole business at every run of
 // the tests.
 func TestBadDays(t *testing.T) {
-	s, err := simulate.Business()
+	s, err := simulate.New(shop.Business)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"math"
@@ -11,33 +10,35 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/streamtest"
 	"github.com/weirstream/weir/streams/verify"
 )
 
-// Order is how one order of a simulated day ended.
-type Order struct {
-	Order   string        `json:"order"`
-	Placed  time.Time     `json:"placed"` // in virtual time, by the order's lane
-	Took    time.Duration `json:"took_ns"`
-	Events  int           `json:"events"` // of its saga, all services together
-	Outcome string        `json:"outcome"`
+// Story is how one saga of a simulated day ended.
+type Story struct {
+	Saga      string        `json:"saga"`
+	Subject   string        `json:"subject"` // what it is about: the key of the event that began it
+	Began     time.Time     `json:"began"`   // in virtual time, by the lane
+	Took      time.Duration `json:"took_ns"`
+	Events    int           `json:"events"`     // all services together
+	Ended     string        `json:"ended"`      // the type of the event that ended it; empty: it did not end
+	TakenBack bool          `json:"taken_back"` // something was
 }
 
 // Day is one simulated run of the business.
 type Day struct {
 	*streamtest.Outcome
-	Orders []Order
+	Sagas []Story
 }
 
 // Run lives through one schedule of the whole business, which draw makes. It
 // needs the build tag synctests, is for programs that are not tests, and may be
 // called once.
-func Run(draw func(*streamtest.Simulation) streamtest.Schedule) (Day, error) {
+func Run(b *business.Business, draw func(*streamtest.Simulation) streamtest.Schedule) (Day, error) {
 	var d Day
-	s, err := newBusiness(func(o Order) { d.Orders = append(d.Orders, o) })
+	s, err := newDays(b, func(o Story) { d.Sagas = append(d.Sagas, o) })
 	if err != nil {
 		return d, err
 	}
@@ -68,47 +69,54 @@ func inTest(f func(*testing.T)) (failed bool, err error) {
 	return <-ended, nil
 }
 
-// orders reads from the stores how the orders ended.
-func orders(ctx context.Context, in verify.Input) []Order {
-	found := map[string]*Order{}
+// stories reads from the stores how the sagas ended.
+func (b *days) stories(ctx context.Context, in verify.Input) []Story {
+	found := map[string]*Story{}
 	for _, store := range in.Stores {
 		for lane := range in.Partitions {
 			// What cannot be read is for the audit to tell.
 			_ = store.Outbox(ctx, lane, 0, math.MaxInt, func(e streams.StoredEvent) error {
 				env, err := e.Envelope()
 				if err == nil {
-					take(found, env)
+					b.take(found, env)
 				}
 				return err
 			})
 		}
 	}
-	out := make([]Order, 0, len(found))
+	out := make([]Story, 0, len(found))
 	for _, o := range found {
-		if !o.Placed.IsZero() {
+		if !o.Began.IsZero() {
+			if o.Ended != "" {
+				o.Took -= time.Duration(o.Began.UnixNano())
+			}
 			out = append(out, *o)
 		}
 	}
-	slices.SortFunc(out, func(a, b Order) int {
-		return strings.Compare(a.Placed.Format(time.RFC3339Nano)+a.Order, b.Placed.Format(time.RFC3339Nano)+b.Order)
+	slices.SortFunc(out, func(a, b Story) int {
+		return strings.Compare(a.Began.Format(time.RFC3339Nano)+a.Subject, b.Began.Format(time.RFC3339Nano)+b.Subject)
 	})
 	return out
 }
 
-func take(found map[string]*Order, env streams.Envelope) {
+// take takes an event to the story of its saga. Until all are read, Took is when it ended.
+func (b *days) take(found map[string]*Story, env streams.Envelope) {
 	o := found[env.Saga()]
 	if o == nil {
-		o = &Order{Order: env.Saga()}
+		o = &Story{}
 		found[env.Saga()] = o
 	}
 	o.Events++
-	switch env.Type {
-	case "order.placed":
-		o.Placed = env.Time
-	case "order.closed":
-		var c event.OrderClosed
-		if json.Unmarshal(env.Data, &c) == nil {
-			o.Outcome, o.Took = c.Outcome, env.Time.Sub(o.Placed)
+	is := func(events []streams.Event) bool {
+		return slices.ContainsFunc(events, func(e streams.Event) bool { return b.topology.Name(e) == env.Type })
+	}
+	for _, s := range b.business.Sagas {
+		if b.topology.Name(s.Starts) == env.Type {
+			o.Saga, o.Subject, o.Began = s.Name, env.Key, env.Time
 		}
+		if is(s.Ends) {
+			o.Ended, o.Took = env.Type, time.Duration(env.Time.UnixNano())
+		}
+		o.TakenBack = o.TakenBack || is(s.Undo)
 	}
 }

@@ -1,13 +1,18 @@
-// Package audit checks that the books balance: what the services stored, what
-// the log carries, and what the outside world says happened. It trusts none of
-// the three, and names the order, stream or offset of every disagreement. What
-// holds in any topology is checked by streams/verify; here is the business.
+// Package audit checks that the books of a business balance: what the services stored,
+// what the log carries, and what the outside world says happened. It trusts none of the
+// three. What holds in any topology is checked by streams/verify; what the business
+// declares, by books of its own; here is what holds of any outside.
 package audit
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 
-	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/verify"
 )
 
@@ -16,60 +21,19 @@ import (
 // given there is not called.
 type Input struct {
 	verify.Input
-	Acknowledged []event.OrderID // orders whose placing was answered with a yes
-	Provider     *Provider
-	Carrier      *Carrier
-	Mailbox      *Mailbox
+	Business     *business.Business
+	Acknowledged []string                   // keys of commands that were answered with a yes
+	Ledgers      map[string]json.RawMessage // of endpoints, in the form of their simulators' GET /ledger
 	// MailRepeats is the share of mails that may arrive more than once, as mail
 	// has no idempotency key; 0.25 if 0.
 	MailRepeats float64
 }
 
-// Provider is the payment provider's ledger, in the form of its GET /ledger.
-type Provider struct {
-	Keys   map[string]Effect         `json:"keys"` // by idempotency key
-	Orders map[event.OrderID]Account `json:"orders"`
-}
+// Report is the verdict on all invariants.
+type Report = verify.Report
 
-// Carrier is the carrier's ledger, in the form of its GET /ledger.
-type Carrier struct {
-	Keys   map[string]Effect          `json:"keys"`
-	Labels map[event.OrderID][]string `json:"orders"` // tracking numbers
-}
-
-// Mailbox is the mail relay's ledger, in the form of its GET /ledger.
-type Mailbox struct {
-	Mails map[string]Tally `json:"keys"` // by Message-ID
-}
-
-// Effect is what became of one idempotency key.
-type Effect struct {
-	Path    string `json:"path"`
-	Calls   int    `json:"calls"`
-	Effects int    `json:"effects"` // how often it took effect
-}
-
-// Account is what happened to one order's money in total.
-type Account struct {
-	Authorised event.Money `json:"authorised"`
-	Captured   event.Money `json:"captured"`
-	Voided     event.Money `json:"voided"`
-	Refunded   event.Money `json:"refunded"`
-}
-
-// Tally counts the copies of one mail.
-type Tally struct {
-	Copies int `json:"copies"`
-}
-
-// checker is one audit. Its memory is a little per order and SKU, beside that of
-// verify.
-type checker struct {
-	Input
-	report  *Report // of the business's invariants alone
-	orders  map[event.OrderID]*orderBook
-	shelves map[event.SKU]*shelfBook
-}
+// Invariant is the verdict on one of them.
+type Invariant = verify.Invariant
 
 // Check compares everything in the input. Its error says that something could
 // not be read; what disagrees is in the report, which is never nil.
@@ -77,42 +41,117 @@ func Check(ctx context.Context, in Input) (*Report, error) {
 	if in.MailRepeats == 0 {
 		in.MailRepeats = 0.25
 	}
-	c := &checker{Input: in, report: &Report{}, orders: map[event.OrderID]*orderBook{}, shelves: map[event.SKU]*shelfBook{}}
-	for _, u := range units {
-		c.report.Declare(u[0], u[1])
+	report := &Report{}
+	for _, i := range in.Business.Invariants {
+		report.Declare(i.Name, i.Of)
 	}
-	in.Event, in.Snapshot, in.Timer, in.Posted = c.fold, c.shelfState, c.timer, c.posted
+	report.Declare(business.Effects, "effects")
+	var unread error
+	books := in.open(report, &unread)
+	in.Event = func(_ string, e streams.Event) { books.Event(e) }
+	in.Snapshot = func(_ string, s streams.Snapshot) { books.Snapshot(s) }
+	in.Timer = func(_ string, t streams.Timer) { books.Timer(t) }
+	in.Posted = func(e streams.Envelope) {
+		if f, ok := in.Topology.Vocabulary.Fact(e.Type); ok {
+			if v, err := f.Decode(e.Version, e.Data); err == nil { // else a lane has parked it
+				books.Posted(v)
+			}
+		}
+	}
 	kept, err := verify.Check(ctx, in.Input)
 	if err == nil {
-		c.judgeOrders()
-		c.judgeShelves()
-		c.judgeMoney()
-		c.judgeCarrier()
-		c.judgeMail()
+		books.Judge()
+		in.judgeLedgers(report)
+		err = unread
 	}
-	return merge(c.report, kept), err
+	return merge(report, kept, in.Business.Invariants), err
 }
 
-// bad notes a violation.
-func (c *checker) bad(name, format string, args ...any) { c.report.Violate(name, format, args...) }
-
-// looked counts what an invariant was checked on.
-func (c *checker) looked(name string, n int) { c.report.Looked(name, n) }
-
-func (c *checker) order(id event.OrderID) *orderBook {
-	o := c.orders[id]
-	if o == nil {
-		o = &orderBook{lines: map[event.SKU]*lineBook{}}
-		c.orders[id] = o
+// open opens the business's books.
+func (in *Input) open(report *Report, unread *error) business.Books {
+	if in.Business.Books == nil {
+		return none{}
 	}
-	return o
+	return in.Business.Books(&business.Audit{Settled: in.Settled, Complete: in.Complete && in.Client != nil, Acknowledged: in.Acknowledged, Bad: report.Violate, Looked: report.Looked, Note: report.Note,
+		Ledger: func(endpoint string, into any) bool {
+			raw, ok := in.Ledgers[endpoint]
+			if !ok {
+				report.Note("no ledger of the %s was given: it was not checked", endpoint)
+				return false
+			}
+			if err := json.Unmarshal(raw, into); err != nil {
+				*unread = fmt.Errorf("ledger of the %s: %w", endpoint, err)
+				return false
+			}
+			return true
+		}})
 }
 
-func (c *checker) shelf(sku event.SKU) *shelfBook {
-	s := c.shelves[sku]
-	if s == nil {
-		s = &shelfBook{holds: map[event.OrderID]hold{}}
-		c.shelves[sku] = s
+// none are the books of a business that has none.
+type none struct{}
+
+func (none) Event(streams.Event)       {}
+func (none) Snapshot(streams.Snapshot) {}
+func (none) Timer(streams.Timer)       {}
+func (none) Posted(streams.Event)      {}
+func (none) Judge()                    {}
+
+// ledger is what every simulator keeps of a key: how often its call took effect, or how
+// many copies of its mail arrived.
+type ledger struct {
+	Keys map[string]struct {
+		Effects int `json:"effects"`
+		Copies  int `json:"copies"`
+	} `json:"keys"`
+}
+
+// judgeLedgers checks that every call took effect at most once. A mail may have arrived
+// twice, if the relay's answer was lost, but that has to stay the exception.
+func (in *Input) judgeLedgers(r *Report) {
+	for _, e := range in.Business.Endpoints() {
+		var l ledger
+		if raw, ok := in.Ledgers[e.Name]; !ok || json.Unmarshal(raw, &l) != nil { // which the books have told
+			continue
+		}
+		mails, repeated := 0, 0
+		for _, key := range slices.Sorted(maps.Keys(l.Keys)) {
+			switch k := l.Keys[key]; {
+			case e.Protocol == business.SMTP && k.Copies > 0:
+				mails++
+				if k.Copies > 1 {
+					repeated++
+				}
+			case e.Protocol == business.HTTP:
+				r.Looked(business.Effects, 1)
+				if k.Effects > 1 {
+					r.Violate(business.Effects, "%s: key %s took effect %d times", e.Name, key, k.Effects)
+				}
+			}
+		}
+		r.Looked(business.Effects, mails)
+		if repeated > 0 {
+			r.Note("%d of %d mails arrived more than once", repeated, mails)
+		}
+		if float64(repeated) > in.MailRepeats*float64(mails)+1 {
+			r.Violate(business.Effects, "%d of %d mails arrived more than once: lost answers explain %.0f%%", repeated, mails, 100*in.MailRepeats)
+		}
 	}
-	return s
+}
+
+// merge makes one report of the business's and the runtime's: the business's come first.
+func merge(own, runtime *Report, first []business.Invariant) *Report {
+	order := make([]string, 0, len(first)+5)
+	for _, i := range first {
+		order = append(order, i.Name)
+	}
+	order = append(order, verify.Order, verify.Published, verify.Once, business.Effects, verify.Replayable)
+	all := slices.Concat(own.Invariants, runtime.Invariants)
+	place := func(i Invariant) int {
+		if n := slices.Index(order, i.Name); n >= 0 {
+			return n
+		}
+		return len(order)
+	}
+	slices.SortStableFunc(all, func(a, b Invariant) int { return place(a) - place(b) })
+	return &Report{Invariants: all, Notes: slices.Concat(runtime.Notes, own.Notes)}
 }

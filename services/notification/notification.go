@@ -11,7 +11,7 @@ import (
 
 // Service is the notification service.
 var Service = business.Service{Name: "notification", Deciders: []*streams.Decider{decider},
-	Endpoints: []business.Endpoint{{Name: "mailbox", What: "mail relay", Protocol: business.SMTP}}}
+	Endpoints: []business.Endpoint{{Name: "mailbox", What: "mail relay", Protocol: business.SMTP, Refusals: []string{"refused"}}}}
 
 var decider = streams.Define("message", event.OrderID(""), evolve,
 	streams.On(address, event.MailAddressed{}),

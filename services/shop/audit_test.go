@@ -6,8 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 
-	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/services/payment/provider"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -52,10 +52,10 @@ func (s *house) auditFulfilled(id event.OrderID, total event.Money, h happened, 
 		s.t.Errorf("%s drew not all that it held: %s", id, h)
 	}
 	zero := total.Zero()
-	if got, want := s.provider.Account(id), (sim.Account{Authorised: total, Captured: total, Voided: zero, Refunded: zero}); got != want {
+	if got, want := s.account(id), (provider.Account{Authorised: total, Captured: total, Voided: zero, Refunded: zero}); got != want {
 		s.t.Errorf("money of fulfilled %s: %+v, want %+v", id, got, want)
 	}
-	if n := len(s.carrier.Labels(id)); n != 1 {
+	if n := len(s.labels(id)); n != 1 {
 		s.t.Errorf("fulfilled %s has %d parcels", id, n)
 	}
 	s.auditMail(id, "is on its way", h)
@@ -84,11 +84,11 @@ func (s *house) auditCancelled(id event.OrderID, h happened) {
 	if h.counts["stock.freed"] != h.counts["stock.held"] {
 		s.t.Errorf("%s freed not all that it held: %s", id, h)
 	}
-	a := s.provider.Account(id)
+	a := s.account(id)
 	if back := a.Captured.Minor + a.Voided.Minor; back != a.Authorised.Minor || a.Captured != a.Refunded {
 		s.t.Errorf("money of cancelled %s: %+v; %s", id, a, h)
 	}
-	if n := len(s.carrier.Labels(id)); n != 0 {
+	if n := len(s.labels(id)); n != 0 {
 		s.t.Errorf("cancelled %s has %d parcels", id, n)
 	}
 	s.auditMail(id, "was cancelled", h)

@@ -8,6 +8,8 @@ import (
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/order"
+	"github.com/weirstream/weir/services/payment/provider"
+	"github.com/weirstream/weir/services/shipping/carrier"
 )
 
 // An order of 675 lines, the longest of a real shop's year: once made to order,
@@ -66,7 +68,7 @@ func (s *house) count(ids []event.OrderID, eventType string) (n int) {
 // while the outside is as bad as it gets.
 func TestInstancesDieInTheMiddleOfSagas(t *testing.T) {
 	inShop(t, 4, func(s *house) {
-		bad := sim.Faults{Seed: 7, Errors: .1, Lost: .15, Late: .1, LateMS: 3000, LatencyMS: 50, JitterMS: 300, Declines: .1, CaptureRefuse: .1}
+		bad := sim.Faults{Seed: 7, Errors: .1, Lost: .15, Late: .1, LateMS: 3000, LatencyMS: 50, JitterMS: 300, Refuse: map[string]float64{provider.Declined: .1, provider.CaptureFailed: .1, carrier.Refused: .1}}
 		check(t, s.provider.SetFaults(bad))
 		check(t, s.carrier.SetFaults(bad))
 		bad.Defers = .1

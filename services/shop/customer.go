@@ -12,7 +12,7 @@ import (
 
 // customer buys one to five lines. Few articles are bought often and many seldom; one
 // customer in fifty has second thoughts.
-var customer = business.Customer{Begins: PlaceOrder.Name, Visit: visit, Probe: probe, Deliveries: deliveries}
+var customer = business.Customer{Begins: PlaceOrder.Name, Visit: visit, BadDay: badDay, Probe: probe, Deliveries: deliveries, Delivery: delivery}
 
 var home = event.Address{Name: "A Shopper", Street: "1 High Street", City: "Leeds", Postcode: "LS1 1AA", Country: "GB"}
 
@@ -39,6 +39,25 @@ func visit(name string, chance business.Chance) []business.Act {
 	return acts
 }
 
+// badDay buys of four articles that there are and two that are made to order, the first
+// of them most; one customer in four has second thoughts within four seconds.
+func badDay(name string, chance business.Chance) []business.Act {
+	var lines []event.Line
+	for range 1 + chance.IntN(3) {
+		n := 0
+		if chance.IntN(3) > 0 {
+			n = chance.IntN(6)
+		}
+		lines = append(lines, line(article(n), 1+chance.IntN(4), 250))
+	}
+	acts := []business.Act{buys(name, "c-"+name, lines...)}
+	if chance.IntN(4) == 0 {
+		acts = append(acts, business.Act{Command: "cancel-order", After: time.Duration(1+chance.IntN(4000)) * time.Millisecond,
+			Body: order.CancelOrder{Order: event.OrderID(name), Reason: "changed my mind"}})
+	}
+	return acts
+}
+
 // articles is how many there are.
 const articles = 200
 
@@ -47,6 +66,8 @@ func article(n int) string { return fmt.Sprintf("sku-%03d", n) }
 // probe buys what only this probe has ever heard of: what all probes bought could be
 // made to run out.
 func probe(name string) business.Act { return buys(name, "synthetic", line(name, 1, 1)) }
+
+func delivery(name string) streams.Event { return event.StockReceived{SKU: event.SKU(name), Quantity: 1} }
 
 // deliveries fill the shelves of the articles that are bought most; the others are made
 // to order.

@@ -149,7 +149,7 @@ func TestAForgottenOrderThatWasOverNeedsAPerson(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		s.money("o-1", 500, 500, 0, 500)
-		if n := len(s.carrier.Labels("o-1")); n != 1 {
+		if n := len(s.labels("o-1")); n != 1 {
 			t.Errorf("%d labels, want 1", n)
 		}
 		if story := s.story()["o-1"].String(); !strings.Contains(story, "weir.parked 1") {

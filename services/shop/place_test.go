@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/services/payment/provider"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -34,7 +35,7 @@ func (s *house) because(id event.OrderID, want string) {
 
 func (s *house) money(id event.OrderID, authorised, captured, voided, refunded int64) {
 	s.t.Helper()
-	a := s.provider.Account(id)
+	a := s.account(id)
 	if a.Authorised.Minor != authorised || a.Captured.Minor != captured || a.Voided.Minor != voided || a.Refunded.Minor != refunded {
 		s.t.Errorf("money of %s: %+v, want %d authorised, %d captured, %d voided, %d refunded", id, a, authorised, captured, voided, refunded)
 	}
@@ -186,7 +187,7 @@ func TestCaptureInDoubtBeyondCaptureBy(t *testing.T) {
 
 func TestCaptureIsRefused(t *testing.T) {
 	inShop(t, 2, func(s *house) {
-		check(t, s.provider.SetFaults(sim.Faults{CaptureRefuse: 1}))
+		check(t, s.provider.SetFaults(sim.Faults{Refuse: map[string]float64{provider.CaptureFailed: 1}}))
 		s.place(placing("o-1", line("rug", 4)))
 		s.closed("o-1")
 		s.because("o-1", "not captured: the bank withdrew its authorisation")
@@ -265,7 +266,7 @@ func TestCancelAtEveryStep(t *testing.T) {
 			s.cancel(id, "done")
 			s.start("payment")
 			s.closed(id)
-			if a := s.provider.Account(id); a.Authorised.Minor != 1000 {
+			if a := s.account(id); a.Authorised.Minor != 1000 {
 				t.Errorf("%+v", a)
 			}
 		},

@@ -9,6 +9,7 @@ import (
 	"github.com/weirstream/weir/services/order"
 	"github.com/weirstream/weir/services/payment"
 	"github.com/weirstream/weir/services/shipping"
+	"github.com/weirstream/weir/services/shop/books"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/business"
 )
@@ -22,6 +23,7 @@ var Business = &business.Business{
 	Sagas:    []streams.Saga{PlaceOrder},
 	Money:    []business.Money{held, taken},
 	Customer: &customer,
+	Books:    books.New, Invariants: books.Invariants,
 }
 
 var (

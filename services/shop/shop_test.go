@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +16,7 @@ import (
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/order"
+	"github.com/weirstream/weir/services/payment/provider"
 	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/streamtest"
@@ -28,8 +27,9 @@ import (
 type house struct {
 	t        *testing.T
 	c        *streamtest.Cluster
-	provider *sim.Provider
-	carrier  *sim.Carrier
+	world    *sim.World
+	provider sim.Simulated
+	carrier  sim.Simulated
 	mailbox  *sim.Mailbox
 	nodes    map[string]*streamtest.Node // the latest of each service
 	stores   map[string]streams.Store    // once more, for looks into them
@@ -57,19 +57,11 @@ func openShop(t *testing.T, partitions int32) *house {
 	s := &house{t: t, c: streamtest.NewCluster(t, top, partitions), nodes: map[string]*streamtest.Node{}, stores: map[string]streams.Store{},
 		placed: map[event.OrderID]event.Money{}, received: map[event.SKU]int64{}}
 	t.Cleanup(s.shut)
-	s.provider, err = sim.NewProvider(sim.Config{})
+	s.world, err = sim.OpenWorld(s.c, shop.Business.Endpoints(), sim.Faults{})
 	check(t, err)
-	s.carrier, err = sim.NewCarrier(sim.Config{})
-	check(t, err)
-	s.mailbox, err = sim.NewMailbox(sim.Config{})
-	check(t, err)
-	client := &http.Client{Transport: &http.Transport{DialContext: s.c.Dial}}
-	s.c.Transports = streams.Transports{
-		HTTP: streams.HTTPTransport{Client: client, Addresses: map[string]string{
-			"provider": s.serve("127.0.0.1:9101", s.provider), "carrier": s.serve("127.0.0.1:9102", s.carrier)}},
-		SMTP: streams.SMTPTransport{Dial: s.c.Dial, Addresses: map[string]string{"mailbox": s.serveMail("127.0.0.1:9103")}},
-	}
-	s.close = append(s.close, client.CloseIdleConnections)
+	s.provider, s.carrier, s.mailbox = s.world.Servers["provider"], s.world.Servers["carrier"], s.world.Servers["mailbox"].(*sim.Mailbox)
+	s.c.Transports = s.world.Transports
+	s.close = append(s.close, func() { check(t, s.world.Close()) })
 	for _, svc := range top.Services {
 		s.stores[svc.Name] = s.c.OpenStore(svc.Name)
 		s.start(svc.Name)
@@ -84,36 +76,21 @@ func check(t testing.TB, err error) {
 	}
 }
 
-func (s *house) serve(addr string, x sim.Simulated) string {
+// books are what an endpoint says has happened, by order.
+func books[T any](s *house, endpoint string) map[event.OrderID]T {
 	s.t.Helper()
-	l, err := s.c.Listen(addr)
+	all, err := s.world.Ledgers()
 	check(s.t, err)
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- sim.Serve(ctx, l, x, io.Discard) }()
-	s.close = append(s.close, func() {
-		stop()
-		if err := <-done; err != nil {
-			s.t.Error(err)
-		}
-	})
-	return "http://" + addr
+	var l struct{ Books map[event.OrderID]T }
+	check(s.t, json.Unmarshal(all[endpoint], &l))
+	return l.Books
 }
 
-func (s *house) serveMail(addr string) string {
-	s.t.Helper()
-	l, err := s.c.Listen(addr)
-	check(s.t, err)
-	done := make(chan error, 1)
-	go func() { done <- s.mailbox.Serve(l) }()
-	s.close = append(s.close, func() {
-		if err := s.mailbox.Close(); err != nil {
-			s.t.Error(err)
-		}
-		<-done // the virtual listener's own error of being closed
-	})
-	return addr
+func (s *house) account(id event.OrderID) provider.Account {
+	return books[provider.Account](s, "provider")[id]
 }
+
+func (s *house) labels(id event.OrderID) []string { return books[[]string](s, "carrier")[id] }
 
 // shut ends everything, the outside last.
 func (s *house) shut() {

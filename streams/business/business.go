@@ -28,6 +28,9 @@ type Business struct {
 	// Pipelines are units beside the services.
 	Pipelines []streams.Pipeline
 	Money     []Money
+	// Books are made anew for each audit; nil: there are none. They show Invariants.
+	Books      func(*Audit) Books
+	Invariants []Invariant
 	// Customer is what one does, to see and measure the business at work; nil: nobody is
 	// simulated.
 	Customer *Customer
@@ -85,6 +88,7 @@ func (b *Business) check(t *streams.Topology) error {
 	errs = append(errs, b.checkEndpoints(t)...)
 	errs = append(errs, b.checkObjectives(t)...)
 	errs = append(errs, b.checkMoney(t)...)
+	errs = append(errs, b.checkCustomer(t)...)
 	return errors.Join(errs...)
 }
 
@@ -102,6 +106,28 @@ func (b *Business) Views() (out []*View) {
 		out = append(out, s.Views...)
 	}
 	return out
+}
+
+// Command finds a command by its name.
+func (b *Business) Command(name string) (*Command, bool) {
+	for i := range b.Services {
+		for j := range b.Services[i].Commands {
+			if c := &b.Services[i].Commands[j]; c.Name == name {
+				return c, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// Saga finds a saga by its name.
+func (b *Business) Saga(name string) (streams.Saga, bool) {
+	for _, s := range b.Sagas {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return streams.Saga{}, false
 }
 
 // View finds a view by its name.

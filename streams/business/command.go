@@ -1,8 +1,10 @@
 package business
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -151,3 +153,27 @@ var (
 	pathRule  = regexp.MustCompile(`^/v1(/([a-z0-9-]+|\{[a-z_]+\}))+$`)
 	pathParam = regexp.MustCompile(`\{([a-z_]+)\}`)
 )
+
+// Request is how a client asks for the command over HTTP: the path, and the JSON of what
+// does not stand in it.
+func (c *Command) Request(body streams.Event) (path string, content []byte, err error) {
+	content, err = json.Marshal(body)
+	if err != nil {
+		return "", nil, fmt.Errorf("body of %s: %w", c.Name, err)
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(content, &members); err != nil {
+		return "", nil, fmt.Errorf("body of %s: %w", c.Name, err)
+	}
+	path = c.Path
+	for _, name := range c.Params() {
+		var value string
+		if err := json.Unmarshal(members[name], &value); err != nil {
+			return "", nil, fmt.Errorf("field %s of %s: %w", name, c.Name, err)
+		}
+		path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(value))
+		delete(members, name)
+	}
+	content, err = json.Marshal(members)
+	return path, content, err
+}

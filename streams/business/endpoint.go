@@ -29,7 +29,8 @@ type Endpoint struct {
 	// Simulate makes the other side anew, with nothing remembered. Of HTTP only: every
 	// SMTP endpoint is simulated by a mailbox.
 	Simulate func() Counterpart
-	Faults   []Fault // to practise
+	Refusals []string // kinds of definite refusals that can be drawn
+	Faults   []Fault  // to practise
 }
 
 // Counterpart decides what a simulated HTTP endpoint does. The simulator repeats the

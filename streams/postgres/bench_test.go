@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/streamtest"
 )
 
 const (
@@ -23,6 +24,30 @@ func BenchmarkCommit(b *testing.B) {
 		for _, keys := range []int{0, 20_000} {
 			b.Run(fmt.Sprintf("lanes=%d/%s", lanes, streamsName(keys)), func(b *testing.B) { commitLanes(b, open(b, fresh(b)), lanes, keys, true) })
 		}
+	}
+}
+
+// BenchmarkBound is what a pool's bound costs five services of four lanes each, which
+// all commit at once.
+func BenchmarkBound(b *testing.B) {
+	for _, bound := range []int{2, 4, 8, 16, 32, 64} {
+		b.Run(fmt.Sprint("connections=", bound), func(b *testing.B) {
+			p := connect(b, streamtest.Real(b, "postgres"), WithConnections(bound))
+			var stores [5]*Store
+			for i := range stores {
+				stores[i] = openOn(b, p, fresh(b))
+			}
+			batches := b.N/len(stores)/4/batchSize + 1
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for _, s := range stores {
+				for lane := range int32(4) {
+					wg.Go(func() { writeLane(b, s, lane, 5_000, batches, true) })
+				}
+			}
+			wg.Wait()
+			b.ReportMetric(float64(batches*len(stores)*4*batchSize)/b.Elapsed().Seconds(), "events/s")
+		})
 	}
 }
 

@@ -29,8 +29,11 @@ func (s *Store) Commit(ctx context.Context, lane int32, tx *streams.Tx) error {
 		return s.explain(ctx, "commit", err)
 	}
 	err := s.do(ctx, refused, func(ctx context.Context, c *pgxpool.Conn) error {
+		if err := s.prepare(ctx, c.Conn()); err != nil {
+			return err
+		}
 		buf := buffers.Get().(*[]byte)
-		p := &pipeline{ctx: ctx, conn: c.Conn(), buf: (*buf)[:0]}
+		p := &pipeline{ctx: ctx, conn: c.Conn(), names: s.service.prefix, buf: (*buf)[:0]}
 		err := apply(p, lane, tx)
 		if cap(p.buf) < keptBuffer {
 			*buf = p.buf
@@ -114,7 +117,7 @@ func (h *heads) link(e *streams.StoredEvent) int64 {
 // An UPDATE that finds no row is no error, and would not stop what follows it:
 // dividing by the number of rows is one.
 var moveCursor = prepared("weir_cursor", `WITH moved AS (
-	UPDATE cursors SET rev=rev+1, last_seq=$4, published=$5, maps=$6 WHERE lane=$1 AND epoch=$2 AND rev=$3 RETURNING 1)
+	UPDATE weir.cursors SET rev=rev+1, last_seq=$4, published=$5, maps=$6 WHERE lane=$1 AND epoch=$2 AND rev=$3 RETURNING 1)
 	SELECT 1/count(*) FROM moved`)
 
 // What joins unnested parameters to a table looks up each in turn, and changes rows
@@ -123,15 +126,15 @@ var moveCursor = prepared("weir_cursor", `WITH moved AS (
 // empty when it made the plan, grows to. OFFSET 0 keeps it from rewriting.
 
 var swapSnapshots = prepared("weir_swap", `WITH swapped AS (
-	UPDATE snapshots s SET version=w.version, state_version=w.state_version, state=w.state,
+	UPDATE weir.snapshots s SET version=w.version, state_version=w.state_version, state=w.state,
 		head=CASE w.head WHEN 0 THEN s.head ELSE w.head END, head_before=s.head
 	FROM unnest($2::text[],$3::bytea[],$4::bigint[],$5::bigint[],$6::int[],$7::bytea[],$8::bigint[])
 		WITH ORDINALITY AS w(decider,key,prev,version,state_version,state,head,i)
-		CROSS JOIN LATERAL (SELECT ctid FROM snapshots WHERE lane=$1 AND decider=w.decider AND key=w.key OFFSET 0) AS at
+		CROSS JOIN LATERAL (SELECT ctid FROM weir.snapshots WHERE lane=$1 AND decider=w.decider AND key=w.key OFFSET 0) AS at
 	WHERE s.ctid=at.ctid AND s.version=w.prev RETURNING w.i,s.head_before)
 	SELECT array_agg(head_before ORDER BY i), 1/(count(*)=cardinality($4))::int FROM swapped`)
 
-var addSnapshots = prepared("weir_begin", "COPY snapshots FROM STDIN (FORMAT binary)")
+var addSnapshots = prepared("weir_begin", "COPY weir.snapshots FROM STDIN (FORMAT binary)")
 
 // putSnapshots compares every snapshot's Prev with what is stored. A stream without
 // a row is at version 0.
@@ -178,7 +181,7 @@ func putSnapshots(p *pipeline, lane int32, ss []streams.Snapshot, h *heads) erro
 	return nil
 }
 
-var addEvents = prepared("weir_events", "COPY events FROM STDIN (FORMAT binary)")
+var addEvents = prepared("weir_events", "COPY weir.events FROM STDIN (FORMAT binary)")
 
 func copyEvents(p *pipeline, lane int32, es []streams.StoredEvent, h *heads) {
 	p.copy(addEvents, 12, len(es), func(i int) {
@@ -199,10 +202,10 @@ func copyEvents(p *pipeline, lane int32, es []streams.StoredEvent, h *heads) {
 }
 
 var (
-	cancelTimers = prepared("weir_cancel", `DELETE FROM timers WHERE ctid=ANY(ARRAY(
+	cancelTimers = prepared("weir_cancel", `DELETE FROM weir.timers WHERE ctid=ANY(ARRAY(
 		SELECT at.ctid FROM unnest($2::text[],$3::bytea[],$4::bytea[]) AS w(decider,key,name)
-		CROSS JOIN LATERAL (SELECT ctid FROM timers WHERE lane=$1 AND decider=w.decider AND key=w.key AND name=w.name OFFSET 0) AS at))`)
-	addTimers = prepared("weir_timers", "COPY timers FROM STDIN (FORMAT binary)")
+		CROSS JOIN LATERAL (SELECT ctid FROM weir.timers WHERE lane=$1 AND decider=w.decider AND key=w.key AND name=w.name OFFSET 0) AS at))`)
+	addTimers = prepared("weir_timers", "COPY weir.timers FROM STDIN (FORMAT binary)")
 )
 
 func changeTimers(p *pipeline, lane int32, tx *streams.Tx) {
@@ -236,10 +239,10 @@ func (p *pipeline) origin(o streams.Origin) {
 }
 
 var (
-	addEffects    = prepared("weir_effects", "COPY effects FROM STDIN (FORMAT binary)")
-	removeEffects = prepared("weir_done", "DELETE FROM effects WHERE lane=$1 AND seq=ANY($2)")
-	addParked     = prepared("weir_parked", "COPY parked FROM STDIN (FORMAT binary)")
-	removeParked  = prepared("weir_unparked", "DELETE FROM parked WHERE lane=$1 AND seq=ANY($2)")
+	addEffects    = prepared("weir_effects", "COPY weir.effects FROM STDIN (FORMAT binary)")
+	removeEffects = prepared("weir_done", "DELETE FROM weir.effects WHERE lane=$1 AND seq=ANY($2)")
+	addParked     = prepared("weir_parked", "COPY weir.parked FROM STDIN (FORMAT binary)")
+	removeParked  = prepared("weir_unparked", "DELETE FROM weir.parked WHERE lane=$1 AND seq=ANY($2)")
 )
 
 func (p *pipeline) remove(st statement, lane int32, seqs []int64) {
@@ -287,13 +290,13 @@ func changeParked(p *pipeline, lane int32, tx *streams.Tx) {
 }
 
 var (
-	removeReplies   = prepared("weir_reply", "DELETE FROM replies WHERE lane=$1 AND id=ANY($2)")
-	addReplies      = prepared("weir_replies", "COPY replies FROM STDIN (FORMAT binary)")
-	removeExternals = prepared("weir_external", `DELETE FROM externals WHERE ctid=ANY(ARRAY(
+	removeReplies   = prepared("weir_reply", "DELETE FROM weir.replies WHERE lane=$1 AND id=ANY($2)")
+	addReplies      = prepared("weir_replies", "COPY weir.replies FROM STDIN (FORMAT binary)")
+	removeExternals = prepared("weir_external", `DELETE FROM weir.externals WHERE ctid=ANY(ARRAY(
 		SELECT at.ctid FROM unnest($2::bytea[],$3::bytea[]) AS w(source,id)
-		CROSS JOIN LATERAL (SELECT ctid FROM externals WHERE lane=$1 AND source=w.source AND id=w.id OFFSET 0) AS at))`)
-	addExternals = prepared("weir_externals", "COPY externals FROM STDIN (FORMAT binary)")
-	copyInputs   = prepared("weir_inputs", "COPY inputs FROM STDIN (FORMAT binary)")
+		CROSS JOIN LATERAL (SELECT ctid FROM weir.externals WHERE lane=$1 AND source=w.source AND id=w.id OFFSET 0) AS at))`)
+	addExternals = prepared("weir_externals", "COPY weir.externals FROM STDIN (FORMAT binary)")
+	copyInputs   = prepared("weir_inputs", "COPY weir.inputs FROM STDIN (FORMAT binary)")
 )
 
 // putReplies replaces those that are there.

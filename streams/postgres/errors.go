@@ -40,7 +40,7 @@ var cures = map[string]string{
 	"42P01":              "a table is gone while the store is open: restore the schema from a copy",
 	"53100":              "the server's disk is full: free space, nothing of this transaction was kept",
 	"53200":              "the server is out of memory, nothing of this transaction was kept",
-	"53300":              "the server has no connection left: lower WithConnections, or raise its max_connections",
+	"53300":              "the server has no connection left: lower postgres.max_conns (WithConnections) of its processes, or raise its max_connections",
 	lockNotAvailable:     "another held a row for longer than the lock timeout: look for its transaction in pg_stat_activity",
 	"57014":              "it took longer than the statement timeout: look at the server's load",
 	"57P01":              "the server was stopped, or an administrator ended the connection",
@@ -108,9 +108,20 @@ const slack = 5 * time.Second
 
 var errSilent = errors.New("the server did not answer in time: look at its load, and at the network")
 
-// do calls f with a connection, and again while the error says so.
+// do calls f with a connection, when it is the service's turn, and again while the
+// error says so.
 func (s *Store) do(ctx context.Context, again func(error) bool, f func(context.Context, *pgxpool.Conn) error) error {
-	limited, cancel := context.WithTimeoutCause(ctx, s.opts.statement+s.opts.lock+s.opts.connect+slack, errSilent)
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.calls.Done()
+	leave, err := s.pool.turn(ctx, s.service)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	o := s.pool.opts
+	limited, cancel := context.WithTimeoutCause(ctx, o.statement+o.lock+o.connect+slack, errSilent)
 	defer cancel()
 	for n := 1; ; n++ {
 		err := s.once(limited, f)
@@ -136,7 +147,7 @@ func backoff(n int) time.Duration {
 }
 
 func (s *Store) once(ctx context.Context, f func(context.Context, *pgxpool.Conn) error) error {
-	c, err := s.pool.Acquire(ctx)
+	c, err := s.pool.conns.Acquire(ctx)
 	if err != nil {
 		return unconnected{err}
 	}

@@ -13,8 +13,8 @@ const expireRows = 1000
 // is replacing are left to the next time: it waits for nobody.
 func (s *Store) Expire(ctx context.Context, before time.Time) error {
 	for _, sql := range [...]string{
-		"DELETE FROM replies WHERE ctid=ANY(ARRAY(SELECT ctid FROM replies WHERE at<$1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1",
-		"DELETE FROM externals WHERE ctid=ANY(ARRAY(SELECT ctid FROM externals WHERE at<$1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1",
+		"DELETE FROM weir.replies WHERE ctid=ANY(ARRAY(SELECT ctid FROM weir.replies WHERE at<$1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1",
+		"DELETE FROM weir.externals WHERE ctid=ANY(ARRAY(SELECT ctid FROM weir.externals WHERE at<$1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1",
 	} {
 		for n := expireRows; n == expireRows; {
 			n = 0

@@ -38,7 +38,7 @@ func waits(t *testing.T, service string) (pid int32) {
 	c := dial(t)
 	defer c.Close(ctx)
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		err := c.QueryRow(ctx, "SELECT pid FROM pg_stat_activity WHERE application_name=$1 AND wait_event_type='Lock'", "weir "+service).Scan(&pid)
+		err := c.QueryRow(ctx, "SELECT pid FROM pg_stat_activity WHERE application_name='weir' AND position($1 IN query)>0 AND wait_event_type='Lock'", schemaOf(service)).Scan(&pid)
 		if err == nil {
 			return pid
 		}
@@ -76,11 +76,7 @@ func TestADeadlockIsTriedAgain(t *testing.T) {
 	s, service, _, tx := begun(t)
 	u := mustParse(t, streamtest.Real(t, "postgres"))
 	u.RawQuery += "&options=-c%20deadlock_timeout%3D3s" // time for the other to wait for us too
-	slow, err := Open(ctx, u.String(), service)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer slow.Close()
+	slow := openOn(t, connect(t, u.String()), service)
 	before := deadlocks(t)
 	theirs := other(t, service, "UPDATE snapshots SET version=version", "SET LOCAL deadlock_timeout='1min'")
 	done := commit(ctx, slow, tx)
@@ -119,7 +115,7 @@ func TestASerializationFailureIsTriedAgain(t *testing.T) {
 	if err := s.exec(ctx, "set", "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE"); err != nil {
 		t.Fatal(err)
 	}
-	before := s.pool.Stat().AcquireCount()
+	before := s.pool.conns.Stat().AcquireCount()
 	theirs := other(t, service, "UPDATE cursors SET rev=rev")
 	done := commit(ctx, s, tx)
 	waits(t, service)
@@ -129,7 +125,7 @@ func TestASerializationFailureIsTriedAgain(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if n := s.pool.Stat().AcquireCount() - before; n != 2 {
+	if n := s.pool.conns.Stat().AcquireCount() - before; n != 2 {
 		t.Errorf("the commit was tried %d times, want a refusal and a success", n)
 	}
 	checkWhole(t, s, batchSize)
@@ -141,11 +137,11 @@ func TestSerializationFailuresWithoutEnd(t *testing.T) {
 	schema := schemaOf(service)
 	sql(t, "CREATE FUNCTION "+schema+".collide() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'collided' USING ERRCODE='40001'; END$$",
 		"CREATE TRIGGER collide BEFORE INSERT ON "+schema+".events FOR EACH STATEMENT EXECUTE FUNCTION "+schema+".collide()")
-	before := s.pool.Stat().AcquireCount()
+	before := s.pool.conns.Stat().AcquireCount()
 	if err := s.Commit(ctx, 0, tx); code(err) != serializationFailure || !strings.Contains(err.Error(), "look for what else writes") {
 		t.Errorf("got error %v, want the server's, and where to look", err)
 	}
-	if n := s.pool.Stat().AcquireCount() - before; n != tries {
+	if n := s.pool.conns.Stat().AcquireCount() - before; n != tries {
 		t.Errorf("the commit was tried %d times, want %d", n, tries)
 	}
 	sql(t, "DROP TRIGGER collide ON "+schema+".events")
@@ -183,21 +179,33 @@ func TestLocksAreWaitedForShortly(t *testing.T) {
 	checkWhole(t, s, batchSize)
 }
 
+// freeze leaves a commit on lanes between its two round trips.
+func freeze(t *testing.T, s *Store, lanes ...*streams.Cursor) *pipeline {
+	t.Helper()
+	conn, err := s.pool.conns.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Release)
+	if err := s.prepare(ctx, conn.Conn()); err != nil {
+		t.Fatal(err)
+	}
+	p := &pipeline{ctx: ctx, conn: conn.Conn(), names: s.service.prefix}
+	for _, c := range lanes {
+		p.run(moveCursor, int4(c.Lane), int8(c.Epoch), int8(c.Rev), int8(c.LastSeq), int8(c.Published), c.MarshalMaps())
+	}
+	if err := p.ask(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // A process that is frozen between the two round trips of its commit, or whose
 // machine is gone, holds the lane's row. Who takes the lane over does not wait for
 // its return, and what it began is not done.
 func TestAFrozenOwnerIsTakenOver(t *testing.T) {
 	frozen, service, c, next := begun(t)
-	conn, err := frozen.pool.Acquire(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Release()
-	p := &pipeline{ctx: ctx, conn: conn.Conn()}
-	p.run(moveCursor, int4(0), int8(c.Epoch), int8(c.Rev), int8(c.LastSeq), int8(c.Published), c.MarshalMaps())
-	if err := p.ask(); err != nil {
-		t.Fatal(err)
-	}
+	p := freeze(t, frozen, c)
 	s := open(t, service, WithLockTimeout(500*time.Millisecond))
 	if got := claim(t, s, 0); got.Epoch != c.Epoch+1 {
 		t.Errorf("epoch %d follows %d", got.Epoch, c.Epoch)
@@ -218,7 +226,7 @@ func waitUntilGone(t *testing.T, service string) {
 	defer c.Close(ctx)
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		n := 0
-		if err := c.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE application_name=$1 AND state='active'", "weir "+service).Scan(&n); err != nil {
+		if err := c.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE application_name='weir' AND position($1 IN query)>0 AND state='active'", schemaOf(service)).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		if n == 0 {

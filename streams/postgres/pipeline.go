@@ -13,7 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// statement is one that every connection prepares, under its name.
+// statement is one that connections prepare for a service, under the service's
+// prefix and its name.
 type statement struct{ name, sql string }
 
 var statements []statement
@@ -23,12 +24,17 @@ func prepared(name, sql string) statement {
 	return statement{name, sql}
 }
 
-// prepare prepares all statements in one round trip. Not when they are needed: that
-// would end the transaction in whose middle it is.
-func prepare(ctx context.Context, c *pgx.Conn) error {
+// prepare prepares all statements of the service's commits in one round trip, once on
+// a connection. Not each when it is needed: that would end the transaction in whose
+// middle it is. A connection on which it fails is of no use, as some may be there.
+func (s *Store) prepare(ctx context.Context, c *pgx.Conn) error {
+	known := c.PgConn().CustomData()
+	if known[s.service.prefix] != nil {
+		return nil
+	}
 	p := c.PgConn().StartPipeline(ctx)
 	for _, st := range statements {
-		p.SendPrepare(st.name, st.sql, nil)
+		p.SendPrepare(s.service.prefix+st.name, s.sql(st.sql), nil)
 	}
 	err := p.Sync()
 	for range statements {
@@ -36,7 +42,11 @@ func prepare(ctx context.Context, c *pgx.Conn) error {
 			_, err = p.GetResults()
 		}
 	}
-	return errors.Join(err, p.Close())
+	if err = errors.Join(err, p.Close()); err != nil {
+		return unconnected{errors.Join(err, c.Close(ctx))}
+	}
+	known[s.service.prefix] = true
+	return nil
 }
 
 // pipeline collects the messages of one transaction: statements and COPYs, one
@@ -50,6 +60,7 @@ func prepare(ctx context.Context, c *pgx.Conn) error {
 type pipeline struct {
 	ctx   context.Context
 	conn  *pgx.Conn
+	names string // prefix of the statements' names
 	buf   []byte
 	sent  []statement
 	done  int    // statements that are answered
@@ -63,7 +74,7 @@ const copyFrame = 64 << 10
 
 // run adds a statement with its parameters in their binary formats.
 func (p *pipeline) run(st statement, params ...[]byte) {
-	p.add(&pgproto3.Bind{PreparedStatement: st.name, ParameterFormatCodes: []int16{1}, Parameters: params, ResultFormatCodes: []int16{1}})
+	p.add(&pgproto3.Bind{PreparedStatement: p.names + st.name, ParameterFormatCodes: []int16{1}, Parameters: params, ResultFormatCodes: []int16{1}})
 	p.add(&pgproto3.Execute{})
 	p.sent = append(p.sent, st)
 }

@@ -51,9 +51,26 @@ func dial(t testing.TB) *pgx.Conn {
 	return c
 }
 
+// connect makes a pool, which is closed at the test's end.
+func connect(t testing.TB, url string, opts ...Option) *Pool {
+	t.Helper()
+	p, err := Connect(ctx, url, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// open opens a store on a pool of its own, as another process would.
 func open(t testing.TB, service string, opts ...Option) *Store {
 	t.Helper()
-	s, err := Open(ctx, streamtest.Real(t, "postgres"), service, opts...)
+	return openOn(t, connect(t, streamtest.Real(t, "postgres"), opts...), service)
+}
+
+func openOn(t testing.TB, p *Pool, service string) *Store {
+	t.Helper()
+	s, err := p.Open(ctx, service)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,9 +109,10 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 		{"postgres://weir:geheim@127.0.0.1:geheim/x", "x", "give postgres://"},
 		{"host=127.0.0.1 port=x password=geheim", "x", "give postgres://"},
 	} {
-		s, err := Open(ctx, c.url, c.service)
+		p, err := Connect(ctx, c.url)
 		if err == nil {
-			s.Close()
+			_, err = p.Open(ctx, c.service)
+			p.Close()
 		}
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("service %q: got error %v, want one with %q and no password", c.service, err, c.want)
@@ -113,10 +131,9 @@ func mustParse(t *testing.T, s string) *url.URL {
 
 // What a connection is set to, whatever the database's defaults are.
 func TestConnectionsAreSet(t *testing.T) {
-	service := fresh(t)
-	s := open(t, service, WithStatementTimeout(7*time.Second), WithLockTimeout(3*time.Second))
-	for setting, want := range map[string]string{"application_name": "weir " + service, "statement_timeout": "7s", "lock_timeout": "3s",
-		"transaction_isolation": "read committed", "synchronous_commit": "on", "search_path": "weir_" + service} {
+	s := open(t, fresh(t), WithStatementTimeout(7*time.Second), WithLockTimeout(3*time.Second))
+	for setting, want := range map[string]string{"application_name": "weir", "statement_timeout": "7s", "lock_timeout": "3s",
+		"transaction_isolation": "read committed", "synchronous_commit": "on", "search_path": "pg_catalog"} {
 		err := s.query(ctx, "show", "SELECT current_setting($1)", []any{setting}, func(r row) error {
 			if got := strings.Trim(text(r[0]), `"`); got != want {
 				t.Errorf("%s is %q, want %q", setting, got, want)
@@ -134,12 +151,8 @@ func TestConnectionsAreSet(t *testing.T) {
 func TestCommitsAreDurableWhateverTheDatabaseSays(t *testing.T) {
 	u := mustParse(t, streamtest.Real(t, "postgres"))
 	u.RawQuery += "&options=-c%20synchronous_commit%3Doff"
-	s, err := Open(ctx, u.String(), fresh(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	err = s.query(ctx, "show", "SELECT current_setting('synchronous_commit')", nil, func(r row) error {
+	s := openOn(t, connect(t, u.String()), fresh(t))
+	err := s.query(ctx, "show", "SELECT current_setting('synchronous_commit')", nil, func(r row) error {
 		if got := text(r[0]); got != "on" {
 			t.Errorf("synchronous_commit is %s", got)
 		}
@@ -223,7 +236,7 @@ func fetched(t *testing.T, s *Store) (n int64) {
 	t.Helper()
 	err := s.exec(ctx, "flush", "SELECT pg_stat_force_next_flush()")
 	if err == nil {
-		err = s.query(ctx, "count", "SELECT sum(coalesce(idx_tup_fetch,0)+seq_tup_read)::bigint FROM pg_stat_user_tables WHERE schemaname=current_schema", nil, func(r row) error {
+		err = s.query(ctx, "count", "SELECT sum(coalesce(idx_tup_fetch,0)+seq_tup_read)::bigint FROM pg_stat_user_tables WHERE schemaname=$1", []any{strings.Trim(s.service.schema, `"`)}, func(r row) error {
 			n = num(r[0])
 			return nil
 		})
@@ -238,7 +251,7 @@ func fetched(t *testing.T, s *Store) (n int64) {
 func TestAFencedCommitKeepsItsConnection(t *testing.T) {
 	s := open(t, fresh(t), WithConnections(1))
 	c := claim(t, s, 0)
-	made := s.pool.Stat().NewConnsCount()
+	made := s.pool.conns.Stat().NewConnsCount()
 	g := generator{keys: batchSize, versions: map[int]int64{}}
 	if err := s.Commit(ctx, 0, g.next(c)); err != nil {
 		t.Fatal(err)
@@ -255,7 +268,7 @@ func TestAFencedCommitKeepsItsConnection(t *testing.T) {
 		}
 		c.Rev--
 	}
-	if now := s.pool.Stat().NewConnsCount(); now != made {
+	if now := s.pool.conns.Stat().NewConnsCount(); now != made {
 		t.Errorf("%d connections were made", now-made)
 	}
 	if now, err := s.Cursor(ctx, 0); err != nil || now.Rev != c.Rev+1 || now.LastSeq != batchSize {

@@ -21,19 +21,26 @@ func (s *Store) query(ctx context.Context, what, sql string, args []any, f func(
 	seen := false
 	again := func(err error) bool { return !seen && passes(err) }
 	return s.explain(ctx, what, s.do(ctx, again, func(ctx context.Context, c *pgxpool.Conn) error {
-		rows, err := c.Query(ctx, sql, args...)
-		if err != nil {
+		return s.rows(ctx, c, sql, args, func(r row) error {
+			seen = true
+			return f(r)
+		})
+	}))
+}
+
+// rows calls f for every row.
+func (s *Store) rows(ctx context.Context, c *pgxpool.Conn, sql string, args []any, f func(row) error) error {
+	rows, err := c.Query(ctx, s.sql(sql), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows.RawValues()); err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			seen = true
-			if err := f(rows.RawValues()); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
-	}))
+	}
+	return rows.Err()
 }
 
 // exec runs a statement that does no harm twice.
@@ -89,7 +96,7 @@ func (s *Store) Load(ctx context.Context, lane int32, ids []streams.StreamID) ([
 	out := make([]streams.Snapshot, 0, len(ids))
 	err := s.query(ctx, "load", `SELECT w.i,s.version,s.state_version,s.state
 		FROM unnest($2::text[],$3::bytea[]) WITH ORDINALITY AS w(decider,key,i)
-		CROSS JOIN LATERAL (SELECT * FROM snapshots WHERE lane=$1 AND decider=w.decider AND key=w.key OFFSET 0) AS s`, []any{lane, deciders, keys}, func(r row) error {
+		CROSS JOIN LATERAL (SELECT * FROM weir.snapshots WHERE lane=$1 AND decider=w.decider AND key=w.key OFFSET 0) AS s`, []any{lane, deciders, keys}, func(r row) error {
 		out = append(out, streams.Snapshot{Stream: ids[num(r[0])-1], Version: num(r[1]), StateVersion: int(num(r[2])), State: blob(r[3])})
 		return nil
 	})
@@ -105,7 +112,7 @@ func (s *Store) Replies(ctx context.Context, lane int32, ids []string) (out []st
 	for i, id := range ids {
 		keys[i] = []byte(id)
 	}
-	err = s.query(ctx, "read replies", "SELECT id,digest,status,body,token,at FROM replies WHERE lane=$1 AND id=ANY($2)", []any{lane, keys}, func(r row) error {
+	err = s.query(ctx, "read replies", "SELECT id,digest,status,body,token,at FROM weir.replies WHERE lane=$1 AND id=ANY($2)", []any{lane, keys}, func(r row) error {
 		out = append(out, streams.Reply{ID: text(r[0]), Digest: text(r[1]), Status: streams.ReplyStatus(text(r[2])), Body: blob(r[3]), Token: text(r[4]), At: instant(r[5])})
 		return nil
 	})
@@ -122,7 +129,7 @@ func (s *Store) Externals(ctx context.Context, lane int32, ids []streams.Externa
 		sources[i], keys[i] = []byte(id.Source), []byte(id.ID)
 	}
 	err = s.query(ctx, "read external ids", `SELECT x.source,x.id,x.at,x.digest FROM unnest($2::bytea[],$3::bytea[]) AS w(source,id)
-		CROSS JOIN LATERAL (SELECT * FROM externals WHERE lane=$1 AND source=w.source AND id=w.id OFFSET 0) AS x`, []any{lane, sources, keys}, func(r row) error {
+		CROSS JOIN LATERAL (SELECT * FROM weir.externals WHERE lane=$1 AND source=w.source AND id=w.id OFFSET 0) AS x`, []any{lane, sources, keys}, func(r row) error {
 		out = append(out, streams.ExternalID{Source: text(r[0]), ID: text(r[1]), At: instant(r[2]), Digest: text(r[3])})
 		return nil
 	})
@@ -131,7 +138,7 @@ func (s *Store) Externals(ctx context.Context, lane int32, ids []streams.Externa
 
 // Timers reads the timers due at or before due, earliest first.
 func (s *Store) Timers(ctx context.Context, lane int32, due time.Time, limit int) (out []streams.Timer, err error) {
-	err = s.query(ctx, "read timers", `SELECT decider,key,name,id,due,body,correlation,causation,traceparent FROM timers
+	err = s.query(ctx, "read timers", `SELECT decider,key,name,id,due,body,correlation,causation,traceparent FROM weir.timers
 		WHERE lane+0=$1 AND due<=$2 ORDER BY due LIMIT $3`, []any{lane, nanos(due), max(limit, 0)}, func(r row) error {
 		out = append(out, streams.Timer{Stream: stream(r[0], r[1]), Name: text(r[2]), ID: text(r[3]), Due: instant(r[4]), Body: blob(r[5]), Origin: origin(r[6:])})
 		return nil
@@ -141,7 +148,7 @@ func (s *Store) Timers(ctx context.Context, lane int32, due time.Time, limit int
 
 // NextTimer is when the next timer falls due; ok is false if none is set.
 func (s *Store) NextTimer(ctx context.Context, lane int32) (due time.Time, ok bool, err error) {
-	err = s.query(ctx, "read the next timer", "SELECT due FROM timers WHERE lane+0=$1 ORDER BY due LIMIT 1", []any{lane}, func(r row) error {
+	err = s.query(ctx, "read the next timer", "SELECT due FROM weir.timers WHERE lane+0=$1 ORDER BY due LIMIT 1", []any{lane}, func(r row) error {
 		due, ok = instant(r[0]), true
 		return nil
 	})
@@ -150,7 +157,7 @@ func (s *Store) NextTimer(ctx context.Context, lane int32) (due time.Time, ok bo
 
 // Effects reads the pending effects above a sequence, in order.
 func (s *Store) Effects(ctx context.Context, lane int32, after int64, limit int) (out []streams.PendingEffect, err error) {
-	err = s.query(ctx, "read effects", `SELECT seq,decider,key,id,effect,idempotency,body,correlation,causation,traceparent FROM effects
+	err = s.query(ctx, "read effects", `SELECT seq,decider,key,id,effect,idempotency,body,correlation,causation,traceparent FROM weir.effects
 		WHERE lane=$1 AND seq>$2 ORDER BY seq LIMIT $3`, []any{lane, after, max(limit, 0)}, func(r row) error {
 		out = append(out, streams.PendingEffect{Seq: num(r[0]), Stream: stream(r[1], r[2]), ID: text(r[3]), Effect: text(r[4]), Key: text(r[5]), Body: blob(r[6]), Origin: origin(r[7:])})
 		return nil
@@ -161,7 +168,7 @@ func (s *Store) Effects(ctx context.Context, lane int32, after int64, limit int)
 // Parked reads the parked inputs of a stream, or of all for a zero stream, above a
 // sequence, in order. It looks at all of the lane's, which the lane bounds.
 func (s *Store) Parked(ctx context.Context, lane int32, of streams.StreamID, after int64, limit int) (out []streams.ParkedInput, err error) {
-	err = s.query(ctx, "read parked inputs", `SELECT seq,decider,key,kind,id,name,type_version,body,correlation,causation,traceparent,origin,at,reason,stack,source FROM parked
+	err = s.query(ctx, "read parked inputs", `SELECT seq,decider,key,kind,id,name,type_version,body,correlation,causation,traceparent,origin,at,reason,stack,source FROM weir.parked
 		WHERE lane=$1 AND seq>$2 AND ($3 OR decider=$4 AND key=$5) ORDER BY seq LIMIT $6`,
 		[]any{lane, after, of == streams.StreamID{}, of.Decider, []byte(of.Key), max(limit, 0)}, func(r row) error {
 			out = append(out, streams.ParkedInput{Seq: num(r[0]), Stream: stream(r[1], r[2]), Kind: streams.InputKind(text(r[3])), ID: text(r[4]), Name: text(r[5]),

@@ -19,7 +19,7 @@ var _ streams.Renewer = (*Store)(nil)
 func (s *Store) Renew(ctx context.Context) (streams.StoreInfo, error) {
 	incarnation := rand.Text()
 	err := s.do(ctx, passes, func(ctx context.Context, c *pgxpool.Conn) error {
-		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return renew(ctx, tx, incarnation) })
+		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return s.renew(ctx, tx, incarnation) })
 	})
 	if err != nil {
 		return streams.StoreInfo{}, s.explain(ctx, "renew", err)
@@ -27,11 +27,11 @@ func (s *Store) Renew(ctx context.Context) (streams.StoreInfo, error) {
 	return s.Info(ctx, 0)
 }
 
-func renew(ctx context.Context, tx pgx.Tx, incarnation string) error {
-	if _, err := tx.Exec(ctx, "UPDATE store SET incarnation=$1", incarnation); err != nil {
+func (s *Store) renew(ctx context.Context, tx pgx.Tx, incarnation string) error {
+	if _, err := tx.Exec(ctx, s.sql("UPDATE weir.store SET incarnation=$1"), incarnation); err != nil {
 		return err
 	}
-	rows, err := tx.Query(ctx, "SELECT lane,maps FROM cursors ORDER BY lane FOR UPDATE")
+	rows, err := tx.Query(ctx, s.sql("SELECT lane,maps FROM weir.cursors ORDER BY lane FOR UPDATE"))
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func renew(ctx context.Context, tx pgx.Tx, incarnation string) error {
 		return err
 	}
 	for _, c := range cursors {
-		if _, err := tx.Exec(ctx, "UPDATE cursors SET epoch=epoch+1,rev=rev+1,maps=$2 WHERE lane=$1", c.Lane, c.Renewed().MarshalMaps()); err != nil {
+		if _, err := tx.Exec(ctx, s.sql("UPDATE weir.cursors SET epoch=epoch+1,rev=rev+1,maps=$2 WHERE lane=$1"), c.Lane, c.Renewed().MarshalMaps()); err != nil {
 			return err
 		}
 	}

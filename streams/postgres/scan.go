@@ -56,7 +56,7 @@ func scan[T any](ctx context.Context, s *Store, what, sql string, lane int32, af
 
 const unlimited = int(^uint(0) >> 1)
 
-var selectOutbox = page(eventColumns, "record", "events WHERE lane=$1 AND seq>$2", "seq")
+var selectOutbox = page(eventColumns, "record", "weir.events WHERE lane=$1 AND seq>$2", "seq")
 
 // Outbox calls f for a lane's events above a sequence, in order, at most limit.
 func (s *Store) Outbox(ctx context.Context, lane int32, after int64, limit int, f func(streams.StoredEvent) error) error {
@@ -80,14 +80,14 @@ func (s *Store) Events(ctx context.Context, lane int32, id streams.StreamID, aft
 	return err
 }
 
-var selectListed = page(eventColumns, "record", "events WHERE lane=$1 AND seq>$2 AND seq=ANY($5)", "seq")
+var selectListed = page(eventColumns, "record", "weir.events WHERE lane=$1 AND seq>$2 AND seq=ANY($5)", "seq")
 
 const followLinks = `WITH RECURSIVE chain AS (
-		SELECT s.version, s.head AS seq FROM snapshots s WHERE s.lane=$1 AND s.decider=$2 AND s.key=$3 AND s.version>$4
+		SELECT s.version, s.head AS seq FROM weir.snapshots s WHERE s.lane=$1 AND s.decider=$2 AND s.key=$3 AND s.version>$4
 		UNION ALL
 		SELECT e.version-1, e.link FROM chain c
-			CROSS JOIN LATERAL (SELECT * FROM events WHERE lane=$1 AND seq=c.seq AND version=c.version OFFSET 0) AS e WHERE c.version>$4)
-	SELECT s.version, c.version, c.seq FROM snapshots s LEFT JOIN chain c ON true
+			CROSS JOIN LATERAL (SELECT * FROM weir.events WHERE lane=$1 AND seq=c.seq AND version=c.version OFFSET 0) AS e WHERE c.version>$4)
+	SELECT s.version, c.version, c.seq FROM weir.snapshots s LEFT JOIN chain c ON true
 		WHERE s.lane=$1 AND s.decider=$2 AND s.key=$3 ORDER BY c.version`
 
 // chain lists the sequences of a stream's events above a version, oldest first. It
@@ -108,7 +108,7 @@ func (s *Store) chain(ctx context.Context, lane int32, id streams.StreamID, afte
 
 // search finds a stream's events by looking at all of its lane's.
 func (s *Store) search(ctx context.Context, lane int32, id streams.StreamID, after int64) (seqs []int64, err error) {
-	err = s.query(ctx, "search a lane", "SELECT seq FROM events WHERE lane=$1 AND version>$2 AND decider=$3 AND stream=$4 ORDER BY version",
+	err = s.query(ctx, "search a lane", "SELECT seq FROM weir.events WHERE lane=$1 AND version>$2 AND decider=$3 AND stream=$4 ORDER BY version",
 		[]any{lane, after, id.Decider, []byte(id.Key)}, func(r row) error {
 			seqs = append(seqs, num(r[0]))
 			return nil
@@ -116,7 +116,7 @@ func (s *Store) search(ctx context.Context, lane int32, id streams.StreamID, aft
 	return seqs, err
 }
 
-var selectInputs = page("rev,at,entries", "entries", "inputs WHERE lane=$1 AND rev>$2", "rev")
+var selectInputs = page("rev,at,entries", "entries", "weir.inputs WHERE lane=$1 AND rev>$2", "rev")
 
 // Inputs calls f for a lane's rows of inputs above a rev, in order.
 func (s *Store) Inputs(ctx context.Context, lane int32, after int64, f func(streams.InputRow) error) error {

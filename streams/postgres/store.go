@@ -1,6 +1,6 @@
 // Package postgres keeps services' lanes in a PostgreSQL database: the event
 // store for more than one machine. Every service has a schema of its own, so that
-// several share a database.
+// several share a database, and a process's share one pool of connections.
 //
 // A commit is one transaction in one or two round trips (pipeline.go). It is as
 // durable as the server's synchronous_commit says; a connection on which that is
@@ -18,10 +18,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/weirstream/weir/streams"
@@ -31,63 +30,27 @@ import (
 // restarts and fail-overs of the server: calls fail while it is away, and later
 // ones succeed.
 type Store struct {
-	pool  *pgxpool.Pool
-	where string // for errors: schema and server, no secrets
-	opts  options
+	pool    *Pool
+	service *service
+	where   string   // for errors: schema and server, no secrets
+	texts   sync.Map // statements as the store sends them, by those in the code
+
+	mu     sync.Mutex
+	closed bool
+	calls  sync.WaitGroup // added to under mu, while the store is not closed
 }
 
 var _ streams.Store = (*Store)(nil)
 
-type options struct {
-	conns     int32
-	statement time.Duration
-	lock      time.Duration
-	connect   time.Duration
-}
-
-// Option changes how a store is opened.
-type Option func(*options)
-
-// WithConnections bounds the connections to the server; 10 if not given. A lane
-// uses one at a time, and waits for one while all are in use.
-func WithConnections(n int) Option { return func(o *options) { o.conns = int32(n) } }
-
-// WithStatementTimeout is how long one statement may take at the server; 30 s if
-// not given. A call is given up shortly after it, should the server say nothing.
-func WithStatementTimeout(d time.Duration) Option { return func(o *options) { o.statement = d } }
-
-// WithLockTimeout is how long a statement may wait for another's lock; 10 s if
-// not given.
-func WithLockTimeout(d time.Duration) Option { return func(o *options) { o.lock = d } }
-
-// WithConnectTimeout is how long to try to connect to each of the URL's hosts; 5 s
-// if not given.
-func WithConnectTimeout(d time.Duration) Option { return func(o *options) { o.connect = d } }
-
-// Open opens a service's store in the database at url
-// (postgres://user:password@host:port/database), and makes its schema, named
-// weir_ and the service, if it is not there. An older one is brought up to date,
-// a newer one is refused. With several hosts and target_session_attrs=read-write
-// in the URL, the store follows a fail-over.
-func Open(ctx context.Context, url, service string, opts ...Option) (*Store, error) {
-	o := options{conns: 10, statement: 30 * time.Second, lock: 10 * time.Second, connect: 5 * time.Second}
-	for _, f := range opts {
-		f(&o)
-	}
+// Open opens a service's store, and makes its schema, named weir_ and the service,
+// if it is not there. An older one is brought up to date, a newer one is refused.
+func (p *Pool) Open(ctx context.Context, service string) (*Store, error) {
 	schema, err := SchemaName(service)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := poolConfig(url, schema, service, o)
-	if err != nil {
-		return nil, err
-	}
-	c := cfg.ConnConfig
-	s := &Store{opts: o, where: fmt.Sprintf("%s in %s:%d/%s", schema, c.Host, c.Port, c.Database)}
-	if err := migrate(ctx, c, schema); err != nil {
-		return nil, s.explain(ctx, "open", err)
-	}
-	if s.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+	s := &Store{pool: p, service: p.service(schema), where: schema + " in " + p.where}
+	if err := s.migrate(ctx, schema); err != nil {
 		return nil, s.explain(ctx, "open", err)
 	}
 	return s, nil
@@ -103,48 +66,34 @@ func SchemaName(service string) (string, error) {
 	return name, nil
 }
 
-func poolConfig(url, schema, service string, o options) (*pgxpool.Config, error) {
-	cfg, err := pgxpool.ParseConfig(url)
-	if err != nil { // which may quote the password
-		return nil, errors.New("postgres store: its URL cannot be read: give postgres://user:password@host:port/database")
+// sql is a statement with the service's schema, where the code says weir.
+func (s *Store) sql(text string) string {
+	if own, ok := s.texts.Load(text); ok {
+		return own.(string)
 	}
-	cfg.MaxConns = max(o.conns, 1)
-	cfg.PingTimeout = o.connect
-	cfg.AfterConnect = connected
-	c := cfg.ConnConfig
-	c.ConnectTimeout = o.connect
-	c.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool { return !spoils(err) }
-	for name, value := range map[string]string{
-		"application_name":              "weir " + service,
-		"search_path":                   pgx.Identifier{schema}.Sanitize(),
-		"statement_timeout":             fmt.Sprint(o.statement.Milliseconds()),
-		"lock_timeout":                  fmt.Sprint(o.lock.Milliseconds()),
-		"default_transaction_isolation": "read committed", // the lanes' rows are locked by their cursor's
-		// Every statement looks up rows by an index. A plan made while a table was
-		// small would read all of it, and be kept while it grows.
-		"plan_cache_mode":  "force_generic_plan",
-		"enable_seqscan":   "off",
-		"enable_hashjoin":  "off",
-		"enable_mergejoin": "off",
-		"jit":              "off",
-	} {
-		c.RuntimeParams[name] = value
-	}
-	return cfg, nil
+	own := strings.ReplaceAll(text, "weir.", s.service.schema+".")
+	s.texts.Store(text, own)
+	return own
 }
 
-// connected makes a connection ready. It turns synchronous_commit on where it is
-// off, and leaves stronger settings alone.
-func connected(ctx context.Context, c *pgx.Conn) error {
-	if _, err := c.Exec(ctx, "SELECT set_config('synchronous_commit','on',false) WHERE current_setting('synchronous_commit')='off'"); err != nil {
-		return err
+// begin keeps the store open for a call.
+func (s *Store) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
 	}
-	return prepare(ctx, c)
+	s.calls.Add(1)
+	return nil
 }
 
-// Close waits for the calls that are under way, then refuses everything.
+// Close waits for the calls that are under way, then refuses everything. The pool is
+// left to the other stores.
 func (s *Store) Close() error {
-	s.pool.Close()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.calls.Wait()
 	return nil
 }
 
@@ -157,11 +106,11 @@ func (s *Store) Info(ctx context.Context, partitions int32) (info streams.StoreI
 	// The count may be lost to another's that is recorded at the same moment, so
 	// what is stored is read after it.
 	if partitions > 0 {
-		if err := s.exec(ctx, "info", "UPDATE store SET partitions=$1 WHERE partitions=0", partitions); err != nil {
+		if err := s.exec(ctx, "info", "UPDATE weir.store SET partitions=$1 WHERE partitions=0", partitions); err != nil {
 			return info, err
 		}
 	}
-	err = s.query(ctx, "info", "SELECT incarnation,partitions FROM store", nil, func(r row) error {
+	err = s.query(ctx, "info", "SELECT incarnation,partitions FROM weir.store", nil, func(r row) error {
 		info = streams.StoreInfo{Incarnation: text(r[0]), Partitions: int32(num(r[1]))}
 		return nil
 	})
@@ -174,57 +123,72 @@ func (s *Store) Info(ctx context.Context, partitions int32) (info streams.StoreI
 
 // Claim takes ownership of a lane. One that is tried again may raise the epoch
 // twice, which fences nobody but older owners. An owner that stands still in the
-// middle of a commit holds the lane's row, and is ended.
-func (s *Store) Claim(ctx context.Context, lane int32) (*streams.Cursor, error) {
+// middle of a commit holds the lane's row, and is ended: on the connection that
+// waited for it, as others may all be taken by claims that wait too.
+func (s *Store) Claim(ctx context.Context, lane int32) (c *streams.Cursor, err error) {
 	if err := checkLane(lane); err != nil {
 		return nil, s.explain(ctx, "claim", err)
 	}
-	c, err := s.raise(ctx, lane)
-	if code(err) != lockNotAvailable {
-		return c, err
-	}
-	if frozen := s.endFrozen(ctx); frozen != nil {
-		return nil, errors.Join(err, frozen)
-	}
-	return s.raise(ctx, lane)
+	err = s.do(ctx, passes, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
+		c, err = s.cursor(ctx, conn, raise, lane)
+		if code(err) != lockNotAvailable {
+			return err
+		}
+		table := s.service.schema + ".cursors"
+		if _, frozen := conn.Exec(ctx, endFrozen, s.pool.opts.lock.Seconds(), table); frozen != nil {
+			return errors.Join(err, frozen)
+		}
+		c, err = s.cursor(ctx, conn, raise, lane)
+		return err
+	})
+	return c, s.explain(ctx, "claim", err)
 }
 
-func (s *Store) raise(ctx context.Context, lane int32) (*streams.Cursor, error) {
-	return s.cursor(ctx, "claim", lane, `INSERT INTO cursors AS c VALUES ($1,1,1,0,0,'')
-		ON CONFLICT (lane) DO UPDATE SET epoch=c.epoch+1, rev=c.rev+1
-		RETURNING (SELECT incarnation FROM store),epoch,rev,last_seq,published,maps,`+microseconds)
-}
+const raise = `INSERT INTO weir.cursors AS c VALUES ($1,1,1,0,0,'')
+	ON CONFLICT (lane) DO UPDATE SET epoch=c.epoch+1, rev=c.rev+1
+	RETURNING (SELECT incarnation FROM weir.store),epoch,rev,last_seq,published,maps,` + microseconds
 
-// endFrozen ends the service's transactions whose clients have said nothing for
-// the lock timeout. The server would wait for a frozen or lost client for as long
-// as its connection seems to live: none of its timeouts counts between the
-// messages of one pipeline. Who is only slow finds its connection broken, and asks
+// endFrozen ends the transactions that have changed the service's cursors, and whose
+// clients have said nothing for the lock timeout. The server would wait for a frozen
+// or lost client for as long as its connection seems to live: none of its timeouts
+// counts between the messages of one pipeline. Whose transaction it is tells the
+// lock on the service's table: a connection is of no service, and those that a frozen
+// process uses for others are left to whoever claims of those. Who is only slow, or
+// woke up just now and is at another's work, finds its connection broken, and asks
 // Cursor.
-func (s *Store) endFrozen(ctx context.Context) error {
-	return s.exec(ctx, "end frozen owners", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-		WHERE datname=current_database() AND application_name=current_setting('application_name') AND pid<>pg_backend_pid()
-			AND xact_start IS NOT NULL AND wait_event='ClientRead' AND state_change<now()-make_interval(secs => $1)`, s.opts.lock.Seconds())
-}
+const endFrozen = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE datname=current_database() AND application_name LIKE '` + applicationName + `%' AND pid<>pg_backend_pid()
+		AND xact_start IS NOT NULL AND wait_event='ClientRead' AND state_change<now()-make_interval(secs => $1)
+		AND pid IN (SELECT pid FROM pg_locks WHERE locktype='relation' AND relation=to_regclass($2)
+			AND database=(SELECT oid FROM pg_database WHERE datname=current_database())
+			AND mode IN ('RowShareLock','RowExclusiveLock') AND granted)`
 
 // microseconds is the server's clock, since 1970.
 const microseconds = "(extract(epoch FROM clock_timestamp())*1000000)::bigint"
 
 // Cursor reads a lane's cursor. That of a lane never claimed has epoch 0.
-func (s *Store) Cursor(ctx context.Context, lane int32) (*streams.Cursor, error) {
-	return s.cursor(ctx, "read the cursor", lane,
-		"SELECT s.incarnation,c.epoch,c.rev,c.last_seq,c.published,c.maps,"+microseconds+" FROM store s LEFT JOIN cursors c ON c.lane=$1")
+func (s *Store) Cursor(ctx context.Context, lane int32) (c *streams.Cursor, err error) {
+	err = s.do(ctx, passes, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
+		c, err = s.cursor(ctx, conn, "SELECT s.incarnation,c.epoch,c.rev,c.last_seq,c.published,c.maps,"+microseconds+
+			" FROM weir.store s LEFT JOIN weir.cursors c ON c.lane=$1", lane)
+		return err
+	})
+	return c, s.explain(ctx, "read the cursor", err)
 }
 
-func (s *Store) cursor(ctx context.Context, what string, lane int32, sql string) (c *streams.Cursor, err error) {
-	err = s.query(ctx, what, sql, []any{lane}, func(r row) error {
+func (s *Store) cursor(ctx context.Context, conn *pgxpool.Conn, sql string, lane int32) (c *streams.Cursor, err error) {
+	err = s.rows(ctx, conn, sql, []any{lane}, func(r row) error {
 		c = &streams.Cursor{Lane: lane, Incarnation: text(r[0]), Epoch: num(r[1]), Rev: num(r[2]), LastSeq: num(r[3]), Published: num(r[4]), Now: time.UnixMicro(num(r[6]))}
 		if err := c.UnmarshalMaps(r[5]); err != nil {
 			return fmt.Errorf("cursor of lane %d: %w", lane, err)
 		}
 		return nil
 	})
-	if err == nil && c == nil {
-		err = s.explain(ctx, what, errors.New("the store's own row is gone: restore the schema from a copy"))
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	if c == nil {
+		return nil, errors.New("the store's own row is gone: restore the schema from a copy")
+	}
+	return c, nil
 }

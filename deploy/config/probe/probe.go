@@ -11,6 +11,7 @@ import (
 
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // Row is what one server said.
@@ -36,7 +37,7 @@ type prober struct {
 }
 
 // All probes every server at once. What is embedded answers by definition.
-func All(ctx context.Context, c *config.Config, t *streams.Topology) []Row {
+func All(ctx context.Context, c *config.Config, t *streams.Topology, endpoints []business.Endpoint) []Row {
 	probers := []prober{
 		{"kafka", strings.Join(c.Kafka.Brokers, ","), kafka(c, t)},
 		{"postgres", c.Postgres.URL.String(), postgresServer(c, t)},
@@ -49,9 +50,14 @@ func All(ctx context.Context, c *config.Config, t *streams.Topology) []Row {
 		{"jaeger", c.Jaeger.URL.String(), answersJSON(c.Jaeger.URL, "/api/services")},
 		{"alertmanager", c.Alertmanager.URL.String(), answersJSON(c.Alertmanager.URL, "/api/v2/status")},
 		{"prometheus", c.Prometheus.URL.String(), prometheus(c)},
-		{"provider", c.Outside.Provider.String(), httpServer(c.Outside.Provider.Reveal())},
-		{"carrier", c.Outside.Carrier.String(), httpServer(c.Outside.Carrier.Reveal())},
-		{"mailbox", c.Outside.Mailbox, smtp(c.Outside.Mailbox)},
+	}
+	for _, e := range endpoints {
+		at := c.Outside[e.Name]
+		if e.Protocol == business.SMTP {
+			probers = append(probers, prober{e.Name, at.String(), smtp(at.Reveal())})
+		} else {
+			probers = append(probers, prober{e.Name, at.String(), httpServer(at.Reveal())})
+		}
 	}
 	rows := make([]Row, len(probers))
 	var wg sync.WaitGroup

@@ -16,7 +16,7 @@ func row(t *testing.T, c *config.Config, what string) Row {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range All(t.Context(), c, top) {
+	for _, r := range All(t.Context(), c, top, shop.Business.Endpoints()) {
 		if r.What == what {
 			return r
 		}
@@ -45,16 +45,17 @@ func TestWhoRefusesIsTold(t *testing.T) {
 	away := free.Addr().String()
 	free.Close()
 	c := config.Default()
-	c.Kafka.Brokers, c.Outside.Mailbox, c.OTLP.Endpoint = []string{away}, away, away
+	c.Kafka.Brokers, c.OTLP.Endpoint = []string{away}, away
 	c.Postgres.URL, c.RabbitMQ.URL, c.Mongo.URL = config.Secret("postgres://"+away+"/db"), config.Secret("amqp://"+away+"/"), config.Secret("mongodb://"+away+"/")
 	c.Redis.URL, c.Consul.URL, c.ClickHouse.URL = config.Secret("redis://"+away+"/0"), config.Secret("http://"+away), config.Secret("http://"+away)
-	c.Prometheus.URL, c.Outside.Provider, c.Outside.Carrier = c.Consul.URL, c.Consul.URL, c.Consul.URL
+	c.Prometheus.URL = c.Consul.URL
+	c.Outside = map[string]config.Secret{"provider": c.Consul.URL, "carrier": c.Consul.URL, "mailbox": config.Secret(away)}
 	c.Jaeger.URL, c.Alertmanager.URL = c.Consul.URL, c.Consul.URL
 	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range All(t.Context(), &c, top) {
+	for _, r := range All(t.Context(), &c, top, shop.Business.Endpoints()) {
 		if told := strings.Join(r.Problems, "\n"); r.Answers || !strings.Contains(told, "connection refused") {
 			t.Errorf("%+v", r)
 		}

@@ -67,11 +67,12 @@ func TestMissingSchemas(t *testing.T) {
 	if got := ask(t, prober{probe: postgresServer(&c, top)}).Missing; !slices.Equal(got, []string{"schema weir_" + service}) {
 		t.Errorf("before the service's first start %q is missing", got)
 	}
-	store, err := postgres.Open(ctx, url, service)
+	pool, err := postgres.Connect(ctx, url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Close(); err != nil {
+	defer pool.Close()
+	if _, err := pool.Open(ctx, service); err != nil {
 		t.Fatal(err)
 	}
 	if got := ask(t, prober{probe: postgresServer(&c, top)}).Missing; len(got) > 0 {
@@ -84,6 +85,23 @@ func TestMissingSchemas(t *testing.T) {
 	defer conn.Close(ctx)
 	if _, err := conn.Exec(ctx, "DROP SCHEMA "+pgx.Identifier{"weir_" + service}.Sanitize()+" CASCADE"); err != nil {
 		t.Error(err)
+	}
+}
+
+// The bound is the process's, however many services it has.
+func TestMoreConnectionsThanTheServerHas(t *testing.T) {
+	c := config.Default()
+	c.Postgres.URL = config.Secret(streamtest.Real(t, "postgres"))
+	many := &streams.Topology{}
+	for n := range 50 {
+		many.Services = append(many.Services, streams.Service{Name: fmt.Sprint("service-", n)})
+	}
+	for conns, want := range map[int32]string{config.Default().Postgres.MaxConns: "", 10_000: "the server allows"} {
+		c.Postgres.MaxConns = conns
+		p := prober{address: "given", probe: postgresServer(&c, many)}
+		if got := strings.Join(p.run(t.Context()).Problems, "; "); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("max_conns %d: problems %q, want %q", conns, got, want)
+		}
 	}
 }
 

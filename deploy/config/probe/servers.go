@@ -85,11 +85,11 @@ func postgresServer(c *config.Config, t *streams.Topology) func(context.Context,
 		}
 		defer conn.Close(ctx)
 		var most int32
-		if err := conn.QueryRow(ctx, "SELECT current_setting('server_version'), current_setting('max_connections')::int").Scan(&r.Version, &most); err != nil {
+		if err := conn.QueryRow(ctx, "SELECT current_setting('server_version'), current_setting('max_connections')::int-current_setting('superuser_reserved_connections')::int").Scan(&r.Version, &most); err != nil {
 			return err
 		}
-		if need := c.Postgres.MaxConns * int32(len(t.Services)); need > most {
-			r.Problems = append(r.Problems, fmt.Sprintf("postgres.max_conns times %d services is %d, the server allows %d: lower it", len(t.Services), need, most))
+		if c.Postgres.MaxConns > most {
+			r.Problems = append(r.Problems, fmt.Sprintf("postgres.max_conns is %d for this process alone, the server allows %d to all: lower it", c.Postgres.MaxConns, most))
 		}
 		return schemas(ctx, conn, t, r)
 	}

@@ -1,7 +1,7 @@
 # shellcheck source=outside.sh
 . "$here/outside.sh"
 port=$((base + 103)) smtp=$((base + 102))
-options=(-smtp "127.0.0.1:$smtp")
+options=(--smtp "127.0.0.1:$smtp")
 
 address() {
   echo "MAILBOX=127.0.0.1:$smtp"

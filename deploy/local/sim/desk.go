@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/services/gateway/edge"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // maxBody bounds a request's body, in bytes.
@@ -66,8 +67,7 @@ type desk struct {
 	closed  bool
 	journal *journal
 	records map[string]*record
-	decide  func(request) (status int, answer any) // of a new key, without effect
-	effect  func(decided) error                    // of what was decided with 201
+	other   business.Counterpart // whom the calls are for
 }
 
 func (d *desk) open(c Config) (err error) {
@@ -88,7 +88,12 @@ func (d *desk) settle(x decided) error {
 		return nil
 	}
 	r.Effects++
-	return d.effect(x)
+	return d.other.Settle(d.call(x.request), x.Answer)
+}
+
+// call is a request as the counterpart is told of it.
+func (d *desk) call(q request) business.Call {
+	return business.Call{Path: q.Path, Key: q.Key, Body: q.Body, Refuses: func(kind string) bool { return d.refuses(kind, q.Key) }}
 }
 
 func digest(body []byte) (d [16]byte) {
@@ -195,7 +200,7 @@ func (d *desk) once(q request) (int, any) {
 		}
 		return r.Status, r.answer
 	}
-	status, reply := d.decide(q)
+	status, reply := d.other.Decide(d.call(q))
 	if status >= 400 && status != http.StatusPaymentRequired && status != http.StatusUnprocessableEntity {
 		return status, reply // the caller's fault; the key stays free
 	}

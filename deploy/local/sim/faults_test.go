@@ -18,6 +18,8 @@ import (
 
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/services/event"
+	payments "github.com/weirstream/weir/services/payment/provider"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // post sends a body under an idempotency key. Status 0 means that no answer came.
@@ -71,9 +73,31 @@ func at(v any, path ...string) any {
 	return v
 }
 
-func provider(t *testing.T, c sim.Config) (*sim.Provider, string) {
+// simulated is a server with its books.
+type simulated[T any] struct {
+	*sim.Server
+	t *testing.T
+}
+
+// of is what the books say of an order, whether the server still serves or not.
+func (s simulated[T]) of(id event.OrderID) T {
+	s.t.Helper()
+	all, err := sim.Ledgers(map[string]sim.Simulated{"it": s.Server})
+	var l struct{ Books map[event.OrderID]T }
+	if err == nil {
+		err = json.Unmarshal(all["it"], &l)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return l.Books[id]
+}
+
+func (s simulated[T]) Account(id event.OrderID) T { return s.of(id) }
+
+func provider(t *testing.T, c sim.Config) (simulated[payments.Account], string) {
 	t.Helper()
-	p, err := sim.NewProvider(c)
+	p, err := sim.NewServer(payments.Endpoint, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +108,7 @@ func provider(t *testing.T, c sim.Config) (*sim.Provider, string) {
 		}
 		s.Close()
 	})
-	return p, s.URL
+	return simulated[payments.Account]{p, t}, s.URL
 }
 
 const soon = 5 * time.Second
@@ -129,7 +153,7 @@ func TestLatency(t *testing.T) {
 	if code, _ := post(t, url+"/v1/authorisations", "o2/authorise", auth("o2", 5), 50*time.Millisecond); code != 0 {
 		t.Errorf("answered %d at once", code)
 	}
-	if a := p.Account("o2"); a.Authorised.Minor != 0 {
+	if a := p.of("o2"); a.Authorised.Minor != 0 {
 		t.Errorf("authorised %v for who had given up", a)
 	}
 }
@@ -143,7 +167,7 @@ func TestPassingErrorsHaveNoEffect(t *testing.T) {
 		for code == 503 {
 			if code, _ = post(t, url+"/v1/authorisations", o+"/authorise", auth(o, 5), soon); code == 503 {
 				errors++
-				if p.Account(event.OrderID(o)).Authorised.Minor != 0 {
+				if p.of(event.OrderID(o)).Authorised.Minor != 0 {
 					t.Fatal("a 503 moved money")
 				}
 			}
@@ -156,13 +180,13 @@ func TestPassingErrorsHaveNoEffect(t *testing.T) {
 
 func TestProgramDrainsAndRemembers(t *testing.T) {
 	journal := filepath.Join(t.TempDir(), "mailbox.jsonl")
-	mailbox := sim.Program{Name: "mailbox", What: "mail relay", Listen: "127.0.0.1:0", SMTP: "127.0.0.1:0",
-		New: func(c sim.Config) (sim.Simulated, error) { return sim.NewMailbox(c) }}
+	relay := business.Endpoint{Name: "mailbox", What: "mail relay", Protocol: business.SMTP}
+	mailbox := sim.Program{Config: sim.Config{Journal: journal}, Listen: "127.0.0.1:0", SMTP: "127.0.0.1:0"}
 	for want := range 2 {
 		ctx, stop := context.WithCancel(t.Context())
 		out, in := io.Pipe()
 		done := make(chan error, 1)
-		go func() { done <- mailbox.Run(ctx, []string{"-journal", journal}, in) }()
+		go func() { done <- mailbox.Run(ctx, relay, in) }()
 		var smtpAt, httpAt string
 		if _, err := fmt.Fscanf(out, "taking mail on smtp://%s\nlistening on http://%s\n", &smtpAt, &httpAt); err != nil {
 			t.Fatal(err)
@@ -182,7 +206,8 @@ func TestProgramDrainsAndRemembers(t *testing.T) {
 			t.Error("a stopped mailbox still takes connections")
 		}
 	}
-	if err := mailbox.Run(t.Context(), []string{"-lost", "2"}, io.Discard); err == nil {
+	mailbox.Faults.Lost = 2
+	if err := mailbox.Run(t.Context(), relay, io.Discard); err == nil {
 		t.Error("a rate of 2 was taken")
 	}
 }
@@ -190,12 +215,12 @@ func TestProgramDrainsAndRemembers(t *testing.T) {
 // What listens on this machine is asked by pages that a person's browser has open,
 // too: under a name that was made to point here, or from another site.
 func TestOnlyOwnNamesAreAnswered(t *testing.T) {
-	program := sim.Program{Name: "provider", What: "payment provider", New: func(c sim.Config) (sim.Simulated, error) { return sim.NewProvider(c) }}
+	program := sim.Program{Listen: "127.0.0.1:0", Hosts: "Provider, pay.example"}
 	ctx, stop := context.WithCancel(t.Context())
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- program.Run(ctx, []string{"-listen", "127.0.0.1:0", "-hosts", "Provider, pay.example"}, in)
+		done <- program.Run(ctx, payments.Endpoint, in)
 	}()
 	var url string
 	if _, err := fmt.Fscanf(out, "listening on %s\n", &url); err != nil {
@@ -243,7 +268,7 @@ func TestOneReadingOfABody(t *testing.T) {
 			t.Errorf("%s: %d", body, code)
 		}
 	}
-	if a := p.Account("o1"); a.Authorised.Minor != 0 {
+	if a := p.of("o1"); a.Authorised.Minor != 0 {
 		t.Errorf("moved %+v", a)
 	}
 }
@@ -274,14 +299,15 @@ func TestJournalDropsATornLineAndRefusesABrokenOne(t *testing.T) {
 		if err := os.WriteFile(path, c.content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p, err := sim.NewProvider(sim.Config{Journal: path})
+		s, err := sim.NewServer(payments.Endpoint, sim.Config{Journal: path})
+		p := simulated[payments.Account]{s, t}
 		if c.starts != (err == nil) {
 			t.Fatalf("started with %v", err)
 		}
 		if err != nil {
 			continue
 		}
-		if a := p.Account("o2"); a.Authorised.Minor != c.second {
+		if a := p.of("o2"); a.Authorised.Minor != c.second {
 			t.Errorf("o2 has %v", a)
 		}
 		if err := p.Close(); err != nil {

@@ -239,7 +239,7 @@ func (b *Mailbox) take(m Mail, h mishap) (code int, text string) {
 }
 
 func (b *Mailbox) refusesMail(m Mail) bool {
-	return b.refuses(b.get().Declines, m.ID) ||
+	return b.refuses("refused", m.ID) ||
 		slices.ContainsFunc(m.To, func(to string) bool { return domain(to) == "refused.example" })
 }
 

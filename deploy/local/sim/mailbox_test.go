@@ -107,7 +107,7 @@ func TestMailFaults(t *testing.T) {
 		}
 		return send(t, addr, id, "ada@example.org", "hello")
 	}
-	if err := try(sim.Faults{Declines: 1}, "<1@weir>"); code(err) != 550 {
+	if err := try(sim.Faults{Refuse: map[string]float64{"refused": 1}}, "<1@weir>"); code(err) != 550 {
 		t.Errorf("refused: %v", err)
 	}
 	if err := try(sim.Faults{Defers: 1}, "<1@weir>"); code(err) != 451 {

@@ -3,100 +3,51 @@ package sim
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/weirstream/weir/services/gateway/edge"
+	"github.com/weirstream/weir/streams/business"
 )
 
-// Simulated is a simulated server: Provider, Carrier or Mailbox.
+// Simulated is a simulated endpoint: a Server or a Mailbox.
 type Simulated interface {
 	http.Handler
+	SetFaults(Faults) error
 	Close() error
 }
 
-// Program runs a simulated server as a process of its own.
+// Program is a simulated endpoint as a process of its own.
 type Program struct {
-	Name   string // of the command
-	What   string // it simulates
-	Listen string // default address of its HTTP API
-	SMTP   string // default address of its SMTP, if it speaks that
-	New    func(Config) (Simulated, error)
+	Config
+	Listen string // address of its HTTP API
+	SMTP   string // address of its SMTP, if it speaks that
+	Hosts  string // names, by commas, that it is asked by, beside addresses, localhost and the one listened on
 }
 
-const help = `%[1]s simulates the %[2]s that the services talk to. It moves no money, no
-parcel and no mail out of this machine: for laptops, tests and benchmarks.
-
-  %[1]s                                        run it; Ctrl-C stops it
-  %[1]s -journal %[1]s.jsonl                remember everything over a restart
-  %[1]s -lost 0.05 -errors 0.05 -latency-ms 80 make it as bad as a real one
-
-  curl -s http://%[3]s/ledger                  what really happened
-  curl -s http://%[3]s/faults -d '{"down":true}'  break it while it runs
-  curl -s http://%[3]s/faults -d '{}'          mend it
-
-`
-
-// Main runs the program until Ctrl-C or SIGTERM, drains it, and returns the
-// process's exit code.
-func (p Program) Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := p.Run(ctx, os.Args[1:], os.Stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "%s: %v\n", p.Name, err)
-		return 1
-	}
-	return 0
-}
-
-// Run runs the program with these arguments until ctx ends.
-func (p Program) Run(ctx context.Context, args []string, out io.Writer) error {
-	fs := flag.NewFlagSet(p.Name, flag.ContinueOnError)
-	fs.Usage = func() {
-		fmt.Fprintf(fs.Output(), help, p.Name, p.What, p.Listen)
-		fs.PrintDefaults()
-	}
-	listen := fs.String("listen", p.Listen, "`address` of the HTTP API; port 0 picks a free one")
-	smtp := &p.SMTP
-	if p.SMTP != "" {
-		smtp = fs.String("smtp", p.SMTP, "`address` to take mail on; port 0 picks a free one")
-	}
-	hosts := fs.String("hosts", "", "`names`, by commas, that this server is asked by, beside addresses, localhost and the one listened on")
-	var c Config
-	fs.StringVar(&c.Journal, "journal", "", "`file` that the state survives in; without it the end forgets everything")
-	c.Faults.Flags(fs)
-	if err := fs.Parse(args); err != nil {
-		return err
-	}
-	s, err := p.New(c)
+// Run runs the simulator of an endpoint until ctx ends.
+func (p Program) Run(ctx context.Context, e business.Endpoint, out io.Writer) error {
+	s, err := New(e, p.Config)
 	if err != nil {
 		return err
 	}
-	l, err := open(ctx, "-listen", *listen)
+	l, err := open(ctx, "--listen", p.Listen)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
 	if box, ok := s.(*Mailbox); ok {
-		m, err := open(ctx, "-smtp", *smtp)
+		m, err := open(ctx, "--smtp", p.SMTP)
 		if err != nil {
 			return errors.Join(err, l.Close(), s.Close())
 		}
 		fmt.Fprintf(out, "taking mail on smtp://%s\n", m.Addr())
 		go func() { _ = box.Serve(m) }() // ends with Close, which reports what matters
 	}
-	return Serve(ctx, l, s, out, names(*listen, *hosts)...)
+	return Serve(ctx, l, s, out, names(p.Listen, p.Hosts)...)
 }
 
 // names are those that the server goes by.
@@ -125,7 +76,7 @@ const drainLimit = 10 * time.Second
 // drains it. It closes s. It answers who asks for an address, localhost, or one of
 // hosts, and no page of another site.
 func Serve(ctx context.Context, l net.Listener, s Simulated, out io.Writer, hosts ...string) error {
-	server := &http.Server{Handler: edge.Guard(s, "-hosts", hosts...), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	server := &http.Server{Handler: edge.Guard(s, "--hosts", hosts...), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	fmt.Fprintf(out, "listening on http://%s\n", l.Addr())

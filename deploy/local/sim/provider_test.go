@@ -11,6 +11,8 @@ import (
 
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/services/event"
+	payments "github.com/weirstream/weir/services/payment/provider"
+	"github.com/weirstream/weir/services/shipping/carrier"
 )
 
 func auth(order string, minor int64) string {
@@ -44,14 +46,14 @@ func TestMoneyMovesOncePerKey(t *testing.T) {
 	if code, _ := post(t, url+"/v1/refunds", "o1/refund", about("o1", 1650, captured["id"]), soon); code != 201 {
 		t.Errorf("the refund was answered %d", code)
 	}
-	if got, want := p.Account("o1"), (sim.Account{Authorised: eur(1650), Captured: eur(1650), Voided: eur(0), Refunded: eur(1650)}); got != want {
+	if got, want := p.of("o1"), (payments.Account{Authorised: eur(1650), Captured: eur(1650), Voided: eur(0), Refunded: eur(1650)}); got != want {
 		t.Errorf("o1 has %v, want %v", got, want)
 	}
 	ledger := get(t, url+"/ledger")
 	if at(ledger, "keys", "o1/authorise", "effects") != 1.0 || at(ledger, "keys", "o1/authorise", "calls") != 9.0 {
 		t.Errorf("the ledger has %v", ledger)
 	}
-	if at(ledger, "orders", "o1", "refunded", "minor") != 1650.0 {
+	if at(ledger, "books", "o1", "refunded", "minor") != 1650.0 {
 		t.Errorf("the ledger has %v", ledger)
 	}
 }
@@ -81,7 +83,7 @@ func TestProviderRefuses(t *testing.T) {
 			t.Errorf("%s %s %s was answered %d %v, want %d", c.path, c.key, c.body, code, body, c.want)
 		}
 	}
-	if got, want := p.Account("o1"), (sim.Account{Authorised: eur(100), Captured: eur(100), Voided: eur(0), Refunded: eur(0)}); got != want {
+	if got, want := p.of("o1"), (payments.Account{Authorised: eur(100), Captured: eur(100), Voided: eur(0), Refunded: eur(0)}); got != want {
 		t.Errorf("o1 has %v, want %v", got, want)
 	}
 	if at(get(t, url+"/ledger"), "keys", "o2/authorise", "effects") != 0.0 {
@@ -91,7 +93,7 @@ func TestProviderRefuses(t *testing.T) {
 
 // What a seed declines is declined for every repeat and in every process.
 func TestDeclinesFollowFromSeedAndKey(t *testing.T) {
-	faults := sim.Faults{Seed: 7, Declines: 0.3}
+	faults := sim.Faults{Seed: 7, Refuse: map[string]float64{payments.Declined: 0.3}}
 	_, first := provider(t, sim.Config{Faults: faults})
 	_, second := provider(t, sim.Config{Faults: faults})
 	declined := 0
@@ -125,8 +127,8 @@ func TestALostAnswerHasOneEffect(t *testing.T) {
 	if code, _ := post(t, url+"/v1/authorisations", "o1/authorise", auth("o1", 5), soon); code != 201 || time.Since(begin) < 50*time.Millisecond {
 		t.Errorf("a late answer was %d after %v", code, time.Since(begin))
 	}
-	if p.Account("o1").Authorised != eur(5) {
-		t.Errorf("o1 has %v", p.Account("o1"))
+	if p.of("o1").Authorised != eur(5) {
+		t.Errorf("o1 has %v", p.of("o1"))
 	}
 }
 
@@ -144,8 +146,8 @@ func TestProviderSurvivesARestart(t *testing.T) {
 	}
 	p, url = provider(t, sim.Config{Journal: path})
 	code, a := post(t, url+"/v1/authorisations", "o1/authorise", auth("o1", 5), soon)
-	if code != 201 || p.Account("o1").Authorised != eur(5) {
-		t.Errorf("after the restart it answered %d, and o1 has %v", code, p.Account("o1"))
+	if code != 201 || p.of("o1").Authorised != eur(5) {
+		t.Errorf("after the restart it answered %d, and o1 has %v", code, p.of("o1"))
 	}
 	if code, _ := post(t, url+"/v1/voids", "o1/void", about("o1", 5, a["id"]), soon); code != 201 {
 		t.Errorf("the void was answered %d", code)
@@ -159,7 +161,7 @@ func TestCloseCutsOffWhoWouldWaitForEver(t *testing.T) {
 		code, _ := post(t, url+"/v1/authorisations", "o1/authorise", auth("o1", 5), time.Minute)
 		gone <- code
 	}()
-	for p.Account("o1").Authorised.Minor == 0 {
+	for p.of("o1").Authorised.Minor == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	if err := p.Close(); err != nil {
@@ -172,14 +174,14 @@ func TestCloseCutsOffWhoWouldWaitForEver(t *testing.T) {
 
 func TestCarrier(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "carrier.jsonl")
-	start := func() (*sim.Carrier, string) {
-		s, err := sim.NewCarrier(sim.Config{Journal: path})
+	start := func() (simulated[[]string], string) {
+		s, err := sim.NewServer(carrier.Endpoint, sim.Config{Journal: path})
 		if err != nil {
 			t.Fatal(err)
 		}
 		server := httptest.NewServer(s)
 		t.Cleanup(server.Close)
-		return s, server.URL
+		return simulated[[]string]{s, t}, server.URL
 	}
 	s, url := start()
 	label := `{"order":"o1","ship_to":{"name":"Ada","city":"Leeds","country":"GB"}}`
@@ -198,7 +200,7 @@ func TestCarrier(t *testing.T) {
 	}
 	s, url = start()
 	post(t, url+"/v1/labels", "o1/label", label, soon)
-	if got := s.Labels("o1"); len(got) != 1 || got[0] != first["tracking"] {
+	if got := s.of("o1"); len(got) != 1 || got[0] != first["tracking"] {
 		t.Errorf("o1 has labels %v, want %v", got, first["tracking"])
 	}
 	if at(get(t, url+"/ledger"), "keys", "o1/label", "effects") != 1.0 {

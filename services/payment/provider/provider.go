@@ -18,7 +18,7 @@ import (
 )
 
 // Endpoint is the provider, and what can be wrong with it.
-var Endpoint = business.Endpoint{Name: "provider", What: "payment provider", Protocol: business.HTTP, Simulate: New, Faults: []business.Fault{
+var Endpoint = business.Endpoint{Name: "provider", What: "payment provider", Protocol: business.HTTP, Simulate: New, Refusals: []string{Declined, CaptureFailed}, Faults: []business.Fault{
 	{Name: "provider-slow", What: "Every call of the payment provider takes a second and a half.", Effect: "Orders are confirmed late; none is lost.",
 		Alerts: []string{"ConfirmationLatencyBurn"}, Trouble: business.Trouble{LatencyMS: 1500}},
 	{Name: "provider-declining", What: "The provider declines four payments of five.", Effect: "Orders are cancelled, and their stock freed.",

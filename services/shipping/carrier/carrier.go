@@ -14,7 +14,7 @@ import (
 )
 
 // Endpoint is the carrier, and what can be wrong with it.
-var Endpoint = business.Endpoint{Name: "carrier", What: "parcel carrier", Protocol: business.HTTP, Simulate: New, Faults: []business.Fault{
+var Endpoint = business.Endpoint{Name: "carrier", What: "parcel carrier", Protocol: business.HTTP, Simulate: New, Refusals: []string{Refused}, Faults: []business.Fault{
 	{Name: "carrier-down", What: "The carrier cuts every connection.", Effect: "Orders are confirmed and paid, and wait for their label.",
 		Alerts: []string{"OutsideCallsBurn", "BreakerOpen"}, Trouble: business.Trouble{Down: true}},
 }}
