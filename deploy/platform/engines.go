@@ -151,12 +151,12 @@ func (p *platform) openStore(ctx context.Context, service string) (streams.Store
 // openReads opens the read model.
 func (p *platform) openReads(ctx context.Context) (projection.Store, error) {
 	if p.Config.Mongo.URL != "" {
-		return projectionmongo.Open(ctx, p.Config.Mongo.URL.Reveal(), p.Config.Mongo.Database)
+		return projectionmongo.Open(ctx, p.Config.Mongo.URL.Reveal(), p.Config.Mongo.Database, p.business.Views())
 	}
 	if err := p.makeData(); err != nil {
 		return nil, err
 	}
-	return projectionsqlite.Open(p.path("reads.db"))
+	return projectionsqlite.Open(p.path("reads.db"), p.business.Views())
 }
 
 // startCache opens what the interface may forget.

@@ -41,7 +41,6 @@ type platform struct {
 	units     chosen
 	business  *business.Business
 	topology  *streams.Topology
-	sagas     []streams.Saga
 	kafka     []kgo.Opt      // for clients of the log
 	broker    *embedded.Log  // or nil
 	postgres  *postgres.Pool // which the event stores share, or nil
@@ -92,7 +91,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		business: o.Business, sagas: o.Business.Sagas, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
+		business: o.Business, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = p.cutShort("before it was up, ")

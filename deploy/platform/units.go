@@ -139,10 +139,10 @@ func (p *platform) writeReads(ctx context.Context) error {
 	if err := p.restoreSagas(ctx); err != nil {
 		return err
 	}
-	err := p.reads.Run(ctx, projection.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Sagas: p.sagas,
+	err := p.reads.Run(ctx, projection.Config{Client: p.kafka, Business: p.business, Topology: p.topology, Partitions: p.Config.Partitions,
 		Log: p.Log, TopicWait: 2 * time.Minute, // the services make the topics at the same time
 		Stores: p.eventStores(), Keep: time.Duration(p.Config.HistoryDays) * 24 * time.Hour,
-		Changed: p.changed(), Written: p.observe})
+		Changed: gateway.DocumentsChanged(p.cache), Written: p.observe})
 	if errors.Is(err, projection.ErrFenced) {
 		p.Log.Warn("the read model is another process's", "error", err)
 		select {
@@ -336,11 +336,4 @@ func (p *platform) awaitReady(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// changed drops documents from the cache.
-func (p *platform) changed() func([]string) {
-	drop := gateway.DocumentsChanged(p.cache)
-	orders, _ := p.business.View("orders")
-	return func(keys []string) { drop(orders, keys) }
 }
