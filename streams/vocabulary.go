@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Fact is a registered type of event: its name on the wire, its version, the
@@ -16,6 +17,8 @@ type Fact struct {
 	Kind     string // of the key
 	External bool   // posted from outside, through ingestion
 	Private  bool   // stays in its decider's store
+	Happened string // for people, what it says: "the parcel was sent"
+	ToDo     string // for people, what it takes to bring it about: "has to send the parcel"
 	Type     reflect.Type
 	decode   func([]byte) (Event, error)
 	upcasts  map[int]upcast
@@ -35,6 +38,7 @@ type FactOption func(*Fact)
 func NewFact[E Event](name string, opts ...FactOption) Fact {
 	var zero E
 	f := Fact{Name: name, Version: 1, Kind: zero.Key().Kind(), Type: reflect.TypeFor[E](),
+		Happened: strings.NewReplacer(".", " ", "-", " ").Replace(name), ToDo: "has to bring about " + name,
 		decode: func(b []byte) (Event, error) { return decodeAs[E](b) }, upcasts: map[int]upcast{}}
 	for _, o := range opts {
 		o(&f)
@@ -49,6 +53,13 @@ func External() FactOption { return func(f *Fact) { f.External = true } }
 // Private declares that the event is its decider's own bookkeeping: it is stored
 // and folded like any other, but never published, and nobody may react to it.
 func Private() FactOption { return func(f *Fact) { f.Private = true } }
+
+// Words are what people read instead of the event's name: what it says as a clause
+// without a full stop, and what somebody has to do to bring it about, which begins with
+// "has to". Without them both are made of the name.
+func Words(happened, todo string) FactOption {
+	return func(f *Fact) { f.Happened, f.ToDo = happened, todo }
+}
 
 // Upcast declares how data of version from, decoded as Old, becomes the next
 // version. Upcasters chain: From(1) to New, From(2) to the type after it; the
@@ -153,6 +164,10 @@ var factRule = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,127}$`)
 func (f *Fact) check() error {
 	if !factRule.MatchString(f.Name) {
 		return fmt.Errorf("event type %v is called %q: use lower case letters, digits, dots and dashes", f.Type, f.Name)
+	}
+	if what, ok := strings.CutPrefix(f.ToDo, "has to "); !ok || what == "" || f.Happened == "" {
+		return fmt.Errorf("event %q says %q and takes %q: "+
+			"give streams.Words a clause, and one that begins with \"has to \"", f.Name, f.Happened, f.ToDo)
 	}
 	for n := 1; n < f.Version; n++ {
 		up, ok := f.upcasts[n]

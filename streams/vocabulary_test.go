@@ -65,6 +65,26 @@ func TestUpcasterPanics(t *testing.T) {
 	}
 }
 
+// People read words, those of the name if nobody has said others.
+func TestFactsHaveWords(t *testing.T) {
+	plain := streams.NewFact[moved]("account.moved-out")
+	said := streams.NewFact[moved]("account.moved", streams.Words("the account moved", "has to move the account"))
+	for _, c := range []struct{ got, want string }{
+		{plain.Happened, "account moved out"}, {plain.ToDo, "has to bring about account.moved-out"},
+		{said.Happened, "the account moved"}, {said.ToDo, "has to move the account"},
+	} {
+		if c.got != c.want {
+			t.Errorf("it reads %q, want %q", c.got, c.want)
+		}
+	}
+	for _, words := range [][2]string{{"", "has to move"}, {"it moved", ""}, {"it moved", "moves"}, {"it moved", "has to "}} {
+		_, err := streams.NewVocabulary(streams.NewFact[moved]("account.moved", streams.Words(words[0], words[1])))
+		if err == nil || !strings.Contains(err.Error(), "streams.Words") {
+			t.Errorf("the words %q are taken: %v", words, err)
+		}
+	}
+}
+
 func TestVocabularyErrors(t *testing.T) {
 	type again moved
 	for name, x := range map[string]struct {
