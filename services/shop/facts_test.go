@@ -1,0 +1,71 @@
+package shop_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/weirstream/weir/services/shop"
+	"github.com/weirstream/weir/streams"
+)
+
+var update = flag.Bool("update", false, "write testdata/facts.txt again: only for new facts, as history stays as it is")
+
+// filled puts something into every field, so that nothing is left out of the JSON.
+func filled(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			filled(v.Field(i))
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		filled(v.Index(0))
+	case reflect.String:
+		v.SetString(v.Type().Name())
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(7)
+	default:
+		panic("no value for " + v.Type().String())
+	}
+}
+
+// Records are read for years: each fact's name, version and JSON are as they always
+// were, whichever Go type carries them, and what was written is read as the same.
+func TestHistoryStaysReadable(t *testing.T) {
+	top, err := shop.Business.Topology()
+	check(t, err)
+	facts := slices.Clone(top.Vocabulary.Facts())
+	slices.SortFunc(facts, func(a, b streams.Fact) int { return strings.Compare(a.Name, b.Name) })
+	var got bytes.Buffer
+	for _, f := range facts {
+		v := reflect.New(f.Type).Elem()
+		filled(v)
+		written, err := json.Marshal(v.Interface())
+		check(t, err)
+		e, err := f.Decode(f.Version, written)
+		check(t, err)
+		if !reflect.DeepEqual(e, v.Interface()) {
+			t.Errorf("%s: %s is read as %+v", f.Name, written, e)
+		}
+		fmt.Fprintf(&got, "%s v%d of %s=%s private=%v external=%v\n\t%s\n",
+			f.Name, f.Version, f.Kind, e.Key(), f.Private, f.External, written)
+	}
+	const file = "testdata/facts.txt"
+	if *update {
+		check(t, os.WriteFile(file, got.Bytes(), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	check(t, err)
+	if got.String() != string(want) {
+		t.Errorf("the facts are written as\n%s\nand history has\n%s", got.String(), want)
+	}
+}
