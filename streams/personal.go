@@ -150,14 +150,7 @@ const shortest = 4
 
 // fieldOf is the field that JSON calls by a name, in letters of either case.
 func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
-	for _, f := range reflect.VisibleFields(t) {
-		called, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if called == "" && f.Anonymous || called == "-" || !f.IsExported() {
-			continue
-		}
-		if called == "" {
-			called = f.Name
-		}
+	for called, f := range Fields(t) {
 		if strings.EqualFold(called, name) {
 			return f, true
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -68,4 +69,53 @@ func TestHistoryStaysReadable(t *testing.T) {
 	if got.String() != string(want) {
 		t.Errorf("the facts are written as\n%s\nand history has\n%s", got.String(), want)
 	}
+}
+
+func TestFactsAreNamedByContext(t *testing.T) {
+	top, err := shop.Business.Topology()
+	check(t, err)
+	name := regexp.MustCompile(`^[a-z]+\.[a-z]+(-[a-z]+)*$`)
+	for _, f := range top.Vocabulary.Facts() {
+		if !name.MatchString(f.Name) {
+			t.Errorf("%v is called %q: use context.what-happened", f.Type, f.Name)
+		}
+	}
+}
+
+// A field without a snake_case name would leak Go's spelling to every consumer.
+func TestFieldsAreSnakeCase(t *testing.T) {
+	top, err := shop.Business.Topology()
+	check(t, err)
+	for _, f := range top.Vocabulary.Facts() {
+		for _, bad := range notSnakeCase(f.Type) {
+			t.Error(bad)
+		}
+	}
+	type inner struct{ Street string }
+	type flat struct {
+		inner
+		City  string  `json:"City"`
+		Homes []inner `json:"homes,omitempty"`
+	}
+	if bad := notSnakeCase(reflect.TypeFor[flat]()); len(bad) != 3 {
+		t.Errorf("found %q, want Street, City and that of homes", bad)
+	}
+}
+
+var snake = regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
+
+func notSnakeCase(t reflect.Type) (bad []string) {
+	if t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	for name, f := range streams.Fields(t) {
+		if !snake.MatchString(name) {
+			bad = append(bad, fmt.Sprintf("%v.%s has the JSON name %q", t, f.Name, name))
+		}
+		bad = append(bad, notSnakeCase(f.Type)...)
+	}
+	return bad
 }
