@@ -191,7 +191,8 @@ func TestAnswersAreReadByTheirStatus(t *testing.T) {
 	} {
 		var got label
 		yes, err := streams.HTTPResponse{Status: c.status, Body: []byte(c.body)}.Read(201, c.no, &got)
-		if yes != c.yes || got != c.read || (err == nil) != (c.bad == "") || err != nil && !strings.Contains(err.Error(), c.bad) {
+		if yes != c.yes || got != c.read || (err == nil) != (c.bad == "") ||
+			err != nil && !strings.Contains(err.Error(), c.bad) {
 			t.Errorf("%d %.40s: %v, %+v, %v", c.status, c.body, yes, got, err)
 		}
 	}

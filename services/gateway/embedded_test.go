@@ -42,7 +42,8 @@ func TestBodiesMayEmbed(t *testing.T) {
 	}
 	s := schemas{named: object{}, types: map[string]reflect.Type{}}
 	schema := s.structure(d.body, true, d.params)
-	if p := schema["properties"].(object); len(p) != 2 || p["text"].(object)["maxLength"] != int64(5) || p["size"] == nil ||
+	p := schema["properties"].(object)
+	if len(p) != 2 || p["text"].(object)["maxLength"] != int64(5) || p["size"] == nil ||
 		!slices.Equal(schema["required"].([]string), []string{"text"}) || !d.needsBody() {
 		t.Errorf("its schema is %v", schema)
 	}
