@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // FieldRule is what the tag `weir:"…"` of a field says, its parts separated by commas:
@@ -58,15 +59,24 @@ func Rule(f reflect.StructField) (r FieldRule, err error) {
 // hides others, and two that are alike hide one another. Embedded pointers are passed
 // over: they may be nil, and whoever has a field reads it.
 func Fields(t reflect.Type) iter.Seq2[string, reflect.StructField] {
-	all := candidates(t, nil, nil)
+	known, ok := jsonFields.Load(t)
+	if !ok {
+		all := candidates(t, nil, nil)
+		known = slices.DeleteFunc(slices.Clone(all), func(f candidate) bool {
+			return slices.ContainsFunc(all, f.isHiddenBy)
+		})
+		jsonFields.Store(t, known)
+	}
 	return func(yield func(string, reflect.StructField) bool) {
-		for _, f := range all {
-			if !slices.ContainsFunc(all, f.isHiddenBy) && !yield(f.name, f.field) {
+		for _, f := range known.([]candidate) {
+			if !yield(f.name, f.field) {
 				return
 			}
 		}
 	}
 }
+
+var jsonFields sync.Map // of types that were asked for: there are as many as are declared
 
 type candidate struct {
 	name   string
