@@ -95,7 +95,6 @@ var services = []string{"services/order", "services/inventory", "services/paymen
 
 // exceptions are generic parts that still know the shop, and why.
 var exceptions = []struct{ from, to, why string }{
-	{"processors/projection", "services/event", "its documents are orders, stock and money, not yet any view"},
 	{"processors/sagamonitor", "services/event", "it reads the amounts of payments, not yet the business's money"},
 	{"alerts", "services/shop", "its causes and objectives name the shop's, not yet those of the business given"},
 	{"dashboards/console", "services/event", "it tells the story of an order, not yet of any saga"},

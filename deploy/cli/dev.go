@@ -102,7 +102,7 @@ PostgreSQL, RabbitMQ, MongoDB and Consul.`,
 	o.Synthetic = time.Minute
 	c.Flags().Var(listener(&http), "http", "address of the HTTP interface (default: the configuration's)")
 	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, time.Minute, synthetic)
-	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit, platform.ProberUnit}, weir.serviceNames()...)
+	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit, platform.ProberUnit}, append(weir.serviceNames(), weir.pipelineNames()...)...)
 	c.ValidArgs = units
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, unit := range args {

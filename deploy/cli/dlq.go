@@ -50,6 +50,14 @@ func (weir App) serviceNames() (names []string) {
 	return names
 }
 
+// pipelineNames are those of the business.
+func (weir App) pipelineNames() (names []string) {
+	for _, p := range weir.Business.Pipelines {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
 func (weir App) checkService(service string) error {
 	if service == "" {
 		return nil

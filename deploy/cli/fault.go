@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirstream/weir/deploy/platform"
+	"github.com/weirstream/weir/deploy/platform/practice"
 )
 
 func (weir App) faultCommand() *cobra.Command {
@@ -53,7 +54,7 @@ func faultList(cl client) *cobra.Command {
 
 func (weir App) faultTurn(cl client, verb, short string) *cobra.Command {
 	var names []string
-	for _, f := range platform.AllFaults(weir.Business) {
+	for _, f := range practice.All(weir.Business) {
 		names = append(names, f.Name)
 	}
 	return &cobra.Command{Use: verb + " FAULT", Short: short, Args: cobra.ExactArgs(1), ValidArgs: names, RunE: func(c *cobra.Command, args []string) error {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weirstream/weir/deploy/platform"
+	"github.com/weirstream/weir/deploy/platform/practice"
 	"github.com/weirstream/weir/services/shop"
 )
 
@@ -44,7 +44,7 @@ func TestGoldenReadme(t *testing.T) {
 func faultTable() string {
 	var b strings.Builder
 	b.WriteString("| fault | what it does, and what is to be seen | alerts, with their runbooks |\n|---|---|---|")
-	for _, f := range platform.AllFaults(shop.Business) {
+	for _, f := range practice.All(shop.Business) {
 		var calls []string
 		for _, a := range f.Alerts {
 			calls = append(calls, "["+a+"](alerts/runbooks/"+a+".md)")

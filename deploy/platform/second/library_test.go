@@ -67,11 +67,15 @@ type (
 		Copies int    `json:"copies"`
 	}
 	copiesBought copiesCounted
+	readingBegun struct {
+		Book BookID `json:"book"`
+	}
 )
 
 func (e loanAsked) Key() streams.Key     { return e.Loan }
 func (e copiesCounted) Key() streams.Key { return e.Book }
 func (e copiesBought) Key() streams.Key  { return e.Book }
+func (e readingBegun) Key() streams.Key  { return e.Book }
 
 type loan struct {
 	Asked, Begun, Over bool
@@ -105,7 +109,7 @@ var lending = business.Service{Name: "lending",
 			case !l.Begun || l.Over:
 				return streams.Nothing().Reply(c.loanOf)
 			}
-			return streams.Emit(loanOver{c.loanOf}, copyBack{copyOf{l.Book, c.Loan}}).Reply(c.loanOf)
+			return streams.Emit(loanOver{c.loanOf}, copyBack{copyOf{l.Book, c.Loan}}).Cancel("due").Reply(c.loanOf)
 		}, loanOver{}, copyBack{}),
 		streams.On(func(l loan, e copyLent, _ streams.Input) streams.Decision {
 			return streams.Emit(loanBegun{e.loanOf, e.Book}).After("due", 2*time.Minute, e.Loan)
@@ -240,7 +244,10 @@ var library = &business.Business{Name: "library", Title: "The library", About: "
 	Facts: []streams.Fact{streams.NewFact[loanAsked]("loan.asked"), streams.NewFact[loanBegun]("loan.begun"), streams.NewFact[loanRefused]("loan.refused"),
 		streams.NewFact[loanOver]("loan.over"), streams.NewFact[copyWanted]("copy.wanted"), streams.NewFact[copyBack]("copy.back"), streams.NewFact[copyLent]("copy.lent"),
 		streams.NewFact[copyMissing]("copy.missing"), streams.NewFact[bookSent]("book.sent"), streams.NewFact[copiesCounted]("copies.counted"),
-		streams.NewFact[copiesBought]("copies.bought", streams.External())},
+		streams.NewFact[readingBegun]("reading.begun"), streams.NewFact[copiesBought]("copies.bought", streams.External())},
+	Pipelines: []streams.Pipeline{{Name: "readings", On: []streams.Event{loanBegun{}}, Emits: []streams.Event{readingBegun{}}, Step: func(e streams.Event) ([]streams.Event, error) {
+		return []streams.Event{readingBegun{e.(loanBegun).Book}}, nil
+	}}},
 	Services: []business.Service{lending, catalogue, rides}, Sagas: []streams.Saga{lendABook},
 	Customer: &business.Customer{Begins: "lend-a-book",
 		Visit:  func(name string, chance business.Chance) []business.Act { return borrows(name, chance.IntN(20)) },

@@ -1,6 +1,6 @@
 //go:build unix && !solaris && !aix
 
-package platform
+package embedded
 
 import (
 	"errors"

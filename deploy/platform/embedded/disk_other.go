@@ -1,7 +1,7 @@
 //go:build !linux && !darwin
 
-package platform
+package embedded
 
 import "github.com/weirstream/weir/streams/telemetry"
 
-func (d *data) measureDisk(*telemetry.Instruments) {}
+func (d *Data) MeasureDisk(*telemetry.Instruments) {}

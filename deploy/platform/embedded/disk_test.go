@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package platform
+package embedded
 
 import (
 	"math"
@@ -16,13 +16,13 @@ import (
 // How full the disk is, is asked anew each time, and not known of a directory that
 // is gone.
 func TestDiskIsMeasured(t *testing.T) {
-	d := &data{dir: filepath.Join(t.TempDir(), "data")}
+	d := &Data{dir: filepath.Join(t.TempDir(), "data")}
 	if err := os.Mkdir(d.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	registry := prometheus.NewPedanticRegistry()
 	i := telemetry.NewInstruments(registry)
-	d.measureDisk(i)
+	d.MeasureDisk(i)
 	if err := i.Err(); err != nil {
 		t.Fatal(err)
 	}

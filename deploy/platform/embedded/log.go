@@ -1,4 +1,6 @@
-package platform
+// Package embedded is what a process has in itself and on its disk when no server is named:
+// the log, and the directory that it keeps everything in.
+package embedded
 
 import (
 	"context"
@@ -11,46 +13,45 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// broker is the embedded log. It listens on TCP for kcat and any other client,
-// and in memory for this process, whose every event crosses it several times.
-type broker struct {
+// Log is the embedded log. It listens on TCP for kcat and any other client, and in
+// memory for this process, whose every event crosses it several times.
+type Log struct {
 	*kfake.Cluster
 	listener *listener
 }
 
-// client returns options for a client in this process.
-func (b *broker) client() []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(b.ListenAddrs()...), kgo.Dialer(b.listener.dial), kgo.DisableClientMetrics()}
-}
-
-func (p *platform) startBroker(context.Context) error {
-	host, _, err := net.SplitHostPort(p.Kafka)
+// Open starts the log on a loopback address, with what a directory holds.
+func Open(address, dir string, log *slog.Logger) (*Log, error) {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("address of the log %q: %w", p.Kafka, err)
+		return nil, fmt.Errorf("address of the log %q: %w", address, err)
 	}
 	if host != "127.0.0.1" && host != "localhost" {
-		return fmt.Errorf("the embedded log listens on 127.0.0.1 only, not on %q", host)
+		return nil, fmt.Errorf("the embedded log listens on 127.0.0.1 only, not on %q", host)
 	}
-	if err := p.makeData(); err != nil {
-		return err
-	}
-	p.broker = &broker{}
+	b := &Log{}
 	listen := func(network, _ string) (net.Listener, error) {
-		tcp, err := net.Listen(network, p.Kafka)
+		tcp, err := net.Listen(network, address)
 		if err != nil {
 			return nil, err
 		}
-		p.broker.listener = newListener(tcp, p.Log)
-		return p.broker.listener, nil
+		b.listener = newListener(tcp, log)
+		return b.listener, nil
 	}
 	// One broker: with the default of three every client keeps three of everything.
-	p.broker.Cluster, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(listen), kfake.DataDir(p.path("log")))
+	b.Cluster, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(listen), kfake.DataDir(dir))
 	if err != nil {
-		return fmt.Errorf("the log cannot start on %s: %w. If the port is taken, choose another with --kafka", p.Kafka, err)
+		return nil, fmt.Errorf("the log cannot start on %s: %w. If the port is taken, choose another with --kafka", address, err)
 	}
-	p.Kafka, p.kafka = p.broker.ListenAddrs()[0], p.broker.client()
-	p.wait = append(p.wait, p.broker.Close)
-	return nil
+	return b, nil
+}
+
+// Address is where the log listens.
+func (b *Log) Address() string { return b.ListenAddrs()[0] }
+
+// Client are the options of a client in this process.
+func (b *Log) Client() []kgo.Opt {
+	return []kgo.Opt{kgo.SeedBrokers(b.ListenAddrs()...), kgo.Dialer(b.listener.dial), kgo.DisableClientMetrics()}
 }
 
 // listener accepts connections from TCP and from this process.

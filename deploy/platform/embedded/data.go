@@ -1,4 +1,4 @@
-package platform
+package embedded
 
 import (
 	"errors"
@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// data is the directory of what is embedded, held by this process alone: event
+// Data is the directory of what is embedded, held by this process alone: event
 // stores are claimed by whoever opens them, and two processes that claim the same
 // ones fence one another for good.
-type data struct {
+type Data struct {
 	dir  string
 	held *os.File // the directory itself: the system lets go of it with the process, however that ends
 }
@@ -21,10 +21,10 @@ type data struct {
 // holderFile says who holds the directory. Nothing is decided by it.
 const holderFile = "weir.pid"
 
-// holdData makes the directory if it is not there, takes hold of it, and closes it
+// Hold makes the directory if it is not there, takes hold of it, and closes it
 // to other users: addresses and card tokens are in it. at is where this process is
 // reached.
-func holdData(dir, at string) (*data, error) {
+func Hold(dir, at string) (*Data, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
@@ -48,7 +48,7 @@ func holdData(dir, at string) (*data, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	onlyOurs()
-	d := &data{dir, f}
+	d := &Data{dir, f}
 	if err := errors.Join(d.tighten(), d.sign(at)); err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), f.Close())
 	}
@@ -56,7 +56,7 @@ func holdData(dir, at string) (*data, error) {
 }
 
 // sign writes who holds the directory. What is there is replaced, whatever it is.
-func (d *data) sign(at string) error {
+func (d *Data) sign(at string) error {
 	path := filepath.Join(d.dir, holderFile)
 	text := fmt.Sprintf("process %d, since %s, http://%s\n", os.Getpid(), time.Now().Format(time.RFC3339), at)
 	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
@@ -65,8 +65,8 @@ func (d *data) sign(at string) error {
 	return os.Rename(path+".new", path)
 }
 
-// release lets go. The note goes first: it is this process's only until then.
-func (d *data) release() error {
+// Release lets go. The note goes first: it is this process's only until then.
+func (d *Data) Release() error {
 	err := os.Remove(filepath.Join(d.dir, holderFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -96,7 +96,7 @@ var (
 
 // tighten closes to others what earlier runs have written, and leaves alone what
 // is somebody else's.
-func (d *data) tighten() error {
+func (d *Data) tighten() error {
 	if err := os.Chmod(d.dir, 0o700); err != nil && !errors.Is(err, fs.ErrPermission) { // a volume may be another user's
 		return err
 	}

@@ -1,4 +1,4 @@
-package platform
+package practice
 
 import (
 	"bytes"
@@ -79,18 +79,18 @@ func (s source) run(ctx context.Context) (done chan struct{}) {
 }
 
 // delivery is an event from outside, as it is posted, about the thing of a name.
-func (f *faults) delivery(id, name string) map[string]any {
-	e := f.p.business.Customer.Delivery(name)
-	return map[string]any{"specversion": "1.0", "id": id, "source": "/practice", "type": f.p.topology.Name(e), "data": e}
+func (f *Faults) delivery(id, name string) map[string]any {
+	e := f.Business.Customer.Delivery(name)
+	return map[string]any{"specversion": "1.0", "id": id, "source": "/practice", "type": f.Topology.Name(e), "data": e}
 }
 
 // postEvents posts a batch as a client of this key.
-func (p *platform) postEvents(ctx context.Context, key string, events []map[string]any) (status int, err error) {
+func (f *Faults) postEvents(ctx context.Context, key string, events []map[string]any) (status int, err error) {
 	body, err := json.Marshal(events)
 	if err != nil {
 		return 0, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.Config.HTTP+ingest.Path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+f.HTTP+ingest.Path, bytes.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
@@ -104,7 +104,7 @@ func (p *platform) postEvents(ctx context.Context, key string, events []map[stri
 }
 
 // hotKey posts a hundred deliveries of one thing five times a second.
-func (f *faults) hotKey() (source, error) {
+func (f *Faults) hotKey() (source, error) {
 	n := 0
 	return source{every: 200 * time.Millisecond, once: func(ctx context.Context) error {
 		events := make([]map[string]any, 100)
@@ -112,14 +112,14 @@ func (f *faults) hotKey() (source, error) {
 			n++
 			events[i] = f.delivery(fmt.Sprintf("hot-%d-%d", time.Now().UnixNano(), n), "hot")
 		}
-		_, err := f.p.postEvents(ctx, "hot-key", events)
+		_, err := f.postEvents(ctx, "hot-key", events)
 		return err
 	}}, nil
 }
 
 // flood posts single deliveries at three times the quota.
-func (f *faults) flood() (source, error) {
-	quota := f.p.Config.Quota.PerSecond
+func (f *Faults) flood() (source, error) {
+	quota := f.PerSecond
 	if quota <= 0 {
 		return source{}, fmt.Errorf("this platform has no quota, and takes all it can: set quota.per_second")
 	}
@@ -128,7 +128,7 @@ func (f *faults) flood() (source, error) {
 		for range 8 {
 			posting.Go(func() {
 				for range int(quota*3/10/8) + 1 {
-					if _, err := f.p.postEvents(ctx, "flood", []map[string]any{f.delivery(fmt.Sprint("flood-", time.Now().UnixNano()), "flood")}); err != nil {
+					if _, err := f.postEvents(ctx, "flood", []map[string]any{f.delivery(fmt.Sprint("flood-", time.Now().UnixNano()), "flood")}); err != nil {
 						return
 					}
 				}
@@ -140,9 +140,9 @@ func (f *faults) flood() (source, error) {
 }
 
 // repeats publishes again, byte for byte, what is on the log of that which begins sagas.
-func (f *faults) repeats() (source, error) {
+func (f *Faults) repeats() (source, error) {
 	topic := f.startTopic()
-	cl, err := kgo.NewClient(append(f.p.kafka[:len(f.p.kafka):len(f.p.kafka)], kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	cl, err := kgo.NewClient(append(f.Kafka[:len(f.Kafka):len(f.Kafka)], kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
 	if err != nil {
 		return source{}, err
@@ -164,28 +164,28 @@ func (f *faults) repeats() (source, error) {
 }
 
 // poisonOn writes an event that nobody can read, as a broken producer would.
-func (f *faults) poisonOn(ctx context.Context) error {
+func (f *Faults) poisonOn(ctx context.Context) error {
 	key := fmt.Sprintf("poison-%x", time.Now().Unix())
-	e := streams.Envelope{ID: key, Type: f.p.topology.Name(f.p.business.Customer.Delivery(key)), Version: 1, Source: "/practice", Time: time.Now(), Key: key, Data: []byte(`"poison"`)}
-	topic, ok := f.p.topology.Topic(e.Type)
+	e := streams.Envelope{ID: key, Type: f.Topology.Name(f.Business.Customer.Delivery(key)), Version: 1, Source: "/practice", Time: time.Now(), Key: key, Data: []byte(`"poison"`)}
+	topic, ok := f.Topology.Topic(e.Type)
 	if !ok {
 		return fmt.Errorf("nothing carries %s", e.Type)
 	}
-	cl, err := kgo.NewClient(append(f.p.kafka[:len(f.p.kafka):len(f.p.kafka)], kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	cl, err := kgo.NewClient(append(f.Kafka[:len(f.Kafka):len(f.Kafka)], kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	f.poison = streams.StreamID{Decider: f.p.topology.Readers(e.Type)[0], Key: key}
-	return cl.ProduceSync(ctx, e.Record(topic.Name, streams.Partition(key, f.p.Config.Partitions))).FirstErr()
+	f.poison = streams.StreamID{Decider: f.Topology.Readers(e.Type)[0], Key: key}
+	return cl.ProduceSync(ctx, e.Record(topic.Name, streams.Partition(key, f.Partitions))).FirstErr()
 }
 
-func (f *faults) poisonOff(ctx context.Context) error {
-	service, _, ok := f.p.topology.Decider(f.poison.Decider)
+func (f *Faults) poisonOff(ctx context.Context) error {
+	service, _, ok := f.Topology.Decider(f.poison.Decider)
 	if !ok {
 		return nil
 	}
-	left, err := f.p.unpark(ctx, service.Name, f.poison, drop)
+	left, err := f.Drop(ctx, service.Name, f.poison)
 	if errors.Is(err, streams.ErrNotParked) { // somebody has dropped it by hand
 		return nil
 	}

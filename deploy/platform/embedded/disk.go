@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package platform
+package embedded
 
 import (
 	"math"
@@ -9,8 +9,8 @@ import (
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
-// measureDisk tells how full the disk under the data directory is.
-func (d *data) measureDisk(i *telemetry.Instruments) {
+// MeasureDisk tells how full the disk under the data directory is.
+func (d *Data) MeasureDisk(i *telemetry.Instruments) {
 	i.Measured(telemetry.DiskFree, func() float64 {
 		return d.disk(func(s *syscall.Statfs_t) float64 { return float64(s.Bavail) * float64(s.Bsize) })
 	})
@@ -20,7 +20,7 @@ func (d *data) measureDisk(i *telemetry.Instruments) {
 }
 
 // disk reads something of the disk; it is no number if the disk does not tell.
-func (d *data) disk(read func(*syscall.Statfs_t) float64) float64 {
+func (d *Data) disk(read func(*syscall.Statfs_t) float64) float64 {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(d.dir, &s); err != nil {
 		return math.NaN()

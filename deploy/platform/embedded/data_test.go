@@ -1,4 +1,4 @@
-package platform
+package embedded
 
 import (
 	"bufio"
@@ -17,7 +17,7 @@ import (
 // below; it is this test program.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("HOLD_DATA"); dir != "" {
-		d, err := holdData(dir, "127.0.0.1:1")
+		d, err := Hold(dir, "127.0.0.1:1")
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
@@ -65,7 +65,7 @@ func TestADirectoryIsOneProcesss(t *testing.T) {
 		}
 	}
 	for _, path := range []string{dir, filepath.Join(links, "a"), filepath.Join(links, "b") + "/", dir + "/../yet"} {
-		_, err := holdData(path, "127.0.0.1:2")
+		_, err := Hold(path, "127.0.0.1:2")
 		if err == nil {
 			t.Fatalf("%s is held twice", path)
 		}
@@ -80,7 +80,7 @@ func TestADirectoryIsOneProcesss(t *testing.T) {
 	if err := os.Remove(note); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := holdData(dir, ""); err == nil || !strings.Contains(err.Error(), "another process") {
+	if _, err := Hold(dir, ""); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("without its note: %v", err)
 	}
 	if err := os.WriteFile(note, []byte("process 1, nonsense"), 0o400); err != nil {
@@ -91,14 +91,14 @@ func TestADirectoryIsOneProcesss(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = holding.Wait()
-	d, err := holdData(dir, "127.0.0.1:2")
+	d, err := Hold(dir, "127.0.0.1:2")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if said, _ := hold(t, dir); !strings.Contains(said, fmt.Sprintf("process %d", os.Getpid())) {
 		t.Errorf("another process says %q", said)
 	}
-	if err := d.release(); err != nil {
+	if err := d.Release(); err != nil {
 		t.Fatal(err)
 	}
 	if said, _ := hold(t, dir); said != "held" {
@@ -127,7 +127,7 @@ func TestDataIsForItsUserAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err := holdData(dir, "")
+	d, err := Hold(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,14 +143,14 @@ func TestDataIsForItsUserAlone(t *testing.T) {
 	if info, err := os.Stat(elsewhere); err != nil || info.Mode().Perm() != 0o644 {
 		t.Errorf("what a link leads to was changed: %v %v", info.Mode(), err)
 	}
-	if err := d.release(); err != nil {
+	if err := d.Release(); err != nil {
 		t.Fatal(err)
 	}
 	everybodys := t.TempDir()
 	if err := os.Chmod(everybodys, 0o777|fs.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := holdData(everybodys, ""); err == nil || !strings.Contains(err.Error(), "is everybody's") {
+	if _, err := Hold(everybodys, ""); err == nil || !strings.Contains(err.Error(), "is everybody's") {
 		t.Errorf("a directory like /tmp: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package platform
+package practice
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// entrance is what is broken of the way in, for practice. The zero value is none of it.
-func (f *faults) entrance(h http.Handler) http.Handler {
+// Entrance is what is broken of the way in, for practice. The zero value is none of it.
+func (f *Faults) Entrance(h http.Handler) http.Handler {
 	if f == nil {
 		return h
 	}
@@ -24,29 +24,29 @@ func (f *faults) entrance(h http.Handler) http.Handler {
 }
 
 // die has the gateway be gone: nobody gets an answer, and it tells nothing of itself.
-func (f *faults) die(context.Context) error {
+func (f *Faults) die(context.Context) error {
 	f.dead.Store(1)
-	f.p.runs.DeleteLabelValues(GatewayUnit)
+	f.Tell(false)
 	return nil
 }
 
-func (f *faults) revive(context.Context) error {
-	f.p.runs.WithLabelValues(GatewayUnit).Set(1)
+func (f *Faults) revive(context.Context) error {
+	f.Tell(true)
 	f.dead.Store(0)
 	return nil
 }
 
-// silence has no shopper come, though everything is at work.
-func (f *faults) silence(context.Context) error {
-	if f.p.Rate <= 0 {
-		return errors.New("nobody shops here who could stay away: start with --customers-per-second")
+// silence has no customer come, though everything is at work.
+func (f *Faults) silence(context.Context) error {
+	if !f.Customers {
+		return errors.New("no customers come who could stay away: start with --customers-per-second")
 	}
 	f.silent.Store(1)
 	return nil
 }
 
 // starve takes the processors away, as a neighbour on the host would.
-func (f *faults) starve() (source, error) {
+func (f *Faults) starve() (source, error) {
 	var burning sync.WaitGroup
 	end := make(chan struct{})
 	for range starvers * runtime.GOMAXPROCS(0) {

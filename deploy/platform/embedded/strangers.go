@@ -1,4 +1,4 @@
-package platform
+package embedded
 
 import (
 	"encoding/binary"
