@@ -97,7 +97,6 @@ var services = []string{"services/order", "services/inventory", "services/paymen
 var exceptions = []struct{ from, to, why string }{
 	{"processors/sagamonitor", "services/event", "it reads the amounts of payments, not yet the business's money"},
 	{"alerts", "services/shop", "its causes and objectives name the shop's, not yet those of the business given"},
-	{"dashboards/console", "services/event", "it tells the story of an order, not yet of any saga"},
 	{"deploy/cli", "services/shop", "the boards' amounts are the shop's, not yet those of the business given"},
 }
 

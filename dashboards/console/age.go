@@ -10,8 +10,10 @@ func asOf[T any](k *kept[T], now time.Time, err error) string {
 	if _, at := k.latest(); !at.IsZero() {
 		return "as of " + stampAt(at, now).Ago
 	}
-	return "not known"
+	return notKnown
 }
+
+const notKnown = "not known"
 
 // readModel says how far the rows of this page are behind, and whether that is
 // worth a colour.
@@ -19,7 +21,7 @@ func (c *Console) readModel() (says string, late bool) {
 	records, age, err := c.ReadsBehind()
 	switch {
 	case err != nil:
-		return "not known", true
+		return notKnown, true
 	case records == 0:
 		return "up to date", false
 	case age < slow:
@@ -45,9 +47,9 @@ func (c *Console) behind() string {
 	records, age, err := c.ReadsBehind()
 	switch {
 	case err != nil:
-		return "How far the read model is behind is not known: orders and sagas may be older than they look."
+		return "How far the read model is behind is not known: documents and sagas may be older than they look."
 	case records > 0 && age >= slow:
-		return "The read model is " + span(age) + " behind, " + plural(int(records), "record") + ": orders and sagas are shown as of " + stampAt(c.Now().Add(-age), c.Now()).Clock + "."
+		return "The read model is " + span(age) + " behind, " + plural(int(records), "record") + ": documents and sagas are shown as of " + stampAt(c.Now().Add(-age), c.Now()).Clock + "."
 	}
 	return ""
 }

@@ -73,14 +73,14 @@ func (c *Console) parkedConcerns(ctx context.Context) (out []concern) {
 }
 
 func (c *Console) lateConcerns(ctx context.Context) []concern {
-	p, err := c.pulse.get(c.Now(), pulseFresh, func() (pulse, error) { return c.readPulse(ctx) })
+	f, err := c.inFlight(ctx)
 	if err != nil {
-		return unreadable("The read model", err, asOf(&c.pulse, c.Now(), err))
+		return unreadable("The read model", err, asOf(&c.flight, c.Now(), err))
 	}
-	if p.Flight.Late == 0 {
+	if f.Late == 0 {
 		return nil
 	}
-	return []concern{{Level: severe, What: plural(p.Flight.Late, "saga") + " beyond the declared time", More: "the oldest began " + coarse(c.Now().Sub(p.Flight.Oldest)) + " ago",
+	return []concern{{Level: severe, What: plural(f.Late, "saga") + " beyond the declared time", More: "the oldest began " + coarse(c.Now().Sub(f.Oldest)) + " ago",
 		Path: "/sagas?state=stuck", PathText: "why"}}
 }
 

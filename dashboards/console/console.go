@@ -21,7 +21,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
@@ -85,7 +84,7 @@ type Letter struct {
 // Console serves the page. Run feeds its curves.
 type Console struct {
 	Config
-	placed  string // the type of event that places an order
+	sagas   []declared
 	stream  drawing
 	shape   shape
 	samples samples
@@ -97,7 +96,9 @@ type Console struct {
 	bulk   bulk
 	jaeger asked
 
-	pulse  kept[pulse]
+	pulses map[string]*kept[pulse] // by saga; of no name if there is none
+	flight kept[projection.InFlight]
+	counts kept[[]viewCounts]
 	parked kept[[]Letter]
 	need   kept[[]concern]
 	slos   kept[[]SLO]
@@ -139,8 +140,9 @@ func New(cfg Config) (*Console, error) {
 		cfg.Letters = func(context.Context) ([]Letter, error) { return nil, nil }
 	}
 	c := &Console{Config: cfg, began: cfg.Now(), mux: http.NewServeMux(), bulk: bulk{asked: make(chan []target, 1)}}
-	if f, ok := cfg.Topology.Vocabulary.FactOf(event.OrderPlaced{}); ok {
-		c.placed = f.Name
+	c.pulses = map[string]*kept[pulse]{"": {}}
+	for _, s := range cfg.Business.Sagas {
+		c.sagas, c.pulses[s.Name] = append(c.sagas, c.declare(s)), &kept[pulse]{}
 	}
 	c.stream = draw(cfg.Topology.Flows(), func(name string) bool {
 		_, _, ok := cfg.Topology.Decider(name)
@@ -151,12 +153,12 @@ func New(cfg Config) (*Console, error) {
 		return nil, err
 	}
 	c.routes()
-	return c, nil
+	return c, c.viewRoutes()
 }
 
 func (c *Console) parse() error {
 	c.pages = map[string]*template.Template{}
-	for _, name := range []string{"overview", "sagas", "saga", "traces", "trace", "slos", "alerts", "runbook", "letters", "faults", "problem"} {
+	for _, name := range []string{"overview", "sagas", "saga", "views", "view", "document", "traces", "trace", "slos", "alerts", "runbook", "letters", "faults", "problem"} {
 		t, err := template.New(name).Funcs(c.words()).ParseFS(pageFiles, "page/frame.html", "page/parts.html", "page/"+name+".html")
 		if err != nil {
 			return fmt.Errorf("the live page's template %s: %w", name, err)
@@ -170,9 +172,7 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /{$}", c.overview)
 	c.mux.HandleFunc("GET /sagas", c.sagaList)
 	c.mux.HandleFunc("GET /sagas/{correlation}", c.sagaPage)
-	for _, v := range c.subjectViews() {
-		c.mux.HandleFunc("GET /"+v.Name+"/{key}", func(w http.ResponseWriter, r *http.Request) { c.documentPage(w, r, v) })
-	}
+	c.mux.HandleFunc("GET /views", c.viewList)
 	c.mux.HandleFunc("GET /traces", c.traceList)
 	c.mux.HandleFunc("GET /traces/{trace}", c.tracePage)
 	c.mux.HandleFunc("GET /dead-letters", c.letters)
@@ -240,7 +240,8 @@ type frame struct {
 	HasAlerts bool
 	HasFaults bool
 	Faults    []Fault // that are on
-	Behind    string  // how old orders and sagas on it are, if that is worth a word
+	HasViews  bool
+	Behind    string // how old documents and sagas on it are, if that is worth a word
 	Up        string
 	Now       stamp
 	Body      any
@@ -275,7 +276,8 @@ func (c *Console) surround(ctx context.Context, f *frame) {
 	}
 	f.HasSLOs, f.HasAlerts, f.HasFaults, f.Faults = c.SLOs != nil, c.Alerts != nil, c.Faults != nil, c.faultsOn()
 	f.NotReady = len(c.NotReady()) + len(c.Degraded())
-	if f.At == "overview" || f.At == "sagas" {
+	f.HasViews = len(c.Business.Views()) > 0
+	if f.At == "overview" || f.At == "sagas" || f.At == "views" {
 		f.Behind = c.behind()
 	}
 	f.Up, f.Now = coarse(c.Now().Sub(c.began)), stampAt(c.Now(), c.Now())

@@ -83,7 +83,7 @@ func TestAnsweredCallsOfALoopAccuseNobody(t *testing.T) {
 		hops := s.hops(events)
 		var since time.Time
 		blamed := 0
-		for _, l := range c.story("membership", nil, hops).Left {
+		for _, l := range c.story(projection.Saga{Name: "membership"}, hops).Left {
 			if l.By != "billing" {
 				continue
 			}

@@ -4,143 +4,19 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/streams"
-	"github.com/weirstream/weir/streams/business"
 )
 
-// Bounds of a view's queries, and how old an answer may be.
 const (
-	flyingCounted = 10_000 // running sagas that are looked at
-	ordersJudged  = 2_000  // of the newest orders
-	ordersWindow  = 5 * time.Minute
-	pulseFresh    = 2 * time.Second
-	newFor        = time.Second // an order may be unconfirmed so long before it counts as waiting
-	latestShown   = 8
-	slosShown     = 12
-	rateWindow    = 10 * time.Second
+	latestShown = 8
+	slosShown   = 12
+	rateWindow  = 10 * time.Second
 )
-
-// pulse is what the read model says about the last minutes.
-type pulse struct {
-	Judged     int // orders
-	Full       bool
-	P50, P99   time.Duration // from placed to confirmed
-	Confirmed  int
-	Waiting    int // neither confirmed nor cancelled, and not new any more
-	Cancelled  int
-	Share      float64 // of the cancelled ones
-	States     []share
-	Flight     projection.InFlight
-	FlightFull bool
-	Bars       []bar // how the times to confirmation lie
-}
-
-// share is a part of the orders.
-type share struct {
-	Name  string
-	N     int
-	X, W  float64 // of 100
-	Class string
-}
-
-// bar is one column of a distribution.
-type bar struct {
-	X, Y, W, H float64
-	Title      string
-}
-
-func (c *Console) readPulse(ctx context.Context) (p pulse, err error) {
-	now := c.Now()
-	if p.Flight, err = c.Reads.InFlight(ctx, now, flyingCounted); err != nil {
-		return p, err
-	}
-	p.FlightFull = p.Flight.Sagas == flyingCounted
-	views := c.subjectViews()
-	if len(views) == 0 {
-		return p, nil
-	}
-	docs, err := c.Reads.List(ctx, projection.ListQuery{View: views[0], Since: now.Add(-ordersWindow), Limit: ordersJudged})
-	if err != nil {
-		return p, err
-	}
-	p.judge(views[0], docs, now)
-	return p, nil
-}
-
-func (p *pulse) judge(v *business.View, docs []projection.Document, now time.Time) {
-	p.Judged, p.Full = len(docs), len(docs) == ordersJudged
-	states := map[string]int{}
-	var took []time.Duration
-	for _, d := range docs {
-		o := subject{v, d}
-		confirmed, cancelled := o.at("confirmed_at"), o.at("cancelled_at")
-		states[o.State]++
-		if !cancelled.IsZero() {
-			p.Cancelled++
-		}
-		switch {
-		case !confirmed.IsZero():
-			took = append(took, confirmed.Sub(o.Begun))
-		case cancelled.IsZero() && now.Sub(o.Begun) > newFor:
-			p.Waiting++
-		}
-	}
-	p.Share = float64(p.Cancelled) / float64(max(p.Judged, 1))
-	slices.Sort(took)
-	p.Confirmed = len(took)
-	p.P50, p.P99 = quantile(took, 0.5), quantile(took, 0.99)
-	p.Bars = distribution(took)
-	x := 0.0
-	for _, s := range []string{"shipped", "released", "confirmed", "placed", "cancelled"} {
-		if n := states[s]; n > 0 {
-			w := 100 * float64(n) / float64(len(docs))
-			p.States = append(p.States, share{s, n, round(x), round(w), "state-" + s})
-			x += w
-		}
-	}
-}
-
-// quantile of sorted values, the nearest rank.
-func quantile(sorted []time.Duration, q float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[max(int(math.Ceil(q*float64(len(sorted))))-1, 0)]
-}
-
-func round(v float64) float64 { return math.Round(v*10) / 10 }
-
-// distribution draws times in columns of a doubling scale, in 100 × 30.
-func distribution(took []time.Duration) []bar {
-	if len(took) == 0 {
-		return nil
-	}
-	const columns = 24
-	scale := func(d time.Duration) float64 { return math.Log2(float64(max(d, 1))) }
-	low, high := scale(took[0]), scale(took[len(took)-1])
-	width := max((high-low)/columns, 0.05)
-	n := make([]int, columns)
-	top := 0
-	for _, d := range took {
-		i := min(int((scale(d)-low)/width), columns-1)
-		n[i]++
-		top = max(top, n[i])
-	}
-	var out []bar
-	for i, n := range n {
-		if n == 0 {
-			continue
-		}
-		h := max(28*float64(n)/float64(top), 1)
-		from, to := time.Duration(math.Exp2(low+float64(i)*width)), time.Duration(math.Exp2(low+float64(i+1)*width))
-		out = append(out, bar{round(float64(i) * 100 / columns), round(30 - h), round(100.0/columns - 0.8), round(h), plural(n, "order") + ", " + span(from) + " to " + span(to)})
-	}
-	return out
-}
 
 // tile is a number with its curve.
 type tile struct {
@@ -165,28 +41,39 @@ func tileOf(points []point, now float64, of func(point) float64) tile {
 
 // overviewBody is the first page.
 type overviewBody struct {
-	Pulse                       pulse
-	Events, Orders, Lag, Flying tile
-	Unread                      int
-	Behind                      string // how old the oldest unread record is, empty if none is
-	LagKnown                    bool
-	ReadModel                   string // how far the read model is behind
-	ReadModelLate               bool
-	Watched                     string // how far the curves go back
-	Stream                      streamView
-	Calls                       []callView
-	Concerns                    []concern
-	Alerts                      []alertView
-	AlertCounts                 []pair
-	AlertsOld, SLOsOld          string    // how old they are, if they cannot be read
-	Old                         string    // how old what the read model says is, if that is worth a word
-	Stale                       string    // how old the rates are, if they are not of now
-	SLOs, MoreSLOs              []sloView // the second are in less need of a look
-	Latest                      []sagaRow
+	Saga                       *declared // that the tiles speak of; of no name: there is none
+	Choices                    []choice  // of sagas, if there are several
+	Pulse                      pulse
+	Flight                     projection.InFlight
+	FlightFull                 bool
+	Events, Begun, Lag, Flying tile
+	Unread                     int
+	Behind                     string // how old the oldest unread record is, empty if none is
+	LagKnown                   bool
+	ReadModel                  string // how far the read model is behind
+	ReadModelLate              bool
+	Watched                    string // how far the curves go back
+	Stream                     streamView
+	Calls                      []callView
+	Concerns                   []concern
+	Alerts                     []alertView
+	AlertCounts                []pair
+	AlertsOld, SLOsOld         string    // how old they are, if they cannot be read
+	Old                        string    // how old what the read model says is, if that is worth a word
+	Stale                      string    // how old the rates are, if they are not of now
+	SLOs, MoreSLOs             []sloView // the second are in less need of a look
+	Latest                     sagaTable
+	Customers, Views           bool // there are simulated ones, and documents
 }
 
 func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
-	b, err := c.overviewBody(r.Context())
+	name := r.URL.Query().Get("saga")
+	i := slices.IndexFunc(c.sagas, func(d declared) bool { return d.Name == name })
+	if name != "" && i < 0 {
+		c.problem(w, r, http.StatusNotFound, "No saga is called so.")
+		return
+	}
+	b, err := c.overviewBody(r.Context(), c.shown(i))
 	if err != nil {
 		c.broken(w, r, err)
 		return
@@ -194,40 +81,92 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, http.StatusOK, "overview", frame{Title: "Overview", At: "overview", Live: true, Body: b})
 }
 
-func (c *Console) overviewBody(ctx context.Context) (b overviewBody, err error) {
-	// The answer is for everybody who looks: it is not given up with the first.
-	var at time.Time
-	if b.Pulse, err = c.pulse.get(c.Now(), pulseFresh, func() (pulse, error) { return c.readPulse(context.WithoutCancel(ctx)) }); err != nil {
-		if b.Pulse, at = c.pulse.latest(); at.IsZero() {
-			return b, err
-		}
-		b.Old = asOf(&c.pulse, c.Now(), err)
+// shown is the saga of this place; the first that promises an answer, or the first, if none
+// was asked for.
+func (c *Console) shown(i int) *declared {
+	if i < 0 {
+		i = max(slices.IndexFunc(c.sagas, func(d declared) bool { return len(d.answers) > 0 }), 0)
 	}
-	points, last, before := c.samples.now(rateWindow)
-	_, _, minuteAgo := c.samples.now(time.Minute)
-	events, orders := rate(before, last, func(r reading) float64 { return r.events }), rate(before, last, func(r reading) float64 { return r.orders })
-	var unreadRecords, oldest float64
-	unreadRecords, oldest, b.LagKnown = last.unread()
-	b.Unread = int(unreadRecords)
-	if unreadRecords > 0 {
-		b.Behind = span(seconds(oldest))
+	if i < len(c.sagas) {
+		return &c.sagas[i]
 	}
-	b.Events = tileOf(points, events, func(p point) float64 { return p.events })
-	b.Orders = tileOf(points, orders, func(p point) float64 { return p.orders })
-	b.Lag = tileOf(points, unreadRecords, func(p point) float64 { return p.lag })
-	b.Flying = tileOf(points, float64(b.Pulse.Flight.Sagas), func(p point) float64 { return p.flying })
+	return &declared{}
+}
+
+func (c *Console) overviewBody(ctx context.Context, d *declared) (b overviewBody, err error) {
+	b.Saga, b.Customers, b.Views = d, c.Business.Customer != nil, len(c.Business.Views()) > 0
+	for i := range c.sagas {
+		b.Choices = append(b.Choices, choice{c.sagas[i].Name, "/?" + url.Values{"saga": {c.sagas[i].Name}}.Encode(), &c.sagas[i] == d})
+	}
+	if err := c.readOf(ctx, &b); err != nil {
+		return b, err
+	}
+	c.measured(&b)
+	c.promised(ctx, &b)
+	return b, nil
+}
+
+// readOf fills in what the read model says; the error if it never said anything.
+func (c *Console) readOf(ctx context.Context, b *overviewBody) (err error) {
 	b.ReadModel, b.ReadModelLate = c.readModel()
+	if b.Pulse, b.Old, err = c.pulseOf(ctx, b.Saga); b.Old == notKnown {
+		return err
+	}
+	if b.Flight, err = c.inFlight(ctx); err != nil {
+		var at time.Time
+		if b.Flight, at = c.flight.latest(); at.IsZero() {
+			return err
+		}
+		b.Old = asOf(&c.flight, c.Now(), err)
+	}
+	b.FlightFull = b.Flight.Sagas == flyingCounted
+	if b.Latest, err = c.latest(ctx); err != nil && b.Old == "" {
+		return err
+	}
 	if b.ReadModelLate && b.Old == "" {
 		b.Old = "read model " + b.ReadModel
-		if b.ReadModel == "not known" {
+		if b.ReadModel == notKnown {
 			b.Old = "age not known"
 		}
 	}
+	return nil
+}
+
+// measured fills in what the metrics say.
+func (c *Console) measured(b *overviewBody) {
+	points, last, before := c.samples.now(rateWindow)
+	_, _, minuteAgo := c.samples.now(time.Minute)
+	var oldest float64
+	unreadRecords, oldest, known := last.unread()
+	b.Unread, b.LagKnown = int(unreadRecords), known
+	if unreadRecords > 0 {
+		b.Behind = span(seconds(oldest))
+	}
+	b.Events = tileOf(points, rate(before, last, func(r reading) float64 { return r.events }), func(p point) float64 { return p.events })
+	if i := slices.IndexFunc(c.sagas, func(d declared) bool { return d.Name == b.Saga.Name }); i >= 0 {
+		begun := rate(before, last, func(r reading) float64 { return at(r.begun, i) })
+		b.Begun = tileOf(points, begun, func(p point) float64 { return at(p.begun, i) })
+	}
+	b.Lag = tileOf(points, unreadRecords, func(p point) float64 { return p.lag })
+	b.Flying = tileOf(points, float64(b.Flight.Sagas), func(p point) float64 { return p.flying })
 	b.Stale = c.stale(last)
 	if len(points) > 0 {
 		b.Watched = coarse(last.at.Sub(points[0].at) + sampleEvery)
 	}
 	b.Stream, b.Calls = c.streamView(before, last), callViews(minuteAgo, last)
+}
+
+// at is a value of those by saga; a reading that was never taken has none.
+func at(values []float64, i int) float64 {
+	if i < len(values) {
+		return values[i]
+	}
+	return 0
+}
+
+// promised fills in what needs a look, and the objectives.
+func (c *Console) promised(ctx context.Context, b *overviewBody) {
+	var err error
 	b.Concerns = c.concerns(ctx)
 	b.Alerts, err = c.alertViews(ctx)
 	b.AlertCounts, b.AlertsOld = counted(b.Alerts), asOf(&c.alerts, c.Now(), err)
@@ -236,18 +175,15 @@ func (c *Console) overviewBody(ctx context.Context) (b overviewBody, err error) 
 	if len(b.SLOs) > slosShown {
 		b.SLOs, b.MoreSLOs = b.SLOs[:slosShown], b.SLOs[slosShown:]
 	}
-	if b.Latest, err = c.latest(ctx); err != nil && at.IsZero() {
-		return b, err
-	}
-	return b, nil
 }
 
-func (c *Console) latest(ctx context.Context) ([]sagaRow, error) {
+func (c *Console) latest(ctx context.Context) (sagaTable, error) {
 	page, err := c.Reads.Sagas(ctx, projection.SagaFilter{})
 	if err != nil {
-		return nil, err
+		return sagaTable{}, err
 	}
-	return c.rows(ctx, page.Items[:min(latestShown, len(page.Items))])
+	rows, err := c.rows(ctx, page.Items[:min(latestShown, len(page.Items))])
+	return sagaTable{c.columns(""), rows}, err
 }
 
 // rate is how fast a counter grew between two readings; a counter that began

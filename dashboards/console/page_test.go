@@ -26,6 +26,7 @@ import (
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -58,9 +59,15 @@ type house struct {
 
 func newHouse(t *testing.T, change ...func(*console.Config)) *house {
 	t.Helper()
+	return newHouseOf(t, shop.Business, change...)
+}
+
+// newHouseOf is the page of a business.
+func newHouseOf(t *testing.T, of *business.Business, change ...func(*console.Config)) *house {
+	t.Helper()
 	h := &house{t: t, at: time.Now().Add(-3 * time.Minute)}
 	var err error
-	if h.top, err = shop.Business.Topology(); err != nil {
+	if h.top, err = of.Topology(); err != nil {
 		t.Fatal(err)
 	}
 	var topics []string
@@ -77,14 +84,14 @@ func newHouse(t *testing.T, change ...func(*console.Config)) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.cl.Close)
-	rows, err := sqlite.Open(filepath.Join(t.TempDir(), "reads.db"), shop.Business.Views())
+	rows, err := sqlite.Open(filepath.Join(t.TempDir(), "reads.db"), of.Views())
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.reads = projection.New(rows)
 	t.Cleanup(func() { h.reads.Close() })
 	h.background(func(ctx context.Context) error {
-		return h.reads.Run(ctx, projection.Config{Client: []kgo.Opt{brokers}, Business: shop.Business, Topology: h.top, Partitions: partitions})
+		return h.reads.Run(ctx, projection.Config{Client: []kgo.Opt{brokers}, Business: of, Topology: h.top, Partitions: partitions})
 	})
 	registry := prometheus.NewRegistry()
 	h.traces = &telemetry.Recent{}
@@ -99,7 +106,7 @@ func newHouse(t *testing.T, change ...func(*console.Config)) *house {
 			return h.left, h.fails
 		}
 	}
-	cfg := console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Business: shop.Business, Traces: h.traces,
+	cfg := console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Business: of, Traces: h.traces,
 		NotReady: func() []string { return h.why }, Letters: func(context.Context) ([]console.Letter, error) { return h.letters, nil },
 		Retry: act("retry"), Drop: act("drop"),
 		SLOs:    func(context.Context) ([]console.SLO, error) { return h.slos, h.fails },
@@ -221,10 +228,13 @@ func placed(order, customer string) event.OrderPlaced {
 
 func TestEmpty(t *testing.T) {
 	h := newHouse(t)
-	h.get("/", 200, "Nothing. Every lane and unit is at work", "all at work", "just started", "No order has been placed yet", "clients", "inventory")
+	h.get("/", 200, "Nothing. Every lane and unit is at work", "all at work", "just started", "Nothing has begun yet. Send <code>POST /v1/orders</code>", "clients", "inventory")
 	h.get("/sagas", 200, "None yet.")
 	h.get("/sagas?state=stuck", 200, "No running saga is beyond")
-	h.get("/sagas?state=cancelled", 200, "None of this state")
+	h.get("/sagas?state=taken-back", 200, "None of this state")
+	h.get("/sagas?state=cancelled", 400, "No saga or state is called so")
+	h.get("/views", 200, `href="/orders"`)
+	h.get("/orders", 200, "No order has begun yet. Send <code>POST /v1/orders</code>")
 	h.get("/sagas?q=nobody", 200, "Nothing is called")
 	h.get("/sagas?page=2", 400, "damaged")
 	h.get("/dead-letters", 200, "Nothing is parked")
@@ -257,17 +267,18 @@ func TestFilled(t *testing.T) {
 	h.why = []string{"lane payment/3 is halted: a hole in the log"}
 	time.Sleep(4500 * time.Millisecond) // two samples, and the answers of before are old
 
-	h.get("/", 200, "o-1", "o-2", "o-3", "fulfilled", "compensating", "£48.20", "lag 4.0 s", "provider does not answer", "a hole in the log", "1 not at work",
-		"7<small> records", "33.3<small> % of orders", "1 of 3 in 5 min", "35<small> ms P99", "1 wait over 1 s", "2<small> sagas")
-	h.get("/orders/o-1", 200, "was confirmed after 35 ms and shipped with weir-post", "Nothing is left.", "hold.requested", "inventory · claim", traceA, "the disk is full", "1 span failed", "provider ≤ 7.0 ms")
+	h.get("/", 200, "o-1", "o-2", "o-3", "shipped", "compensating", "£48.20", "lag 4.0 s", "provider does not answer", "a hole in the log", "1 not at work",
+		"7<small> records", "33.3<small> %", "1 of 3 in 5 min", "35<small> ms P99", "1 waits over 1.0 s", "2<small> sagas")
+	h.get("/orders/o-1", 200, "The order was confirmed after 35 ms, and the customer was told after 56 ms.", "Closed after 63 ms.", "carrier weir-post", "outcome fulfilled", "total £48.20", "Nothing is left.", "hold.requested", "inventory · claim", traceA, "the disk is full", "1 span failed", "provider ≤ 7.0 ms")
 	h.get("/sagas/c1", 200, "o-1", "customer ada")
-	h.get("/orders/o-2", 200, "was cancelled after 14 ms, before it was confirmed: out of stock: A", "4 steps are left", "has to release the stock", "has to void the payment", "has to tell the customer", "then <i>order</i> has to close the order.", "deadline in")
-	h.get("/orders/o-3", 200, "is not confirmed yet", "11 steps are left", "has to hold the stock (0 of 1 SKUs held)", "then <i>claim</i> has to reserve the stock", "has to set £48.20 aside")
+	h.get("/orders/o-2", 200, "The order was cancelled after 14 ms.", "reason out of stock: A", "4 steps are left", "has to release the stock", "has to void or refund the payment", "has to tell the customer", "then <i>order</i> has to close the order.", "deadline in")
+	h.get("/orders/o-3", 200, "The order was placed, and there is no answer yet.", "11 steps are left", "has to hold the stock;", "then <i>claim</i> has to reserve the stock", "has to set the money aside")
 	h.get("/sagas", 200, "o-1", "o-2", "o-3")
 	h.get("/sagas?q=+o-2+", 303, "/orders/o-2")
 	h.get("/sagas?q=c1", 303, "/sagas/c1")
+	h.get("/sagas?q=ada", 303, "/orders?customer=ada")
 	h.get("/sagas?q=o-1&state=running", 303, "/orders/o-1") // a name is one, whatever was listed before
-	for path, want := range map[string]string{"/sagas?q=ada": "o-1 o-2", "/sagas?q=ada&state=cancelled": "o-2", "/sagas?state=cancelled": "o-2", "/sagas?state=running": "o-2 o-3", "/sagas?state=ended": "o-1", "/sagas?q=ada&state=ended": "o-1"} {
+	for path, want := range map[string]string{"/orders?customer=ada": "o-1 o-2", "/orders?customer=ada&state=cancelled": "o-2", "/orders": "o-1 o-2 o-3", "/sagas?state=taken-back": "o-2", "/sagas?state=running": "o-2 o-3", "/sagas?state=ended": "o-1"} {
 		body := h.get(path, 200)
 		for _, o := range []string{"o-1", "o-2", "o-3"} {
 			if strings.Contains(body, "<code>"+o+"<") != strings.Contains(want, o) {
@@ -291,7 +302,7 @@ func TestHostileDataIsText(t *testing.T) {
 	h.faults = []console.Fault{{Name: hostile, What: hostile, Effect: hostile, Alerts: []string{hostile}, On: true}}
 	h.decide(under(traceA), hostile, hostile, hostile, errors.New(hostile+" for bob@example.org"))
 	h.export()
-	for _, path := range []string{"/", "/sagas", "/sagas?q=" + url.QueryEscape(hostile), "/sagas?state=stuck", "/traces", "/traces?q=" + url.QueryEscape(hostile), "/traces/" + traceA, "/slos", "/faults", "/dead-letters", "/dead-letters?q=" + url.QueryEscape(hostile), "/orders/" + url.PathEscape(order), "/sagas/" + url.PathEscape(correlation)} {
+	for _, path := range []string{"/", "/sagas", "/sagas?q=" + url.QueryEscape(hostile) + "-", "/orders", "/orders?customer=" + url.QueryEscape(hostile), "/sagas?state=stuck", "/traces", "/traces?q=" + url.QueryEscape(hostile), "/traces/" + traceA, "/slos", "/faults", "/dead-letters", "/dead-letters?q=" + url.QueryEscape(hostile), "/orders/" + url.PathEscape(order), "/sagas/" + url.PathEscape(correlation)} {
 		body := h.get(path, 200, "&lt;script&gt;")
 		for _, bad := range []string{"<script>alert", "<img", "ada@", "bob@", "tok_1", "Mill Lane", "javascript:"} {
 			if strings.Contains(body, bad) {
@@ -299,7 +310,7 @@ func TestHostileDataIsText(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/orders/..%2F..%2Fetc", "/sagas/%00", "/sagas?state=" + url.QueryEscape(hostile), "/dead-letters?result=" + url.QueryEscape(hostile)} {
+	for _, path := range []string{"/orders/..%2F..%2Fetc", "/sagas/%00", "/sagas?state=" + url.QueryEscape(hostile), "/orders?page=" + url.QueryEscape(hostile), "/orders?state=" + url.QueryEscape(hostile), "/?saga=" + url.QueryEscape(hostile), "/dead-letters?result=" + url.QueryEscape(hostile)} {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		w := httptest.NewRecorder()
 		h.page.ServeHTTP(w, r)

@@ -13,6 +13,7 @@ type step struct {
 	To       []string  // types of events that lead on, of which it has to bring about one
 	Now      bool      // all that it waits for has happened
 	Since    time.Time // when an outside call was called for; zero if none was
+	Of, Done int       // keys of which each has to do it, and those that have
 	on       []string  // types that it reacts to
 }
 
@@ -93,7 +94,8 @@ func (w ways) left(hops []hop) (out []step) {
 	}
 	ahead := along.from(from)
 	for _, x := range ahead {
-		if ahead.done(x, times) || slices.ContainsFunc(x.to, happened) && x.answered(hops) {
+		keys, waiting := x.keys(hops)
+		if ahead.done(x, times) || slices.ContainsFunc(x.to, happened) && waiting == 0 {
 			continue
 		}
 		i := slices.IndexFunc(out, func(l step) bool { return l.By == x.by && slices.Equal(l.To, x.to) })
@@ -101,6 +103,9 @@ func (w ways) left(hops []hop) (out []step) {
 			i, out = len(out), append(out, step{By: x.by, To: x.to})
 		}
 		out[i].on = append(out[i].on, x.on)
+		if keys > out[i].Of {
+			out[i].Of, out[i].Done = keys, keys-waiting
+		}
 	}
 	for i := range out {
 		out[i].Now = !slices.ContainsFunc(out[i].on, func(e string) bool { return !happened(e) && !ahead.instead(e, times) })
@@ -150,9 +155,9 @@ func (w way) from(events []string) (out way) {
 	return out
 }
 
-// answered reports whether the step has led on from its events of every key: a
-// decider keeps for itself what it has heard in part.
-func (x stride) answered(hops []hop) bool {
+// keys are of how many keys events came to the step, and from how many of them it has not
+// led on: a decider keeps for itself what it has heard in part.
+func (x stride) keys(hops []hop) (all, waiting int) {
 	keys := map[string]string{} // by id
 	waits := map[string]bool{}
 	for _, h := range hops {
@@ -160,10 +165,11 @@ func (x stride) answered(hops []hop) bool {
 			keys[h.ID], waits[h.Key] = h.Key, true
 		}
 	}
+	all = len(waits)
 	for _, h := range hops {
 		if key, ok := keys[h.Causation]; ok && h.By.Decider == x.by && slices.Contains(x.to, h.Type) {
 			delete(waits, key)
 		}
 	}
-	return len(waits) == 0
+	return all, len(waits)
 }

@@ -61,13 +61,12 @@ func TestWhatIsLeftIsDeclared(t *testing.T) {
 	}
 }
 
-// Every event that leads a saga on has words, for an order and without one.
+// Every event that leads a saga on has words.
 func TestEveryStepHasWords(t *testing.T) {
-	top := topology(t)
-	s := shapeOf(top, shop.Business.Sagas)
-	for saga, w := range s.ways {
+	c := &Console{Config: Config{Topology: topology(t)}}
+	for saga, w := range shapeOf(c.Topology, shop.Business.Sagas).ways {
 		for _, x := range append(w.on, w.back...) {
-			what := newTeller(top, nil).todo(step{By: x.by, To: x.to}, nil)
+			what := c.toDo(x.to)
 			if !strings.HasPrefix(what, "has to ") || strings.Contains(what, "bring about") {
 				t.Errorf("%s: %s on %s %s", saga, x.by, x.on, what)
 			}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -29,18 +28,6 @@ type sagaBody struct {
 	First         time.Time
 	Others        []string    // correlations of events of other sagas about the same subject
 	Why           []hindrance // what holds it up, and what is parked
-}
-
-func (c *Console) documentPage(w http.ResponseWriter, r *http.Request, v *business.View) {
-	o, err := c.find(r.Context(), v, r.PathValue("key"))
-	if err == nil && o == nil {
-		err = projection.ErrNotFound
-	}
-	if err != nil {
-		c.missing(w, r, err, "No "+v.One+" of this name has begun. If it began just now, look again.")
-		return
-	}
-	c.saga(w, r, o.Correlation, o)
 }
 
 func (c *Console) sagaPage(w http.ResponseWriter, r *http.Request) {
@@ -70,9 +57,11 @@ func (c *Console) sagaBody(ctx context.Context, correlation string, o *subject) 
 	if err != nil && !errors.Is(err, projection.ErrNotFound) {
 		return b, err
 	}
-	s := projection.Saga{Correlation: correlation, State: projection.Ended}
-	if len(sagas) > 0 {
-		s = sagas[0]
+	s := projection.Saga{Correlation: correlation, State: projection.Ended} // events that began no saga
+	for i, x := range sagas {
+		if i == 0 || o != nil && x.Subject == o.view.Key.Kind()+"/"+o.Key {
+			s = x
+		}
 	}
 	if o == nil {
 		if o, err = c.subjectOf(ctx, s); err != nil {
@@ -97,7 +86,6 @@ func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *s
 	now := c.Now()
 	b.Running = s.State == projection.Running
 	b.Hops = c.shape.hops(events)
-	b.Subject = s.Correlation
 	if len(events) > 0 {
 		b.First = events[0].Time
 		if s.Started.IsZero() { // an input from outside that began no saga
@@ -105,11 +93,13 @@ func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *s
 			s.Last, s.LastAt = events[len(events)-1].Type, s.Ended
 		}
 	}
-	b.Row = c.row(s, o)
-	if o != nil {
-		b.Subject = o.Key
+	var types []string
+	for _, h := range b.Hops {
+		types = append(types, h.Type)
 	}
-	b.Story = c.story(s.Name, o, b.Hops)
+	b.Row = c.row(s, o, types...)
+	b.Subject = b.Row.Key()
+	b.Story = c.story(s, b.Hops)
 	letters, _, _ := c.lettersNow(ctx) // the list of concerns says if they cannot be read
 	b.Why = c.why(letters, s.Correlation, o, b.Story.Now(), b.Hops)
 	for _, h := range b.Hops {

@@ -19,29 +19,81 @@ type sagaRow struct {
 	About *subject
 	State string
 	Class string
+	Back  bool          // something was taken back
 	Took  time.Duration // so far, if it runs
 }
 
-// row judges a saga by what became of its subject.
-func (c *Console) row(s projection.Saga, o *subject) sagaRow {
+// Key is what the saga is about.
+func (r *sagaRow) Key() string {
+	if r.About != nil {
+		return r.About.Key
+	}
+	if _, key, ok := strings.Cut(r.Subject, "/"); ok && key != "" {
+		return key
+	}
+	return r.Correlation
+}
+
+// row judges a saga by what became of its subject, and by types of its events as far as
+// they are known.
+func (c *Console) row(s projection.Saga, o *subject, types ...string) sagaRow {
 	r := sagaRow{Saga: s, About: o, State: s.State, Took: c.Now().Sub(s.Started)}
 	if s.State == projection.Ended {
 		r.Took = s.Ended.Sub(s.Started)
 	}
-	if o != nil {
+	if o != nil && o.State != "" {
 		r.State = o.State
-		switch {
-		case !o.at("closed_at").IsZero() && o.text("outcome") != "":
-			r.State = o.text("outcome")
-		case o.State == "cancelled":
-			r.State = "compensating"
+	}
+	r.Back = c.declaredAs(s.Name).turnedBack(s, o, types...)
+	switch {
+	case s.State == projection.Running && c.Now().After(s.Due):
+		r.State, r.Class = "late", severe
+	case s.State == projection.Running && r.Back:
+		r.State, r.Class = "compensating", warning
+	case r.Back:
+		r.Class = warning
+		if r.State == projection.Ended {
+			r.State = "taken back"
+		}
+	case s.State == projection.Ended && s.Name != "":
+		r.Class = "ok"
+	}
+	return r
+}
+
+// columns are what a list of sagas says of their subjects: the names of what it shows.
+type columns struct{ Key, Amount, Text string }
+
+// sagaTable is a list of sagas.
+type sagaTable struct {
+	columns
+	Rows []sagaRow
+}
+
+// columns of a saga's list, or of one of all: those of their subjects' view if they have
+// one in common.
+func (c *Console) columns(saga string) columns {
+	var of []declared
+	for _, d := range c.sagas {
+		if saga == "" || d.Name == saga {
+			of = append(of, d)
 		}
 	}
-	if s.State == projection.Running && c.Now().After(s.Due) {
-		r.State = "late"
+	if len(of) == 0 || slices.ContainsFunc(of, func(d declared) bool { return d.Starts.Key().Kind() != of[0].Starts.Key().Kind() }) {
+		return columns{Key: "about"}
 	}
-	r.Class = tone(r.State)
-	return r
+	v := of[0].view
+	if v == nil {
+		return columns{Key: of[0].Starts.Key().Kind()}
+	}
+	out := columns{Key: fieldName(v.One), Text: fieldName(chosenBy(v))}
+	for _, f := range v.All() {
+		if f.Kind == business.Amount && !f.Personal {
+			out.Amount = fieldName(f.Name)
+			break
+		}
+	}
+	return out
 }
 
 // rows adds to sagas what they are about, each by its primary key.
@@ -57,47 +109,49 @@ func (c *Console) rows(ctx context.Context, sagas []projection.Saga) ([]sagaRow,
 	return out, nil
 }
 
-// sagaStates are the choices of the list, and what they are called.
-var sagaStates = []struct{ State, Name string }{{"", "All"}, {"running", "Running"}, {"stuck", "Stuck"}, {"ended", "Ended"}, {"cancelled", "Cancelled"}}
-
-// sagasBody is the list.
-type sagasBody struct {
-	Query, State string
-	Choices      []choice
-	Rows         []sagaRow
-	Stuck        []stuckGroup // instead of rows
-	More         bool         // running sagas that were not looked at
-	Next         string       // path of the next page
-	Paged        bool
-	Trouble      string
-}
-
+// choice is one of several lists.
 type choice struct {
 	Name, Path string
 	Current    bool
 }
 
+// sagasBody is the list.
+type sagasBody struct {
+	Looks       string // what can be looked for
+	Query       string
+	Saga, State string
+	Sagas       []choice // if there are several
+	Choices     []choice // of states
+	Table       sagaTable
+	Stuck       []stuckGroup // instead of rows
+	More        bool         // running sagas that were not looked at
+	Newest      string       // path of the first page, from another one
+	Next        string       // path of the next page
+	None        bool         // no saga is declared
+	Trouble     string
+}
+
 func (c *Console) sagaList(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	b := sagasBody{Query: strings.TrimSpace(q.Get("q")), State: q.Get("state"), Paged: q.Has("page")}
-	for _, s := range sagaStates {
-		b.Choices = append(b.Choices, choice{s.Name, listPath(b.Query, s.State, ""), s.State == b.State})
-	}
-	if !slices.ContainsFunc(b.Choices, func(x choice) bool { return x.Current }) {
-		b.Trouble = "No state is called so. Choose one of those above."
+	b := sagasBody{Looks: c.looks(), Query: strings.TrimSpace(q.Get("q")), Saga: q.Get("saga"), State: q.Get("state"), None: len(c.sagas) == 0}
+	c.choose(&b)
+	chosen := func(x choice) bool { return x.Current }
+	if !slices.ContainsFunc(b.Sagas, chosen) || !slices.ContainsFunc(b.Choices, chosen) {
+		b.Trouble = "No saga or state is called so. Choose one of those above."
 		c.show(w, r, http.StatusBadRequest, "sagas", frame{Title: "Sagas", At: "sagas", Body: b})
 		return
 	}
-	if b.Query != "" && !b.Paged {
-		path, err := c.exactly(r.Context(), b.Query)
-		if err != nil {
+	if b.Query != "" {
+		path, err := c.named(r.Context(), b.Query)
+		switch {
+		case err != nil:
 			c.broken(w, r, err)
-			return
-		}
-		if path != "" {
+		case path != "":
 			http.Redirect(w, r, path, http.StatusSeeOther)
-			return
+		default:
+			c.show(w, r, http.StatusOK, "sagas", frame{Title: "Sagas", At: "sagas", Body: b})
 		}
+		return
 	}
 	next, err := c.list(r.Context(), &b, q.Get("page"))
 	status := http.StatusOK
@@ -108,103 +162,80 @@ func (c *Console) sagaList(w http.ResponseWriter, r *http.Request) {
 		c.broken(w, r, err)
 		return
 	case next != "":
-		b.Next = listPath(b.Query, b.State, next)
+		b.Next = pathOf("/sagas", "saga", b.Saga, "state", b.State, "page", next)
 	}
-	c.show(w, r, status, "sagas", frame{Title: "Sagas", At: "sagas", Live: !b.Paged && b.Query == "", Body: b})
+	if q.Has("page") {
+		b.Newest = pathOf("/sagas", "saga", b.Saga, "state", b.State)
+	}
+	c.show(w, r, status, "sagas", frame{Title: "Sagas", At: "sagas", Live: b.Newest == "", Body: b})
 }
+
+// choose fills in the choices: of sagas, and of the states that there are of them.
+func (c *Console) choose(b *sagasBody) {
+	b.Sagas = []choice{{"All sagas", pathOf("/sagas", "state", b.State), b.Saga == ""}}
+	for i := range c.sagas {
+		name := c.sagas[i].Name
+		b.Sagas = append(b.Sagas, choice{name, pathOf("/sagas", "saga", name, "state", b.State), b.Saga == name})
+	}
+	for _, s := range []struct{ state, name string }{{"", "All"}, {projection.Running, "Running"}, {"stuck", "Stuck"}, {projection.Ended, "Ended"}, {takenBack, "Taken back"}} {
+		b.Choices = append(b.Choices, choice{s.name, pathOf("/sagas", "saga", b.Saga, "state", s.state), s.state == b.State})
+	}
+}
+
+// takenBack is the state of sagas of which an event of Undo happened.
+const takenBack = "taken-back"
 
 func documentPath(v *business.View, key string) string {
 	return "/" + v.Name + "/" + url.PathEscape(key)
 }
 
-func listPath(query, state, page string) string {
+// pathOf is a path with those of these names and values that have one.
+func pathOf(path string, pairs ...string) string {
 	q := url.Values{}
-	for k, v := range map[string]string{"q": query, "state": state, "page": page} {
-		if v != "" {
-			q.Set(k, v)
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Set(pairs[i], pairs[i+1])
 		}
 	}
 	if len(q) == 0 {
-		return "/sagas"
+		return path
 	}
-	return "/sagas?" + q.Encode()
+	return path + "?" + q.Encode()
 }
 
-// exactly is the page of the document, the correlation or the trace of this name,
-// if there is one.
-func (c *Console) exactly(ctx context.Context, name string) (path string, err error) {
-	for _, v := range c.subjectViews() {
-		if about, err := c.find(ctx, v, name); about != nil || err != nil {
-			return documentPath(v, name), err
-		}
-	}
-	if _, err = c.Reads.Saga(ctx, name); err == nil {
-		return "/sagas/" + url.PathEscape(name), nil
-	}
-	if !errors.Is(err, projection.ErrNotFound) {
-		return "", err
-	}
-	id := strings.ToLower(name)
-	if len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
-		return "", nil
-	}
-	if spans, _ := c.spansOf(ctx, id); len(spans) > 0 { // if Jaeger does not answer, the list says so
-		return tracePath(id, ""), nil
-	}
-	return "", nil
-}
+// backPages bounds how many pages of sagas are looked through for those taken back: each
+// page of the list is at most so many of the read model's.
+const backPages = 10
 
-// list fills the list: of one whose documents they are, by their state, or of all.
+// list fills the list.
 func (c *Console) list(ctx context.Context, b *sagasBody, page string) (next string, err error) {
-	if b.Query != "" || b.State == "cancelled" {
-		return c.listDocuments(ctx, b, page)
-	}
-	if b.State == "stuck" {
-		rows, more, err := c.stuck(ctx)
+	b.Table.columns = c.columns(b.Saga)
+	f := projection.SagaFilter{Name: b.Saga, State: b.State, Page: page}
+	switch b.State {
+	case "stuck":
+		rows, more, err := c.stuck(ctx, b.Saga)
 		b.Stuck, b.More = alike(rows), more
 		return "", err
+	case takenBack:
+		f.State = ""
+		for n := 0; n < backPages && len(b.Table.Rows) < projection.PageSize && (n == 0 || f.Page != ""); n++ {
+			var rows []sagaRow
+			if rows, f.Page, err = c.page(ctx, f); err != nil {
+				return "", err
+			}
+			b.Table.Rows = append(b.Table.Rows, slices.DeleteFunc(rows, func(r sagaRow) bool { return !r.Back })...)
+		}
+		return f.Page, nil
 	}
-	found, err := c.Reads.Sagas(ctx, projection.SagaFilter{State: b.State, Page: page})
-	if err == nil {
-		b.Rows, err = c.rows(ctx, found.Items)
-	}
-	return found.Next, err
+	b.Table.Rows, next, err = c.page(ctx, f)
+	return next, err
 }
 
-// listDocuments lists the documents of the first saga's view with their sagas: whose they
-// are, or the cancelled ones.
-func (c *Console) listDocuments(ctx context.Context, b *sagasBody, page string) (next string, err error) {
-	views := c.subjectViews()
-	if len(views) == 0 {
-		return "", nil
+// page is one of the read model's list of sagas.
+func (c *Console) page(ctx context.Context, f projection.SagaFilter) (rows []sagaRow, next string, err error) {
+	found, err := c.Reads.Sagas(ctx, f)
+	if err == nil {
+		rows, err = c.rows(ctx, found.Items)
 	}
-	v, filter := views[0], map[string]string{}
-	if by := chosenBy(v); by != "" {
-		filter[by] = b.Query
-	}
-	if b.State == "cancelled" {
-		filter["state"] = b.State
-	}
-	found, err := c.Reads.Documents(ctx, v, filter, page)
-	if err != nil {
-		return "", err
-	}
-	for _, d := range found.Items {
-		o := &subject{v, d}
-		sagas, err := c.Reads.Saga(ctx, o.Correlation)
-		if err != nil && !errors.Is(err, projection.ErrNotFound) {
-			return "", err
-		}
-		s := projection.Saga{Correlation: o.Correlation, State: projection.Running, Started: o.Begun, Due: c.Now(), Last: "pruned"}
-		if closed := o.at("closed_at"); !closed.IsZero() {
-			s.State, s.Ended = projection.Ended, closed
-		}
-		if len(sagas) > 0 {
-			s = sagas[0]
-		}
-		if r := c.row(s, o); b.State == "" || b.State == "cancelled" || b.State == s.State || b.State == r.State {
-			b.Rows = append(b.Rows, r)
-		}
-	}
-	return found.Next, nil
+	return rows, found.Next, err
 }

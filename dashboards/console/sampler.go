@@ -18,10 +18,11 @@ const (
 
 // point is what the curves show.
 type point struct {
-	at             time.Time
-	events, orders float64 // per second
-	lag            float64 // records
-	flying         float64 // sagas
+	at     time.Time
+	events float64   // per second
+	begun  []float64 // sagas per second, as they are declared
+	lag    float64   // records
+	flying float64   // sagas
 }
 
 // intake names inputs: who takes what.
@@ -41,17 +42,18 @@ type calls struct {
 
 // reading is what the metrics said at one moment, summed over lanes.
 type reading struct {
-	at             time.Time
-	events, orders float64
-	inputs         map[intake]float64
-	lag            map[unread]float64
-	age            map[string]float64 // seconds behind, by service
-	behind         map[string]float64 // records, by service, seen from outside
-	behindAge      map[string]float64 // seconds
-	parked         float64
-	unpublished    map[string]float64 // seconds, by service
-	calls          map[call]calls
-	breakers       map[call]float64 // effect is empty
+	at          time.Time
+	events      float64
+	begun       []float64 // events that begin sagas, as they are declared
+	inputs      map[intake]float64
+	lag         map[unread]float64
+	age         map[string]float64 // seconds behind, by service
+	behind      map[string]float64 // records, by service, seen from outside
+	behindAge   map[string]float64 // seconds
+	parked      float64
+	unpublished map[string]float64 // seconds, by service
+	calls       map[call]calls
+	breakers    map[call]float64 // effect is empty
 }
 
 // samples are the readings of the last minutes.
@@ -67,7 +69,10 @@ func (s *samples) add(r reading, flying float64) {
 	if n := len(s.readings); n > 0 {
 		last := s.readings[n-1]
 		if seconds := r.at.Sub(last.at).Seconds(); seconds > 0 {
-			p := point{at: r.at, events: max(r.events-last.events, 0) / seconds, orders: max(r.orders-last.orders, 0) / seconds, flying: flying}
+			p := point{at: r.at, events: max(r.events-last.events, 0) / seconds, begun: make([]float64, len(r.begun)), flying: flying}
+			for i := range min(len(r.begun), len(last.begun)) {
+				p.begun[i] = max(r.begun[i]-last.begun[i], 0) / seconds
+			}
 			p.lag, _, _ = r.unread()
 			s.points = keep(append(s.points, p), pointsKept)
 		}
@@ -155,7 +160,7 @@ func labels[L label](pairs []L) map[string]string {
 // read gathers the metrics that the page shows.
 func (c *Console) read() (reading, error) {
 	families, err := c.Metrics.Gather()
-	r := reading{at: c.Now(), inputs: map[intake]float64{}, lag: map[unread]float64{}, age: map[string]float64{}, behind: map[string]float64{}, behindAge: map[string]float64{}, unpublished: map[string]float64{},
+	r := reading{at: c.Now(), begun: make([]float64, len(c.sagas)), inputs: map[intake]float64{}, lag: map[unread]float64{}, age: map[string]float64{}, behind: map[string]float64{}, behindAge: map[string]float64{}, unpublished: map[string]float64{},
 		calls: map[call]calls{}, breakers: map[call]float64{}}
 	if err != nil {
 		return r, err
@@ -172,20 +177,22 @@ func (c *Console) read() (reading, error) {
 				r.call(l, float64(h.GetSampleCount()), below)
 				continue
 			}
-			r.take(f.GetName(), l, m.GetCounter().GetValue()+m.GetGauge().GetValue(), c.placed)
+			r.take(f.GetName(), l, m.GetCounter().GetValue()+m.GetGauge().GetValue(), c.sagas)
 		}
 	}
 	return r, nil
 }
 
 // take adds one counter or gauge.
-func (r *reading) take(name string, l map[string]string, v float64, placed string) {
+func (r *reading) take(name string, l map[string]string, v float64, sagas []declared) {
 	service := l["service"]
 	switch name {
 	case telemetry.Emitted:
 		r.events += v
-		if l["type"] == placed {
-			r.orders += v
+		for i := range sagas {
+			if l["type"] == sagas[i].starts {
+				r.begun[i] += v
+			}
 		}
 	case telemetry.Inputs:
 		r.inputs[intake{l["decider"], l["kind"], l["input"]}] += v

@@ -1,20 +1,31 @@
 package console
 
 import (
-	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/services/event"
-	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // story is what a person wants to know of a saga: what happened, what is left.
 type story struct {
-	Happened []string
-	Left     []step // in the order in which they are declared
+	Told  []string // in sentences, the first of which says how it stands
+	Steps []telling
+	Left  []step // in the order in which they are declared
+}
+
+// telling is a step that was made.
+type telling struct {
+	What  string
+	After time.Duration // since the saga's start
+	N     int           // of the hop
+	Class string
 }
 
 // Then is what has to wait for others.
@@ -32,117 +43,30 @@ func later(all []step, now bool) (out []step) {
 	return out
 }
 
-// teller finds the events of a saga by what they are.
+// teller tells the story of a saga by its events.
 type teller struct {
-	top   *streams.Topology
-	first map[string]*hop
-	times map[string]int
+	*Console
+	saga  *declared
+	began time.Time
+	hops  []hop
 }
 
-func newTeller(top *streams.Topology, hops []hop) teller {
-	t := teller{top, map[string]*hop{}, map[string]int{}}
-	for i := range hops {
-		h := &hops[i]
-		if t.first[h.Type] == nil {
-			t.first[h.Type] = h
-		}
-		t.times[h.Type]++
+// story tells a saga in the words of its events.
+func (c *Console) story(saga projection.Saga, hops []hop) (s story) {
+	t := teller{c, c.declaredAs(saga.Name), saga.Started, hops}
+	if t.began.IsZero() && len(hops) > 0 {
+		t.began = hops[0].Time
 	}
-	return t
-}
-
-func (t teller) name(e streams.Event) string {
-	f, ok := t.top.Vocabulary.FactOf(e)
-	if !ok {
-		return ""
-	}
-	return f.Name
-}
-
-func (t teller) has(events ...streams.Event) bool {
-	for _, e := range events {
-		if t.first[t.name(e)] != nil {
-			return true
+	s.Told = t.tell(saga)
+	for _, h := range hops {
+		if slices.Contains(t.saga.once, h.Type) {
+			s.Steps = append(s.Steps, telling{c.happened(h.Type), h.Time.Sub(t.began), h.N, h.Class})
 		}
 	}
-	return false
-}
-
-// read decodes the first event of a type.
-func read[E streams.Event](t teller) (e E, ok bool) {
-	h := t.first[t.name(e)]
-	return e, h != nil && json.Unmarshal(h.Data, &e) == nil
-}
-
-// tell tells what happened to an order.
-func (t teller) tell(o *subject) (told []string) {
-	told = append(told, t.sofar(o))
-	if o.State == "cancelled" {
-		if back := t.takenBack(); len(back) > 0 {
-			told = append(told, "Taken back: "+strings.Join(back, ", ")+".")
-		}
-	}
-	if !o.at("delayed_at").IsZero() {
-		told = append(told, "A deadline passed on the way, "+span(o.at("delayed_at").Sub(o.Begun))+" after the placement.")
-	}
-	if closed := o.at("closed_at"); !closed.IsZero() {
-		told = append(told, "Closed after "+span(closed.Sub(o.Begun))+".")
-	}
-	return told
-}
-
-// sofar is the order's life in one sentence.
-func (t teller) sofar(o *subject) string {
-	after := func(at time.Time) string { return "after " + span(at.Sub(o.Begun)) }
-	confirmed := ""
-	if at := o.at("confirmed_at"); !at.IsZero() {
-		confirmed = "was confirmed " + after(at)
-	}
-	switch o.State {
-	case "cancelled":
-		where := "before it was confirmed"
-		if confirmed != "" {
-			where = "though it " + confirmed
-		}
-		why := ""
-		if reason := o.text("reason"); reason != "" {
-			why = ": " + mask(reason)
-		}
-		return fmt.Sprintf("The order was cancelled %s, %s%s.", after(o.at("cancelled_at")), where, why)
-	case "shipped":
-		return fmt.Sprintf("The order %s and shipped with %s %s, parcel %s.", confirmed, mask(o.text("carrier")), after(o.at("shipped_at")), mask(o.text("tracking")))
-	case "released":
-		return fmt.Sprintf("The order %s, is paid, and was released to shipping %s.", confirmed, after(o.at("released_at")))
-	case "confirmed":
-		return fmt.Sprintf("The order %s: its stock is held and the money set aside.", confirmed)
-	}
-	return "The order was placed and is not confirmed yet."
-}
-
-// takenBack lists the compensations that are done.
-func (t teller) takenBack() (out []string) {
-	if n := t.times[t.name(event.HoldReleased{})]; n > 0 {
-		out = append(out, "stock of "+plural(n, "SKU"))
-	}
-	if e, ok := read[event.PaymentVoided](t); ok && e.Amount.Minor > 0 {
-		out = append(out, money(projection.Money(e.Amount))+" that had been set aside")
-	}
-	if e, ok := read[event.PaymentRefunded](t); ok {
-		out = append(out, money(projection.Money(e.Amount))+" refunded")
-	}
-	return out
-}
-
-// story tells a saga: of an order in its words, of another what is declared.
-func (c *Console) story(saga string, o *subject, hops []hop) (s story) {
-	t := newTeller(c.Topology, hops)
-	if o != nil {
-		s.Happened = t.tell(o)
-	}
-	s.Left = c.shape.ways[saga].left(hops)
+	s.Left = c.shape.ways[saga.Name].left(hops)
 	for i := range s.Left {
 		l := &s.Left[i]
-		l.What = t.todo(*l, o)
+		l.What = c.toDo(l.To) + l.part()
 		if l.Now && c.shape.asks(l.By, l.To) {
 			l.Since = c.shape.askedSince(*l, hops)
 			l.Now = !l.Since.IsZero() // or it was answered, and waits for the next occasion
@@ -151,46 +75,126 @@ func (c *Console) story(saga string, o *subject, hops []hop) (s story) {
 	return s
 }
 
-// todo says what a step has to do.
-func (t teller) todo(l step, o *subject) string {
-	total := "money"
-	if o != nil {
-		total = money(o.Amount())
+// part says how many of several are there.
+func (l *step) part() string {
+	if l.Of < 2 {
+		return ""
 	}
-	count := func(e streams.Event) int { return t.times[t.name(e)] }
-	switch l.To[0] {
-	case t.name(event.StockHeld{}):
-		return fmt.Sprintf("has to hold the stock (%d of %d SKUs held)", count(event.StockHeld{}), count(event.HoldRequested{}))
-	case t.name(event.PaymentAuthorised{}):
-		return "has to set " + total + " aside"
-	case t.name(event.PaymentCaptured{}):
-		return "has to capture " + total
-	case t.name(event.PaymentVoided{}):
-		if t.has(event.PaymentCaptured{}) {
-			return "has to refund " + total
-		}
-		return "has to void the payment"
-	}
-	for e, what := range duties {
-		if t.name(e) == l.To[0] {
-			return what
-		}
-	}
-	return "has to bring about " + strings.Join(l.To, " or ")
+	return fmt.Sprintf(" (%d of %d)", l.Done, l.Of)
 }
 
-// duties are what it takes to bring events about.
-var duties = map[streams.Event]string{
-	event.HoldRequested{}:      "has to ask for the stock",
-	event.StockReserved{}:      "has to reserve the stock",
-	event.StockRejected{}:      "has to refuse the stock",
-	event.StockShipped{}:       "has to book the stock out",
-	event.StockReleased{}:      "has to release the stock",
-	event.OrderConfirmed{}:     "has to confirm the order",
-	event.OrderReleased{}:      "has to release the order",
-	event.OrderShipped{}:       "has to note the shipment",
-	event.OrderCancelled{}:     "has to cancel the order",
-	event.OrderClosed{}:        "has to close the order",
-	event.ShipmentDispatched{}: "has to hand the parcel to the carrier",
-	event.MailSent{}:           "has to tell the customer",
+// tell says how a saga stands, what it took back, and how long it took.
+func (t teller) tell(s projection.Saga) (told []string) {
+	answer := t.first(t.saga.answers)
+	if stands := t.stands(answer); stands != "" {
+		told = append(told, stands)
+	}
+	if back := t.takenBack(answer); len(back) > 0 {
+		told = append(told, "Taken back: "+strings.Join(back, ", ")+".")
+	}
+	if s.State != projection.Ended || s.Name == "" {
+		return told
+	}
+	if late := s.Ended.Sub(s.Due); late > 0 && !s.Due.IsZero() {
+		told = append(told, "Its time was over "+span(late)+" before it ended.")
+	}
+	return append(told, "Closed after "+span(s.Ended.Sub(s.Started))+".")
+}
+
+// first is the earliest event of these types.
+func (t teller) first(types []string) *hop {
+	for i := range t.hops {
+		if slices.Contains(types, t.hops[i].Type) {
+			return &t.hops[i]
+		}
+	}
+	return nil
+}
+
+// stands is a saga's life so far in one sentence: what was answered, and what came last.
+func (t teller) stands(answer *hop) string {
+	var last *hop
+	for i, h := range t.hops {
+		if slices.Contains(t.saga.once, h.Type) && !slices.Contains(t.saga.undo, h.Type) && !slices.Contains(t.saga.ends, h.Type) {
+			last = &t.hops[i]
+		}
+	}
+	switch {
+	case answer == nil && last == nil:
+		return ""
+	case answer == nil && len(t.saga.answers) > 0 && t.first(t.saga.ends) == nil:
+		return upper(t.when(last)) + ", and there is no answer yet."
+	case answer == nil:
+		return upper(t.when(last)) + "."
+	case last == nil || last.N <= answer.N:
+		return upper(t.when(answer)) + "."
+	}
+	return upper(t.when(answer)) + ", and " + t.when(last) + "."
+}
+
+// when says what happened, and how long after the start.
+func (t teller) when(h *hop) string {
+	what := t.happened(h.Type)
+	if after := h.Time.Sub(t.began); h.Type != t.saga.starts {
+		what += " after " + span(after)
+	}
+	return what
+}
+
+// takenBack lists the compensations that are done, without the one that was told already.
+func (t teller) takenBack(answer *hop) (out []string) {
+	times := map[string]int{}
+	for _, h := range t.hops {
+		times[h.Type]++
+	}
+	told := map[string]bool{}
+	for i := range t.hops {
+		h := &t.hops[i]
+		if !slices.Contains(t.saga.undo, h.Type) || told[h.Type] || answer != nil && h.Type == answer.Type {
+			continue
+		}
+		told[h.Type] = true
+		what := t.when(h)
+		if n := times[h.Type]; n > 1 {
+			what += fmt.Sprintf(" (%d times)", n)
+		} else if sum := t.amount(h); sum != "" {
+			what += " (" + sum + ")"
+		}
+		out = append(out, what)
+	}
+	return out
+}
+
+// amount is the first money that an event tells, empty if it tells none.
+func (t teller) amount(h *hop) string {
+	f, ok := t.Topology.Vocabulary.Fact(h.Type)
+	if !ok {
+		return ""
+	}
+	e, err := f.Decode(h.Version, h.Data)
+	if err != nil {
+		return "" // its data say so where they are shown
+	}
+	v := reflect.ValueOf(e)
+	if v.Kind() != reflect.Struct {
+		return ""
+	}
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		value, err := v.FieldByIndexErr(field.Index)
+		if err != nil || !field.IsExported() {
+			continue
+		}
+		if sum, ok := value.Interface().(business.Sum); ok {
+			if minor, currency := sum.Amount(); minor != 0 {
+				return money(projection.Money{Minor: minor, Currency: currency})
+			}
+		}
+	}
+	return ""
+}
+
+// upper begins a sentence.
+func upper(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
 }

@@ -58,8 +58,9 @@ func alike(rows []stuckRow) (out []stuckGroup) {
 }
 
 // stuck lists the sagas that are late, or have had no event for a while, of the
-// oldest running ones; more is whether others run that were not looked at.
-func (c *Console) stuck(ctx context.Context) (out []stuckRow, more bool, err error) {
+// oldest running ones, or of those of one name; more is whether others run that were not
+// looked at.
+func (c *Console) stuck(ctx context.Context, saga string) (out []stuckRow, more bool, err error) {
 	// What is late in a hundred years is what runs now, the oldest first.
 	running, err := c.Reads.Late(ctx, c.Now().Add(everyRunning), flyingCounted)
 	if err != nil {
@@ -68,7 +69,7 @@ func (c *Console) stuck(ctx context.Context) (out []stuckRow, more bool, err err
 	letters, _, lettersErr := c.lettersNow(ctx)
 	for _, s := range running {
 		late := c.Now().After(s.Due)
-		if !late && c.Now().Sub(s.LastAt) < silentFor {
+		if saga != "" && s.Name != saga || !late && c.Now().Sub(s.LastAt) < silentFor {
 			continue
 		}
 		row, err := c.stuckRow(ctx, s, letters)
@@ -97,7 +98,7 @@ func (c *Console) stuckRow(ctx context.Context, s projection.Saga, letters []Let
 		return r, err
 	}
 	hops := c.shape.hops(events)
-	left := c.story(s.Name, r.About, hops).Now()
+	left := c.story(s, hops).Now()
 	r.Why = c.why(letters, s.Correlation, r.About, left, hops)
 	if len(r.Why) == 0 {
 		r.Why = plainly(s, left)

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 type subject struct {
 	view *business.View
 	projection.Document
+	now time.Time // when it is shown
 }
 
 // at is the time in a field; zero until it is known.
@@ -50,35 +52,68 @@ func chosenBy(v *business.View) string {
 	return ""
 }
 
-// Facts are how many there are of what it counts, its amounts, and whose it is.
+// Facts are what it holds beside its state and times, each with its name.
 func (s *subject) Facts() (out []string) {
 	for _, f := range s.view.All() {
-		switch value := s.Values[f.Name].(type) {
-		case int64:
-			if !f.Personal {
-				out = append(out, plural(int(value), strings.TrimSuffix(f.Name, "s")))
-			}
-		case projection.Money:
-			if !f.Personal {
-				out = append(out, money(value))
-			}
+		if f.Kind == business.State || f.Kind == business.Time || f.Kind == business.Flag || f.Personal || f.Name == business.Correlation {
+			continue
 		}
-	}
-	if by := chosenBy(s.view); by != "" {
-		out = append(out, by+" "+mask(s.text(by)))
+		if v := s.field(f); v.Text != "" {
+			out = append(out, v.Name+" "+v.Text)
+		}
 	}
 	return out
 }
 
-// subjectViews are those whose documents the sagas are about, each once.
-func (c *Console) subjectViews() (out []*business.View) {
-	seen := map[*business.View]bool{}
-	for _, s := range c.Business.Sagas {
-		if v, ok := c.Business.ViewOf(s.Starts.Key().Kind()); ok && !seen[v] {
-			seen[v], out = true, append(out, v)
+// fieldView is a field of a document as the page shows it.
+type fieldView struct {
+	Name   string
+	Text   string // empty if it is not there yet
+	At     stamp  // of a time, instead
+	Number bool
+}
+
+// fieldName is a field's name in words.
+func fieldName(name string) string { return strings.ReplaceAll(name, "_", " ") }
+
+// textShown bounds a text among others.
+const textShown = 120
+
+// field shows a field's value, of a personal one only whether there is one.
+func (s *subject) field(f business.Field) fieldView {
+	v := fieldView{Name: fieldName(f.Name)}
+	switch value := s.Values[f.Name].(type) {
+	case string:
+		v.Text = mask(value)
+		if r := []rune(v.Text); len(r) > textShown {
+			v.Text = string(r[:textShown-1]) + "…"
 		}
+	case int64:
+		v.Text, v.Number = count(value), true
+	case projection.Money:
+		v.Text, v.Number = money(value), true
+	case time.Time:
+		v.At, v.Number = stampAt(value, s.now), true
 	}
-	return out
+	switch f.Kind {
+	case business.State:
+		v.Text = s.State
+	case business.Flag:
+		v.Text = "no"
+		if !s.at(f.Of).IsZero() {
+			v.Text = "yes"
+		}
+	case business.Mean:
+		of, _ := s.Values[f.Of].(int64)
+		if per, _ := s.Values[f.Per].(int64); per != 0 {
+			v.Text = strconv.FormatFloat(float64(of)/float64(per), 'g', 3, 64)
+		}
+		v.Number = true
+	}
+	if f.Personal && (v.Text != "" || v.At.Machine != "") {
+		v.Text, v.At = hidden, stamp{}
+	}
+	return v
 }
 
 // subjectOf is what a saga's first event is about, nil if no view has it.
@@ -100,7 +135,7 @@ func (c *Console) find(ctx context.Context, v *business.View, key string) (*subj
 	if err != nil {
 		return nil, err
 	}
-	return &subject{v, d}, nil
+	return &subject{v, d, c.Now()}, nil
 }
 
 // firstEvents are those of a correlation, and those about its subject.

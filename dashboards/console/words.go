@@ -24,24 +24,12 @@ func (c *Console) words() template.FuncMap {
 		"sagaPath":  func(correlation string) string { return "/sagas/" + url.PathEscape(correlation) },
 		"tracePath": tracePath,
 		"spanPath":  spanPath,
-		"tone":      tone,
+		"upper":     upper,
+		"field":     fieldName,
 		"burn":      burn,
 		"objective": objective,
 		"add":       func(a, b float64) float64 { return a + b },
 		"add1":      func(first, n int) int { return first + n - 1 },
 		"half":      func(a float64) float64 { return a / 2 },
 	}
-}
-
-// tone is the colour class of a state.
-func tone(state string) string {
-	switch state {
-	case "shipped", "fulfilled", "closed", "at work":
-		return "ok"
-	case "cancelled", "compensating":
-		return "warn"
-	case "late", "parked":
-		return "bad"
-	}
-	return ""
 }

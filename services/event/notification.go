@@ -19,6 +19,8 @@ func (e MailSent) Key() streams.Key    { return e.Order }
 func (e MailRefused) Key() streams.Key { return e.Order }
 
 var notificationFacts = []streams.Fact{
-	streams.NewFact[MailSent]("mail.sent"),
-	streams.NewFact[MailRefused]("mail.refused"),
+	streams.NewFact[MailSent]("mail.sent",
+		streams.Words("the customer was told", "has to tell the customer")),
+	streams.NewFact[MailRefused]("mail.refused",
+		streams.Words("the mail was refused", "has to note that the mail is refused")),
 }

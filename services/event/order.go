@@ -83,11 +83,18 @@ func (e OrderDelayed) Key() streams.Key   { return e.Order }
 func (e OrderClosed) Key() streams.Key    { return e.Order }
 
 var orderFacts = []streams.Fact{
-	streams.NewFact[OrderPlaced]("order.placed"),
-	streams.NewFact[OrderConfirmed]("order.confirmed"),
-	streams.NewFact[OrderReleased]("order.released"),
-	streams.NewFact[OrderShipped]("order.shipped"),
-	streams.NewFact[OrderCancelled]("order.cancelled"),
-	streams.NewFact[OrderDelayed]("order.delayed"),
-	streams.NewFact[OrderClosed]("order.closed"),
+	streams.NewFact[OrderPlaced]("order.placed",
+		streams.Words("the order was placed", "has to place the order")),
+	streams.NewFact[OrderConfirmed]("order.confirmed",
+		streams.Words("the order was confirmed", "has to confirm the order")),
+	streams.NewFact[OrderReleased]("order.released",
+		streams.Words("the order was released to shipping", "has to release the order")),
+	streams.NewFact[OrderShipped]("order.shipped",
+		streams.Words("the order was shipped", "has to note the shipment")),
+	streams.NewFact[OrderCancelled]("order.cancelled",
+		streams.Words("the order was cancelled", "has to cancel the order")),
+	streams.NewFact[OrderDelayed]("order.delayed",
+		streams.Words("a deadline of the order passed", "has to report the delay")),
+	streams.NewFact[OrderClosed]("order.closed",
+		streams.Words("the order was closed", "has to close the order")),
 }

@@ -50,10 +50,16 @@ func (e PaymentVoided) Key() streams.Key         { return e.Order }
 func (e PaymentRefunded) Key() streams.Key       { return e.Order }
 
 var paymentFacts = []streams.Fact{
-	streams.NewFact[PaymentAuthorised]("payment.authorised"),
-	streams.NewFact[PaymentDeclined]("payment.declined"),
-	streams.NewFact[PaymentCaptured]("payment.captured"),
-	streams.NewFact[PaymentCaptureRefused]("payment.capture-refused"),
-	streams.NewFact[PaymentVoided]("payment.voided"),
-	streams.NewFact[PaymentRefunded]("payment.refunded"),
+	streams.NewFact[PaymentAuthorised]("payment.authorised",
+		streams.Words("the money was set aside", "has to set the money aside")),
+	streams.NewFact[PaymentDeclined]("payment.declined",
+		streams.Words("the payment was declined", "has to decline the payment")),
+	streams.NewFact[PaymentCaptured]("payment.captured",
+		streams.Words("the money was captured", "has to capture the money")),
+	streams.NewFact[PaymentCaptureRefused]("payment.capture-refused",
+		streams.Words("the capture was refused", "has to note that the capture is refused")),
+	streams.NewFact[PaymentVoided]("payment.voided",
+		streams.Words("the payment was voided", "has to void or refund the payment")),
+	streams.NewFact[PaymentRefunded]("payment.refunded",
+		streams.Words("the money was refunded", "has to refund the money")),
 }

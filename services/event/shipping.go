@@ -20,6 +20,8 @@ func (e ShipmentDispatched) Key() streams.Key { return e.Order }
 func (e ShipmentRefused) Key() streams.Key    { return e.Order }
 
 var shippingFacts = []streams.Fact{
-	streams.NewFact[ShipmentDispatched]("shipment.dispatched"),
-	streams.NewFact[ShipmentRefused]("shipment.refused"),
+	streams.NewFact[ShipmentDispatched]("shipment.dispatched",
+		streams.Words("the carrier took the parcel", "has to hand the parcel to the carrier")),
+	streams.NewFact[ShipmentRefused]("shipment.refused",
+		streams.Words("the carrier refused the parcel", "has to note that the carrier refuses")),
 }

@@ -67,6 +67,7 @@ func TestTheLibraryRuns(t *testing.T) {
 		t.Fatalf("%v\n%s", err, &log)
 	}
 	lend(t, url)
+	pages(t, url)
 	for path, want := range map[string]string{"/": "lend-a-book", "/sagas": "lend-a-book", "/v1/units": `"unit":"readings"`, "/v1/faults": "courier-down", "/metrics": `saga="lend-a-book"`, "/readyz": `"ready":true`} {
 		if r := ask(t, "GET", url+path, ""); r.status != 200 || !strings.Contains(r.body, want) {
 			t.Errorf("%s answers %d without %q: %.300s", path, r.status, want, r.body)
