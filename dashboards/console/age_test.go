@@ -69,7 +69,9 @@ func TestFailedPageIsAskedForAgain(t *testing.T) {
 	if err := h.reads.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h.get("/sagas", 503, "data-live")
+	for _, path := range []string{"/sagas", "/sagas?state=taken-back", "/sagas?q=ada", "/views", "/orders", "/orders/o-1"} {
+		h.get(path, 503, "data-live")
+	}
 }
 
 // Many alerts are one line until somebody opens it, and those of one name are one row.

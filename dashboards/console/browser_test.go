@@ -146,7 +146,7 @@ func pagesOf(h *house) map[string]string {
 	for _, s := range h.traces.List(telemetry.Filter{Failed: true}, 1) {
 		trace = s.ID
 	}
-	return map[string]string{"overview": "/", "sagas": "/sagas", "stuck": "/sagas?state=stuck", "none": "/sagas?q=nobody", "shipped": "/orders/o-581564", "waiting": "/orders/o-581582",
+	return map[string]string{"overview": "/", "sagas": "/sagas", "back": "/sagas?state=taken-back", "views": "/views", "documents": "/orders", "chosen": "/orders?state=cancelled&customer=17819", "stuck": "/sagas?state=stuck", "none": "/sagas?q=nobody", "shipped": "/orders/o-581564", "waiting": "/orders/o-581582",
 		"declined": "/orders/o-581565", "parked": "/orders/o-581563", "traces": "/traces", "trace": "/traces/" + trace, "slos": "/slos", "slo": "/slos#slo-order-confirmation",
 		"runbook": "/runbooks/ConfirmationLatencyBurn", "letters": "/dead-letters", "alerts": "/alerts", "faults": "/faults"}
 }
@@ -154,12 +154,25 @@ func pagesOf(h *house) map[string]string {
 // Every page, on a screen and on a telephone, by day and by night.
 func TestPagesInABrowser(t *testing.T) {
 	h := newBusiness(t)
-	b := newBrowser(t, h)
+	newBrowser(t, h).pages(pagesOf(h))
+}
+
+// The pages of another business can be read and used as well.
+func TestPagesOfAnotherBusinessInABrowser(t *testing.T) {
+	h := newHouseOf(t, school())
+	fillSchool(h)
+	newBrowser(t, h).pages(map[string]string{"school": "/", "school-outing": "/?saga=outing", "school-sagas": "/sagas", "school-views": "/views",
+		"school-pupils": "/pupils", "school-pupil": "/pupils/bea", "school-trip": "/sagas/c3", "school-rooms": "/rooms", "school-room": "/rooms/lab"})
+}
+
+// pages looks at each, on a screen and on a telephone, by day and by night.
+func (b *browser) pages(at map[string]string) {
+	b.t.Helper()
 	dir := os.Getenv("WEIR_SCREENSHOTS")
 	if dir == "" {
-		dir = t.TempDir()
+		dir = b.t.TempDir()
 	}
-	for name, path := range pagesOf(h) {
+	for name, path := range at {
 		for _, theme := range []string{"light", "dark"} {
 			for _, width := range []int64{1280, 360} {
 				what := fmt.Sprintf("%s-%s-%d", name, theme, width)

@@ -245,6 +245,22 @@ func TestAnyTimelineIsReadable(t *testing.T) {
 	}
 }
 
+// A long name has its room, and nothing lies on it.
+func TestLongNamesHaveRoom(t *testing.T) {
+	s := shapeOf(topology(t), nil)
+	by := lineage{"subscriptions-of-all", "subscription-renewals"}
+	line := s.drawTimeline([]hop{{Entry: projection.Entry{Type: "e", Time: noon}, By: by, N: 1}}, nil, nil, false, noon, noon)
+	if m := line.Rows[len(line.Rows)-1].Marks[0]; m.X < nameWide(by.Name()) || line.Left > m.X {
+		t.Errorf("the first mark is at %v, the name ends at %v", m.X, nameWide(by.Name()))
+	}
+	c := &Console{Config: Config{Topology: topology(t)}}
+	for w, want := range map[float64]bool{boxWidth: false, 60: true} {
+		if v := c.deciderView(box{Name: "shelf", W: w}, nil, reading{}, reading{}); v.Narrow != want || v.Service != "inventory" {
+			t.Errorf("a box of %v is %+v", w, v)
+		}
+	}
+}
+
 func TestWaterfall(t *testing.T) {
 	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
 	spans := []telemetry.Span{ // in the order of their ends

@@ -163,7 +163,7 @@ func TestAnyBusinessIsShown(t *testing.T) {
 // The page of a view lists its documents by their fields, and none that is personal.
 func TestViewsAreShown(t *testing.T) {
 	h := newHouseOf(t, school())
-	h.get("/rooms", 200, "No room has begun yet.</p>")
+	h.get("/rooms", 200, "There is no room yet.</p>")
 	fillSchool(h)
 	for i := range 60 {
 		h.emit(fmt.Sprint("r", i), "", built{roomID(fmt.Sprint("hall-", i)), 100 + i})
@@ -200,6 +200,21 @@ func TestADocumentWithoutASagaIsShown(t *testing.T) {
 	fillSchool(h)
 	ann := h.get("/pupils/ann", 200, "<dt>class</dt><dd>a</dd>", "pupil.asked", "pupil.taken", "<dt>parent</dt><dd>•••</dd>")
 	lacks(t, "a pupil", ann, "Ng", "Nothing is left", "keeps no history")
+}
+
+// A long text is cut among others, and whole on its own page; a name that is none is not
+// asked for as it came.
+func TestLongAndOddTextsAreShown(t *testing.T) {
+	b := school()
+	b.Sagas = nil
+	b.Services[0].Views[0].Fields[1].Enum = nil
+	h := newHouseOf(t, b)
+	class := strings.Repeat("x", 300) + " of ada@example.org"
+	h.emit("c1", "", asked{"ann", class, "mum", fee{}})
+	h.get("/pupils", 200, strings.Repeat("x", 119)+"…<")
+	lacks(t, "a pupil", h.get("/pupils/ann", 200, strings.Repeat("x", 300)+" of •••@•••"), "ada@")
+	h.get("/pupils?class=%ff%00", 200, "None is like this")
+	h.get("/sagas?q=%ff%00", 200, "Nothing is called")
 }
 
 // What a business does not declare is not missed on its page.
@@ -244,6 +259,25 @@ func TestAnEarlierSagaDoesNotTurnALaterOne(t *testing.T) {
 	h.emit("c2", "", asked{"ann", "a", "mum", fee{}}, taken{"ann"})
 	body := h.get("/sagas?state=taken-back", 200, `href="/sagas/c1"`)
 	lacks(t, "the list of those taken back", body, `href="/sagas/c2"`)
+}
+
+// What was taken back is found behind pages of what was not, as far as it is looked for.
+func TestWhatIsTakenBackIsFound(t *testing.T) {
+	h := newHouseOf(t, school())
+	h.at = h.at.Add(-time.Minute)
+	h.emit("c0", "", planned{"zoo"}, rained{"zoo"})
+	const before, all = 10, 10*projection.PageSize - 1
+	for i := range all {
+		h.publish(fmt.Sprint("p", i), "", planned{tripID(fmt.Sprint("trip-", i))})
+	}
+	for i := range before { // the last ones, of each partition
+		h.await(fmt.Sprint("p", all-1-i), h.n-i)
+	}
+	h.get("/sagas?state=taken-back", 200, "<code>zoo")
+	h.emit("one-more", "", planned{"sea"})
+	body := h.get("/sagas?state=taken-back", 200, "None of those that were looked at", "older →")
+	next := regexp.MustCompile(`href="(/sagas\?page=[^"]+)"`).FindStringSubmatch(body)
+	h.get(strings.ReplaceAll(next[1], "&amp;", "&"), 200, "<code>zoo", "← newest")
 }
 
 // What was taken back tells its money, how often, and when; and so does what is left.

@@ -210,6 +210,7 @@ type streamView struct {
 type deciderView struct {
 	box
 	Service string // if it is called otherwise
+	Narrow  bool   // the box has no room for both names
 	Rate    float64
 	Unread  int
 	Behind  string
@@ -277,6 +278,7 @@ func (c *Console) deciderView(b box, flows []flowView, before, last reading) dec
 	}
 	if service.Name != b.Name {
 		v.Service = service.Name
+		v.Narrow = nameWide(b.Name)+width(" "+service.Name) > b.W
 	}
 	v.Rate = rate(before, last, func(r reading) (n float64) {
 		for k, x := range r.inputs {

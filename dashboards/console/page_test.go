@@ -156,6 +156,13 @@ func (h *house) background(f func(context.Context) error) {
 // emit publishes events of a correlation and waits until the read model has them.
 func (h *house) emit(correlation, traceparent string, events ...streams.Event) {
 	h.t.Helper()
+	h.publish(correlation, traceparent, events...)
+	h.await(correlation, h.n)
+}
+
+// publish writes events of a correlation to the log.
+func (h *house) publish(correlation, traceparent string, events ...streams.Event) {
+	h.t.Helper()
 	for _, e := range events {
 		f, _ := h.top.Vocabulary.FactOf(e)
 		topic, ok := h.top.Topic(f.Name)
@@ -176,13 +183,18 @@ func (h *house) emit(correlation, traceparent string, events ...streams.Event) {
 			h.t.Fatal(err)
 		}
 	}
+}
+
+// await waits until the read model has an event of a correlation.
+func (h *house) await(correlation string, n int) {
+	h.t.Helper()
 	for range 500 {
 		got, err := h.reads.Events(context.Background(), correlation)
 		if err != nil {
 			h.t.Fatal(err)
 		}
 		for _, e := range got {
-			if e.ID == fmt.Sprint("e", h.n) {
+			if e.ID == fmt.Sprint("e", n) {
 				return
 			}
 		}
@@ -234,7 +246,7 @@ func TestEmpty(t *testing.T) {
 	h.get("/sagas?state=taken-back", 200, "None of this state")
 	h.get("/sagas?state=cancelled", 400, "No saga or state is called so")
 	h.get("/views", 200, `href="/orders"`)
-	h.get("/orders", 200, "No order has begun yet. Send <code>POST /v1/orders</code>")
+	h.get("/orders", 200, "There is no order yet. Send <code>POST /v1/orders</code>")
 	h.get("/sagas?q=nobody", 200, "Nothing is called")
 	h.get("/sagas?page=2", 400, "damaged")
 	h.get("/dead-letters", 200, "Nothing is parked")

@@ -133,7 +133,7 @@ type sagasBody struct {
 
 func (c *Console) sagaList(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	b := sagasBody{Looks: c.looks(), Query: strings.TrimSpace(q.Get("q")), Saga: q.Get("saga"), State: q.Get("state"), None: len(c.sagas) == 0}
+	b := sagasBody{Looks: c.looks(), Query: queried(q, "q"), Saga: q.Get("saga"), State: q.Get("state"), None: len(c.sagas) == 0}
 	c.choose(&b)
 	chosen := func(x choice) bool { return x.Current }
 	if !slices.ContainsFunc(b.Sagas, chosen) || !slices.ContainsFunc(b.Choices, chosen) {

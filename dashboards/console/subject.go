@@ -59,7 +59,7 @@ func (s *subject) Facts() (out []string) {
 			continue
 		}
 		if v := s.field(f); v.Text != "" {
-			out = append(out, v.Name+" "+v.Text)
+			out = append(out, v.Name+" "+short(v.Text))
 		}
 	}
 	return out
@@ -79,15 +79,19 @@ func fieldName(name string) string { return strings.ReplaceAll(name, "_", " ") }
 // textShown bounds a text among others.
 const textShown = 120
 
+func short(text string) string {
+	if r := []rune(text); len(r) > textShown {
+		return string(r[:textShown-1]) + "…"
+	}
+	return text
+}
+
 // field shows a field's value, of a personal one only whether there is one.
 func (s *subject) field(f business.Field) fieldView {
 	v := fieldView{Name: fieldName(f.Name)}
 	switch value := s.Values[f.Name].(type) {
 	case string:
 		v.Text = mask(value)
-		if r := []rune(v.Text); len(r) > textShown {
-			v.Text = string(r[:textShown-1]) + "…"
-		}
 	case int64:
 		v.Text, v.Number = count(value), true
 	case projection.Money:

@@ -14,7 +14,9 @@ import (
 // Measures of the timeline, in its own units.
 const (
 	timelineWidth = 1180
-	nameWidth     = 160
+	nameWidth     = 160 // at least
+	nameMargin    = 14
+	nameLetter    = 7.4
 	markSize      = 12
 	lineHeight    = 20
 	rowPadding    = 12
@@ -28,6 +30,7 @@ const (
 type timeline struct {
 	W, H   float64
 	Top    float64 // where the rows begin
+	Left   float64 // where time does
 	Ticks  []tick
 	Rows   []timelineRow
 	DueX   float64
@@ -68,7 +71,7 @@ type wait struct {
 
 // drawTimeline lays a saga out. now is its end so far if it runs.
 func (s *shape) drawTimeline(hops []hop, spans []telemetry.Span, left []step, running bool, due, now time.Time) timeline {
-	t := timeline{W: timelineWidth, Top: axisHeight}
+	t := timeline{W: timelineWidth, Top: axisHeight, Left: nameWidth}
 	if len(hops) == 0 {
 		return t
 	}
@@ -78,6 +81,7 @@ func (s *shape) drawTimeline(hops []hop, spans []telemetry.Span, left []step, ru
 		r.Marks = marksOf(l, hops)
 		r.Waits = s.waitsOf(l, hops, spans, left, now)
 		t.Rows = append(t.Rows, r)
+		t.Left = max(t.Left, nameWide(r.Name))
 	}
 	moments := momentsOf(t.Rows)
 	right := 190.0
@@ -85,7 +89,7 @@ func (s *shape) drawTimeline(hops []hop, spans []telemetry.Span, left []step, ru
 		right = 330
 		moments = append(moments, now)
 	}
-	at := newScale(moments, nameWidth, timelineWidth-right)
+	at := newScale(moments, t.Left, timelineWidth-right)
 	t.Shrunk = at.shrunk()
 	t.Ticks = at.ticks()
 	if running {
@@ -233,6 +237,9 @@ func (r *timelineRow) place(at scale, y float64) {
 	}
 	r.H = float64(len(ends))*lineHeight + rowPadding
 }
+
+// nameWide is the room that a decider's name takes with what is left of it.
+func nameWide(s string) float64 { return nameMargin + nameLetter*float64(utf8.RuneCountInString(s)) }
 
 func width(s string) float64 { return letterWidth * float64(utf8.RuneCountInString(s)) }
 

@@ -147,12 +147,17 @@ func fieldsShown(v *business.View) (out []business.Field) {
 	return all[:min(len(all), columnsShown)]
 }
 
+// queried is a value of a query, as text that a store can hold.
+func queried(q url.Values, name string) string {
+	return strings.TrimSpace(strings.ToValidUTF8(q.Get(name), "\ufffd"))
+}
+
 func (c *Console) viewPage(w http.ResponseWriter, r *http.Request, v *business.View) {
 	q, page := r.URL.Query(), r.URL.Query().Get("page")
 	b, chosen := viewBody{View: v}, map[string]string{}
 	var pairs []string
 	for _, f := range v.All() {
-		if value := strings.TrimSpace(q.Get(f.Name)); f.Filter && !f.Personal && value != "" {
+		if value := queried(q, f.Name); f.Filter && !f.Personal && value != "" {
 			chosen[f.Name], b.Chosen = value, true
 			pairs = append(pairs, f.Name, value)
 		}
@@ -227,7 +232,9 @@ func (c *Console) viewRows(v *business.View, docs []projection.Document) (out []
 		o := &subject{v, d, c.Now()}
 		row := viewRow{Path: documentPath(v, d.Key), Key: d.Key, Begun: d.Begun}
 		for _, f := range fieldsShown(v) {
-			row.Cells = append(row.Cells, o.field(f))
+			cell := o.field(f)
+			cell.Text = short(cell.Text)
+			row.Cells = append(row.Cells, cell)
 		}
 		out = append(out, row)
 	}
