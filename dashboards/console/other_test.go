@@ -136,13 +136,17 @@ func TestAnyBusinessIsShown(t *testing.T) {
 	h.get("/", 200, "Nothing has begun yet. Send <code>POST /v1/pupils</code>.")
 	h.get("/?saga=outing", 200, "Nothing has begun yet.</p>") // nobody has a door for it
 	h.get("/?saga=renewal", 404, "No saga is called so")
+	h.at = h.at.Add(-20 * time.Minute)
+	h.emit("c0", "", planned{"fair"}, rained{"fair"}) // long ago
+	h.at = time.Now().Add(-3 * time.Minute)
 	fillSchool(h)
+	h.emit("c6", "", asked{"cid", "a", "mum Ng", fee{}})
 	time.Sleep(2100 * time.Millisecond) // the answers of before are old
 
 	// The first saga that promises an answer is shown, and others can be chosen.
 	h.get("/", 200, `<a href="/?saga=admission" aria-current="true">admission</a>`, `<a href="/?saga=outing">outing</a>`,
-		"Begun → answered", "7.0<small> ms P99", "50.0<small> %", "1 of 2 in 5 min", "1 taken", "1 turned")
-	h.get("/?saga=outing", 200, "Begun → ended", "50.0<small> %", "1 running", "1 ended")
+		"Begun → answered", "7.0<small> ms P99", "33.3<small> %", "1 of 3 in 5 min", "1 taken", "1 turned", "1 waits over 1.0 s")
+	h.get("/?saga=outing", 200, "Begun → ended", "50.0<small> %", "1 of 2 in 5 min", "1 running", "1 ended")
 
 	all := h.get("/sagas", 200, "<th>about</th>", "Pupil, room, class, correlation or trace", "ann", "sea")
 	lacks(t, "the list of all sagas", all, "<th class=\"n\">fee")
@@ -152,6 +156,9 @@ func TestAnyBusinessIsShown(t *testing.T) {
 	back := h.get("/sagas?state=taken-back", 200, "bea", "zoo")
 	lacks(t, "the list of those taken back", back, "<code>ann", "<code>sea")
 	lacks(t, "the list of one saga's", h.get("/sagas?state=taken-back&saga=outing", 200, "zoo"), "bea")
+	stuck := h.get("/sagas?state=stuck", 200, "<code>sea", "<code>cid", "head has to take the pupil in")
+	lacks(t, "the list of stuck ones", stuck, "<code>ann")
+	lacks(t, "the list of stuck outings", h.get("/sagas?state=stuck&saga=outing", 200, "<code>sea"), "<code>cid")
 	h.get("/sagas?saga=renewal", 400, "No saga or state is called so")
 
 	h.get("/pupils/ann", 200, "The pupil was taken in after 7.0 ms.", "class a", "fee €50.00", "Nothing is left.")
