@@ -65,8 +65,23 @@ func (b *Business) checkObjectives(t *streams.Topology) (errs []error) {
 	return errs
 }
 
+// checkMoney wants the events that move money to be emitted in sagas: who measures money
+// follows sagas, and would never see others.
 func (b *Business) checkMoney(t *streams.Topology) (errs []error) {
+	emitted := map[string]bool{}
+	for _, s := range b.Sagas {
+		for _, st := range s.Steps(t) {
+			for _, e := range st.Emits {
+				emitted[e] = true
+			}
+		}
+	}
+	seen := map[string]bool{}
 	for _, m := range b.Money {
+		if seen[m.Name] {
+			errs = append(errs, fmt.Errorf("money %q is declared twice", m.Name))
+		}
+		seen[m.Name] = true
 		if !nameRule.MatchString(m.Name) || m.Title == "" || len(m.Into) == 0 {
 			errs = append(errs, fmt.Errorf("money %q needs a name in lower case, a title, and the events that it comes from", m.Name))
 		}
@@ -75,6 +90,11 @@ func (b *Business) checkMoney(t *streams.Topology) (errs []error) {
 			events = append(events[:len(events):len(events)], i.Event)
 		}
 		errs = append(errs, registered(t, "money "+m.Name, events...)...)
+		for _, e := range events {
+			if f, ok := t.Vocabulary.FactOf(e); ok && (f.Private || !emitted[f.Name]) {
+				errs = append(errs, fmt.Errorf("money %s is moved by %s, which no saga emits for others to see: it would never be counted", m.Name, f.Name))
+			}
+		}
 	}
 	return errs
 }
