@@ -125,14 +125,22 @@ func (f *faults) ofThePlatform() []*fault {
 	stuck, skewed := f.stuckService(), f.skewed()
 	return []*fault{
 		{Fault: Fault{Name: "slow-store", What: fmt.Sprintf("Every commit takes %s longer.", slowCommit), Effect: "Everything is late by a commit at every hop.",
-			Alerts: []string{"StoreSlow", "ConfirmationLatencyBurn"}}, on: set(&f.slow, int64(slowCommit)), off: set(&f.slow, 0)},
+			Alerts: append([]string{"StoreSlow"}, f.answerAlerts()...)}, on: set(&f.slow, int64(slowCommit)), off: set(&f.slow, 0)},
 		{Fault: Fault{Name: "consumer-stuck", What: "The lanes of " + stuck + " hang, and take nothing.", Effect: "What " + stuck + " has to do waits, and sagas do not end without it.",
 			Alerts: []string{"ServiceFreshnessBurn", "CompletenessBurn"}}, on: f.stick, off: f.unstick},
 		{Fault: Fault{Name: "clock-skew", What: fmt.Sprintf("The clock of %s is %s ahead.", skewed, clockAhead), Effect: "Events from the future; ages and deadlines are wrong by so much.",
 			Alerts: []string{"ClockSkew"}}, on: set(&f.skew, int64(clockAhead)), off: set(&f.skew, 0)},
 		{Fault: Fault{Name: "host-starved", What: "Something else on the host takes nearly all of the processors.", Effect: "Everything is slow, for one reason: one call.",
-			Alerts: []string{"GatewayLatencyBurn", "ConfirmationLatencyBurn"}}, on: f.noise.begin("host-starved", f.starve), off: f.noise.end("host-starved")},
+			Alerts: append([]string{"GatewayLatencyBurn"}, f.answerAlerts()...)}, on: f.noise.begin("host-starved", f.starve), off: f.noise.end("host-starved")},
 	}
+}
+
+// answerAlerts are those about late answers, of a business in which somebody waits for one.
+func (f *faults) answerAlerts() []string {
+	if slices.ContainsFunc(f.p.business.Sagas, func(s streams.Saga) bool { return s.AnswerWithin > 0 }) {
+		return []string{"SagaAnswerBurn"}
+	}
+	return nil
 }
 
 func (f *faults) ofPosted() []*fault {

@@ -170,7 +170,7 @@ func boards(t *testing.T) []dashboards.Board {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := dashboards.Boards(dashboards.Business{Topology: topology, Sagas: shop.Business.Sagas, Amounts: shop.Money(), Alerts: alerts.Business(topology, shop.Business.Sagas, quick())})
+	all, err := dashboards.Boards(dashboards.Business{Business: shop.Business, Topology: topology, Alerts: alerts.Business(shop.Business, topology, quick())})
 	if err != nil {
 		t.Fatal(err)
 	}

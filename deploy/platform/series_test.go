@@ -173,7 +173,7 @@ func counted(t *testing.T) (out []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups, err := alerts.Business(topology, shop.Business.Sagas, alerts.Standard()).Groups()
+	groups, err := alerts.Business(shop.Business, topology, alerts.Standard()).Groups()
 	if err != nil {
 		t.Fatal(err)
 	}

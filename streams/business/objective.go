@@ -3,6 +3,7 @@ package business
 import (
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/weirstream/weir/streams"
 )
@@ -57,6 +58,11 @@ func (b *Business) checkObjectives(t *streams.Topology) (errs []error) {
 			id := s.Name + "-" + o.Name
 			if seen[id] || !alertName.MatchString(o.Alert) || o.About == "" || !(o.Percent > 0 && o.Percent < 100) || len(o.Good) == 0 || len(o.Bad) == 0 {
 				errs = append(errs, fmt.Errorf("objective %s needs a name of its own, an alert in CamelCase, what it is about, a share between 0 and 100, and good and bad events", id))
+			}
+			for _, e := range o.Bad {
+				if slices.ContainsFunc(o.Good, func(g streams.Event) bool { return t.Name(g) == t.Name(e) }) {
+					errs = append(errs, fmt.Errorf("objective %s calls %T good and bad: it can be one of them", id, e))
+				}
 			}
 			seen[id] = true
 			errs = append(errs, registered(t, "objective "+id, append(o.Good[:len(o.Good):len(o.Good)], o.Bad...)...)...)
