@@ -36,7 +36,7 @@ func (f *faults) revive(context.Context) error {
 	return nil
 }
 
-// silence has no shopper come, though everything is at work.
+// silence has no customer come, though everything is at work.
 func (f *faults) silence(context.Context) error {
 	if f.p.Rate <= 0 {
 		return errors.New("nobody shops here who could stay away: start with --customers-per-second")

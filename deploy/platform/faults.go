@@ -48,7 +48,7 @@ type faults struct {
 	slow   atomic.Int64 // nanoseconds that each commit takes longer
 	skew   atomic.Int64 // nanoseconds that the clock of one service is ahead
 	dead   atomic.Int64 // 1: the entrance answers nobody
-	silent atomic.Int64 // 1: no shopper comes
+	silent atomic.Int64 // 1: no customer comes
 	stuck  atomic.Pointer[chan struct{}]
 	noise  noise
 	poison streams.StreamID // parked

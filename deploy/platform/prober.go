@@ -49,7 +49,7 @@ func (p *platform) startProber(ctx context.Context) error {
 	probe := &prober{p: p, client: http.Client{Timeout: probeWait}, seconds: seconds.WithLabelValues()}
 	p.background(ctx, ProberUnit, func(ctx context.Context) error {
 		probe.awaitGateway(ctx)
-		tick := time.NewTicker(p.Synthetic)
+		tick := time.NewTicker(p.Probe)
 		defer tick.Stop()
 		for {
 			result := probe.visit(ctx)

@@ -34,7 +34,7 @@ func running(t *testing.T, synthetic time.Duration) (url string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		ended <- platform.Run(ctx, platform.Options{Business: shop.Business, Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
-			Synthetic: synthetic, Ready: func(http, _ string) { ready <- http }})
+			Probe: synthetic, Ready: func(http, _ string) { ready <- http }})
 	}()
 	select {
 	case addr := <-ready:

@@ -181,6 +181,9 @@ func (m *Monitor) money(s *saga, e Event, count bool) {
 				s.money[a.name] = &purse{}
 			}
 			s.money[a.name].move(a, e, put)
+			for currency := range put { // it is there from now on, also if all is out before the next sweep
+				m.total[a.name][currency] += 0
+			}
 			continue
 		}
 		for currency, units := range put {

@@ -277,6 +277,23 @@ func TestMoneyFollowsTheSaga(t *testing.T) {
 	w.want(0, telemetry.MoneyHeld)
 }
 
+// A currency is seen from its first money on, however short that stays.
+func TestMoneyThatIsGoneAtOnce(t *testing.T) {
+	w := watch(t)
+	w.m.Observe([]sagamonitor.Event{w.placed("o-1"), w.authorised("o-1", 200), w.captured("o-1", 200, "GBP")})
+	w.m.Sweep()
+	families, err := w.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == telemetry.MoneyHeld && len(f.GetMetric()) == 1 && f.GetMetric()[0].GetGauge().GetValue() == 0 {
+			return
+		}
+	}
+	t.Error("nobody knows that there was money")
+}
+
 // An event may tell less than nothing: a counter that was made to fall would end the process.
 func TestMoneyBelowZero(t *testing.T) {
 	w := watch(t)
