@@ -21,18 +21,18 @@ func (book) Kind() string     { return "book" }
 func (b book) String() string { return string(b) }
 
 type (
-	ask struct {
+	request struct {
 		Book book `json:"book"`
 	}
-	asked    struct{ Book book }
-	lent     struct{ Book book }
-	declined struct{ Book book }
+	requested struct{ Book book }
+	lent      struct{ Book book }
+	declined  struct{ Book book }
 )
 
-func (e ask) Key() streams.Key      { return e.Book }
-func (e asked) Key() streams.Key    { return e.Book }
-func (e lent) Key() streams.Key     { return e.Book }
-func (e declined) Key() streams.Key { return e.Book }
+func (e request) Key() streams.Key   { return e.Book }
+func (e requested) Key() streams.Key { return e.Book }
+func (e lent) Key() streams.Key      { return e.Book }
+func (e declined) Key() streams.Key  { return e.Book }
 
 func nothing[S, E any](S, E, streams.Input) streams.Decision { return streams.Nothing() }
 
@@ -45,10 +45,10 @@ var approvals = business.Objective{Name: "approvals", Alert: "ApprovalsBurn", Ab
 func library() *business.Business {
 	type state struct{}
 	fold := func(s state, _ streams.Event) state { return s }
-	desk := streams.Define("desk", book(""), fold, streams.OnCommand("ask", nothing[state, ask], asked{}, lent{}, declined{}))
+	desk := streams.Define("desk", book(""), fold, streams.OnCommand("ask", nothing[state, request], requested{}, lent{}, declined{}))
 	return &business.Business{Name: "library", Title: "A library", Owner: "readers", Services: []business.Service{{Name: "loans", Owner: "desk",
 		Deciders:   []*streams.Decider{desk},
-		Facts:      []streams.Fact{streams.NewFact[asked]("book.asked"), streams.NewFact[lent]("book.lent"), streams.NewFact[declined]("book.declined")},
+		Facts:      []streams.Fact{streams.NewFact[requested]("book.asked"), streams.NewFact[lent]("book.lent"), streams.NewFact[declined]("book.declined")},
 		Commands:   []business.Command{{Name: "ask", Path: "/v1/books/{book}/ask", Summary: "Ask for a book"}},
 		Objectives: []business.Objective{approvals}}}}
 }
@@ -59,9 +59,9 @@ func shelved(s streams.Saga) *business.Business {
 	fold := func(s state, _ streams.Event) state { return s }
 	b := library()
 	b.Services[0].Deciders = []*streams.Decider{
-		streams.Define("desk", book(""), fold, streams.OnCommand("ask", nothing[state, ask], asked{})),
-		streams.Define("shelf", book(""), fold, streams.On(nothing[state, asked], lent{}, declined{}))}
-	s.Name, s.Starts, s.Ends, s.Within = "borrow", asked{}, []streams.Event{lent{}, declined{}}, time.Hour
+		streams.Define("desk", book(""), fold, streams.OnCommand("ask", nothing[state, request], requested{})),
+		streams.Define("shelf", book(""), fold, streams.On(nothing[state, requested], lent{}, declined{}))}
+	s.Name, s.Starts, s.Ends, s.Within = "borrow", requested{}, []streams.Event{lent{}, declined{}}, time.Hour
 	b.Sagas = []streams.Saga{s}
 	return b
 }

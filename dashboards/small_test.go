@@ -19,16 +19,16 @@ func (book) Kind() string     { return "book" }
 func (b book) String() string { return string(b) }
 
 type (
-	ask struct {
+	request struct {
 		Book book `json:"book"`
 	}
-	asked struct{ Book book }
-	lent  struct{ Book book }
+	requested struct{ Book book }
+	lent      struct{ Book book }
 )
 
-func (e ask) Key() streams.Key   { return e.Book }
-func (e asked) Key() streams.Key { return e.Book }
-func (e lent) Key() streams.Key  { return e.Book }
+func (e request) Key() streams.Key   { return e.Book }
+func (e requested) Key() streams.Key { return e.Book }
+func (e lent) Key() streams.Key      { return e.Book }
 
 type price struct {
 	minor    int64
@@ -43,8 +43,8 @@ func library() *business.Business {
 	fold := func(s state, _ streams.Event) state { return s }
 	return &business.Business{Name: "library", Title: "A library", Owner: "readers", Services: []business.Service{{Name: "loans",
 		Deciders: []*streams.Decider{streams.Define("desk", book(""), fold,
-			streams.OnCommand("ask", func(state, ask, streams.Input) streams.Decision { return streams.Nothing() }, asked{}))},
-		Facts:    []streams.Fact{streams.NewFact[asked]("book.asked"), streams.NewFact[lent]("book.lent")},
+			streams.OnCommand("ask", func(state, request, streams.Input) streams.Decision { return streams.Nothing() }, requested{}))},
+		Facts:    []streams.Fact{streams.NewFact[requested]("book.asked"), streams.NewFact[lent]("book.lent")},
 		Commands: []business.Command{{Name: "ask", Path: "/v1/books/{book}/ask", Summary: "Ask for a book"}}}}}
 }
 
@@ -54,8 +54,8 @@ func charging() *business.Business {
 	fold := func(s state, _ streams.Event) state { return s }
 	b := library()
 	b.Services[0].Deciders = append(b.Services[0].Deciders, streams.Define("shelf", book(""), fold,
-		streams.On(func(state, asked, streams.Input) streams.Decision { return streams.Nothing() }, lent{})))
-	b.Sagas = []streams.Saga{{Name: "borrow", Starts: asked{}, Ends: []streams.Event{lent{}}, Within: time.Hour}}
+		streams.On(func(state, requested, streams.Input) streams.Decision { return streams.Nothing() }, lent{})))
+	b.Sagas = []streams.Saga{{Name: "borrow", Starts: requested{}, Ends: []streams.Event{lent{}}, Within: time.Hour}}
 	b.Money = []business.Money{{Name: "fees", Title: "Fees", About: "Fees of loans.",
 		Into: []business.MoneyFrom{business.From(func(lent) business.Sum { return price{1, "GBP"} })}}}
 	return b
