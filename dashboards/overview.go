@@ -159,9 +159,9 @@ func sagasAnHour() *panel {
 func visits() []*panel {
 	const none = "the platform was not told to probe itself"
 	return []*panel{
-		graph("Visits", "cps", "Visits of the prober, which does what a customer does, by how they went. Anything but done: a customer would have had no luck either.").unmarked(volume).
+		graph("Visits", "cps", "Visits of the prober, which does what a customer does, by how they went. Anything but done: a customer would have had no luck either.").unmarked(volume).size(12, 8).
 			query(per("result", telemetry.Probes), "{{result}}").may(none).paint("done", green, "unanswered", red, "refused", orange, "undone", yellow),
-		graph("Time to an answer", "s", "How long the prober waits until it is told how its saga goes, of visits that are done.").unmarked(elsewhere).
+		graph("Time to an answer", "s", "How long the prober waits until it is told how its saga goes, of visits that are done.").unmarked(elsewhere).size(12, 8).
 			quantiles(telemetry.ProbeSeconds).mayAll(none),
 	}
 }

@@ -85,18 +85,18 @@ func sagaEvents(t *streams.Topology, s streams.Saga) (happens, undone []string) 
 func sagaWell(s streams.Saga, l limits, of string) []*panel {
 	own := is("sloth_service", s.Name)
 	return []*panel{
-		number("Budgets left", "percentunit", "What is left of the error budgets of the saga: an answer and an end in time, and nothing taken back.").size(6, 4).
+		number("Budgets left", "percentunit", "What is left of the error budgets of the saga: an answer and an end in time, and nothing taken back.").size(9, 4).
 			query(left(selector(alerts.BudgetRemaining, []string{own})), "{{sloth_slo}}").budget().worded(muchLess()).
 			leads("Objective", "/d/"+ObjectivesUID+"?var-slo=${__field.labels.sloth_id}&${__url_time_range}"),
 		number("Under way", "none", "Sagas that have begun and not ended.").unmarked(volume).size(3, 4).
 			query(most("", telemetry.SagasRunning, of), "running").steps(blue).spark(),
-		number("Late", "none", "Sagas beyond their declared time. Above 0: they will not end by themselves, the live page says what each waits for.").size(4, 4).
+		number("Late", "none", "Sagas beyond their declared time. Above 0: they will not end by themselves, the live page says what each waits for.").size(3, 4).
 			query(most("", telemetry.SagasLate, of), "late").steps(green, step{1, red}).leads("Stuck sagas", "${live}/sagas?state=stuck"),
-		number("Oldest", "s", "Age of the oldest saga under way. Red: beyond its declared time.").size(4, 4).
+		number("Oldest", "s", "Age of the oldest saga under way. Red: beyond its declared time.").size(3, 4).
 			query(most("", telemetry.SagaOldest, of), "oldest").steps(green, step{s.Within.Seconds(), red}).spark(),
 		number("Effects twice", "none", "Events that may happen once in a saga and happened again. Above 0 is a fault of the platform: somebody may have paid twice.").size(3, 4).
 			query(orNone(during("", telemetry.DuplicateEffects, of), selector(followed, []string{of})), "twice").steps(green, step{1, red}),
-		lag(l),
+		lag(l).size(3, 4),
 	}
 }
 
