@@ -122,12 +122,3 @@ func TestRunbookCommandsWork(t *testing.T) {
 		t.Errorf("%d commands were run: %v", did, calls)
 	}
 }
-
-func alertNames(t *testing.T) []string {
-	t.Helper()
-	s, err := app{shop.Business}.businessAlerts(alerts.DefaultRunbooks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Names()
-}
