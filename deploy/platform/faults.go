@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/streams"
@@ -90,13 +91,35 @@ func newFaults(p *platform) (*faults, error) {
 	for _, x := range f.all {
 		f.gauge.WithLabelValues(x.Name).Set(0)
 	}
-	return f, i.Err()
+	return f, errors.Join(i.Err(), f.unknownAlerts())
+}
+
+// unknownAlerts reports faults of endpoints that say they call by an alert that there is not.
+func (f *faults) unknownAlerts() error {
+	var errs []error
+	names := f.p.promises.set.Names()
+	for _, e := range f.p.business.Endpoints() {
+		for _, x := range e.Faults {
+			for _, a := range x.Alerts {
+				if !slices.Contains(names, a) {
+					errs = append(errs, fmt.Errorf("fault %s of endpoint %s names the alert %s, which there is not: see weir alerts render", x.Name, e.Name, a))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // AllFaults are the faults that weir dev can practise with a business, none of them on.
 func AllFaults(b *business.Business) []Fault {
+	t, err := b.Topology()
+	if err != nil {
+		return nil // whoever needs the topology says why
+	}
+	p := &platform{business: b, topology: t}
+	p.promises.set = alerts.Business(b, t, DevPolicy())
 	var out []Fault
-	for _, x := range (&faults{p: &platform{business: b}}).switches() {
+	for _, x := range (&faults{p: p}).switches() {
 		out = append(out, x.Fault)
 	}
 	return out
@@ -118,6 +141,10 @@ func (f *faults) switches() []*fault {
 		}
 		all = append(all, f.ofCustomers()...)
 	}
+	names := f.p.promises.set.Names()
+	for _, x := range all { // what a business has not, it is not called for
+		x.Alerts = slices.DeleteFunc(slices.Clone(x.Alerts), func(a string) bool { return !slices.Contains(names, a) })
+	}
 	return all
 }
 
@@ -125,22 +152,14 @@ func (f *faults) ofThePlatform() []*fault {
 	stuck, skewed := f.stuckService(), f.skewed()
 	return []*fault{
 		{Fault: Fault{Name: "slow-store", What: fmt.Sprintf("Every commit takes %s longer.", slowCommit), Effect: "Everything is late by a commit at every hop.",
-			Alerts: append([]string{"StoreSlow"}, f.answerAlerts()...)}, on: set(&f.slow, int64(slowCommit)), off: set(&f.slow, 0)},
+			Alerts: []string{"StoreSlow", "SagaAnswerBurn"}}, on: set(&f.slow, int64(slowCommit)), off: set(&f.slow, 0)},
 		{Fault: Fault{Name: "consumer-stuck", What: "The lanes of " + stuck + " hang, and take nothing.", Effect: "What " + stuck + " has to do waits, and sagas do not end without it.",
 			Alerts: []string{"ServiceFreshnessBurn", "CompletenessBurn"}}, on: f.stick, off: f.unstick},
 		{Fault: Fault{Name: "clock-skew", What: fmt.Sprintf("The clock of %s is %s ahead.", skewed, clockAhead), Effect: "Events from the future; ages and deadlines are wrong by so much.",
 			Alerts: []string{"ClockSkew"}}, on: set(&f.skew, int64(clockAhead)), off: set(&f.skew, 0)},
 		{Fault: Fault{Name: "host-starved", What: "Something else on the host takes nearly all of the processors.", Effect: "Everything is slow, for one reason: one call.",
-			Alerts: append([]string{"GatewayLatencyBurn"}, f.answerAlerts()...)}, on: f.noise.begin("host-starved", f.starve), off: f.noise.end("host-starved")},
+			Alerts: []string{"GatewayLatencyBurn", "SagaAnswerBurn"}}, on: f.noise.begin("host-starved", f.starve), off: f.noise.end("host-starved")},
 	}
-}
-
-// answerAlerts are those about late answers, of a business in which somebody waits for one.
-func (f *faults) answerAlerts() []string {
-	if slices.ContainsFunc(f.p.business.Sagas, func(s streams.Saga) bool { return s.AnswerWithin > 0 }) {
-		return []string{"SagaAnswerBurn"}
-	}
-	return nil
 }
 
 func (f *faults) ofPosted() []*fault {
