@@ -86,7 +86,8 @@ func TestRunbooks(t *testing.T) {
 			t.Errorf("%s: it has no place for the facts of a business (%v)", file, err)
 			continue
 		}
-		if facts, _, _ := strings.Cut(string(want), "## Causes\n"); !strings.Contains(facts, "Owner: ") || strings.Contains(facts, "<!--") {
+		if facts, _, _ := strings.Cut(string(want), "## Causes\n"); !strings.Contains(facts,
+			"Owner: ") || strings.Contains(facts, "<!--") {
 			t.Errorf("%s: its facts are %s", file, facts)
 		}
 		_, after, _ := strings.Cut(string(want), "## Causes\n")

@@ -134,18 +134,24 @@ func (f *fold) entrance() (out []*SLO) {
 	}
 	asked, like := matchers(routes(all), client), matchers(all[0].labels(), client)
 	status := func(code int) string { return matchers(like, label("status", fmt.Sprint(code))) }
-	out = append(out, &SLO{Service: "gateway", Name: "availability", Alert: "GatewayAvailabilityBurn", Owner: f.b.Owner, Objective: 99.95, MinBad: 5,
-		Description: "Requests of clients for what the business offers that get an answer which is not the platform's own failure (5xx).",
-		SLI: Ratio(Availability, []Events{{telemetry.Requests, matchers(asked, `status=~"5.."`), status(http.StatusServiceUnavailable)}},
+	out = append(out, &SLO{Service: "gateway", Name: "availability", Alert: "GatewayAvailabilityBurn", Owner: f.b.Owner,
+		Objective: 99.95, MinBad: 5,
+		Description: "Requests of clients for what the business offers that get an answer which is not the platform's " +
+			"own failure (5xx).",
+		SLI: Ratio(Availability, []Events{{telemetry.Requests, matchers(asked, `status=~"5.."`),
+			status(http.StatusServiceUnavailable)}},
 			Events{telemetry.Requests, "", status(all[0].status)}, Events{telemetry.Requests, asked, ""})})
 	if len(doors) > 0 {
-		out = append(out, &SLO{Service: "gateway", Name: "latency", Alert: "GatewayLatencyBurn", Owner: f.b.Owner, Objective: 99, MinBad: 10,
-			Description: "Commands and questions of clients that are answered within 100 ms, what a request waits for its client not counted.",
-			SLI:         Within(telemetry.RequestSeconds, 100*time.Millisecond, matchers(routes(doors), client), like)})
+		out = append(out, &SLO{Service: "gateway", Name: "latency", Alert: "GatewayLatencyBurn", Owner: f.b.Owner,
+			Objective: 99, MinBad: 10,
+			Description: "Commands and questions of clients that are answered within 100 ms, what a request waits for its " +
+				"client not counted.",
+			SLI: Within(telemetry.RequestSeconds, 100*time.Millisecond, matchers(routes(doors), client), like)})
 	}
 	if f.posts() {
 		posted := matchers(label("route", eventsPath), label("method", http.MethodPost), client)
-		out = append(out, &SLO{Service: "gateway", Name: "ingestion", Alert: "IngestionLatencyBurn", Owner: platform, Objective: 99, MinBad: 10, NoPage: true,
+		out = append(out, &SLO{Service: "gateway", Name: "ingestion", Alert: "IngestionLatencyBurn", Owner: platform,
+			Objective: 99, MinBad: 10, NoPage: true,
 			Description: "Requests with events, up to a thousand each, that are answered within a second.",
 			SLI:         Within(telemetry.RequestSeconds, time.Second, posted, posted)})
 	}
@@ -157,19 +163,26 @@ func (f *fold) entrance() (out []*SLO) {
 func (f *fold) saga(s streams.Saga) (out []*SLO) {
 	saga := label("saga", s.Name)
 	if s.AnswerWithin > 0 {
-		out = append(out, &SLO{Service: s.Name, Name: answerName, Alert: "SagaAnswerBurn", Owner: f.b.Owner, Objective: 99, MinBad: 10,
-			Description: fmt.Sprintf("Sagas whose customer knows within %s how it goes, whether it goes on or is taken back.", span(s.AnswerWithin)),
-			SLI:         Promptly(Events{telemetry.SagasStarted, saga, saga}, telemetry.SagaAnswer, s.AnswerWithin, saga)})
+		out = append(out, &SLO{Service: s.Name, Name: answerName, Alert: "SagaAnswerBurn", Owner: f.b.Owner, Objective: 99,
+			MinBad: 10,
+			Description: fmt.Sprintf("Sagas whose customer knows within %s how it goes, whether it goes on or is taken back.",
+				span(s.AnswerWithin)),
+			SLI: Promptly(Events{telemetry.SagasStarted, saga, saga}, telemetry.SagaAnswer, s.AnswerWithin, saga)})
 	}
-	out = append(out, &SLO{Service: s.Name, Name: inTimeName, Alert: "SagaOverdueBurn", Owner: f.b.Owner, Objective: 99.9, MinBad: 3,
+	out = append(out, &SLO{Service: s.Name, Name: inTimeName, Alert: "SagaOverdueBurn", Owner: f.b.Owner,
+		Objective: 99.9, MinBad: 3,
 		Description: fmt.Sprintf("Sagas that come to an end, whichever, within %s.", span(s.Within)),
 		SLI: Ratio(InTime, []Events{{telemetry.SagasOverdue, saga, saga}},
-			Events{telemetry.SagasEnded, matchers(saga, `in_time="true"`), matchers(saga, `compensated="false",in_time="true"`)})})
+			Events{telemetry.SagasEnded, matchers(saga, `in_time="true"`),
+				matchers(saga, `compensated="false",in_time="true"`)})})
 	if len(s.Undo) > 0 {
-		out = append(out, &SLO{Service: s.Name, Name: "compensation", Alert: "CompensationBurn", Owner: f.b.Owner, Objective: 95, MinBad: 10, NoPage: true,
+		out = append(out, &SLO{Service: s.Name, Name: "compensation", Alert: "CompensationBurn", Owner: f.b.Owner,
+			Objective: 95, MinBad: 10, NoPage: true,
 			Description: "Sagas that end without taking anything back.",
-			SLI: Ratio(Compensation, []Events{{telemetry.SagasEnded, matchers(saga, `compensated="true"`), matchers(saga, `compensated="true",in_time="true"`)}},
-				Events{telemetry.SagasEnded, matchers(saga, `compensated="false"`), matchers(saga, `compensated="false",in_time="true"`)})})
+			SLI: Ratio(Compensation, []Events{{telemetry.SagasEnded, matchers(saga, `compensated="true"`),
+				matchers(saga, `compensated="true",in_time="true"`)}},
+				Events{telemetry.SagasEnded, matchers(saga, `compensated="false"`),
+					matchers(saga, `compensated="false",in_time="true"`)})})
 	}
 	return out
 }
@@ -189,7 +202,8 @@ const probed = "done"
 // probes are what shows whether the business works while nobody comes.
 func (f *fold) probes() *SLO {
 	return &SLO{Service: proberUnit, Name: "visits", Alert: "ProbesBurn", Owner: f.b.Owner, Objective: 99, MinBad: 2,
-		Description: "Visits of the prober, which does what a customer does, once a minute, that are answered in time by what is not taken back.",
+		Description: "Visits of the prober, which does what a customer does, once a minute, that are answered in time " +
+			"by what is not taken back.",
 		SLI: Ratio(Availability, []Events{{telemetry.Probes, `result!="` + probed + `"`, `result="unanswered"`}},
 			Events{telemetry.Probes, "", label("result", probed)}, Events{telemetry.Probes, "", ""})}
 }

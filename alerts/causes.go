@@ -17,10 +17,11 @@ func (f *fold) causes() []*Alert {
 	lane, inputs := braces(matchers(of, `lane="1"`)), telemetry.Inputs+braces(f.exampleInput())
 	return slices.Concat(f.ofSagas(), f.ofEndpoints(), f.ofReaders(), []*Alert{
 		{Name: "LaneHalted", Severity: Page, Owner: platform, For: minute / 2, Within: 2 * minute,
-			Summary:     "Lane {{ $labels.service }}/{{ $labels.lane }} is halted.",
-			Description: "The lane found something that cannot be proven in order, and stands still: all that is to happen for its keys waits.",
-			Threshold:   Threshold{"max by (service, lane) (" + telemetry.LanesHalted + ")", Above, 0},
-			Example:     []Example{{telemetry.LanesHalted + lane, calm(0), 1, false}}},
+			Summary: "Lane {{ $labels.service }}/{{ $labels.lane }} is halted.",
+			Description: "The lane found something that cannot be proven in order, and stands still: all that is to happen " +
+				"for its keys waits.",
+			Threshold: Threshold{"max by (service, lane) (" + telemetry.LanesHalted + ")", Above, 0},
+			Example:   []Example{{telemetry.LanesHalted + lane, calm(0), 1, false}}},
 		{Name: "UnitHalted", Severity: Page, Owner: platform, For: minute / 2, Within: 2 * minute,
 			Summary:     "Unit {{ $labels.unit }} of {{ $labels.instance }} is halted.",
 			Description: "A part of a process found what waiting does not cure, and stands still; the other parts go on. A halted projection answers with what it has.",
@@ -37,29 +38,35 @@ func (f *fold) causes() []*Alert {
 			Description: "The event store is slow: everything that the service does is late by so much.",
 			Threshold:   Threshold{"histogram_quantile(0.5, sum by (service, le) (rate(" + telemetry.CommitSeconds + "_bucket" + over + ")))", Above, 0.1},
 			// Medians of 95 and of 110 ms.
-			Example: []Example{{telemetry.CommitSeconds + `_bucket` + braces(matchers(of, `le="0.06"`)), calm(0), 0, true}, {telemetry.CommitSeconds + `_bucket` + braces(matchers(of, `le="0.1"`)), calm(4), 3.25, true},
-				{telemetry.CommitSeconds + `_bucket` + braces(matchers(of, `le="0.25"`)), calm(7), 7, true}, {telemetry.CommitSeconds + `_bucket` + braces(matchers(of, `le="+Inf"`)), calm(7), 7, true}}},
+			Example: []Example{{telemetry.CommitSeconds + `_bucket` + braces(matchers(of, `le="0.06"`)), calm(0), 0, true},
+				{telemetry.CommitSeconds + `_bucket` + braces(matchers(of, `le="0.1"`)), calm(4), 3.25, true},
+				{telemetry.CommitSeconds + `_bucket` + braces(matchers(of, `le="0.25"`)), calm(7), 7, true},
+				{telemetry.CommitSeconds + `_bucket` + braces(matchers(of, `le="+Inf"`)), calm(7), 7, true}}},
 		{Name: "ClockSkew", Severity: Ticket, Owner: platform, For: minute, Within: 8 * minute,
 			Summary:     "{{ $labels.service }} takes events from the future.",
 			Description: "A process's clock is more than a second ahead of another's: deadlines and ages are wrong by so much.",
 			Expr:        share("sum by (service) (increase("+telemetry.FutureInputs+over+"))", "sum by (service) (increase("+telemetry.Inputs+over+"))", 0.02, 3),
-			Example:     []Example{{telemetry.FutureInputs + braces(of), calm(0.019, 0.008), 0.022, true}, {inputs, calm(1, 0.1), 1, true}}},
+			Example: []Example{{telemetry.FutureInputs + braces(of), calm(0.019, 0.008), 0.022, true},
+				{inputs, calm(1, 0.1), 1, true}}},
 		{Name: "RepeatsStorm", Severity: Ticket, Owner: platform, For: minute, Within: 8 * minute,
 			Summary:     "{{ $labels.service }} is sent more repeats than news.",
 			Description: "Somebody publishes again what was published. Repeats have no effect, but cost as much as events.",
 			Expr:        share("sum by (service) (increase("+telemetry.Repeats+over+"))", "sum by (service) (increase("+telemetry.Inputs+over+"))", 1, 100),
-			Example:     []Example{{telemetry.Repeats + braces(of), calm(0.95, 0.3), 1.1, true}, {inputs, calm(1, 0.1), 1, true}}},
+			Example: []Example{{telemetry.Repeats + braces(of), calm(0.95, 0.3), 1.1, true},
+				{inputs, calm(1, 0.1), 1, true}}},
 		{Name: "StoreContended", Severity: Ticket, Owner: platform, For: 5 * minute, Within: 12 * minute,
 			Summary:     "{{ $labels.service }}'s commits are refused or doubtful.",
 			Description: "Two owners may fight for a lane, or the store loses its connections.",
 			Expr:        share("sum by (service) (increase("+telemetry.Conflicts+over+"))", "sum by (service) (increase("+telemetry.CommitSeconds+"_count"+over+"))", 0.02, 3),
-			Example:     []Example{{telemetry.Conflicts + braces(of), calm(0.019, 0.008), 0.022, true}, {telemetry.CommitSeconds + "_count" + braces(of), calm(1, 0.1), 1, true}}},
+			Example: []Example{{telemetry.Conflicts + braces(of), calm(0.019, 0.008), 0.022, true},
+				{telemetry.CommitSeconds + "_count" + braces(of), calm(1, 0.1), 1, true}}},
 		{Name: "ClientsThrottled", Severity: Ticket, Owner: f.b.Owner, For: minute, Within: 8 * minute,
 			Summary:     "Client {{ $labels.client }} is refused more than a tenth of what all clients ask.",
 			Description: "A client asks more than its quota. Others are not affected; whether it should be allowed more is a question of business.",
 			Expr:        share("sum by (client) (increase("+telemetry.QuotaRefused+over+"))", "scalar(sum(increase("+telemetry.Requests+over+")))", 0.1, 30),
 			Example: []Example{{telemetry.QuotaRefused + `{client="key:1a2b3c4d"}`, calm(0.95, 0.08), 1.1, true},
-				{telemetry.Requests + braces(matchers(f.main().labels(), label("status", fmt.Sprint(f.main().status)), client)), calm(10, 0.1), 10, true}}},
+				{telemetry.Requests + braces(matchers(f.main().labels(), label("status", fmt.Sprint(f.main().status)), client)),
+					calm(10, 0.1), 10, true}}},
 		{Name: "HotKey", Severity: Ticket, Owner: platform, For: minute, Within: 8 * minute,
 			Summary:     "One lane of {{ $labels.service }} takes nearly all of its inputs.",
 			Description: "One key, or a few of one lane, get nearly all the work, while the other lanes have nothing to do: the service is as fast as one lane.",
@@ -71,7 +78,8 @@ func (f *fold) causes() []*Alert {
 			Summary:     "{{ $value | humanizePercentage }} of the spans do not reach an exporter.",
 			Description: "Traces have holes: whoever collects them is away or too slow.",
 			Threshold:   Threshold{"1 - sum(rate(" + telemetry.SpansExported + "[" + twice + "])) / (sum(rate(" + telemetry.SpansStarted + "[" + twice + "])) > 0)", Above, 0.05},
-			Example:     []Example{{telemetry.SpansStarted + braces(of), calm(10), 10, true}, {telemetry.SpansExported, calm(9.525), 9.45, true}}},
+			Example: []Example{{telemetry.SpansStarted + braces(of), calm(10), 10, true},
+				{telemetry.SpansExported, calm(9.525), 9.45, true}}},
 		{Name: "ReadModelUnknown", Severity: Ticket, Owner: platform, For: 2 * minute, Within: 10 * minute, Blind: true,
 			Summary:     "Nothing is known of how far the read model is behind.",
 			Description: "No process reports how old its answers are: it may be hours behind, which looks like fine.",
@@ -120,10 +128,12 @@ func (f *fold) ofSagas() (out []*Alert) {
 		}
 		once := braces(matchers(label("saga", s.Name), label("event", f.t.Name(s.Once[0]))))
 		out = append(out, &Alert{Name: "DuplicateEffect", Severity: Page, Owner: platform, Within: minute,
-			Summary:     "{{ $labels.event }} happened twice in one saga ({{ $labels.saga }}).",
-			Description: "What may happen once in a saga happened again: somebody may have paid or got something twice. This is never noise.",
-			Threshold:   Threshold{"sum by (saga, event) (increase(" + telemetry.DuplicateEffects + "[" + twice + "]))", Above, 0},
-			Example:     []Example{{telemetry.DuplicateEffects + once, calm(0), 1.0 / 60, true}}})
+			Summary: "{{ $labels.event }} happened twice in one saga ({{ $labels.saga }}).",
+			Description: "What may happen once in a saga happened again: somebody may have paid or got something twice. " +
+				"This is never noise.",
+			Threshold: Threshold{"sum by (saga, event) (increase(" + telemetry.DuplicateEffects + "[" + twice + "]))",
+				Above, 0},
+			Example: []Example{{telemetry.DuplicateEffects + once, calm(0), 1.0 / 60, true}}})
 		break // it is of all sagas
 	}
 	if len(f.b.Sagas) == 0 {
@@ -142,10 +152,13 @@ func (f *fold) ofEndpoints() []*Alert {
 	for _, s := range f.b.Services {
 		for _, e := range s.Endpoints {
 			return []*Alert{{Name: "BreakerOpen", Severity: Ticket, Owner: f.b.Owner, For: minute / 2, Within: 2 * minute,
-				Summary:     "{{ $labels.service }} has stopped calling the {{ $labels.endpoint }}.",
-				Description: "So many calls failed that the circuit breaker opened: calls wait, and are made when it answers again.",
-				Threshold:   Threshold{"max by (service, endpoint) (max_over_time(" + telemetry.BreakerState + "[" + span(minute) + "]))", Above, 1},
-				Example:     []Example{{telemetry.BreakerState + braces(matchers(label("service", s.Name), label("endpoint", e.Name))), calm(1), 2, false}}}}
+				Summary: "{{ $labels.service }} has stopped calling the {{ $labels.endpoint }}.",
+				Description: "So many calls failed that the circuit breaker opened: calls wait, and are made when it answers " +
+					"again.",
+				Threshold: Threshold{"max by (service, endpoint) " +
+					"(max_over_time(" + telemetry.BreakerState + "[" + span(minute) + "]))", Above, 1},
+				Example: []Example{{telemetry.BreakerState + braces(matchers(label("service", s.Name),
+					label("endpoint", e.Name))), calm(1), 2, false}}}}
 		}
 	}
 	return nil

@@ -22,25 +22,33 @@ func (f *fold) service(name string) (out []*SLO) {
 	if all := f.reactions(name); len(all) > 0 {
 		result := func(r string) string { return all[0].taken(r) }
 		out = append(out,
-			&SLO{Service: name, Name: "availability", Alert: "ServiceAvailabilityBurn", Owner: platform, Objective: 99.95, MinBad: 3,
+			&SLO{Service: name, Name: "availability", Alert: "ServiceAvailabilityBurn", Owner: platform, Objective: 99.95,
+				MinBad: 3,
 				NoPage: true, Description: "Inputs of the service that are decided, and not parked behind a failure.",
-				SLI: Ratio(Availability, []Events{{telemetry.Inputs, matchers(service, `result="parked"`), result("parked")}}, Events{telemetry.Inputs, "", result("decided")},
+				SLI: Ratio(Availability, []Events{{telemetry.Inputs, matchers(service, `result="parked"`), result("parked")}},
+					Events{telemetry.Inputs, "", result("decided")},
 					Events{telemetry.Inputs, service, ""})},
-			&SLO{Service: name, Name: "latency", Alert: "ServiceLatencyBurn", Owner: platform, Objective: 99, MinBad: 10, NoPage: true,
-				Description: "Inputs of the service whose effect is stored within a second of the event; of one from outside, of when it was taken.",
-				SLI:         Within(telemetry.InputAge, time.Second, service, matchers(service, label("decider", all[0].decider)))})
+			&SLO{Service: name, Name: "latency", Alert: "ServiceLatencyBurn", Owner: platform, Objective: 99, MinBad: 10,
+				NoPage: true,
+				Description: "Inputs of the service whose effect is stored within a second of the event; of one from outside, " +
+					"of when it was taken.",
+				SLI: Within(telemetry.InputAge, time.Second, service, matchers(service, label("decider", all[0].decider)))})
 	}
 	flows := f.flows(name)
 	if len(flows) == 0 {
 		return out
 	}
 	return append(out,
-		&SLO{Service: name, Name: "freshness", Alert: "ServiceFreshnessBurn", Owner: platform, Objective: 99, MinBad: 3, NoPage: true,
-			Description: fmt.Sprintf("Time in which no record waits longer than %d s for the service, as seen from the ends of the log, and not by the service itself.", behindBound),
-			SLI:         Below(Freshness, telemetry.BehindSeconds, behindBound, service, service)},
-		&SLO{Service: name, Name: "completeness", Alert: "CompletenessBurn", Owner: platform, Objective: 99, MinBad: 10, NoPage: true,
-			Description: "Events for the service that are processed, parked or rejected, of all that were accepted: none may be missing.",
-			SLI:         Balance(flows...)})
+		&SLO{Service: name, Name: "freshness", Alert: "ServiceFreshnessBurn", Owner: platform, Objective: 99, MinBad: 3,
+			NoPage: true,
+			Description: fmt.Sprintf("Time in which no record waits longer than %d s for the service, as seen from the "+
+				"ends of the log, and not by the service itself.", behindBound),
+			SLI: Below(Freshness, telemetry.BehindSeconds, behindBound, service, service)},
+		&SLO{Service: name, Name: "completeness", Alert: "CompletenessBurn", Owner: platform, Objective: 99, MinBad: 10,
+			NoPage: true,
+			Description: "Events for the service that are processed, parked or rejected, of all that were accepted: none " +
+				"may be missing.",
+			SLI: Balance(flows...)})
 }
 
 // reactions are those of a service's deciders.
@@ -64,15 +72,18 @@ type reaction struct {
 
 // taken are the labels of its inputs with a result.
 func (r reaction) taken(result string) string {
-	return matchers(label("service", r.service), label("decider", r.decider), label("kind", string(r.Kind)), label("input", r.Input), label("result", result))
+	return matchers(label("service", r.service), label("decider", r.decider), label("kind", string(r.Kind)),
+		label("input", r.Input), label("result", result))
 }
 
 // readModel is what every page and every question of a customer is answered from.
 func readModel() *SLO {
 	of := label("service", streams.ProjectionUnit)
-	return &SLO{Service: "read-model", Name: "freshness", Alert: "ReadModelFreshnessBurn", Owner: platform, Objective: 99, MinBad: 3, NoPage: true,
-		Description: fmt.Sprintf("Time in which no record waits longer than %d s for the read model, as seen from the ends of the log and the cursors in its store.", behindBound),
-		SLI:         Below(Freshness, telemetry.BehindSeconds, behindBound, of, of)}
+	return &SLO{Service: "read-model", Name: "freshness", Alert: "ReadModelFreshnessBurn", Owner: platform,
+		Objective: 99, MinBad: 3, NoPage: true,
+		Description: fmt.Sprintf("Time in which no record waits longer than %d s for the read model, as seen from the "+
+			"ends of the log and the cursors in its store.", behindBound),
+		SLI: Below(Freshness, telemetry.BehindSeconds, behindBound, of, of)}
 }
 
 // flows are the events that a service is to take, and those that it took: of each
@@ -110,9 +121,11 @@ func (f *fold) external(typ string) bool {
 // happened counts events of types that are all of our own, or all from outside.
 func (f *fold) happened(types []string) Events {
 	if f.external(types[0]) {
-		return Events{telemetry.Ingested, matchers(`result="accepted"`, oneOf("type", types)), matchers(`result="accepted"`, label("type", types[0]))}
+		return Events{telemetry.Ingested, matchers(`result="accepted"`, oneOf("type", types)),
+			matchers(`result="accepted"`, label("type", types[0]))}
 	}
-	return Events{telemetry.Emitted, oneOf("type", types), matchers(label("service", f.emitter(types[0])), label("type", types[0]))}
+	return Events{telemetry.Emitted, oneOf("type", types),
+		matchers(label("service", f.emitter(types[0])), label("type", types[0]))}
 }
 
 // emitter is the service that emits an event.
@@ -131,7 +144,8 @@ func (f *fold) emitter(typ string) string {
 // one of those again.
 func taken(decider string, types []string) Events {
 	of := matchers(label("decider", decider), `kind="event"`)
-	return Events{telemetry.Inputs, matchers(of, oneOf("input", types), `result!="retried"`), matchers(of, label("input", types[0]), `result="decided"`)}
+	return Events{telemetry.Inputs, matchers(of, oneOf("input", types), `result!="retried"`),
+		matchers(of, label("input", types[0]), `result="decided"`)}
 }
 
 func oneOf(name string, values []string) string {
@@ -146,11 +160,15 @@ func (f *fold) outside() (out []*SLO) {
 			like := func(result string) string {
 				return matchers(endpoint, label("effect", f.effect(s.Name, e.Name)), label("result", result))
 			}
-			out = append(out, &SLO{Service: e.Name, Name: "answers", Alert: "OutsideCallsBurn", Owner: f.b.OwnerOf(s.Name), Objective: 99, MinBad: 5, NoPage: true,
-				Labels:      map[string]string{"endpoint": e.Name},
-				Description: "Calls of the " + e.What + " that get a definite answer, be it a refusal. Those that an open breaker holds back get none.",
-				SLI: Ratio(Availability, []Events{{telemetry.EffectSeconds, matchers(endpoint, `result=~"in-doubt|unusable"`), like("in-doubt")}, {telemetry.HeldBack, endpoint, ""}},
-					Events{telemetry.EffectSeconds, "", like("answered")}, Events{telemetry.EffectSeconds, endpoint, ""}, Events{telemetry.HeldBack, endpoint, ""})})
+			out = append(out, &SLO{Service: e.Name, Name: "answers", Alert: "OutsideCallsBurn", Owner: f.b.OwnerOf(s.Name),
+				Objective: 99, MinBad: 5, NoPage: true,
+				Labels: map[string]string{"endpoint": e.Name},
+				Description: "Calls of the " + e.What + " that get a definite answer, be it a refusal. Those that an open " +
+					"breaker holds back get none.",
+				SLI: Ratio(Availability, []Events{{telemetry.EffectSeconds, matchers(endpoint, `result=~"in-doubt|unusable"`),
+					like("in-doubt")}, {telemetry.HeldBack, endpoint, ""}},
+					Events{telemetry.EffectSeconds, "", like("answered")}, Events{telemetry.EffectSeconds, endpoint, ""},
+					Events{telemetry.HeldBack, endpoint, ""})})
 		}
 	}
 	return out
@@ -172,8 +190,10 @@ func (f *fold) own(s business.Service, o business.Objective) *SLO {
 	if len(good) == 0 || len(bad) == 0 { // the business was not checked
 		return &SLO{Service: s.Name, Name: o.Name, Alert: o.Alert}
 	}
-	out := &SLO{Service: s.Name, Name: o.Name, Alert: o.Alert, Owner: f.b.OwnerOf(s.Name), Description: o.About, Objective: o.Percent,
-		MinBad: max(o.AtLeast, 1), NoPage: !o.Pages, SLI: Ratio(Outcome, bad, good[0], append(good[:len(good):len(good)], bad...)...)}
+	out := &SLO{Service: s.Name, Name: o.Name, Alert: o.Alert, Owner: f.b.OwnerOf(s.Name), Description: o.About,
+		Objective: o.Percent,
+		MinBad:    max(o.AtLeast, 1), NoPage: !o.Pages,
+		SLI: Ratio(Outcome, bad, good[0], append(good[:len(good):len(good)], bad...)...)}
 	if _, err := handwritten(o.Alert); err == nil {
 		out.SLI.err = fmt.Errorf("the alert %s is one of the platform's: give the objective's another name", o.Alert)
 	}
@@ -221,6 +241,7 @@ func (f *fold) runbook(s business.Service, o business.Objective) string {
 	b.WriteString("- Inputs are parked, and what would be good waits behind them: [InputsParked](InputsParked.md).\n")
 	fmt.Fprintf(&b, "\n## Cure of %s-%s\n\n", s.Name, o.Name)
 	fmt.Fprintf(&b, "1. \"Events\" on the %s board shows which of them rose or fell, and when.\n", s.Name)
-	fmt.Fprintf(&b, "2. `weir dlq ls` says whether something is parked.\n3. Tell %s: it is their promise.\n", f.b.OwnerOf(s.Name))
+	fmt.Fprintf(&b, "2. `weir dlq ls` says whether something is parked.\n3. Tell %s: it is their promise.\n",
+		f.b.OwnerOf(s.Name))
 	return b.String()
 }

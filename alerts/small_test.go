@@ -45,12 +45,15 @@ var approvals = business.Objective{Name: "approvals", Alert: "ApprovalsBurn", Ab
 func library() *business.Business {
 	type state struct{}
 	fold := func(s state, _ streams.Event) state { return s }
-	desk := streams.Define("desk", book(""), fold, streams.OnCommand("ask", nothing[state, request], requested{}, lent{}, declined{}))
-	return &business.Business{Name: "library", Title: "A library", Owner: "readers", Services: []business.Service{{Name: "loans", Owner: "desk",
-		Deciders:   []*streams.Decider{desk},
-		Facts:      []streams.Fact{streams.NewFact[requested]("book.asked"), streams.NewFact[lent]("book.lent"), streams.NewFact[declined]("book.declined")},
-		Commands:   []business.Command{{Name: "ask", Path: "/v1/books/{book}/ask", Summary: "Ask for a book"}},
-		Objectives: []business.Objective{approvals}}}}
+	desk := streams.Define("desk", book(""), fold,
+		streams.OnCommand("ask", nothing[state, request], requested{}, lent{}, declined{}))
+	return &business.Business{Name: "library", Title: "A library", Owner: "readers",
+		Services: []business.Service{{Name: "loans", Owner: "desk",
+			Deciders: []*streams.Decider{desk},
+			Facts: []streams.Fact{streams.NewFact[requested]("book.asked"), streams.NewFact[lent]("book.lent"),
+				streams.NewFact[declined]("book.declined")},
+			Commands:   []business.Command{{Name: "ask", Path: "/v1/books/{book}/ask", Summary: "Ask for a book"}},
+			Objectives: []business.Objective{approvals}}}}
 }
 
 // shelved has a second decider that reads, and the saga between the two.
@@ -85,7 +88,8 @@ func objectivesOf(s *alerts.Set) (out []string) {
 // causesOf are the alerts that are there for what a business has.
 func causesOf(s *alerts.Set) (out []string) {
 	for _, a := range s.Alerts {
-		if slices.Contains([]string{"DuplicateEffect", "SagasLate", "BreakerOpen", "Blind", "ProbesFail", "CustomersGone"}, a.Name) {
+		if slices.Contains([]string{"DuplicateEffect", "SagasLate", "BreakerOpen", "Blind", "ProbesFail", "CustomersGone"},
+			a.Name) {
 			out = append(out, a.Name)
 		}
 	}
@@ -96,21 +100,26 @@ func causesOf(s *alerts.Set) (out []string) {
 // A business promises what it has, and is watched for what it can suffer: an alert about
 // series that there never are would be silent for ever, or never.
 func TestABusinessPromisesWhatItHas(t *testing.T) {
-	answers := streams.Saga{Answers: []streams.Event{lent{}, declined{}}, AnswerWithin: 5 * time.Second, Undo: []streams.Event{declined{}}, Once: []streams.Event{lent{}}}
+	answers := streams.Saga{Answers: []streams.Event{lent{}, declined{}}, AnswerWithin: 5 * time.Second,
+		Undo: []streams.Event{declined{}}, Once: []streams.Event{lent{}}}
 	posting := library()
-	posting.Services[0].Facts = append(posting.Services[0].Facts, streams.NewFact[returned]("book.returned", streams.External()))
+	posting.Services[0].Facts = append(posting.Services[0].Facts,
+		streams.NewFact[returned]("book.returned", streams.External()))
 	posting.Services[0].Commands = nil
-	of := []string{"gateway-availability", "gateway-latency", "loans-availability", "loans-latency", "loans-approvals", "read-model-freshness"}
+	of := []string{"gateway-availability", "gateway-latency", "loans-availability", "loans-latency", "loans-approvals",
+		"read-model-freshness"}
 	for name, c := range map[string]struct {
 		b             *business.Business
 		more, without []string
 		alerts        []string
 	}{
-		"one service":         {library(), nil, nil, []string{"CustomersGone"}},
-		"only events come in": {posting, []string{"gateway-ingestion"}, []string{"gateway-latency"}, []string{"CustomersGone"}},
+		"one service": {library(), nil, nil, []string{"CustomersGone"}},
+		"only events come in": {posting, []string{"gateway-ingestion"}, []string{"gateway-latency"},
+			[]string{"CustomersGone"}},
 		"a saga": {shelved(streams.Saga{}), []string{"borrow-in-time", "loans-freshness", "loans-completeness"}, nil,
 			[]string{"Blind", "CustomersGone", "SagasLate"}},
-		"a saga with an answer": {shelved(answers), []string{"borrow-answer", "borrow-in-time", "borrow-compensation", "loans-freshness", "loans-completeness"}, nil,
+		"a saga with an answer": {shelved(answers),
+			[]string{"borrow-answer", "borrow-in-time", "borrow-compensation", "loans-freshness", "loans-completeness"}, nil,
 			[]string{"Blind", "CustomersGone", "DuplicateEffect", "SagasLate"}},
 	} {
 		s := setOf(t, c.b)
@@ -188,7 +197,8 @@ func TestAnObjectiveOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	rules := string(files["rules/loans-approvals.yml"])
-	for _, want := range []string{`weir_events_emitted_total{type=~"book.declined"}`, `weir_events_emitted_total{type=~"book.lent"}`, "owner: desk", "runbook_url: /runbooks/ApprovalsBurn",
+	for _, want := range []string{`weir_events_emitted_total{type=~"book.declined"}`,
+		`weir_events_emitted_total{type=~"book.lent"}`, "owner: desk", "runbook_url: /runbooks/ApprovalsBurn",
 		"severity: ticket", ">= 3)"} {
 		if !strings.Contains(rules, want) {
 			t.Errorf("the rules lack %s", want)
@@ -201,7 +211,8 @@ func TestAnObjectiveOfItsOwn(t *testing.T) {
 		t.Error("it is no OpenSLO document")
 	}
 	book := string(files["runbooks/ApprovalsBurn.md"])
-	for _, want := range []string{"# ApprovalsBurn", "Books that are lent to those who ask. 90 % of them", "Owner: desk", "`book.lent`", "`book.declined`", "## Causes", "## Cure", `"Events" on the loans board`} {
+	for _, want := range []string{"# ApprovalsBurn", "Books that are lent to those who ask. 90 % of them",
+		"Owner: desk", "`book.lent`", "`book.declined`", "## Causes", "## Cure", `"Events" on the loans board`} {
 		if !strings.Contains(book, want) {
 			t.Errorf("its runbook lacks %q", want)
 		}
@@ -232,11 +243,16 @@ func TestUselessBusinesses(t *testing.T) {
 		b   *business.Business
 		say string
 	}{
-		"an answer that no bucket measures": {shelved(streams.Saga{Answers: []streams.Event{lent{}}, AnswerWithin: 2 * time.Second}), "no histogram of the catalogue with a bucket up to 2s"},
-		"the alert of the platform":         {with(func(o *business.Objective) { o.Alert = "SagaOverdueBurn" }), "SagaOverdueBurn is one of the platform's"},
-		"a template":                        {with(func(o *business.Objective) { o.About = "{{ $labels.x }}" }), "evaluate as a template"},
-		"the platform's objective":          {with(func(o *business.Objective) { o.Name = "latency" }), "objective loans-latency is declared twice"},
-		"never fires":                       {with(func(o *business.Objective) { o.Percent, o.Pages = 80, true }), "can never fire"},
+		"an answer that no bucket measures": {shelved(streams.Saga{Answers: []streams.Event{lent{}},
+			AnswerWithin: 2 * time.Second}), "no histogram of the catalogue with a bucket up to 2s"},
+		"the alert of the platform": {with(func(o *business.Objective) { o.Alert = "SagaOverdueBurn" }),
+			"SagaOverdueBurn is one of the platform's"},
+		"a template": {with(func(o *business.Objective) { o.About = "{{ $labels.x }}" }),
+			"evaluate as a template"},
+		"the platform's objective": {with(func(o *business.Objective) { o.Name = "latency" }),
+			"objective loans-latency is declared twice"},
+		"never fires": {with(func(o *business.Objective) { o.Percent, o.Pages = 80, true }),
+			"can never fire"},
 	} {
 		if err := setOf(t, c.b).Check(); err == nil || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("%s: %v, want %q", name, err, c.say)

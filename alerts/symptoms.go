@@ -19,10 +19,11 @@ func (f *fold) symptoms() []*Alert {
 			Description: "This fires always. Who hears it is to call a person when it stops: then nobody would be called for anything else.",
 			Expr:        "vector(1)"},
 		{Name: "UnitMissing", Severity: Page, Owner: platform, For: minute, Within: 8 * minute, Blind: true,
-			Summary:     "No process runs {{ $labels.unit }}.",
-			Description: "The platform needs at least one of each unit. Whether its processes died, were never started or cannot be scraped: what it does for others waits, and without the gateway nobody can ask for anything.",
-			Expr:        absent(units),
-			Example:     unitsExample(units)},
+			Summary: "No process runs {{ $labels.unit }}.",
+			Description: "The platform needs at least one of each unit. Whether its processes died, were never started or " +
+				"cannot be scraped: what it does for others waits, and without the gateway nobody can ask for anything.",
+			Expr:    absent(units),
+			Example: unitsExample(units)},
 		{Name: "FailuresInARow", Severity: Page, Owner: f.b.Owner, For: 2 * minute, Within: 4 * minute,
 			Summary:     "The last {{ $value }} requests of clients to {{ $labels.route }} failed, one after the other.",
 			Description: "Not one of them got through since. Where few come, no share of failures would tell for hours.",
@@ -54,11 +55,14 @@ func (f *fold) probesFail() *Alert {
 	short := f.p.shortest()
 	good, bad, over := braces(label("result", probed)), braces(`result!="`+probed+`"`), "["+span(short)+"]"
 	return &Alert{Name: "ProbesFail", Severity: Page, Owner: f.b.Owner, Within: short * 7 / 5,
-		Summary:     "No visit of the prober has gone well lately.",
-		Description: "The prober does what a customer would do, once a minute, and has failed several times in a row. Where customers are few, this is all that tells.",
-		Expr: "sum(increase(" + telemetry.Probes + bad + over + ")) > 2.5\nand\n(sum(increase(" + telemetry.Probes + good + over +
+		Summary: "No visit of the prober has gone well lately.",
+		Description: "The prober does what a customer would do, once a minute, and has failed several times in a row. " +
+			"Where customers are few, this is all that tells.",
+		Expr: "sum(increase(" + telemetry.Probes + bad + over + ")) > " +
+			"2.5\nand\n(sum(increase(" + telemetry.Probes + good + over +
 			")) or vector(0)) < 0.5",
-		Example: []Example{{telemetry.Probes + `{result="unanswered"}`, calm(0, 2.2/short.Seconds()), 4 / short.Seconds(), true},
+		Example: []Example{{telemetry.Probes + `{result="unanswered"}`, calm(0, 2.2/short.Seconds()), 4 / short.Seconds(),
+			true},
 			{telemetry.Probes + good, calm(4/short.Seconds(), 0), 0, true}}}
 }
 
@@ -106,11 +110,13 @@ func (f *fold) customersGone() *Alert {
 	stopped := fmt.Sprintf("(\n(%s == 0)\nand\n(max_over_time((\n%s\n)[%s:%s]) > 0)\n)", came(2*short, 0), steady, span(12*short), span(2*short))
 	like := telemetry.RequestSeconds + "_count" + braces(matchers(f.main().labels(), client))
 	rate := 150 / (12 * short).Seconds()
-	return &Alert{Name: "CustomersGone", Severity: Page, Owner: f.b.Owner, For: minute, Within: 14 * minute, Memory: 26 * short,
-		Summary:     "Clients have stopped asking: fewer than a fifth of what came a week ago, or nobody after a busy hour.",
-		Description: "The platform is up, and nobody reaches it: a name, a certificate, a proxy or whatever customers use in front of it is broken. No failure is counted, as none of theirs arrives.",
-		Expr:        strings.Join([]string{less(6*short, 20), less(288*short, 10), stopped}, "\nor\n"),
-		Example:     []Example{{like, calm(rate), 0, true}}}
+	return &Alert{Name: "CustomersGone", Severity: Page, Owner: f.b.Owner, For: minute, Within: 14 * minute,
+		Memory:  26 * short,
+		Summary: "Clients have stopped asking: fewer than a fifth of what came a week ago, or nobody after a busy hour.",
+		Description: "The platform is up, and nobody reaches it: a name, a certificate, a proxy or whatever customers " +
+			"use in front of it is broken. No failure is counted, as none of theirs arrives.",
+		Expr:    strings.Join([]string{less(6*short, 20), less(288*short, 10), stopped}, "\nor\n"),
+		Example: []Example{{like, calm(rate), 0, true}}}
 }
 
 // behind is about the read model, which customers read.

@@ -59,7 +59,8 @@ func troubles(s *Set) (out []trouble) {
 			return []input{{`weir_http_failures_in_a_row{route="/v1/orders",method="POST"}`, rate * share, true}}
 		},
 		"ProbesFail": func(_, share float64) []input {
-			return []input{{`weir_probes_total{result="unanswered"}`, share / 60, true}, {`weir_probes_total{result="done"}`, (1 - share) / 60, true}}
+			return []input{{`weir_probes_total{result="unanswered"}`, share / 60, true},
+				{`weir_probes_total{result="done"}`, (1 - share) / 60, true}}
 		},
 		"CustomersGone": func(rate, share float64) []input {
 			return []input{{`weir_http_request_seconds_count{route="/v1/orders",method="POST",caller="client"}`, rate * (1 - share), true}}

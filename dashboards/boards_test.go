@@ -23,7 +23,8 @@ func ofShop(t *testing.T) Business {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Business{Business: shop.Business, Topology: top, Alerts: alerts.Business(shop.Business, top, alerts.Standard()), Live: "http://127.0.0.1:8080"}
+	return Business{Business: shop.Business, Topology: top,
+		Alerts: alerts.Business(shop.Business, top, alerts.Standard()), Live: "http://127.0.0.1:8080"}
 }
 
 func boards(t *testing.T) []Board {

@@ -195,7 +195,8 @@ func everySeries(b Business, groups []alerts.Group) string {
 
 // possible are values of labels, of those that matter.
 func possible(b Business) map[string][]string {
-	values := map[string][]string{"kind": {"event"}, "result": {"decided", "accepted", "refused", "done"}, "status": {"200", "503"}, "route": {b.Business.Commands()[0].Path},
+	values := map[string][]string{"kind": {"event"}, "result": {"decided", "accepted", "refused", "done"},
+		"status": {"200", "503"}, "route": {b.Business.Commands()[0].Path},
 		"method": {"POST"}, "compensated": {"true", "false"}, "in_time": {"true", "false"}, "undo": {"true", "false"}, "currency": {"GBP", "EUR", "USD", "JPY"}}
 	for _, s := range b.Topology.Services {
 		values["service"] = append(values["service"], s.Name)

@@ -60,7 +60,8 @@ func wellness(b Business, l limits) []*panel {
 	}
 	if len(b.Business.Sagas) > 0 {
 		out = append(out,
-			number("Effects twice", "none", "Things that happened again although they may happen once: somebody may have paid twice. Above 0 is never noise.").
+			number("Effects twice", "none", "Things that happened again although they may happen once: somebody may have "+
+				"paid twice. Above 0 is never noise.").
 				query(orNone(during("", telemetry.DuplicateEffects), followed), "twice").steps(green, step{1, red}),
 			number("Begun an hour", perHour, "Sagas begun in an hour, at the pace of now.").unmarked(volume).
 				query(hourly(telemetry.SagasStarted, ""), "begun").steps(blue).spark())
@@ -130,7 +131,8 @@ func traffic(b Business, l limits) []*panel {
 		graph("Requests", "reqps", "HTTP requests a second by status. 5xx is the platform's own failure; many 429 are clients beyond their quotas: see the board of ingestion.").unmarked(volume).
 			query(seen(per("status", telemetry.Requests, onInstance)), "{{status}}").may("nobody has asked yet").
 			corner(link("Ingestion", "/d/"+IngestionUID, "By client")),
-		graph("Time to answer", "s", "How long commands and questions take, without waiting for their clients; the line is the objective's. Points are traces: click one.").
+		graph("Time to answer", "s", "How long commands and questions take, without waiting for their clients; the line "+
+			"is the objective's. Points are traces: click one.").
 			quantiles(telemetry.RequestSeconds, asked...).limit(l.objective("gateway-latency")),
 		graph("Decisions", "ops", "Inputs decided a second, by service. A service at 0 while others work: see its board.").unmarked(volume).
 			query(per("service", telemetry.Inputs, service...), "{{service}}").leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
@@ -148,8 +150,11 @@ func traffic(b Business, l limits) []*panel {
 }
 
 func sagasAnHour() *panel {
-	return graph("Sagas an hour", perHour, "Sagas begun and ended in an hour, and those begun a week before. Begun above ended for long: they pile up, see the saga's board.").unmarked(volume).
-		query(hourly(telemetry.SagasStarted, ""), "begun").query(hourly(telemetry.SagasEnded, ""), "ended").query(hourly(telemetry.SagasOverdue, ""), "overdue").
+	return graph("Sagas an hour", perHour,
+		"Sagas begun and ended in an hour, and those begun a week before. Begun above ended for long: they pile up, see "+
+			"the saga's board.").unmarked(volume).
+		query(hourly(telemetry.SagasStarted, ""), "begun").query(hourly(telemetry.SagasEnded, ""),
+		"ended").query(hourly(telemetry.SagasOverdue, ""), "overdue").
 		query(hourly(telemetry.SagasStarted, " offset 1w"), "begun, a week before").may("nothing is known of a week before").
 		paint("begun", blue, "ended", green, "overdue", red, "begun, a week before", grey).
 		override("byName", "begun, a week before", "custom.lineStyle", map[string]any{"fill": "dash", "dash": []int{8, 6}})
@@ -159,9 +164,12 @@ func sagasAnHour() *panel {
 func visits() []*panel {
 	const none = "the platform was not told to probe itself"
 	return []*panel{
-		graph("Visits", "cps", "Visits of the prober, which does what a customer does, by how they went. Anything but done: a customer would have had no luck either.").unmarked(volume).size(12, 8).
-			query(per("result", telemetry.Probes), "{{result}}").may(none).paint("done", green, "unanswered", red, "refused", orange, "undone", yellow),
-		graph("Time to an answer", "s", "How long the prober waits until it is told how its saga goes, of visits that are done.").unmarked(elsewhere).size(12, 8).
+		graph("Visits", "cps", "Visits of the prober, which does what a customer does, by how they went. Anything but "+
+			"done: a customer would have had no luck either.").unmarked(volume).size(12, 8).
+			query(per("result", telemetry.Probes), "{{result}}").may(none).paint("done", green, "unanswered", red, "refused",
+			orange, "undone", yellow),
+		graph("Time to an answer", "s", "How long the prober waits until it is told how its saga goes, of visits that "+
+			"are done.").unmarked(elsewhere).size(12, 8).
 			quantiles(telemetry.ProbeSeconds).mayAll(none),
 	}
 }

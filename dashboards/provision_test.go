@@ -10,7 +10,8 @@ import (
 )
 
 func TestProvisioningFiles(t *testing.T) {
-	files, err := Files(ofShop(t), Servers{"http://prom:9090", "http://jaeger:16686", "http://search:9200"}, "/etc/weir/dashboards", false)
+	files, err := Files(ofShop(t), Servers{"http://prom:9090", "http://jaeger:16686", "http://search:9200"},
+		"/etc/weir/dashboards", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,8 @@ func serviceWell(s streams.Service, l limits, of []string) []*panel {
 	if !reads.known { // it reads no events, and is never behind
 		return out
 	}
-	return slices.Insert(out, 3, number("Behind", "s", "How long the oldest record waits that the service has not taken. Red: the objective's bound.").size(3, 4).
+	return slices.Insert(out, 3, number("Behind", "s",
+		"How long the oldest record waits that the service has not taken. Red: the objective's bound.").size(3, 4).
 		query(most("", telemetry.BehindSeconds, is("service", s.Name)), "behind").limit(reads).spark())
 }
 

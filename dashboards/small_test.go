@@ -41,11 +41,13 @@ func (p price) Amount() (int64, string) { return p.minor, p.currency }
 func library() *business.Business {
 	type state struct{}
 	fold := func(s state, _ streams.Event) state { return s }
-	return &business.Business{Name: "library", Title: "A library", Owner: "readers", Services: []business.Service{{Name: "loans",
-		Deciders: []*streams.Decider{streams.Define("desk", book(""), fold,
-			streams.OnCommand("ask", func(state, request, streams.Input) streams.Decision { return streams.Nothing() }, requested{}))},
-		Facts:    []streams.Fact{streams.NewFact[requested]("book.asked"), streams.NewFact[lent]("book.lent")},
-		Commands: []business.Command{{Name: "ask", Path: "/v1/books/{book}/ask", Summary: "Ask for a book"}}}}}
+	return &business.Business{Name: "library", Title: "A library", Owner: "readers",
+		Services: []business.Service{{Name: "loans",
+			Deciders: []*streams.Decider{streams.Define("desk", book(""), fold,
+				streams.OnCommand("ask", func(state, request, streams.Input) streams.Decision { return streams.Nothing() },
+					requested{}))},
+			Facts:    []streams.Fact{streams.NewFact[requested]("book.asked"), streams.NewFact[lent]("book.lent")},
+			Commands: []business.Command{{Name: "ask", Path: "/v1/books/{book}/ask", Summary: "Ask for a book"}}}}}
 }
 
 // charging has a saga of which nothing is taken back, and money that only comes in.
@@ -67,7 +69,8 @@ func boardsOf(t *testing.T, b *business.Business) ([]Board, []alerts.Group) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := Business{Business: b, Topology: top, Alerts: alerts.Business(b, top, alerts.Standard()), Live: "http://127.0.0.1:8080"}
+	shown := Business{Business: b, Topology: top, Alerts: alerts.Business(b, top, alerts.Standard()),
+		Live: "http://127.0.0.1:8080"}
 	all, err := Boards(shown)
 	if err != nil {
 		t.Fatal(err)
@@ -90,16 +93,19 @@ func boardsOf(t *testing.T, b *business.Business) ([]Board, []alerts.Group) {
 // A small business has boards as a large one, of what it has and of nothing else: a panel
 // whose series there never are would say for ever that nothing is known.
 func TestBoardsOfSmallBusinesses(t *testing.T) {
-	absent := []string{"Visits", "Outside calls", "Circuit breakers", "Compensations", "Kept and taken back", "What is taken back", "Time to take back"}
+	absent := []string{"Visits", "Outside calls", "Circuit breakers", "Compensations", "Kept and taken back",
+		"What is taken back", "Time to take back"}
 	for name, c := range map[string]struct {
 		b      *business.Business
 		boards []string
 		has    []string
 		hasNot []string
 	}{
-		"one service": {library(), []string{OverviewUID, ObjectivesUID, PipelineUID, IngestionUID, ServiceUID("loans")}, []string{"Time to answer"},
+		"one service": {library(), []string{OverviewUID, ObjectivesUID, PipelineUID, IngestionUID, ServiceUID("loans")},
+			[]string{"Time to answer"},
 			append(absent, "Sagas an hour", "Effects twice", "Begun an hour", "Money")},
-		"a saga": {charging(), []string{OverviewUID, ObjectivesUID, PipelineUID, IngestionUID, ServiceUID("loans"), SagaUID("borrow")},
+		"a saga": {charging(), []string{OverviewUID, ObjectivesUID, PipelineUID, IngestionUID, ServiceUID("loans"),
+			SagaUID("borrow")},
 			[]string{"Sagas an hour", "Fees an hour", "How far they come"}, absent},
 	} {
 		all, groups := boardsOf(t, c.b)

@@ -164,10 +164,13 @@ func TestNoGenericPartKnowsTheShop(t *testing.T) {
 // The search itself, on what is and what is not the shop's.
 func TestTheShopIsFound(t *testing.T) {
 	for text, is := range map[string]bool{
-		`var x = "in the order of the log"`: false, `var order = sorted(x)`: false, `var groupOrder int`: false, `// proven in order`: false,
+		`var x = "in the order of the log"`: false, `var order = sorted(x)`: false, `var groupOrder int`: false,
+		`// proven in order`:        false,
 		`var x = "ORDER BY placed"`: false, `var c propagation.MapCarrier`: false, `var provider = otel.Tracer`: false,
-		`var x = "an order waits"`: true, `var x = "place-order"`: true, `var x = "order.placed"`: true, `var x = "/v1/orders"`: true, `var OrderID int`: true,
-		`var orders int`: true, `var unitSKU string`: true, `// stock is claimed`: true, `var x = "order"`: true, "var x = `service=\"order\"`": true, `var stockLeft int`: true,
+		`var x = "an order waits"`: true, `var x = "place-order"`: true, `var x = "order.placed"`: true,
+		`var x = "/v1/orders"`: true, `var OrderID int`: true,
+		`var orders int`: true, `var unitSKU string`: true, `// stock is claimed`: true, `var x = "order"`: true,
+		"var x = `service=\"order\"`": true, `var stockLeft int`: true,
 		`// Seq orders the rows`: false, `// it orders two mugs`: true,
 	} {
 		in, err := shopIn("x.go", fmt.Sprintf("package x\n\n%s\n", text))

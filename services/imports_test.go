@@ -233,7 +233,9 @@ func TestTheDirectionIsOneWay(t *testing.T) {
 		{"streams", "services/event", false}, {"streams/sqlite", "streams", true}, {"services/event", "streams", true},
 		{"services/event", "services/order", false}, {"services/order", "services/event", true}, {"services/order", "services/payment", false},
 		{"services/order", "services/shop", false}, {"services/shop", "services/order", true}, {"services/shop", "alerts", false},
-		{"alerts", "services/shop", false}, {"alerts", "streams/business", true}, {"dashboards", "services/shop", false}, {"dashboards/console", "services/event", true}, {"alerts", "dashboards", false}, {"dashboards", "alerts", true}, {"dashboards/console", "deploy/platform", false}, {"dashboards", "processors/audit", false},
+		{"alerts", "services/shop", false}, {"alerts", "streams/business", true}, {"dashboards", "services/shop", false},
+		{"dashboards/console", "services/event", true}, {"alerts", "dashboards", false}, {"dashboards", "alerts", true},
+		{"dashboards/console", "deploy/platform", false}, {"dashboards", "processors/audit", false},
 		{"processors/audit", "services/event", true}, {"processors/audit", "services/shop", false}, {"processors/audit", "processors/replay", false},
 		{"services/gateway", "services/order", true}, {"services/gateway", "processors/audit", false},
 	} {

@@ -103,8 +103,10 @@ func TestSLOGate(t *testing.T) {
 	contains(t, gate(1, "gateway-latency"), "gateway-latency has -50 %, and needs more than 0 %")
 	contains(t, gate(1, "place-order-answer"), "place-order-answer has 0 %, and needs more than 0 %")
 	contains(t, gate(3, "gateway-availability", "journey-place-order"), "journey-place-order is not known")
-	contains(t, gate(1, "gateway-latency", "journey-place-order"), "gateway-latency has", "journey-place-order is not known")
-	contains(t, gate(0, "gateway-availability", "journey-place-order", "--unknown"), "1 of 2 objectives have", "nothing is known of the others")
+	contains(t, gate(1, "gateway-latency", "journey-place-order"), "gateway-latency has",
+		"journey-place-order is not known")
+	contains(t, gate(0, "gateway-availability", "journey-place-order", "--unknown"), "1 of 2 objectives have",
+		"nothing is known of the others")
 	contains(t, gate(0, "journey-place-order", "--unknown"), "nothing is known of 1 objectives")
 	contains(t, gate(2, "nothing"), "there is no objective")
 	for _, outside := range []string{"-1", "101", "NaN"} {

@@ -35,7 +35,8 @@ func (weir app) boards(live string) (dashboards.Business, error) {
 	if err != nil {
 		return dashboards.Business{}, err
 	}
-	return dashboards.Business{Business: weir.business, Topology: t, Alerts: alerts.Business(weir.business, t, alerts.Standard()), Live: live}, nil
+	return dashboards.Business{Business: weir.business, Topology: t,
+		Alerts: alerts.Business(weir.business, t, alerts.Standard()), Live: live}, nil
 }
 
 func (weir app) dashboardsRender(live *string) *cobra.Command {

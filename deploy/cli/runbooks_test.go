@@ -79,7 +79,8 @@ var runbookCall = regexp.MustCompile("`weir ([^`]+)`")
 // trouble: what only looks answers, and what acts acts or says why not.
 func TestRunbookCommandsWork(t *testing.T) {
 	key := parkedPlatform(t)
-	words := map[string]string{"SERVICE": "inventory", "DECIDER": "shelf", "KEY": key, "CORRELATION": "o-1", "NAME": "hot-key", "UNIT": "projection"}
+	words := map[string]string{"SERVICE": "inventory", "DECIDER": "shelf", "KEY": key, "CORRELATION": "o-1",
+		"NAME": "hot-key", "UNIT": "projection"}
 	calls := map[string][]string{} // by the runbooks that have them
 	s, err := app{shop.Business}.businessAlerts(alerts.DefaultRunbooks)
 	if err != nil {

@@ -28,8 +28,9 @@ func library() *business.Business {
 	type state struct{}
 	desk := streams.Define("desk", book(""), func(s state, _ streams.Event) state { return s },
 		streams.OnCommand("borrow", func(state, borrow, streams.Input) streams.Decision { return streams.Nothing() }))
-	return &business.Business{Name: "library", Title: "A library", Owner: "readers", Services: []business.Service{{Name: "loans", Deciders: []*streams.Decider{desk},
-		Commands: []business.Command{{Name: "borrow", Path: "/v1/books/{book}/borrow", Summary: "Borrow a book"}}}}}
+	return &business.Business{Name: "library", Title: "A library", Owner: "readers",
+		Services: []business.Service{{Name: "loans", Deciders: []*streams.Decider{desk},
+			Commands: []business.Command{{Name: "borrow", Path: "/v1/books/{book}/borrow", Summary: "Borrow a book"}}}}}
 }
 
 // A fault calls by alerts that there are: those of what a business has not are not named.
@@ -49,10 +50,12 @@ func TestFaultsNameAlertsThatThereAre(t *testing.T) {
 		}
 	}
 	odd := library()
-	odd.Services[0].Endpoints = []business.Endpoint{{Name: "post", Faults: []business.Fault{{Name: "post-slow", Alerts: []string{"Nonsense"}}}}}
+	odd.Services[0].Endpoints = []business.Endpoint{{Name: "post",
+		Faults: []business.Fault{{Name: "post-slow", Alerts: []string{"Nonsense"}}}}}
 	p := &platform{business: odd}
 	p.promises.set = alerts.Business(library(), topologyOf(t, library()), alerts.Standard())
-	if err := (&faults{p: p}).unknownAlerts(); err == nil || !strings.Contains(err.Error(), "fault post-slow of endpoint post names the alert Nonsense") {
+	if err := (&faults{p: p}).unknownAlerts(); err == nil || !strings.Contains(err.Error(),
+		"fault post-slow of endpoint post names the alert Nonsense") {
 		t.Errorf("an alert that there is not is taken: %v", err)
 	}
 }

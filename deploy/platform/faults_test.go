@@ -47,7 +47,8 @@ var practised = map[string]struct {
 }{
 	"entrance-dead":   {[]string{"ProbesBurn", "CustomersGone"}, "weir-overview", "Requests", -2, false},
 	"entrance-silent": {nil, "weir-overview", "Requests", -2, false},
-	"host-starved": {[]string{"ProbesBurn", "ServiceFreshnessBurn", "ReadModelFreshnessBurn", "ProbesFail", "SagaOverdueBurn", "GatewayAvailabilityBurn", "CustomersGone",
+	"host-starved": {[]string{"ProbesBurn", "ServiceFreshnessBurn", "ReadModelFreshnessBurn", "ProbesFail",
+		"SagaOverdueBurn", "GatewayAvailabilityBurn", "CustomersGone",
 		"OutboxStuck", "OutsideCallsBurn", "BreakerOpen", "StoreContended", "FailuresInARow", "UnitMissing", "HotKey", "SagasLate"}, "weir-overview", "Time to answer", 0.05, false},
 	"provider-slow":      {[]string{"ProbesBurn"}, "weir-pipeline", "Time of a call", 0.5, false},
 	"provider-declining": {[]string{"ProbesBurn"}, "weir-saga-place-order", "Kept and taken back", 0.1, true},

@@ -28,7 +28,9 @@ func TestReadinessIncludesEveryPort(t *testing.T) {
 				t.Errorf("%s: without %q, and worse with %q", when, a, b)
 			}
 		}
-		want("before anybody has answered", []string{"the commands: has not answered yet", "the log: has not answered yet"}, []string{"the cache: has not answered yet"})
+		want("before anybody has answered",
+			[]string{"the commands: has not answered yet", "the log: has not answered yet"},
+			[]string{"the cache: has not answered yet"})
 		for i, name := range ports {
 			go func() {
 				defer func() { done <- true }()

@@ -51,7 +51,8 @@ func startPractice(t *testing.T) *practice {
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		ended <- platform.Run(ctx, platform.Options{Business: shop.Business, Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Rate: 8, Probe: time.Second,
+		ended <- platform.Run(ctx, platform.Options{Business: shop.Business, Config: cfg,
+			Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Rate: 8, Probe: time.Second,
 			Prometheus: true, Policy: quick(), Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 			Ready: func(http, _ string) { ready <- http }})
 	}()
@@ -170,7 +171,8 @@ func boards(t *testing.T) []dashboards.Board {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := dashboards.Boards(dashboards.Business{Business: shop.Business, Topology: topology, Alerts: alerts.Business(shop.Business, topology, quick())})
+	all, err := dashboards.Boards(dashboards.Business{Business: shop.Business, Topology: topology,
+		Alerts: alerts.Business(shop.Business, topology, quick())})
 	if err != nil {
 		t.Fatal(err)
 	}

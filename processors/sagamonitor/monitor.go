@@ -52,9 +52,11 @@ type Monitor struct {
 
 // New registers the metrics of the sagas of a business and of the money that they move.
 func New(b *business.Business, t *streams.Topology, i *telemetry.Instruments, now func() time.Time) (*Monitor, error) {
-	m := &Monitor{now: now, plans: map[string]*plan{}, known: map[string]bool{}, facts: t.Vocabulary, sagas: map[string]*saga{}, total: map[string]sum{},
-		started: i.Counter(telemetry.SagasStarted), ended: i.Counter(telemetry.SagasEnded), overdue: i.Counter(telemetry.SagasOverdue),
-		again: i.Counter(telemetry.DuplicateEffects), moved: i.Counter(telemetry.MoneyMoved),
+	m := &Monitor{now: now, plans: map[string]*plan{}, known: map[string]bool{}, facts: t.Vocabulary,
+		sagas: map[string]*saga{}, total: map[string]sum{},
+		started: i.Counter(telemetry.SagasStarted), ended: i.Counter(telemetry.SagasEnded),
+		overdue: i.Counter(telemetry.SagasOverdue),
+		again:   i.Counter(telemetry.DuplicateEffects), moved: i.Counter(telemetry.MoneyMoved),
 		running: i.Gauge(telemetry.SagasRunning), late: i.Gauge(telemetry.SagasLate), oldest: i.Gauge(telemetry.SagaOldest), held: i.Gauge(telemetry.MoneyHeld),
 		eventSeconds: i.Histogram(telemetry.SagaEventSeconds), answer: i.Histogram(telemetry.SagaAnswer), stepSeconds: i.Histogram(telemetry.SagaStepSeconds)}
 	for _, money := range b.Money {

@@ -66,7 +66,8 @@ func watch(t *testing.T) *watched {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.m, err = sagamonitor.New(&business.Business{Sagas: []streams.Saga{saga}, Money: accounts}, top, telemetry.NewInstruments(w.reg), func() time.Time { return w.now }); err != nil {
+	if w.m, err = sagamonitor.New(&business.Business{Sagas: []streams.Saga{saga}, Money: accounts}, top,
+		telemetry.NewInstruments(w.reg), func() time.Time { return w.now }); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -93,11 +94,13 @@ func (w *watched) authorised(order string, minor int64) sagamonitor.Event {
 }
 
 func (w *watched) authorisedIn(order string, minor int64, currency string) sagamonitor.Event {
-	return w.event(order, "payment.authorised", "payment", "outcome", 2, event.PaymentAuthorised{Amount: event.Money{Minor: minor, Currency: currency}})
+	return w.event(order, "payment.authorised", "payment", "outcome", 2,
+		event.PaymentAuthorised{Amount: event.Money{Minor: minor, Currency: currency}})
 }
 
 func (w *watched) captured(order string, minor int64, currency string) sagamonitor.Event {
-	return w.event(order, "payment.captured", "payment", "outcome", 3, event.PaymentCaptured{Amount: event.Money{Minor: minor, Currency: currency}})
+	return w.event(order, "payment.captured", "payment", "outcome", 3,
+		event.PaymentCaptured{Amount: event.Money{Minor: minor, Currency: currency}})
 }
 
 // value is the sum of the series of a metric whose labels hold all of these; of
@@ -268,7 +271,8 @@ func TestMoneyByCurrency(t *testing.T) {
 func TestMoneyFollowsTheSaga(t *testing.T) {
 	w := watch(t)
 	first, captured := w.authorised("o-1", 200), w.captured("o-1", 500, "GBP")
-	w.m.Observe([]sagamonitor.Event{w.placed("o-1"), w.placed("o-2"), captured, first, first, w.authorised("o-2", 100), w.authorised("o-2", 50)})
+	w.m.Observe([]sagamonitor.Event{w.placed("o-1"), w.placed("o-2"), captured, first, first, w.authorised("o-2", 100),
+		w.authorised("o-2", 50)})
 	w.m.Sweep()
 	w.want(1.5, telemetry.MoneyHeld)
 	w.want(5, telemetry.MoneyMoved)

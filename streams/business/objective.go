@@ -98,7 +98,8 @@ func (b *Business) checkMoney(t *streams.Topology) (errs []error) {
 		errs = append(errs, registered(t, "money "+m.Name, events...)...)
 		for _, e := range events {
 			if f, ok := t.Vocabulary.FactOf(e); ok && (f.Private || !emitted[f.Name]) {
-				errs = append(errs, fmt.Errorf("money %s is moved by %s, which no saga emits for others to see: it would never be counted", m.Name, f.Name))
+				errs = append(errs, fmt.Errorf("money %s is moved by %s, which no saga emits for others to see: it would "+
+					"never be counted", m.Name, f.Name))
 			}
 		}
 	}

@@ -34,14 +34,21 @@ func (p pounds) Amount() (int64, string) { return int64(p), "GBP" }
 func library() *business.Business {
 	type state struct{}
 	fold := func(s state, _ streams.Event) state { return s }
-	desk := streams.Define("desk", book(""), fold, streams.OnCommand("ask", func(state, asked, streams.Input) streams.Decision { return streams.Nothing() }, asked{}))
-	shelf := streams.Define("shelf", book(""), fold, streams.On(func(state, asked, streams.Input) streams.Decision { return streams.Nothing() }, lent{}, noted{}, broken{}))
+	desk := streams.Define("desk", book(""), fold,
+		streams.OnCommand("ask", func(state, asked, streams.Input) streams.Decision { return streams.Nothing() }, asked{}))
+	shelf := streams.Define("shelf", book(""), fold,
+		streams.On(func(state, asked, streams.Input) streams.Decision { return streams.Nothing() }, lent{}, noted{},
+			broken{}))
 	return &business.Business{Name: "library", Title: "A library", Owner: "readers",
-		Services: []business.Service{{Name: "loans", Deciders: []*streams.Decider{desk, shelf}, Facts: []streams.Fact{streams.NewFact[asked]("book.asked"),
-			streams.NewFact[lent]("book.lent"), streams.NewFact[noted]("book.noted", streams.Private()), streams.NewFact[broken]("book.broken")},
-			Objectives: []business.Objective{{Name: "lent", Alert: "LentBurn", About: "Books that are lent.", Percent: 90, Good: []streams.Event{lent{}}, Bad: []streams.Event{broken{}}}}}},
+		Services: []business.Service{{Name: "loans", Deciders: []*streams.Decider{desk, shelf},
+			Facts: []streams.Fact{streams.NewFact[asked]("book.asked"),
+				streams.NewFact[lent]("book.lent"), streams.NewFact[noted]("book.noted", streams.Private()),
+				streams.NewFact[broken]("book.broken")},
+			Objectives: []business.Objective{{Name: "lent", Alert: "LentBurn", About: "Books that are lent.", Percent: 90,
+				Good: []streams.Event{lent{}}, Bad: []streams.Event{broken{}}}}}},
 		Sagas: []streams.Saga{{Name: "borrow", Starts: asked{}, Ends: []streams.Event{lent{}}, Within: time.Hour}},
-		Money: []business.Money{{Name: "fees", Title: "Fees", Into: []business.MoneyFrom{business.From(func(lent) business.Sum { return pounds(1) })}}}}
+		Money: []business.Money{{Name: "fees", Title: "Fees",
+			Into: []business.MoneyFrom{business.From(func(lent) business.Sum { return pounds(1) })}}}}
 }
 
 // What a business declares to be measured, and nobody could ever measure, is refused.
@@ -53,11 +60,13 @@ func TestWhatCannotBeMeasured(t *testing.T) {
 		spoil func(*business.Business)
 		say   string
 	}{
-		"nobody is called":        {func(b *business.Business) { b.Owner = "" }, "it has no owner"},
-		"good and bad at once":    {func(b *business.Business) { b.Services[0].Objectives[0].Bad = []streams.Event{lent{}} }, "calls business_test.lent good and bad"},
-		"money of a private fact": {func(b *business.Business) { b.Money[0].Out = []streams.Event{noted{}} }, "moved by book.noted, which no saga emits for others to see"},
-		"money beside all sagas":  {func(b *business.Business) { b.Sagas = nil }, "moved by book.lent, which no saga emits"},
-		"an account twice":        {func(b *business.Business) { b.Money = append(b.Money, b.Money[0]) }, `money "fees" is declared twice`},
+		"nobody is called":     {func(b *business.Business) { b.Owner = "" }, "it has no owner"},
+		"good and bad at once": {func(b *business.Business) { b.Services[0].Objectives[0].Bad = []streams.Event{lent{}} }, "calls business_test.lent good and bad"},
+		"money of a private fact": {func(b *business.Business) { b.Money[0].Out = []streams.Event{noted{}} },
+			"moved by book.noted, which no saga emits for others to see"},
+		"money beside all sagas": {func(b *business.Business) { b.Sagas = nil }, "moved by book.lent, which no saga emits"},
+		"an account twice": {func(b *business.Business) { b.Money = append(b.Money, b.Money[0]) },
+			`money "fees" is declared twice`},
 	} {
 		b := library()
 		c.spoil(b)
