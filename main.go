@@ -4,8 +4,11 @@ package main
 import (
 	"os"
 
+	"github.com/weirstream/weir/bench/retail"
 	"github.com/weirstream/weir/deploy/cli"
 	"github.com/weirstream/weir/services/shop"
 )
 
-func main() { os.Exit(cli.Main(shop.Business, os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	os.Exit(cli.App{Business: shop.Business, Load: &retail.Command}.Main(os.Args[1:], os.Stdout, os.Stderr))
+}

@@ -48,6 +48,9 @@ func (f *fold) units() []string {
 	for _, s := range f.b.Services {
 		out = append(out, s.Name)
 	}
+	for _, p := range f.b.Pipelines {
+		out = append(out, p.Name)
+	}
 	return out
 }
 

@@ -143,7 +143,11 @@ func passTopology(b *testing.B) *streams.Topology {
 }
 
 func pipelinePass(ctx context.Context, b *testing.B, opts []kgo.Opt) error {
-	return streams.RunPipeline(ctx, streams.Config{Topology: passTopology(b), Client: opts, Partitions: benchLanes, MaxBatch: passBatch, Hooks: hooksFor(b, 500)}, "pass")
+	i, err := streams.NewPipelineInstance(streams.Config{Topology: passTopology(b), Client: opts, Partitions: benchLanes, MaxBatch: passBatch, Hooks: hooksFor(b, 500)}, "pass")
+	if err != nil {
+		return err
+	}
+	return i.Run(ctx)
 }
 
 // newEvent makes the record of a new event that the first one caused.

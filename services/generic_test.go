@@ -21,12 +21,7 @@ var generic = []string{"streams", "processors", "services/gateway", "services/in
 // One that knows nothing any more is to leave the list.
 var notGeneric = map[string]string{
 	"dashboards/console":                   "the pages of orders, their story, and money as they write it",
-	"deploy/cli":                           "weir load, which is the shop's import",
-	"deploy/platform":                      "the read model of orders, and its cache",
-	"processors/projection":                "the read model of orders",
-	"processors/projection/mongo":          "the same",
-	"processors/projection/sqlite":         "the same",
-	"processors/projection/projectiontest": "the same",
+	"processors/projection/projectiontest": "nothing: the library of its test has shelves",
 	"streams/business":                     "examples in comments",
 	"streams/commandtest":                  "its topology is an order's",
 	"streams/verify":                       "nothing: the invariant of the order of events is called so",
@@ -42,7 +37,7 @@ var shopWords = regexp.MustCompile(`(?i)^(skus?|stock|payments?|shipments?|shipp
 var shopOrder = regexp.MustCompile(`\b[oO]rders\b|\b[aA]n order\b|\b[oO]rder[-.{/][a-z]|[a-z]-order\b|="order"|^order$`)
 
 // sequences are phrases of which only the sound is the shop's: a number orders rows.
-var sequences = regexp.MustCompile(`\borders (the|a)\b`)
+var sequences = regexp.MustCompile(`\borders (the|a)\b|\bsort orders\b`)
 
 // others are names that only sound like the shop's: every SMTP endpoint has a mailbox.
 var others = []string{"MapCarrier", "HeaderCarrier", "TextMapCarrier", "Mailbox"}

@@ -72,6 +72,8 @@ func mayImport(path string) []string {
 		return []string{"streams", "services"}
 	case under(path, "services/shop"):
 		return []string{"streams", "services"}
+	case under(path, "processors/projection"): // keeps what any business declares
+		return []string{"streams"}
 	case under(path, "services", "processors"):
 		return []string{"streams", "services/event"}
 	case under(path, "alerts"):

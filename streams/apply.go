@@ -16,7 +16,7 @@ func (b *batch) apply(in *input, d *Decider, stream StreamID, e *entry, x Decisi
 			b.rows = b.rows[:len(b.rows)-1]
 		}
 		if in.kind == CommandInput {
-			b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection(x.reject.Class, x.reject.Code, "%s", x.reject.Detail)})
+			b.keepReply(in, CommandReply{Status: ReplyRejected, Body: rejection(x.reject.Class, x.reject.Code, "%s", x.reject.Detail)})
 		}
 		return nil
 	}
@@ -33,16 +33,15 @@ func (b *batch) apply(in *input, d *Decider, stream StreamID, e *entry, x Decisi
 	}
 	follow := Origin{Correlation: origin.Correlation, Causation: in.id, Traceparent: origin.Traceparent}
 	for _, n := range x.cancels {
-		if !b.l.planted(bugTimerKept) {
-			b.setTimer(TimerKey{stream, n}, nil)
-		}
+		b.setTimer(TimerKey{stream, n}, nil)
 	}
 	for i, t := range x.timers {
-		b.setTimer(TimerKey{stream, t.name}, &Timer{Stream: stream, Name: t.name, ID: deriveID(in.cause(), d.Name, "timer", t.name),
-			Due: b.at.Add(t.after), Body: bodies.timers[i], Origin: follow})
+		b.setTimer(TimerKey{stream, t.name}, &Timer{Stream: stream, Name: t.name,
+			ID: deriveID(in.cause(), d.Name, "timer", t.name), Due: b.at.Add(t.after), Body: bodies.timers[i], Origin: follow})
 	}
 	for i, w := range x.intents {
-		b.tx.Effects = append(b.tx.Effects, PendingEffect{Seq: b.nextRow(), Stream: stream, ID: deriveID(in.cause(), d.Name, "effect", fmt.Sprint(i)),
+		b.tx.Effects = append(b.tx.Effects, PendingEffect{Seq: b.nextRow(), Stream: stream,
+			ID:     deriveID(in.cause(), d.Name, "effect", fmt.Sprint(i)),
 			Effect: w.effect.name, Key: w.effect.key(w.body), Body: bodies.intents[i], Origin: follow})
 	}
 	if in.kind == CommandInput {
@@ -53,7 +52,7 @@ func (b *batch) apply(in *input, d *Decider, stream StreamID, e *entry, x Decisi
 				break
 			}
 		}
-		b.reply(in, r)
+		b.keepReply(in, r)
 	}
 	if len(x.events) > 0 {
 		b.changed = append(b.changed, stream)
@@ -93,8 +92,9 @@ func (b *batch) encodeAll(x Decision) (out encoded, err error) {
 		if e != nil && err == nil {
 			err = fmt.Errorf("%s %T cannot be encoded: %w", what, v, e)
 		}
-		if len(j) > b.l.i.cfg.MaxEventBytes-2048 && err == nil { // room for key and headers
-			err = fmt.Errorf("%s %T is %d bytes long, the broker takes %d: split it", what, v, len(j), b.l.i.cfg.MaxEventBytes-2048)
+		if len(j) > b.l.cfg.MaxEventBytes-2048 && err == nil { // room for key and headers
+			err = fmt.Errorf("%s %T is %d bytes long, the broker takes %d: split it", what, v, len(j),
+				b.l.cfg.MaxEventBytes-2048)
 		}
 		return j
 	}
@@ -114,26 +114,26 @@ func (b *batch) encodeAll(x Decision) (out encoded, err error) {
 }
 
 // emit numbers an event and makes its record.
-func (b *batch) emit(in *input, d *Decider, stream StreamID, e *entry, ev Event, body []byte, index int, origin Origin) {
+func (b *batch) emit(in *input, d *Decider, stream StreamID, e *entry, ev Event, body []byte, index int,
+	origin Origin) {
 	l := b.l
-	f, _ := l.i.cfg.Topology.Vocabulary.FactOf(ev)
+	f, _ := l.vocabulary.FactOf(ev)
 	key := ev.Key().String()
 	e.version++
-	env := Envelope{ID: deriveID(in.cause(), d.Name, fmt.Sprint(index)), Type: f.Name, Version: f.Version, Source: "/" + l.i.plan.service + "/" + d.Name,
-		Time: b.at, Key: key, Correlation: origin.Correlation, Causation: in.id, Traceparent: origin.Traceparent, Data: body}
+	env := Envelope{ID: deriveID(in.cause(), d.Name, fmt.Sprint(index)), Type: f.Name, Version: f.Version,
+		Source: "/" + l.service + "/" + d.Name, Time: b.at, Key: key, Correlation: origin.Correlation,
+		Causation: in.id, Traceparent: origin.Traceparent, Data: body}
 	stored := StoredEvent{Stream: stream, Version: e.version, Type: f.Name, TypeVer: f.Version, Key: key}
 	if f.Private {
 		l.cur.LastSeq++
 		env.Lane, env.Seq = l.name, l.cur.LastSeq
 		stored.Record = packRecord(env.Record("", 0))
 	} else {
-		r := b.number(&env, l.i.plan.facts[f.Name].topic, Partition(key, l.i.cfg.Partitions))
+		r := b.number(&env, l.plan.facts[f.Name].topic, Partition(key, l.cfg.Partitions))
 		stored.Topic, stored.Partition, stored.Record = r.Topic, r.Partition, packRecord(r)
 	}
 	stored.Seq = env.Seq
-	if !f.Private || !b.l.planted(bugSnapshotAhead) {
-		b.tx.Events = append(b.tx.Events, stored)
-	}
+	b.tx.Events = append(b.tx.Events, stored)
 	b.info.Events = append(b.info.Events, f.Name)
 }
 
@@ -151,7 +151,7 @@ func (b *batch) number(env *Envelope, topic string, partition int32) *kgo.Record
 
 func (b *batch) setTimer(k TimerKey, t *Timer) {
 	if _, ok := b.timers[k]; !ok {
-		b.order = append(b.order, k)
+		b.timerOrder = append(b.timerOrder, k)
 	}
 	b.timers[k] = t
 }

@@ -61,9 +61,6 @@ func (c *clock) heard(t time.Time) {
 // Now is the machine's time, or what is believed instead.
 func (c *clock) Now() time.Time {
 	m := c.machine()
-	if planted(bugClockBelieved) {
-		return m
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	witness := c.kept
@@ -96,10 +93,7 @@ func (c *clock) Now() time.Time {
 // goes on at half speed, until the clock has come up to it. A lane that stood
 // still would keep its deadlines waiting for as long as it is ahead.
 func (l *lane) now() time.Time {
-	now := l.i.cfg.Now()
-	if l.planted(bugClockBack) {
-		return now
-	}
+	now := l.cfg.Now()
 	if least := l.cur.Clock.Add(time.Since(l.clockSet) / 2); now.Before(least) {
 		return least
 	}

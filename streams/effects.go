@@ -56,13 +56,13 @@ func (r *effectRunner) full() bool { return r.waiting > len(r.streams) }
 
 // load takes up what the store has, and counts what is beyond the bound.
 func (r *effectRunner) load(ctx context.Context) error {
-	page := r.l.i.cfg.MaxBatch
+	page := r.l.cfg.MaxBatch
 	for after := int64(0); ; {
-		rows, err := r.l.i.store.Effects(ctx, r.l.o.part, after, page)
+		rows, err := r.l.store.Effects(ctx, r.l.part, after, page)
 		if err != nil {
 			return fmt.Errorf("pending effects of lane %s: %w", r.l.name, err)
 		}
-		r.committed(rows, nil)
+		r.follow(rows, nil)
 		if len(rows) < page {
 			return nil
 		}
@@ -72,8 +72,8 @@ func (r *effectRunner) load(ctx context.Context) error {
 
 // refill takes up what waits in the store, once half of the bound is free.
 func (r *effectRunner) refill(ctx context.Context) error {
-	for most := r.l.i.cfg.MaxEffects; r.full() && len(r.streams) <= most/2; {
-		rows, err := r.l.i.store.Effects(ctx, r.l.o.part, r.last, min(most-len(r.streams), r.l.i.cfg.MaxBatch))
+	for most := r.l.cfg.MaxEffects; r.full() && len(r.streams) <= most/2; {
+		rows, err := r.l.store.Effects(ctx, r.l.part, r.last, min(most-len(r.streams), r.l.cfg.MaxBatch))
 		if err != nil {
 			return fmt.Errorf("pending effects of lane %s: %w", r.l.name, err)
 		}
@@ -87,8 +87,8 @@ func (r *effectRunner) refill(ctx context.Context) error {
 	return nil
 }
 
-// committed takes new intents on and lets go of those whose outcome is stored.
-func (r *effectRunner) committed(added []PendingEffect, done []int64) {
+// follow takes new intents on and lets go of those whose outcome is stored.
+func (r *effectRunner) follow(added []PendingEffect, done []int64) {
 	for _, seq := range done {
 		id, ok := r.streams[seq]
 		if !ok {
@@ -106,7 +106,7 @@ func (r *effectRunner) committed(added []PendingEffect, done []int64) {
 	for _, p := range added {
 		full := r.full() // in order: never a later one before those in the store
 		r.waiting++
-		if !full && len(r.streams) < r.l.i.cfg.MaxEffects {
+		if !full && len(r.streams) < r.l.cfg.MaxEffects {
 			r.take(p)
 		}
 	}
@@ -126,8 +126,8 @@ func (r *effectRunner) start(p PendingEffect) {
 
 // run asks until the answer is definite, and hands it to the lane.
 func (r *effectRunner) run(p PendingEffect) {
-	i := r.l.i
-	if err := i.hooks.at(PointEffectAsked, r.l.name); err != nil {
+	l := r.l
+	if err := l.hooks.at(PointEffectAsked, l.name); err != nil {
 		r.fail(err)
 		return
 	}
@@ -137,12 +137,12 @@ func (r *effectRunner) run(p PendingEffect) {
 			return
 		}
 		if err == nil {
-			if err := i.hooks.at(PointEffectDone, r.l.name); err != nil {
+			if err := l.hooks.at(PointEffectDone, l.name); err != nil {
 				r.fail(err)
 				return
 			}
 			select {
-			case r.outcomes <- outcome{p, body, i.cfg.Now()}:
+			case r.outcomes <- outcome{p, body, l.cfg.Now()}:
 			case <-r.ctx.Done():
 			}
 			return
@@ -151,7 +151,7 @@ func (r *effectRunner) run(p PendingEffect) {
 			n-- // not asked at all
 			r.heldBack(&p, n)
 		} else if n == 1 || n%10 == 0 || unusable(err) && n%3 == 0 {
-			i.log.Warn("outside call without a definite answer, asking again", "effect", p.Effect, "key", p.Key, "attempt", n, "unusable", unusable(err), "error", err,
+			l.log.Warn("outside call without a definite answer, asking again", "effect", p.Effect, "key", p.Key, "attempt", n, "unusable", unusable(err), "error", err,
 				"correlation", p.Origin.Correlation, "trace", p.Origin.Traceparent)
 		}
 		if !sleep(r.ctx, askAgain(err, n)) {
@@ -175,9 +175,9 @@ func askAgain(err error, n int) time.Duration {
 }
 
 func (r *effectRunner) heldBack(p *PendingEffect, n int) {
-	i := r.l.i
-	if t, ok := i.plan.target(p.Stream, OutcomeInput, p.Effect); ok && i.hooks.effect != nil {
-		i.hooks.effect.OnHeldBack(Attempt{Service: i.plan.service, Effect: p.Effect, Endpoint: t.reaction.effect.endpoint, Number: n + 1, Origin: p.Origin})
+	l := r.l
+	if t, ok := l.plan.target(p.Stream, OutcomeInput, p.Effect); ok && l.hooks.effect != nil {
+		l.hooks.effect.OnHeldBack(Attempt{Service: l.service, Effect: p.Effect, Endpoint: t.reaction.effect.endpoint, Number: n + 1, Origin: p.Origin})
 	}
 }
 
@@ -192,9 +192,11 @@ func (r *effectRunner) fail(err error) {
 
 // attempt makes one call within its time limit, through the breaker.
 func (r *effectRunner) attempt(p *PendingEffect, n int) (body []byte, err error) {
-	t, ok := r.l.i.plan.target(p.Stream, OutcomeInput, p.Effect)
+	l := r.l
+	t, ok := l.plan.target(p.Stream, OutcomeInput, p.Effect)
 	if !ok {
-		return nil, notAsked(fmt.Errorf("%s no longer declares effect %q, but an intent of it is stored: deploy the version that does", p.Stream.Decider, p.Effect))
+		return nil, notAsked(fmt.Errorf("%s no longer declares effect %q, but an intent of it is stored: "+
+			"deploy the version that does", p.Stream.Decider, p.Effect))
 	}
 	e := t.reaction.effect
 	slots := r.slotsOf(e.endpoint, n)
@@ -204,18 +206,15 @@ func (r *effectRunner) attempt(p *PendingEffect, n int) (body []byte, err error)
 	case <-r.ctx.Done():
 		return nil, r.ctx.Err()
 	}
-	asked := *p
-	if planted(bugKeyPerAttempt) {
-		asked.Key = fmt.Sprintf("%s/%d", p.Key, n)
-	}
-	return r.l.i.breakers.of(e.endpoint).do(n, func() ([]byte, error) {
+	return l.breakers.of(e.endpoint).do(n, func() ([]byte, error) {
 		ctx, cancel := context.WithTimeout(r.ctx, e.limit)
 		defer cancel()
 		tp, done := p.Origin.Traceparent, func(error) string { return p.Origin.Traceparent }
-		if h := r.l.i.hooks.effect; h != nil {
-			tp, done = h.OnEffect(Attempt{Service: r.l.i.plan.service, Effect: p.Effect, Endpoint: e.endpoint, Number: n, Origin: p.Origin})
+		if h := l.hooks.effect; h != nil {
+			tp, done = h.OnEffect(Attempt{Service: l.service, Effect: p.Effect, Endpoint: e.endpoint, Number: n,
+				Origin: p.Origin})
 		}
-		body, err := call(withTraceparent(ctx, tp), e, r.l.i.cfg.Transports, asked)
+		body, err := call(withTraceparent(ctx, tp), e, l.cfg.Transports, *p)
 		p.Origin.Traceparent = done(err)
 		return body, err
 	})

@@ -34,9 +34,6 @@ func (o *owner) saw(c *Cursor) {
 // proves reports a cursor that cannot follow what the owner has seen before.
 func (o *owner) proves(c *Cursor) error {
 	s := o.seen
-	if planted(bugOldCopyTaken) {
-		return nil
-	}
 	switch {
 	case s.incarnation == "": // the first look
 	case c.Incarnation != s.incarnation:
@@ -57,16 +54,16 @@ func (o *owner) oldStore(c *Cursor, what string) error {
 // checkStore compares a claimed cursor with what others know of the lane. It is
 // done once for each claim; after that the owner's own eyes are the best.
 func (l *lane) checkStore(ctx context.Context) error {
-	if l.o.checked {
+	if l.owner.checked {
 		return nil
 	}
-	have, err := readControl(ctx, l.i.cfg.Client)
+	have, err := readControl(ctx, l.cfg.Client)
 	if err != nil {
 		return fmt.Errorf("reading %s for lane %s: %w", ControlTopic, l.name, err)
 	}
-	if e, ok := have[laneUnit(l.i.plan.service, l.o.part)]; ok && e.Incarnation == l.cur.Incarnation {
+	if e, ok := have[laneUnit(l.service, l.part)]; ok && e.Incarnation == l.cur.Incarnation {
 		if e.Epoch > l.cur.Epoch || e.Rev > l.cur.Rev || e.Last > l.cur.LastSeq {
-			return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences in %d commits and %d epochs, "+
+			return l.owner.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences in %d commits and %d epochs, "+
 				"but there were %d in %d and %d already: the store is an old copy",
 				l.cur.LastSeq, l.cur.Rev, l.cur.Epoch, e.Last, e.Rev, e.Epoch))
 		}
@@ -76,10 +73,10 @@ func (l *lane) checkStore(ctx context.Context) error {
 		return fmt.Errorf("the last records of lane %s: %w", l.name, err)
 	}
 	if last > l.cur.LastSeq {
-		return l.o.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences, but number %d is on the log already: "+
+		return l.owner.oldStore(l.cur, fmt.Sprintf("its store has handed out %d sequences, but number %d is on the log already: "+
 			"the store is an old copy", l.cur.LastSeq, last))
 	}
-	l.o.checked = true
+	l.owner.checked = true
 	return nil
 }
 
@@ -89,16 +86,16 @@ const proveEvery = 5 * time.Second
 // prove compares the store with what the lane has seen: one that is idle would
 // not notice until its next commit, and answer from what it has in memory.
 func (l *lane) prove(ctx context.Context) error {
-	if time.Since(l.proven) < proveEvery || planted(bugNoCAS) {
+	if time.Since(l.proven) < proveEvery {
 		return nil
 	}
 	l.proven = time.Now()
-	c, err := l.i.store.Cursor(ctx, l.o.part)
+	c, err := l.store.Cursor(ctx, l.part)
 	if err != nil {
 		return fmt.Errorf("cursor of lane %s: %w", l.name, err)
 	}
-	l.i.clock.heard(c.Now)
-	if err := l.o.proves(c); err != nil {
+	l.clock.heard(c.Now)
+	if err := l.owner.proves(c); err != nil {
 		return err
 	}
 	if c.Epoch != l.cur.Epoch || c.Rev != l.cur.Rev {
@@ -116,7 +113,7 @@ func (l *lane) prove(ctx context.Context) error {
 		return &HaltError{Lane: l.name,
 			What: fmt.Sprintf("number %d of it is on the log, and it has written %d: somebody else writes in its name, "+
 				"and readers take what it writes itself for repeats", last, c.LastSeq),
-			Cure: fmt.Sprintf("Find who writes there, and let nobody (weir kafka plan). Then %s.", storeCommand("renew", l.i.plan.service))}
+			Cure: fmt.Sprintf("Find who writes there, and let nobody (weir kafka plan). Then %s.", storeCommand("renew", l.service))}
 	}
 	return nil
 }
@@ -132,7 +129,7 @@ const lastLooked = 64
 // its own partition of the topics that its service writes. Nearly all of a
 // lane's events are there: about keys of its deciders' own kind.
 func (l *lane) lastPublished(ctx context.Context) (last int64, err error) {
-	topics := append(l.i.plan.writes(), DeadTopic(l.i.plan.service))
+	topics := append(l.plan.writes(), DeadTopic(l.service))
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	adm := kadm.NewClient(l.client)
@@ -146,13 +143,13 @@ func (l *lane) lastPublished(ctx context.Context) (last int64, err error) {
 	}
 	from, left := map[string]map[int32]kgo.Offset{}, map[string]int64{}
 	for _, t := range topics {
-		begin, ok := first.Lookup(t, l.o.part)
-		end, ok2 := ends.Lookup(t, l.o.part)
+		begin, ok := first.Lookup(t, l.part)
+		end, ok2 := ends.Lookup(t, l.part)
 		if !ok || !ok2 || begin.Err != nil || end.Err != nil {
-			return 0, fmt.Errorf("offsets of %s/%d: %w", t, l.o.part, errorOr(begin.Err, errorOr(end.Err, kerr.UnknownTopicOrPartition)))
+			return 0, fmt.Errorf("offsets of %s/%d: %w", t, l.part, errorOr(begin.Err, errorOr(end.Err, kerr.UnknownTopicOrPartition)))
 		}
 		if end.Offset > begin.Offset {
-			from[t], left[t] = map[int32]kgo.Offset{l.o.part: kgo.NewOffset().At(max(begin.Offset, end.Offset-lastLooked))}, end.Offset
+			from[t], left[t] = map[int32]kgo.Offset{l.part: kgo.NewOffset().At(max(begin.Offset, end.Offset-lastLooked))}, end.Offset
 		}
 	}
 	if len(left) == 0 {
@@ -164,7 +161,7 @@ func (l *lane) lastPublished(ctx context.Context) (last int64, err error) {
 // highest reads up to the ends in left, and finds the highest of the lane's sequences.
 func (l *lane) highest(ctx context.Context, from map[string]map[int32]kgo.Offset, left map[string]int64) (last int64, err error) {
 	if l.looker == nil {
-		l.looker, err = kgo.NewClient(append(l.i.cfg.Client[:len(l.i.cfg.Client):len(l.i.cfg.Client)], kgo.KeepControlRecords(),
+		l.looker, err = kgo.NewClient(append(l.cfg.Client[:len(l.cfg.Client):len(l.cfg.Client)], kgo.KeepControlRecords(),
 			kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.FetchMaxWait(100*time.Millisecond))...)
 		if err != nil {
 			return 0, err
@@ -193,7 +190,7 @@ func (l *lane) highest(ctx context.Context, from map[string]map[int32]kgo.Offset
 func (l *lane) lookAway(topics []string) {
 	gone := map[string][]int32{}
 	for _, t := range topics {
-		gone[t] = []int32{l.o.part}
+		gone[t] = []int32{l.part}
 	}
 	l.looker.RemoveConsumePartitions(gone)
 }

@@ -87,11 +87,22 @@ type InputInfo struct {
 	Kind     InputKind
 	Name     string
 	Age      time.Duration // from the event's time to the commit
-	Result   string        // "decided", "rejected", "parked", and "retried" if it was parked before: the others are once an input
-	Rejected string        // its code
-	Key      string        // of the decider
-	Origin   Origin        // with the decision's own traceparent
+	Result   InputResult
+	Rejected string // its code
+	Key      string // of the decider
+	Origin   Origin // with the decision's own traceparent
 }
+
+// InputResult is what became of an input.
+type InputResult string
+
+// What becomes of an input. All but the last are once an input.
+const (
+	InputDecided  InputResult = "decided"
+	InputRejected InputResult = "rejected"
+	InputParked   InputResult = "parked"  // it failed, or waits behind one that did
+	InputRetried  InputResult = "retried" // decided, after it was parked
+)
 
 // HookEffect is told of every attempt at an outside call.
 type HookEffect interface {

@@ -293,7 +293,7 @@ func (i *Instance) DropParked(ctx context.Context, stream StreamID) (left int, e
 func (i *Instance) unparkAll(ctx context.Context, stream StreamID, drop bool) (int, error) {
 	for ; ; drop = false {
 		r, err := i.parkedRequest(ctx, stream, drop)
-		if err != nil || r.left == 0 || r.again {
+		if err != nil || r.left == 0 || r.failedAgain {
 			return r.left, err
 		}
 	}

@@ -4,22 +4,48 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
+// A lane's life begins in life.go, which restores it from its store. Then it goes
+// round the loop below. One turn of it, all on the lane's own goroutine:
+//
+//  1. wait for inputs and collect a batch of them: records of the log (poll.go),
+//     commands, outcomes of outside calls, parked inputs that are retried, and
+//     timers that are due, once what came before them is read (timers.go)
+//  2. prepare: read from the store what they need, in one call each (take.go)
+//  3. decide about each, in their order and at one time (take.go, states.go): what
+//     follows is added to a transaction (apply.go), what fails is parked (park.go)
+//  4. assemble the transaction, the cursor with it, and commit (batch.go, store.go)
+//  5. send the replies, as they are stored
+//  6. publish the events that are stored (publish.go)
+//  7. follow up: outside calls that were asked for begin (effects.go), timers that
+//     were set are noticed, hooks are told
+//
+// An error at any step ends the life, with all of the lane's memory: after a step
+// that failed that is ahead of the store. owner.go begins the next one.
+
 // lane is one life of an owned lane: from a cursor to a failure or the end of
-// the ownership. All its memory is thrown away with it, because after a failed
-// step it is ahead of the store. Only its own goroutine touches its fields.
+// the ownership. Only its own goroutine touches its fields.
 type lane struct {
-	o       *owner
-	i       *Instance
-	name    Lane
+	name       Lane
+	service    string
+	part       int32
+	owner      *owner
+	cfg        *Config
+	plan       *plan
+	vocabulary *Vocabulary
+	store      Store
+	hooks      *hooks
+	breakers   *breakers
+	clock      *clock
+	log        *slog.Logger
+	poison     map[string]string // the owner's: it outlives the lane
+
 	cur     *Cursor
 	client  *kgo.Client // consumes the lane's inputs and produces its events
 	looker  *kgo.Client // for looks at what the lane has published; nil before the first
@@ -35,201 +61,13 @@ type lane struct {
 	stale   bool             // the cursor moved without a commit
 	paused  bool             // as many inputs are parked as may be
 
-	looked    time.Time // when the log was searched for records in its name
-	proven    time.Time // when the store was last compared with what was seen
-	clockSet  time.Time // when the cursor's clock was set
-	lastRead  time.Time // of the last record read: its timestamp
-	committed time.Time // when the batch that is being published was stored
-	wg        sync.WaitGroup
+	looked   time.Time // when the log was searched for records in its name
+	proven   time.Time // when the store was last compared with what was seen
+	clockSet time.Time // when the cursor's clock was set
+	lastRead time.Time // of the last record read: its timestamp
+	storedAt time.Time // when the batch that is being published was stored
+	wg       sync.WaitGroup
 }
-
-// life restores the lane from its cursor and works until something ends it.
-func (o *owner) life(cur *Cursor) error {
-	ctx, cancel := context.WithCancel(o.hard)
-	l := &lane{o: o, i: o.i, cur: cur, name: NewLane(o.i.plan.service, o.part, cur.Incarnation), parked: map[StreamID]int{},
-		states: newStateCache(o.i.cfg.StateCache), fetched: make(chan kgo.Fetches), high: map[string]int64{}, clockSet: time.Now(), looked: time.Now()}
-	defer l.close(cancel)
-	if planted(bugCompensateAgain) {
-		cur.Seen = map[Source]int64{}
-	}
-	if err := l.i.hooks.at(PointClaimed, l.name); err != nil {
-		return err
-	}
-	if err := l.restore(ctx); err != nil {
-		return err
-	}
-	o.report(LaneRunning, nil)
-	return l.loop(ctx)
-}
-
-func (l *lane) close(cancel context.CancelFunc) {
-	cancel()
-	if planted(bugStateKept) {
-		l.o.kept = l.states
-	}
-	if l.queue != nil {
-		l.queue.Close()
-	}
-	if l.client != nil {
-		l.client.Close()
-	}
-	if l.looker != nil {
-		l.looker.Close()
-	}
-	l.wg.Wait()
-}
-
-// restore makes the lane's memory from its store, and publishes again what may
-// not have reached Kafka.
-func (l *lane) restore(ctx context.Context) error {
-	var err error
-	if l.client, err = kgo.NewClient(l.clientOpts()...); err != nil {
-		return fmt.Errorf("lane %s: %w", l.name, err)
-	}
-	if err = l.checkStore(ctx); err != nil {
-		return err
-	}
-	if err = l.position(ctx); err != nil {
-		return err
-	}
-	// Before anything is produced: a client whose metadata are on their way for
-	// that waits a second before it looks for the inputs' partitions again.
-	l.consume(ctx)
-	l.pub = newPublisher(l.client, l.cur.Published)
-	if h := l.i.hooks.publish; h != nil {
-		l.pub.sending = func(r *kgo.Record) func(error) { return h.OnPublish(l.i.plan.service, r) }
-	}
-	if err = l.republish(ctx); err != nil {
-		return err
-	}
-	if err = l.loadParked(ctx); err != nil {
-		return err
-	}
-	l.effects = newEffectRunner(l, ctx)
-	if err = l.effects.load(ctx); err != nil {
-		return err
-	}
-	if planted(bugTimerLost) {
-		if err = l.forgetTimers(ctx); err != nil {
-			return err
-		}
-	}
-	if err = l.timers.load(ctx, l); err != nil {
-		return err
-	}
-	l.queue = l.i.cfg.Commands.Serve(l.i.plan.service, l.o.part, l.cur.Epoch)
-	l.o.hears(l.queue)
-	l.o.stored(l.cur)
-	return nil
-}
-
-// consume begins to read the inputs from the cursor.
-func (l *lane) consume(ctx context.Context) {
-	offsets := map[string]map[int32]kgo.Offset{}
-	for _, t := range l.i.plan.topics() {
-		offsets[t] = map[int32]kgo.Offset{l.o.part: kgo.NewOffset().At(l.cur.Inputs[t].Offset)}
-	}
-	if len(offsets) == 0 {
-		return
-	}
-	l.client.AddConsumePartitions(offsets)
-	l.wg.Go(func() { l.fetch(ctx) })
-}
-
-func (l *lane) clientOpts() []kgo.Opt {
-	return slices.Concat(l.i.cfg.Client, []kgo.Opt{
-		kgo.ClientID(fmt.Sprintf("%s-%d", l.i.plan.service, l.o.part)),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // else a lost offset rewinds or skips silently
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(), // a cursor that ignored them would never reach the end of its topic
-		kgo.FetchMinBytes(1), kgo.FetchMaxWait(time.Second), kgo.FetchMaxBytes(4 << 20), kgo.MaxConcurrentFetches(1),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(0), // the default of 10 ms, times eight hops
-		kgo.ProducerBatchCompression(kgo.NoCompression()),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.UnknownTopicRetries(-1), // producing never gives up by itself
-		kgo.MaxBufferedRecords(1 << 20),
-	})
-}
-
-// fetch hands over what the client has, one poll at a time: the lane takes the
-// next when it is ready, and the client stops fetching while it is not.
-func (l *lane) fetch(ctx context.Context) {
-	for {
-		f := l.client.PollRecords(ctx, l.i.cfg.MaxBatch)
-		if ctx.Err() != nil || f.IsClientClosed() {
-			return
-		}
-		select {
-		case l.fetched <- f:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// position checks the cursor against the topics, and gives topics that are new
-// to the lane their first position, in a commit of its own: "now" must not be
-// taken again later.
-func (l *lane) position(ctx context.Context) error {
-	topics := l.i.plan.topics()
-	if len(topics) == 0 {
-		return nil
-	}
-	adm := kadm.NewClient(l.client)
-	details, err := adm.ListTopics(ctx, topics...)
-	if err != nil {
-		return fmt.Errorf("topics of lane %s: %w", l.name, err)
-	}
-	fresh := false
-	for _, t := range topics {
-		d, ok := details[t]
-		if !ok || d.Err != nil {
-			return fmt.Errorf("topic %s of lane %s: %w", t, l.name, errors.Join(d.Err, kerr.UnknownTopicOrPartition))
-		}
-		if pos, ok := l.cur.Inputs[t]; ok {
-			if pos.TopicID != d.ID {
-				return l.lost(fmt.Sprintf("topic %s was deleted and made again, its offsets mean something else", t), "Restore the topic", l.readFrom(t))
-			}
-			continue
-		}
-		if err := l.begin(ctx, adm, t, d.ID); err != nil {
-			return err
-		}
-		fresh = true
-	}
-	if !fresh {
-		return nil
-	}
-	if err := l.i.store.Commit(ctx, l.o.part, &Tx{Cursor: l.cur}); err != nil {
-		return fmt.Errorf("first cursor of lane %s: %w", l.name, err)
-	}
-	l.committedCursor()
-	return nil
-}
-
-func (l *lane) begin(ctx context.Context, adm *kadm.Client, topic string, id kadm.TopicID) error {
-	list := adm.ListStartOffsets
-	if l.i.plan.starts[topic] == Now {
-		list = adm.ListCommittedOffsets
-	}
-	offs, err := list(ctx, topic)
-	if err != nil {
-		return fmt.Errorf("offsets of %s: %w", topic, err)
-	}
-	o, ok := offs.Lookup(topic, l.o.part)
-	if !ok || o.Err != nil {
-		return fmt.Errorf("offset of %s/%d: %w", topic, l.o.part, errors.Join(o.Err, kerr.UnknownTopicOrPartition))
-	}
-	if l.i.plan.starts[topic] == All && o.Offset > 0 {
-		return l.lost(fmt.Sprintf("topic %s/%d begins at offset %d: its first records are deleted, and a decider wants all", topic, l.o.part, o.Offset),
-			"Restore the topic's records, or declare the input with streams.OnNew", l.readFrom(topic))
-	}
-	l.cur.Inputs[topic] = Position{TopicID: id, Offset: o.Offset}
-	return nil
-}
-
-func (l *lane) halt(what, cure string) error { return &HaltError{Lane: l.name, What: what, Cure: cure} }
 
 // errStopped ends a loop between two batches, with nothing under way.
 var errStopped = errors.New("the lane is asked to stop")
@@ -250,7 +88,7 @@ func (l *lane) loop(ctx context.Context) error {
 			continue
 		}
 		if err := l.step(ctx, b); err != nil {
-			b.unanswered(err)
+			b.failRetry(err)
 			return err
 		}
 	}
@@ -262,7 +100,7 @@ func (l *lane) wait(ctx context.Context, tick <-chan time.Time) (*batch, error) 
 	due, stopTimer := l.timers.channel(l.now())
 	defer stopTimer()
 	fetched, commands := l.fetched, l.queue.In
-	l.pause(l.nParked >= l.i.cfg.MaxParked)
+	l.pause(l.nParked >= l.cfg.MaxParked)
 	if l.paused && l.timers.barrier == nil { // but due timers wait for what is unread
 		fetched = nil
 	}
@@ -274,7 +112,7 @@ func (l *lane) wait(ctx context.Context, tick <-chan time.Time) (*batch, error) 
 		return b, b.addTimers(ctx)
 	}
 	select {
-	case <-l.o.soft.Done():
+	case <-l.owner.soft.Done():
 		return nil, errStopped
 	case err := <-l.pub.failed:
 		return nil, err
@@ -286,7 +124,7 @@ func (l *lane) wait(ctx context.Context, tick <-chan time.Time) (*batch, error) 
 		b.addCommand(c)
 	case o := <-l.effects.outcomes:
 		b.addOutcome(o)
-	case u := <-l.o.unparks:
+	case u := <-l.owner.unparks:
 		if err := b.addParked(ctx, u); err != nil {
 			u.reply <- unparked{err: err}
 			return nil, err
@@ -298,7 +136,7 @@ func (l *lane) wait(ctx context.Context, tick <-chan time.Time) (*batch, error) 
 	case <-tick:
 		return nil, l.measure(ctx)
 	}
-	for len(b.inputs) < l.i.cfg.MaxBatch {
+	for len(b.inputs) < l.cfg.MaxBatch {
 		select {
 		case c := <-commands:
 			b.addCommand(c)
@@ -313,18 +151,63 @@ func (l *lane) wait(ctx context.Context, tick <-chan time.Time) (*batch, error) 
 	return b, nil
 }
 
+// step decides, commits, publishes and forgets.
+func (l *lane) step(ctx context.Context, b *batch) (err error) {
+	defer func() {
+		if err != nil { // what was decided is thrown away, unless it is stored
+			b.tellHops(err)
+		}
+	}()
+	began, at := l.cfg.Now(), l.now()
+	if err := l.hooks.at(PointPolled, l.name); err != nil {
+		return err
+	}
+	if err := b.decideAll(ctx, at); err != nil {
+		return err
+	}
+	if b.empty() {
+		l.stale = l.stale || b.polled > 0
+		return b.followUp(ctx)
+	}
+	if err := b.assemble(); err != nil {
+		return err
+	}
+	if err := l.hooks.at(PointDecided, l.name); err != nil {
+		return err
+	}
+	if err := b.commit(ctx, began); err != nil {
+		return err
+	}
+	if err := l.hooks.at(PointCommitted, l.name); err != nil {
+		return err
+	}
+	if len(b.records) > 0 { // a commit that publishes nothing says nothing of what is on its way
+		l.storedAt = l.cfg.Now()
+	}
+	b.sendReplies() // the transaction holds the replies; the log need not have the events yet
+	err = l.pub.publish(ctx, b.records, l.cur.LastSeq, func() error { return l.hooks.at(PointPublishing, l.name) })
+	if err != nil {
+		return err
+	}
+	if err := l.hooks.at(PointPublished, l.name); err != nil {
+		return err
+	}
+	return b.followUp(ctx)
+}
+
 // pause says that the lane takes nothing more, or does again.
 func (l *lane) pause(full bool) {
 	if full == l.paused {
 		return
 	}
 	if l.paused = full; !full {
-		l.o.report(LaneRunning, nil)
+		l.owner.report(LaneRunning, nil)
 		return
 	}
-	err := fmt.Errorf("lane %s takes no more inputs: %d are parked. Mend what they fail on, then weir dlq retry --all --service %s", l.name, l.nParked, l.i.plan.service)
-	l.i.log.Error("lane paused", "lane", l.o.part, "error", err)
-	l.o.report(LanePaused, err)
+	err := fmt.Errorf("lane %s takes no more inputs: %d are parked. Mend what they fail on, "+
+		"then weir dlq retry --all --service %s", l.name, l.nParked, l.service)
+	l.log.Error("lane paused", "lane", l.part, "error", err)
+	l.owner.report(LanePaused, err)
 }
 
 // measure tells the hooks how the lane is, and commits a cursor that moved
@@ -334,23 +217,24 @@ func (l *lane) measure(ctx context.Context) error {
 	for t, end := range l.high {
 		lag[t] = max(end-l.cur.Inputs[t].Offset, 0)
 	}
-	e := LaneEvent{Service: l.i.plan.service, Lane: l.o.part, What: LaneMeasured, Parked: l.nParked, Lag: lag, Pending: l.effects.waiting}
+	e := LaneEvent{Service: l.service, Lane: l.part, What: LaneMeasured, Parked: l.nParked, Lag: lag,
+		Pending: l.effects.waiting}
 	for _, n := range lag {
 		if n > 0 {
-			e.LagAge = max(l.i.cfg.Now().Sub(l.lastRead), 0)
+			e.LagAge = max(l.cfg.Now().Sub(l.lastRead), 0)
 		}
 	}
 	if !l.pub.idle() {
-		e.Unpublished = l.i.cfg.Now().Sub(l.committed)
+		e.Unpublished = l.cfg.Now().Sub(l.storedAt)
 	}
-	l.i.hooks.laneEvent(e)
+	l.hooks.laneEvent(e)
 	l.settleMark()
 	if l.stale || l.pub.mark.Load() != l.cur.Published {
 		if err := l.commitCursor(ctx); err != nil {
 			return err
 		}
 	}
-	l.o.stored(l.cur)
+	l.owner.stored(l.cur)
 	return l.prove(ctx)
 }
 
@@ -364,35 +248,37 @@ func (l *lane) settleMark() {
 
 func (l *lane) commitCursor(ctx context.Context) error {
 	l.cur.Published = l.pub.mark.Load()
-	if err := l.i.store.Commit(ctx, l.o.part, &Tx{Cursor: l.cur}); err != nil {
+	if err := l.store.Commit(ctx, l.part, &Tx{Cursor: l.cur}); err != nil {
 		return fmt.Errorf("cursor of lane %s: %w", l.name, err)
 	}
-	l.committedCursor()
+	l.cursorStored()
 	return nil
 }
 
-// committedCursor notes that the cursor is stored as it is.
-func (l *lane) committedCursor() {
+// cursorStored notes that the cursor is stored as it is.
+func (l *lane) cursorStored() {
 	l.cur.Rev++
 	l.stale = false
-	l.o.saw(l.cur)
+	l.owner.saw(l.cur)
 }
 
 // drain ends a life in order: everything committed is acknowledged by Kafka,
 // and the mark says so.
 func (l *lane) drain() error {
-	if err := l.i.hooks.at(PointRevoked, l.name); err != nil {
+	if err := l.hooks.at(PointRevoked, l.name); err != nil {
 		return err
 	}
-	if err := l.pub.wait(l.o.hard); err != nil {
+	if err := l.pub.wait(l.owner.hard); err != nil {
 		return err
 	}
 	l.settleMark()
 	if l.stale || l.pub.mark.Load() != l.cur.Published {
-		if err := l.commitCursor(l.o.hard); err != nil {
+		if err := l.commitCursor(l.owner.hard); err != nil {
 			return err
 		}
 	}
-	l.o.stored(l.cur)
+	l.owner.stored(l.cur)
 	return nil
 }
+
+func (l *lane) halt(what, cure string) error { return &HaltError{Lane: l.name, What: what, Cure: cure} }

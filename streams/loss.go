@@ -14,7 +14,7 @@ type loss func(ctx context.Context, adm *kadm.Client, c *Cursor) error
 
 // lost halts a lane at records that its log does not have. A person may accept that.
 func (l *lane) lost(what, cure string, f loss) error {
-	cure += fmt.Sprintf("; or accept that it is lost: weir lane accept %s/%d.", l.i.plan.service, l.o.part)
+	cure += fmt.Sprintf("; or accept that it is lost: weir lane accept %s/%d.", l.service, l.part)
 	return &HaltError{Lane: l.name, What: what, Cure: cure, loss: f}
 }
 
@@ -32,9 +32,9 @@ func (l *lane) readFrom(topic string) loss {
 		if err != nil {
 			return fmt.Errorf("the beginning of %s: %w", topic, err)
 		}
-		o, ok := first.Lookup(topic, l.o.part)
+		o, ok := first.Lookup(topic, l.part)
 		if !ok || o.Err != nil {
-			return fmt.Errorf("the beginning of %s/%d: %w", topic, l.o.part, errorOr(o.Err, kerr.UnknownTopicOrPartition))
+			return fmt.Errorf("the beginning of %s/%d: %w", topic, l.part, errorOr(o.Err, kerr.UnknownTopicOrPartition))
 		}
 		c.Inputs[topic] = Position{TopicID: details[topic].ID, Offset: o.Offset}
 		return nil

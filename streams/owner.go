@@ -39,8 +39,6 @@ type owner struct {
 	seen    seen // of the store
 	checked bool // by the claim's first life: the store is no old copy
 
-	kept *stateCache // of the life before, for bugStateKept only
-
 	mu    sync.Mutex
 	state LaneStatus
 	deaf  func() error // of the command queue of the life that is lived

@@ -41,41 +41,46 @@ func (b *batch) park(in *input, stream StreamID, reason, stack string) error {
 	row := ParkedInput{Seq: b.nextRow(), Stream: stream, Kind: in.kind, ID: in.id, Name: in.name, TypeVer: in.ver,
 		Body: slices.Clone(in.body), Origin: in.origin, From: from, At: b.at, Reason: reason, Stack: stack, Source: in.source}
 	if in.parked == nil {
-		b.info.Inputs = append(b.info.Inputs, b.seen(in, stream, "parked", in.origin))
+		b.info.Inputs = append(b.info.Inputs, b.inputInfo(in, stream, InputParked, in.origin))
 	} else { // it failed again: same place in the key's order
 		row.Seq, row.At = in.parked.Seq, in.parked.At
 		b.tx.Unparked = slices.DeleteFunc(b.tx.Unparked, func(s int64) bool { return s == row.Seq })
 		b.tx.Unparked = append(b.tx.Unparked, row.Seq)
-		b.again = true
+		b.failedAgain = true
 	}
 	b.tx.Parked = append(b.tx.Parked, row)
 	l.parked[stream]++
 	l.nParked++
 	if in.cmd != nil {
-		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyParked, Body: rejection(Conflict, "parked", "the decision failed and waits for a person: %s", reason)}})
+		b.replies = append(b.replies, pendingReply{in.cmd, CommandReply{Status: ReplyParked,
+			Body: rejection(Conflict, "parked", "the decision failed and waits for a person: %s", reason)}})
 	}
 	if reason == "" {
 		return nil
 	}
-	l.i.log.Error("key parked", "decider", stream.Decider, "key", stream.Key, "input", in.name, "from", from, "reason", reason,
-		"correlation", in.origin.Correlation, "trace", in.origin.Traceparent)
-	return b.dead(stream.Key, l.partOf(stream.Key), ParkedType, in.origin, in.id, DeadLetter{Service: l.i.plan.service, Decider: stream.Decider, Key: stream.Key,
-		Kind: in.kind, Name: in.name, ID: in.id, From: from, Reason: reason})
+	l.log.Error("key parked", "decider", stream.Decider, "key", stream.Key, "input", in.name, "from", from,
+		"reason", reason, "correlation", in.origin.Correlation, "trace", in.origin.Traceparent)
+	return b.deadLetter(stream.Key, l.partOf(stream.Key), ParkedType, in.origin, in.id,
+		DeadLetter{Service: l.service, Decider: stream.Decider, Key: stream.Key,
+			Kind: in.kind, Name: in.name, ID: in.id, From: from, Reason: reason})
 }
 
-func (l *lane) partOf(key string) int32 { return Partition(key, l.i.cfg.Partitions) }
+func (l *lane) partOf(key string) int32 { return Partition(key, l.cfg.Partitions) }
 
 // misplaced reports a record that belongs to no stream of the lane. It parks
 // nobody.
 func (b *batch) misplaced(r *kgo.Record, reason string) error {
 	l := b.l
 	from := fmt.Sprintf("%s/%d@%d", r.Topic, r.Partition, r.Offset)
-	l.i.log.Error("record misplaced", "from", from, "reason", reason)
-	l.i.hooks.laneEvent(LaneEvent{Service: l.i.plan.service, Lane: l.o.part, What: LaneMisplaced, Err: fmt.Errorf("%s: %s", from, reason)})
-	return b.dead("misplaced", l.o.part, MisplacedType, Origin{Correlation: from}, from, DeadLetter{Service: l.i.plan.service, From: from, Reason: reason})
+	l.log.Error("record misplaced", "from", from, "reason", reason)
+	l.hooks.laneEvent(LaneEvent{Service: l.service, Lane: l.part, What: LaneMisplaced,
+		Err: fmt.Errorf("%s: %s", from, reason)})
+	return b.deadLetter("misplaced", l.part, MisplacedType, Origin{Correlation: from}, from,
+		DeadLetter{Service: l.service, From: from, Reason: reason})
 }
 
-func (b *batch) dead(key string, partition int32, typ string, o Origin, cause string, d DeadLetter) error {
+// deadLetter reports on the service's dead-letter topic.
+func (b *batch) deadLetter(key string, partition int32, typ string, o Origin, cause string, d DeadLetter) error {
 	body, err := json.Marshal(d)
 	if err != nil {
 		return fmt.Errorf("report of a dead letter: %w", err)
@@ -84,10 +89,12 @@ func (b *batch) dead(key string, partition int32, typ string, o Origin, cause st
 	if at.IsZero() { // reported while polling, before the batch has its time
 		at = b.l.now()
 	}
-	env := Envelope{ID: deriveID(cause, typ, b.l.i.plan.service, d.Decider, d.From), Type: typ, Version: 1, Source: "/" + b.l.i.plan.service, Time: at, Key: key,
+	env := Envelope{ID: deriveID(cause, typ, b.l.service, d.Decider, d.From), Type: typ, Version: 1,
+		Source: "/" + b.l.service, Time: at, Key: key,
 		Correlation: o.Correlation, Causation: cause, Traceparent: o.Traceparent, Data: body}
-	r := b.number(&env, DeadTopic(b.l.i.plan.service), partition)
-	b.tx.Events = append(b.tx.Events, StoredEvent{Seq: env.Seq, Type: typ, TypeVer: 1, Topic: r.Topic, Partition: partition, Key: key, Record: packRecord(r)})
+	r := b.number(&env, DeadTopic(b.l.service), partition)
+	b.tx.Events = append(b.tx.Events, StoredEvent{Seq: env.Seq, Type: typ, TypeVer: 1, Topic: r.Topic,
+		Partition: partition, Key: key, Record: packRecord(r)})
 	return nil
 }
 
@@ -99,13 +106,13 @@ type unpark struct {
 }
 
 type unparked struct {
-	left  int
-	again bool // one of them failed again
-	err   error
+	left        int
+	failedAgain bool // one of them failed again
+	err         error
 }
 
-// unanswered answers who waits for a retry that was not committed.
-func (b *batch) unanswered(err error) {
+// failRetry answers who waits for a retry that was not committed.
+func (b *batch) failRetry(err error) {
 	if b.unpark != nil {
 		b.unpark.reply <- unparked{err: fmt.Errorf("nothing was retried or dropped: %w", err)}
 	}
@@ -122,14 +129,15 @@ func (l *lane) unparkOne(stream StreamID) {
 // inputs.
 func (b *batch) drop(p *ParkedInput) {
 	b.tx.Unparked = append(b.tx.Unparked, p.Seq)
-	b.rows = append(b.rows, InputEntry{Kind: p.Kind, Stream: p.Stream, Name: droppedName + p.Name, ID: p.ID, Body: []byte("null")})
+	b.rows = append(b.rows, InputEntry{Kind: p.Kind, Stream: p.Stream, Name: droppedName + p.Name, ID: p.ID,
+		Body: []byte("null")})
 	b.l.unparkOne(p.Stream)
 }
 
 func (l *lane) loadParked(ctx context.Context) error {
-	page := l.i.cfg.MaxBatch
+	page := l.cfg.MaxBatch
 	for after := int64(0); ; {
-		rows, err := l.i.store.Parked(ctx, l.o.part, StreamID{}, after, page)
+		rows, err := l.store.Parked(ctx, l.part, StreamID{}, after, page)
 		if err != nil {
 			return fmt.Errorf("parked inputs of lane %s: %w", l.name, err)
 		}
@@ -155,8 +163,8 @@ func (b *batch) dropCancelled(ctx context.Context) error {
 	for _, seq := range b.tx.Unparked {
 		gone[seq] = true
 	}
-	for after := b.last; ; {
-		rows, err := b.l.i.store.Parked(ctx, b.l.o.part, b.unpark.stream, after, b.l.i.cfg.MaxBatch)
+	for after := b.lastParked; ; {
+		rows, err := b.l.store.Parked(ctx, b.l.part, b.unpark.stream, after, b.l.cfg.MaxBatch)
 		if err != nil {
 			return fmt.Errorf("parked inputs of %s %q: %w", b.unpark.stream.Decider, b.unpark.stream.Key, err)
 		}
@@ -166,7 +174,7 @@ func (b *batch) dropCancelled(ctx context.Context) error {
 				b.drop(&rows[i])
 			}
 		}
-		if len(rows) < b.l.i.cfg.MaxBatch {
+		if len(rows) < b.l.cfg.MaxBatch {
 			return nil
 		}
 	}
@@ -175,28 +183,30 @@ func (b *batch) dropCancelled(ctx context.Context) error {
 // addParked takes a parked key's rows as the batch's inputs.
 func (b *batch) addParked(ctx context.Context, u *unpark) error {
 	l := b.l
-	rows, err := l.i.store.Parked(ctx, l.o.part, u.stream, 0, l.i.cfg.MaxBatch)
+	rows, err := l.store.Parked(ctx, l.part, u.stream, 0, l.cfg.MaxBatch)
 	if err != nil {
 		return fmt.Errorf("parked inputs of %s %q: %w", u.stream.Decider, u.stream.Key, err)
 	}
-	if len(rows) == 0 || l.i.plan.deciders[u.stream.Decider] == nil {
-		u.reply <- unparked{err: fmt.Errorf("%s %q in service %s: %w", u.stream.Decider, u.stream.Key, l.i.plan.service, ErrNotParked)}
+	if len(rows) == 0 || l.plan.deciders[u.stream.Decider] == nil {
+		u.reply <- unparked{err: fmt.Errorf("%s %q in service %s: %w", u.stream.Decider, u.stream.Key, l.service,
+			ErrNotParked)}
 		return nil
 	}
 	b.unpark = u
 	for i := range rows {
 		r := &rows[i]
 		b.inputs = append(b.inputs, r.input())
-		b.last = r.Seq
+		b.lastParked = r.Seq
 	}
 	if u.drop {
-		l.i.log.Warn("parked input dropped", "decider", u.stream.Decider, "key", u.stream.Key, "input", rows[0].Name, "id", rows[0].ID)
+		l.log.Warn("parked input dropped", "decider", u.stream.Decider, "key", u.stream.Key, "input", rows[0].Name,
+			"id", rows[0].ID)
 		b.drop(&rows[0])
 		b.inputs = b.inputs[1:]
 	}
 	// A retry is a person's word that the cause is gone, poison included.
 	for i := range b.inputs {
-		delete(l.o.poison, b.inputs[i].cause()+" "+u.stream.Decider)
+		delete(l.poison, b.inputs[i].cause()+" "+u.stream.Decider)
 	}
 	return nil
 }

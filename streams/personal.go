@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+	"sync"
 )
 
 // Masked stands for what is not shown.
@@ -150,6 +151,27 @@ const shortest = 4
 
 // fieldOf is the field that JSON calls by a name, in letters of either case.
 func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
+	for _, f := range fieldsOf(t) {
+		if strings.EqualFold(f.called, name) {
+			return f.StructField, true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+// jsonField is a field with the name that JSON has for it.
+type jsonField struct {
+	reflect.StructField
+	called string
+}
+
+var jsonFields sync.Map // of types that were asked for: there are as many as are declared
+
+func fieldsOf(t reflect.Type) []jsonField {
+	if known, ok := jsonFields.Load(t); ok {
+		return known.([]jsonField)
+	}
+	var out []jsonField
 	for _, f := range reflect.VisibleFields(t) {
 		called, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if called == "" && f.Anonymous || called == "-" || !f.IsExported() {
@@ -158,11 +180,10 @@ func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
 		if called == "" {
 			called = f.Name
 		}
-		if strings.EqualFold(called, name) {
-			return f, true
-		}
+		out = append(out, jsonField{f, called})
 	}
-	return reflect.StructField{}, false
+	jsonFields.Store(t, out)
+	return out
 }
 
 var marshaler = reflect.TypeFor[json.Marshaler]()
@@ -170,4 +191,69 @@ var marshaler = reflect.TypeFor[json.Marshaler]()
 // writesItself reports whether a struct chooses its own form, as a time does.
 func writesItself(t reflect.Type) bool {
 	return t.Implements(marshaler) || reflect.PointerTo(t).Implements(marshaler)
+}
+
+// Impersonal is an event's data as they may be kept for all to read: JSON without what
+// its type's fields declare as personal, and without what no type knows.
+func (v *Vocabulary) Impersonal(name string, version int, data []byte) []byte {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var x any
+	t := v.typeOf(name, version)
+	if t == nil || d.Decode(&x) != nil {
+		return []byte("{}")
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // whoever shows it does
+	if e.Encode(impersonal(t, x)) != nil {
+		return []byte("{}")
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// impersonal is a value with those parts only that its type knows and does not declare
+// as personal. A value of another form than its type is null.
+func impersonal(t reflect.Type, v any) any {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch v := v.(type) {
+	case nil, bool:
+		return v
+	case map[string]any:
+		return impersonalFields(t, v)
+	case []any:
+		if t.Kind() != reflect.Slice && t.Kind() != reflect.Array || writesItself(t) {
+			return nil
+		}
+		for i, x := range v {
+			v[i] = impersonal(t.Elem(), x)
+		}
+		return v
+	}
+	if k := t.Kind(); k == reflect.Interface || k == reflect.Map || k == reflect.Struct && !writesItself(t) || t == reflect.TypeFor[json.RawMessage]() {
+		return nil
+	}
+	return v
+}
+
+func impersonalFields(t reflect.Type, v map[string]any) any {
+	switch {
+	case writesItself(t) || t.Kind() != reflect.Map && t.Kind() != reflect.Struct:
+		return nil
+	case t.Kind() == reflect.Map:
+		for k, x := range v {
+			v[k] = impersonal(t.Elem(), x)
+		}
+		return v
+	}
+	for k, x := range v {
+		if f, ok := fieldOf(t, k); ok && !isPersonal(f) {
+			v[k] = impersonal(f.Type, x)
+		} else {
+			delete(v, k)
+		}
+	}
+	return v
 }

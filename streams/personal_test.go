@@ -1,8 +1,10 @@
 package streams_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirstream/weir/streams"
 )
@@ -131,6 +133,51 @@ func TestParkedInputIsShownWithoutPersonalValues(t *testing.T) {
 		}
 		if strings.Contains(data, "acc-1") == (p.Kind == streams.TimerInput) {
 			t.Errorf("%s", data)
+		}
+	}
+}
+
+type loose struct {
+	ID   account         `json:"id"`
+	Any  any             `json:"any"`
+	Raw  json.RawMessage `json:"raw"`
+	Time time.Time       `json:"time"`
+	N    int64           `json:"n"`
+}
+
+func (l loose) Key() streams.Key { return l.ID }
+
+// What is kept for all to read has nothing personal, and nothing that no type knows,
+// however it is spelt, repeated or nested.
+func TestWhatIsKeptIsImpersonal(t *testing.T) {
+	v, err := streams.NewVocabulary(streams.NewFact[loose]("loose.came"),
+		streams.NewFact[visitor]("visitor.came", streams.Upcast(1, func(oldVisitor) visitor { return visitor{} })))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		version int
+		data    string
+		want    string
+	}{
+		{"visitor.came", 2, `{"id":"acc-1","MAIL":"a@b","lives":{"street":"x"},"notes":[{"text":"<&>","by":"bob"},{"BY":"x"}],"codes":{"a":"b"}}`,
+			`{"codes":{"a":"b"},"id":"acc-1","notes":[{"text":"<&>"},{}]}`},
+		{"visitor.came", 2, `{"from":{"street":"a","secret":1},"from":{"door":9007199254740993}}`, `{"from":{"door":9007199254740993}}`},
+		{"visitor.came", 2, `{"notes":["bob"],"from":"bob","codes":["bob"],"id":{"name":"bob"},"barcode":["4"],"more":1}`,
+			`{"barcode":null,"codes":null,"from":null,"id":null,"notes":[null]}`},
+		{"visitor.came", 1, `{"post":"a@b","was":"here","id":"acc-1"}`, `{"was":"here"}`},
+		{"visitor.came", 3, `{"id":"acc-1"}`, `{}`},
+		{"nobody", 1, `{"id":"acc-1"}`, `{}`},
+		{"visitor.came", 2, `"ada"`, `null`},
+		{"visitor.came", 2, `{"id":`, `{}`},
+		{"loose.came", 1, `{"id":"a","any":"ada","raw":"ada","time":"2026-01-02T12:00:00Z","n":-0.10e3}`,
+			`{"any":null,"id":"a","n":-0.10e3,"raw":null,"time":"2026-01-02T12:00:00Z"}`},
+		{"loose.came", 1, `{"any":{"name":"ada"},"raw":[{"name":"ada"}],"time":{"name":"ada"}}`, `{"any":null,"raw":null,"time":null}`},
+		{"visitor.came", 2, `{"maıl":"a@b","ſoon":"x","id":null}`, `{"id":null}`},
+	} {
+		if got := string(v.Impersonal(c.name, c.version, []byte(c.data))); got != c.want {
+			t.Errorf("of %s there is kept\n     %s\nwant %s", c.data, got, c.want)
 		}
 	}
 }

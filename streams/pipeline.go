@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -35,7 +37,8 @@ func (p Pipeline) inputs(v *Vocabulary) (types []string, errs []error) {
 			continue
 		}
 		if f.Private {
-			errs = append(errs, fmt.Errorf("pipeline %s reads %s, which is private: read an event that is not", p.Name, f.Name))
+			errs = append(errs, fmt.Errorf("pipeline %s reads %s, which is private: read an event that is not", p.Name,
+				f.Name))
 		}
 		types = append(types, f.Name)
 	}
@@ -58,29 +61,41 @@ func (t *Topology) ownPipeline(p Pipeline) (errs []error) {
 }
 
 // pipelineFan bounds the outputs of one input: a sequence is made of the
-// source's offset and the output's index.
+// source's and the output's index.
 const pipelineFan = 1 << 16
 
-// pipe is a running pipeline.
-type pipe struct {
+// PipelineInstance is one of those that run a pipeline. Any number of them share
+// its input, through a consumer group named after it.
+type PipelineInstance struct {
 	cfg    *Config
 	p      Pipeline
 	types  []string
 	routes map[reflect.Type]route // of what it may emit
-	opts   []kgo.Opt              // of its membership in the group
-	hooks  hooks
-	log    *slog.Logger
+	// the topics that another pipeline writes
+	chained map[string]bool
+	opts    []kgo.Opt // of its membership in the group
+	hooks   hooks
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	trouble error // why it passes nothing on now
 }
 
-func newPipe(cfg Config, name string) (*pipe, error) {
+// NewPipelineInstance prepares an instance of a pipeline. It does no I/O.
+func NewPipelineInstance(cfg Config, name string) (*PipelineInstance, error) {
 	cfg.defaults()
 	n := slices.IndexFunc(cfg.Topology.Pipelines, func(p Pipeline) bool { return p.Name == name })
 	if n < 0 {
 		return nil, fmt.Errorf("the topology has no pipeline %q", name)
 	}
-	r := &pipe{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name), hooks: sortHooks(cfg.Hooks)}
+	r := &PipelineInstance{cfg: &cfg, p: cfg.Topology.Pipelines[n], log: cfg.Log.With("pipeline", name),
+		hooks: sortHooks(cfg.Hooks), trouble: errNotJoined}
 	r.types, _ = r.p.inputs(cfg.Topology.Vocabulary) // checked by NewTopology
-	r.routes = map[reflect.Type]route{}
+	r.routes, r.chained = map[reflect.Type]route{}, map[string]bool{}
+	for _, t := range cfg.Topology.Topics() {
+		r.chained[t.Name] = slices.ContainsFunc(cfg.Topology.Pipelines,
+			func(p Pipeline) bool { return p.Name == t.Writer })
+	}
 	for _, e := range r.p.Emits {
 		f, _ := cfg.Topology.Vocabulary.FactOf(e)
 		t, _ := cfg.Topology.Topic(f.Name)
@@ -89,67 +104,47 @@ func newPipe(cfg Config, name string) (*pipe, error) {
 	return r, nil
 }
 
-// RunPipeline runs one instance of a pipeline until ctx ends. Any number of
-// them share its input through a consumer group named after it. It returns an
-// error if it cannot start, and if it meets what only a person can mend.
-func RunPipeline(ctx context.Context, cfg Config, name string) error {
-	r, err := newPipe(cfg, name)
-	if err != nil {
-		return err
-	}
-	if err = r.prepare(ctx); err == nil {
-		err = shortenSessions(ctx, r.cfg, name)
-	}
-	if err != nil {
-		return fmt.Errorf("pipeline %s: %w", name, err)
-	}
-	r.opts = slices.Concat(r.cfg.Client, r.cfg.groupProtocol(), []kgo.Opt{
-		kgo.ClientID(name), kgo.ConsumerGroup(name), kgo.ConsumeTopics(r.cfg.Topology.topicsOf(r.types)...), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), // else a new group begins at the end, and what was there is skipped
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1),
-	})
-	if r.p.Transactional {
-		// One id for all of its memberships: the next ends what the one before
-		// left open, which would hold up readers. Fencing is by group generation.
-		r.opts = append(r.opts, kgo.TransactionalID(fmt.Sprintf("%s-%d", name, r.cfg.Now().UnixNano())), kgo.TransactionTimeout(30*time.Second))
-	}
-	return r.run(ctx)
-}
-
 // prepare makes the topics.
-func (r *pipe) prepare(ctx context.Context) error {
-	return makeTopics(ctx, r.cfg, append(eventTopics(r.cfg), eventTopic(r.cfg, DeadTopic(r.p.Name)), positionsTopic(r.cfg, r.p.Name))...)
+func (r *PipelineInstance) prepare(ctx context.Context) error {
+	return makeTopics(ctx, r.cfg, append(eventTopics(r.cfg), eventTopic(r.cfg, DeadTopic(r.p.Name)),
+		positionsTopic(r.cfg, r.p.Name))...)
 }
 
 // passing is what was polled of a partition and is about to be passed on, with
 // those who want to hear how that ends.
 type passing struct {
 	BatchInfo
-	done []func(BatchInfo, error)
+	hops []func(BatchInfo, error)
 }
 
-// end tells how it ended.
-func (p *passing) end(err error) {
-	for _, f := range p.done {
+// tellHops tells them how it ended.
+func (p *passing) tellHops(err error) {
+	for _, f := range p.hops {
 		f(p.BatchInfo, err)
 	}
 }
 
 // outputs turns polled records into records to produce, in order, and tells what
-// it saw of each partition.
-func (r *pipe) outputs(f kgo.Fetches, s *standing) (out []*kgo.Record, seen []passing, err error) {
+// it saw of each partition, and the positions behind them.
+func (r *PipelineInstance) outputs(f kgo.Fetches, s *standing) (out, positions []*kgo.Record, seen []passing,
+	err error) {
 	began := r.cfg.Now()
 	out = make([]*kgo.Record, 0, f.NumRecords())
 	f.EachPartition(func(p kgo.FetchTopicPartition) {
-		b := passing{BatchInfo: BatchInfo{Service: r.p.Name, Lane: p.Partition, Inputs: make([]InputInfo, 0, len(p.Records)), Events: make([]string, 0, len(p.Records))}}
-		lane := r.lane(p.Topic, p.Partition, s.id(p.Topic))
+		if len(p.Records) == 0 {
+			return
+		}
+		b := passing{BatchInfo: BatchInfo{Service: r.p.Name, Lane: p.Partition,
+			Inputs: make([]InputInfo, 0, len(p.Records)), Events: make([]string, 0, len(p.Records))}}
+		offsets := r.offsets(p.Topic, p.Partition, s.id(p.Topic))
+		log := NewLogReader(p.Records[0].Offset, false, nil)
 		for _, rec := range p.Records {
 			if err != nil {
 				break
 			}
-			out, err = r.output(out, rec, lane, began, &b)
+			out, err = r.output(out, log, rec, offsets, began, &b)
 		}
+		positions = append(positions, s.position(p.Topic, p.Partition, log.Next))
 		if len(b.Inputs) > 0 {
 			seen = append(seen, b)
 		}
@@ -158,35 +153,43 @@ func (r *pipe) outputs(f kgo.Fetches, s *standing) (out []*kgo.Record, seen []pa
 	for i := range seen {
 		seen[i].Decide = took
 		if err != nil {
-			seen[i].end(err)
+			seen[i].tellHops(err)
 		}
 	}
-	return out, seen, err
+	return out, positions, seen, err
 }
 
-// output adds what becomes of a record, which is noted in its batch.
-func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Time, b *passing) ([]*kgo.Record, error) {
-	in, err := ReadEnvelope(rec)
-	if err != nil { // nothing that it says of itself can be relied on
-		b.Inputs = append(b.Inputs, InputInfo{Decider: r.p.Name, Kind: EventInput, Name: "unreadable", Result: "parked"})
-		return r.dead(out, rec, lane, &in, err), nil
-	}
-	if in.ReplayID != "" || !slices.Contains(r.types, in.Type) {
+// output adds what becomes of a record, which is noted in its batch. A pipeline
+// takes no sequences: what becomes of a repeat is one itself, for who reads it.
+func (r *PipelineInstance) output(out []*kgo.Record, log *LogReader, rec *kgo.Record, offsets Lane, at time.Time,
+	b *passing) ([]*kgo.Record, error) {
+	in, what, err := log.Read(rec)
+	switch what {
+	case ReadUnreadable: // nothing that it says of itself can be relied on
+		b.Inputs = append(b.Inputs, InputInfo{Decider: r.p.Name, Kind: EventInput, Name: "unreadable",
+			Result: InputParked})
+		return r.dead(out, rec, offsets, &in, err), nil
+	case ReadReplayed, ReadControl, ReadBehind:
 		return out, nil
 	}
-	hop := Hop{Service: r.p.Name, Decider: r.p.Name, Kind: EventInput, Name: in.Type, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset, Origin: in.origin(), ID: in.ID}
+	if !slices.Contains(r.types, in.Type) {
+		return out, nil
+	}
+	hop := Hop{Service: r.p.Name, Decider: r.p.Name, Kind: EventInput, Name: in.Type, Topic: rec.Topic,
+		Partition: rec.Partition, Offset: rec.Offset, Origin: in.origin(), ID: in.ID}
 	var done func(BatchInfo, error)
 	if h := r.hooks.decide; h != nil {
 		in.Traceparent, done = h.OnDecide(hop)
 	}
-	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.takenAt(rec)), Result: "decided", Key: in.Key, Origin: in.origin()}
+	info := InputInfo{Decider: r.p.Name, Kind: EventInput, Name: in.Type, Age: at.Sub(in.takenAt(rec)),
+		Result: InputDecided, Key: in.Key, Origin: in.origin()}
 	made, events := len(out), len(b.Events)
-	out, err = r.become(out, rec, lane, &in, b)
+	out, err = r.become(out, rec, offsets, &in, b)
 	switch {
 	case done != nil && err != nil:
 		done(b.BatchInfo, err)
 	case done != nil:
-		b.done = append(b.done, done)
+		b.hops = append(b.hops, done)
 	}
 	var newer *NewerVersionError
 	if errors.As(err, &newer) {
@@ -196,15 +199,16 @@ func (r *pipe) output(out []*kgo.Record, rec *kgo.Record, lane Lane, at time.Tim
 		if h := r.hooks.decide; h != nil && done == nil {
 			in.Traceparent = h.OnFail(hop, err)
 		}
-		b.Events, info.Result = b.Events[:events], "parked"
-		out = r.dead(out[:made], rec, lane, &in, err)
+		b.Events, info.Result = b.Events[:events], InputParked
+		out = r.dead(out[:made], rec, offsets, &in, err)
 	}
 	b.Inputs = append(b.Inputs, info)
 	return out, nil
 }
 
 // become decodes an event and adds records of what it becomes.
-func (r *pipe) become(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, b *passing) ([]*kgo.Record, error) {
+func (r *PipelineInstance) become(out []*kgo.Record, rec *kgo.Record, offsets Lane, in *Envelope,
+	b *passing) ([]*kgo.Record, error) {
 	f, _ := r.cfg.Topology.Vocabulary.Fact(in.Type)
 	e, err := f.Decode(in.Version, in.Data)
 	if err == nil {
@@ -220,12 +224,16 @@ func (r *pipe) become(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelop
 	if err != nil {
 		return out, err
 	}
+	from, first, err := r.source(rec, offsets, in)
+	if err != nil {
+		return out, err
+	}
 	for i, e := range events {
 		to, ok := r.routes[reflect.TypeOf(e)]
 		if !ok {
 			return out, fmt.Errorf("emitted %T, which it does not declare", e)
 		}
-		o, err := r.record(to, rec, lane, in, e, i)
+		o, err := r.record(to, from, first+int64(i), in, e, i)
 		if err != nil {
 			return out, err
 		}
@@ -234,7 +242,7 @@ func (r *pipe) become(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelop
 	return out, nil
 }
 
-func (r *pipe) step(e Event) (out []Event, err error) {
+func (r *PipelineInstance) step(e Event) (out []Event, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("step panicked: %v", p)
@@ -243,10 +251,29 @@ func (r *pipe) step(e Event) (out []Event, err error) {
 	return r.p.Step(e)
 }
 
-// record makes an output's record. Its lane is the source's partition and its
-// sequence the source's offset, so a repeat drops; it knows no Prev, as it
-// keeps no state: a hole in a pipeline's output is not noticed downstream.
-func (r *pipe) record(to route, rec *kgo.Record, lane Lane, in *Envelope, e Event, index int) (*kgo.Record, error) {
+// source is the lane that what becomes of a record is of, and its first sequence
+// there. They follow from the lane that wrote the record, and its sequence: what
+// that lane publishes again lies at another offset, and becomes the same. Of a
+// record that no lane wrote they follow from its offset. What comes of another
+// pipeline keeps its index there in the lane, or numbers would grow without end.
+func (r *PipelineInstance) source(rec *kgo.Record, offsets Lane, in *Envelope) (Lane, int64, error) {
+	if in.Lane == "" {
+		return offsets, (rec.Offset + 1) * pipelineFan, nil
+	}
+	from, seq := r.p.Name+"/"+rec.Topic+"/"+string(in.Lane), in.Seq
+	if r.chained[rec.Topic] {
+		from, seq = from+"/"+strconv.FormatInt(seq%pipelineFan, 10), seq/pipelineFan
+	}
+	if seq > math.MaxInt64/pipelineFan-1 {
+		return "", 0, fmt.Errorf("number %d of lane %s is too high to be passed on", in.Seq, in.Lane)
+	}
+	return Lane(from), seq * pipelineFan, nil
+}
+
+// record makes an output's record. It knows no Prev, as the pipeline keeps no
+// state: a hole in a pipeline's output is not noticed downstream.
+func (r *PipelineInstance) record(to route, from Lane, seq int64, in *Envelope, e Event, index int,
+) (*kgo.Record, error) {
 	key := e.Key().String()
 	if err := CheckKey(key); err != nil {
 		return nil, err
@@ -256,31 +283,36 @@ func (r *pipe) record(to route, rec *kgo.Record, lane Lane, in *Envelope, e Even
 		return nil, err
 	}
 	if len(data) > r.cfg.MaxEventBytes-2048 {
-		return nil, fmt.Errorf("output %T is %d bytes long, the broker takes %d", e, len(data), r.cfg.MaxEventBytes-2048)
+		return nil, fmt.Errorf("output %T is %d bytes long, the broker takes %d", e, len(data),
+			r.cfg.MaxEventBytes-2048)
 	}
-	env := Envelope{ID: deriveID(in.cause(), r.p.Name, strconv.Itoa(index)), Type: to.fact.Name, Version: to.fact.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
+	env := Envelope{ID: deriveID(in.cause(), r.p.Name, strconv.Itoa(index)), Type: to.fact.Name,
+		Version: to.fact.Version, Source: "/" + r.p.Name, Time: in.Time, Key: key,
 		Correlation: in.Saga(), Causation: in.ID, Traceparent: in.Traceparent, Data: data,
-		Lane: lane, Seq: (rec.Offset+1)*pipelineFan + int64(index)}
+		Lane: from, Seq: seq}
 	return env.Record(to.topic, Partition(key, r.cfg.Partitions)), nil
 }
 
-// lane is the writer of what becomes of a record: its source, in one of the
-// topic's lives. Made anew, a topic begins at offset 0 again, and what became of
-// its records would be taken for repeats.
-func (r *pipe) lane(topic string, partition int32, id string) Lane {
+// offsets is the lane that is numbered by a topic's offsets, in one of the topic's
+// lives. Made anew, a topic begins at offset 0 again, and what became of its
+// records would be taken for repeats.
+func (r *PipelineInstance) offsets(topic string, partition int32, id string) Lane {
 	return Lane(r.p.Name + "/" + topic + "/" + strconv.Itoa(int(partition)) + "/" + id)
 }
 
 // dead adds the report of an input that the pipeline cannot use.
-func (r *pipe) dead(out []*kgo.Record, rec *kgo.Record, lane Lane, in *Envelope, why error) []*kgo.Record {
+func (r *PipelineInstance) dead(out []*kgo.Record, rec *kgo.Record, offsets Lane, in *Envelope,
+	why error) []*kgo.Record {
 	from := fmt.Sprintf("%s/%d@%d", rec.Topic, rec.Partition, rec.Offset)
 	r.log.Error("input to the dead letters", "from", from, "reason", why)
-	body, err := codec.Marshal(DeadLetter{Service: r.p.Name, Key: in.Key, Name: in.Type, ID: in.ID, From: from, Reason: why.Error()})
+	body, err := codec.Marshal(DeadLetter{Service: r.p.Name, Key: in.Key, Name: in.Type, ID: in.ID, From: from,
+		Reason: why.Error()})
 	if err != nil {
 		return out // strings always encode
 	}
-	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: "/" + r.p.Name, Time: r.cfg.Now(), Key: "pipeline",
+	env := Envelope{ID: deriveID(from, r.p.Name, "dead"), Type: ParkedType, Version: 1, Source: "/" + r.p.Name,
+		Time: r.cfg.Now(), Key: "pipeline",
 		Correlation: in.Saga(), Causation: in.ID, Traceparent: in.Traceparent, Data: body,
-		Lane: lane, Seq: (rec.Offset + 1) * pipelineFan}
+		Lane: offsets, Seq: (rec.Offset + 1) * pipelineFan}
 	return append(out, env.Record(DeadTopic(r.p.Name), 0))
 }

@@ -51,6 +51,53 @@ func TestPipelineIsShared(t *testing.T) {
 	}
 }
 
+// Ready is who is in the group, also if there is nothing left for it to read; not
+// who has yet to join, and not who looks where it stands.
+func TestPipelineTellsWhetherItIsReady(t *testing.T) {
+	inBothWatches(t, func(t *testing.T, c *streamtest.Cluster, _ *laneWatch) {
+		var asked atomic.Int64 // by the group's client, and by who compares that with the log
+		c.Broker.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+			c.Broker.KeepControl()
+			if asked.Add(1) <= 2 {
+				time.Sleep(3 * time.Second)
+			}
+			return nil, nil, false
+		})
+		first := runPipe(c)
+		first.wantReady(t, "not joined")
+		for _, why := range []string{"not joined", "it looks where to read from"} {
+			time.Sleep(2500 * time.Millisecond)
+			first.wantReady(t, why)
+		}
+		all := []*pipeRun{first}
+		for range 5 { // of more than there are partitions
+			all = append(all, runPipe(c))
+		}
+		time.Sleep(time.Minute)
+		for _, p := range all {
+			p.wantReady(t, "")
+		}
+		for _, p := range all {
+			p.end(t)
+		}
+	})
+}
+
+// Who is told to stop before the pipeline has begun has met no trouble.
+func TestPipelineStoppedAtItsStart(t *testing.T) {
+	inWatch(t, false, func(t *testing.T, c *streamtest.Cluster, _ *laneWatch) {
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		p, err := streams.NewPipelineInstance(streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions}, "watch")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Run(ctx); err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+}
+
 // A pipeline that the group throws out, and does not let in again for a minute,
 // asks again in peace, and goes on where it was.
 func TestPipelineLosesItsSession(t *testing.T) {
@@ -84,12 +131,14 @@ func TestPipelineLosesItsSession(t *testing.T) {
 					return resp, nil, shut
 				})
 				time.Sleep(time.Minute)
+				p.wantReady(t, "GROUP_AUTHORIZATION_FAILED")
 				if n := joins.Load(); n < 5 || n > 100 {
 					t.Errorf("it asked %d times in a minute to be let in", n)
 				}
 				book(ctx, t, c, 50, 100)
 				out.Store(false)
 				wantWatched(t, c, 100)
+				p.wantReady(t, "")
 				p.end(t)
 			})
 		})
@@ -117,11 +166,13 @@ func TestAbortedTransactionsBackOff(t *testing.T) {
 		})
 		book(ctx, t, c, 50, 100)
 		time.Sleep(time.Minute)
+		p.wantReady(t, "aborted")
 		if n := refused.Load(); n < 5 || n > 200 {
 			t.Errorf("%d transactions in a minute", n)
 		}
 		out.Store(false)
 		wantWatched(t, c, 100)
+		p.wantReady(t, "")
 		p.end(t)
 		if w.failed.Load() < 5 {
 			t.Errorf("hooks were told of %d records whose commit was aborted", w.failed.Load())

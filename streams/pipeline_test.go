@@ -144,3 +144,19 @@ func refuseTxnCommit(q *kmsg.TxnOffsetCommitRequest, why *kerr.Error) kmsg.Respo
 	}
 	return resp
 }
+
+// What a lane publishes again, as it does not know that it arrived, the pipeline
+// reads at another offset. What it becomes is a repeat all the same.
+func TestPipelineReadsRepeats(t *testing.T) {
+	inBothWatches(t, func(t *testing.T, c *streamtest.Cluster, w *laneWatch) {
+		c.Start("watchers")
+		p := runPipe(c)
+		depositAs(t, c, "first", 50)
+		depositAs(t, c, "first", 50)
+		time.Sleep(20 * time.Second)
+		if taken, _ := watchTotals(t, c); taken.N != 50 {
+			t.Errorf("of 50 deposits that were published twice, %d were taken", taken.N)
+		}
+		p.end(t)
+	})
+}

@@ -50,7 +50,7 @@ func idOf(d kadm.TopicDetail) string { return base64.RawURLEncoding.EncodeToStri
 
 // standing is what one membership knows of the pipeline's positions.
 type standing struct {
-	r    *pipe
+	r    *PipelineInstance
 	stop context.CancelCauseFunc // ends the membership
 
 	mu  sync.Mutex
@@ -68,10 +68,13 @@ func (s *standing) id(topic string) string {
 func (s *standing) adjust(ctx context.Context, fetched map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	limit, cancel := context.WithTimeout(ctx, rebalanceTime)
 	defer cancel()
+	s.r.tell(errLooking)
 	out, err := s.begin(limit, fetched)
-	if err != nil && ctx.Err() == nil { // else the partitions are taken away already
+	if err != nil && ctx.Err() == nil {
 		s.stop(fmt.Errorf("where to read from: %w", err))
+		return nil, err
 	}
+	s.r.tell(nil) // also if the partitions are taken away already
 	return out, err
 }
 
@@ -136,14 +139,9 @@ func record(ctx context.Context, client []kgo.Opt, recs ...*kgo.Record) error {
 	return nil
 }
 
-// marks are the positions after what was polled.
-func (s *standing) marks(f kgo.Fetches) (out []*kgo.Record) {
-	f.EachPartition(func(p kgo.FetchTopicPartition) {
-		if n := len(p.Records); n > 0 {
-			out = append(out, positionRecord{p.Topic, s.id(p.Topic), p.Records[n-1].Offset + 1}.record(s.r.p.Name, p.Partition))
-		}
-	})
-	return out
+// position is the record of how far a partition is read.
+func (s *standing) position(topic string, partition int32, next int64) *kgo.Record {
+	return positionRecord{topic, s.id(topic), next}.record(s.r.p.Name, partition)
 }
 
 // ofTopic begins the metadata of a group's offset, and says of which topic's life
@@ -186,7 +184,7 @@ type inputState struct {
 
 // look reads all that the positions of these partitions depend on. Ends come
 // last: an end is never older than the position that it is compared with.
-func (r *pipe) look(ctx context.Context, adm *kadm.Client, parts []int32) (*inputState, error) {
+func (r *PipelineInstance) look(ctx context.Context, adm *kadm.Client, parts []int32) (*inputState, error) {
 	in := &inputState{pipeline: r.p.Name, have: map[Target]map[string]int64{}}
 	names := r.cfg.Topology.topicsOf(r.types)
 	var err error
@@ -274,7 +272,7 @@ func (in *inputState) halt(topic string, partition int32, what string) error {
 // first record that there is, elsewhere where it was. No instance of it may run.
 // It tells what was accepted, for the record.
 func AcceptLog(ctx context.Context, cfg Config, pipeline string) (accepted []error, err error) {
-	r, err := newPipe(cfg, pipeline)
+	r, err := NewPipelineInstance(cfg, pipeline)
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +286,7 @@ func AcceptLog(ctx context.Context, cfg Config, pipeline string) (accepted []err
 	return accepted, err
 }
 
-func (r *pipe) accept(ctx context.Context, adm *kadm.Client) (accepted []error, err error) {
+func (r *PipelineInstance) accept(ctx context.Context, adm *kadm.Client) (accepted []error, err error) {
 	parts := make([]int32, r.cfg.Partitions)
 	for p := range parts {
 		parts[p] = int32(p)

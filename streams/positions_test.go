@@ -48,6 +48,7 @@ func (r *pipeRun) halts(t *testing.T, what ...string) {
 		if r.err == nil || !strings.Contains(r.err.Error(), w) {
 			t.Errorf("the pipeline ended with %v, which does not say %q", r.err, w)
 		}
+		r.wantReady(t, w)
 	}
 }
 

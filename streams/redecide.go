@@ -124,9 +124,9 @@ func newHistory(ctx context.Context, cfg *RedecideConfig) (*history, error) {
 	i := &Instance{cfg: Config{Topology: cfg.Topology, Partitions: cfg.Partitions, MaxEventBytes: cfg.MaxEventBytes}, plan: newPlan(cfg.Topology, s), store: h}
 	i.cfg.defaults()
 	i.log = i.cfg.Log
-	h.l = &lane{o: &owner{i: i, part: cfg.Lane, poison: map[string]string{}}, i: i, name: NewLane(cfg.Service, cfg.Lane, cur.Incarnation),
-		pub: newPublisher(nil, 0), parked: map[StreamID]int{}, states: newStateCache(i.cfg.StateCache),
-		cur: &Cursor{Lane: cfg.Lane, Incarnation: cur.Incarnation, Inputs: map[string]Position{}, Seen: map[Source]int64{}, Sent: map[Target]int64{}}}
+	h.l = newLane(&owner{i: i, part: cfg.Lane, poison: map[string]string{}}, &Cursor{Lane: cfg.Lane, Incarnation: cur.Incarnation,
+		Inputs: map[string]Position{}, Seen: map[Source]int64{}, Sent: map[Target]int64{}})
+	h.l.pub = newPublisher(nil, 0)
 	return h, nil
 }
 
@@ -230,14 +230,14 @@ func (h *history) expect(in *input) {
 	streams := []StreamID{in.stream}
 	if in.rec != nil {
 		streams = streams[:0]
-		for _, t := range h.l.i.plan.byType[in.name] {
+		for _, t := range h.l.plan.byType[in.name] {
 			streams = append(streams, StreamID{t.decider.Name, in.key})
 		}
 	}
 	for _, s := range streams {
 		key := in.cause() + " " + s.Decider
 		if in.parked != nil {
-			delete(h.l.o.poison, key) // as a retry does
+			delete(h.l.poison, key) // as a retry does
 		} else if h.l.parked[s] > 0 {
 			continue // it waits
 		}
@@ -246,7 +246,7 @@ func (h *history) expect(in *input) {
 		}
 		h.attempts[key]++
 		if reason, failed := h.cfg.Failed(s.Decider, in.id, h.attempts[key]); failed {
-			h.l.o.poison[key] = reason
+			h.l.poison[key] = reason
 		}
 	}
 }
@@ -282,7 +282,7 @@ func (h *history) decide(ctx context.Context, d *Redecided, in input) error {
 
 // forget throws away what the lane has in memory beside the store.
 func (h *history) forget(cur *Cursor) {
-	h.l.cur, h.l.states = cur, newStateCache(h.l.i.cfg.StateCache)
+	h.l.cur, h.l.states = cur, newStateCache(h.l.cfg.StateCache)
 	h.l.parked, h.l.nParked = map[StreamID]int{}, 0
 	for id, rows := range h.parked {
 		h.l.parked[id] = len(rows)

@@ -152,19 +152,19 @@ func (in *input) names() (out []registered) {
 func (b *batch) register(in *input) {
 	states := []NameState{}
 	for _, name := range in.names() {
-		states = append(states, b.name(ExternalID{registerSource, name.ID, b.at, name.Digest}))
+		states = append(states, b.takeName(ExternalID{registerSource, name.ID, b.at, name.Digest}))
 	}
 	body, err := codec.Marshal(states)
 	if err != nil {
 		body = []byte("null") // numbers always encode
 	}
-	b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyDone, Body: body}})
+	b.replies = append(b.replies, pendingReply{in.cmd, CommandReply{Status: ReplyDone, Body: body}})
 }
 
-// name takes a name in this batch, unless it is known.
-func (b *batch) name(x ExternalID) NameState {
+// takeName takes a name in this batch, unless it is known.
+func (b *batch) takeName(x ExternalID) NameState {
 	id := ExternalID{Source: x.Source, ID: x.ID}
-	if digest, ok := b.named[id]; ok && !(planted(bugNoExternalDedup) && x.Source != registerSource) {
+	if digest, ok := b.named[id]; ok {
 		if digest != "" && x.Digest != "" && digest != x.Digest {
 			return NameTaken
 		}

@@ -53,12 +53,12 @@ func (b *batch) loadStates(ctx context.Context, ids []StreamID) error {
 		return nil
 	}
 	l := b.l
-	snaps, err := l.i.store.Load(ctx, l.o.part, ids)
+	snaps, err := l.store.Load(ctx, l.part, ids)
 	if err != nil {
 		return fmt.Errorf("states of lane %s: %w", l.name, err)
 	}
 	for _, s := range snaps {
-		d, e := l.i.plan.deciders[s.Stream.Decider], l.states.get(s.Stream)
+		d, e := l.plan.deciders[s.Stream.Decider], l.states.get(s.Stream)
 		e.version, e.stored = s.Version, s.Version
 		if s.StateVersion == d.StateVersion {
 			if e.value, err = d.decode(s.State); err == nil {
@@ -72,10 +72,7 @@ func (b *batch) loadStates(ctx context.Context, ids []StreamID) error {
 	for _, id := range ids {
 		e := l.states.get(id)
 		if e.value == nil {
-			e.value = l.i.plan.deciders[id.Decider].newState()
-		}
-		if b.l.planted(bugStateKept) {
-			l.keepState(id, e)
+			e.value = l.plan.deciders[id.Decider].newState()
 		}
 	}
 	return nil
@@ -101,7 +98,7 @@ func (b *batch) state(id StreamID) (*entry, error) {
 		}
 		ev, err := b.l.event(se)
 		if err == nil {
-			err = evolveAll(b.l.i.plan.deciders[id.Decider], e, []Event{ev})
+			err = evolveAll(b.l.plan.deciders[id.Decider], e, []Event{ev})
 		}
 		if err != nil {
 			return nil, b.l.halt(fmt.Sprintf("the state of %s %q cannot be made again from its events: %v", id.Decider, id.Key, err),
@@ -118,7 +115,7 @@ func (l *lane) event(se *StoredEvent) (Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, ok := l.i.cfg.Topology.Vocabulary.Fact(se.Type)
+	f, ok := l.vocabulary.Fact(se.Type)
 	if !ok {
 		return nil, fmt.Errorf("event type %s is no longer registered", se.Type)
 	}
@@ -128,7 +125,7 @@ func (l *lane) event(se *StoredEvent) (Event, error) {
 // fold makes a state from its events: its snapshot is of another version.
 func (l *lane) fold(ctx context.Context, d *Decider, id StreamID, version int64) (any, error) {
 	state, last := d.newState(), int64(0)
-	err := l.i.store.Events(ctx, l.o.part, id, 0, func(se StoredEvent) error {
+	err := l.store.Events(ctx, l.part, id, 0, func(se StoredEvent) error {
 		e, err := l.event(&se)
 		if err != nil {
 			return err

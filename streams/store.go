@@ -151,7 +151,13 @@ type StoreInfo struct {
 	Partitions  int32  // 0 until recorded
 }
 
-// Store keeps one service's lanes. Every method may fail for reasons that pass
+// Store keeps one service's lanes. A lane asks it for things in this order
+// (lane.go): Claim at an assignment, Outbox, Parked, Effects and NextTimer when a
+// life begins; then, batch by batch, Timers if some are due, Load, Replies and
+// Externals before the decisions, and one Commit of all that follows from them.
+// Cursor is read after every failure, and every few seconds by an idle lane.
+//
+// Every method may fail for reasons that pass
 // (the disk is full, the server restarts), and may then be called again; a
 // failed Commit may have been done all the same, which Cursor tells.
 // streams/storetest holds the suite that every implementation passes.

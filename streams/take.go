@@ -34,12 +34,12 @@ func (b *batch) prepare(ctx context.Context) error {
 			externals = append(externals, ExternalID{Source: in.source, ID: in.id})
 		}
 		if in.rec == nil {
-			if _, ok := l.i.plan.deciders[in.stream.Decider]; ok {
+			if _, ok := l.plan.deciders[in.stream.Decider]; ok {
 				want(in.stream)
 			}
 			continue
 		}
-		for _, t := range l.i.plan.byType[in.name] {
+		for _, t := range l.plan.byType[in.name] {
 			want(StreamID{t.decider.Name, in.key})
 		}
 	}
@@ -58,12 +58,12 @@ func (b *batch) answerRepeated(ctx context.Context, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	stored, err := b.l.i.store.Replies(ctx, b.l.o.part, ids)
+	stored, err := b.l.store.Replies(ctx, b.l.part, ids)
 	if err != nil {
 		return fmt.Errorf("replies of lane %s: %w", b.l.name, err)
 	}
 	for _, r := range stored {
-		b.known[r.ID] = r
+		b.answered[r.ID] = r
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func (b *batch) loadNames(ctx context.Context, ids []ExternalID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	known, err := b.l.i.store.Externals(ctx, b.l.o.part, ids)
+	known, err := b.l.store.Externals(ctx, b.l.part, ids)
 	if err != nil {
 		return fmt.Errorf("names of events from outside of lane %s: %w", b.l.name, err)
 	}
@@ -90,7 +90,7 @@ func (b *batch) take(in *input) error {
 	case in.parked != nil && in.kind == TimerInput && b.touched(in):
 		b.drop(in.parked) // cancelled or set again by what waited before it
 		return nil
-	case in.parked != nil && b.again:
+	case in.parked != nil && b.failedAgain:
 		return nil // the one before it failed again
 	case in.cmd != nil && in.name == registerCommand:
 		b.register(in)
@@ -107,17 +107,19 @@ func (b *batch) take(in *input) error {
 	case in.kind == OutcomeInput && in.parked == nil:
 		b.tx.Done = append(b.tx.Done, in.effect)
 	}
-	b.rows = append(b.rows, InputEntry{Kind: in.kind, Stream: in.stream, Name: in.name, ID: in.id, TypeVer: in.ver, Body: in.body, Origin: in.origin})
+	b.rows = append(b.rows, InputEntry{Kind: in.kind, Stream: in.stream, Name: in.name, ID: in.id, TypeVer: in.ver,
+		Body: in.body, Origin: in.origin})
 	if in.parked != nil {
 		b.tx.Unparked = append(b.tx.Unparked, in.parked.Seq)
 		b.l.unparkOne(in.stream)
 	}
-	t, ok := b.l.i.plan.target(in.stream, in.kind, in.name)
+	t, ok := b.l.plan.target(in.stream, in.kind, in.name)
 	if !ok {
-		return b.park(in, in.stream, fmt.Sprintf("%s no longer decides about %s %s", in.stream.Decider, in.kind, in.name), "")
+		return b.park(in, in.stream, fmt.Sprintf("%s no longer decides about %s %s", in.stream.Decider, in.kind,
+			in.name), "")
 	}
 	if in.kind == EventInput {
-		f, _ := b.l.i.cfg.Topology.Vocabulary.Fact(in.name)
+		f, _ := b.l.vocabulary.Fact(in.name)
 		v, err := f.Decode(in.ver, in.body)
 		if err == nil {
 			err = sameKey(v, in.stream.Key)
@@ -142,15 +144,16 @@ func (b *batch) touched(timer *input) bool {
 
 func (b *batch) takeEvent(in *input) error {
 	if in.fresh() {
-		switch b.name(ExternalID{in.source, in.id, b.at, in.digest()}) {
+		switch b.takeName(ExternalID{in.source, in.id, b.at, in.digest()}) {
 		case NameRepeated:
 			b.info.Repeats++
 			return nil
 		case NameTaken: // ingestion would have told its sender
-			return b.misplaced(in.rec, fmt.Sprintf("another event of source %q and id %q was taken before: its sender has to give each an id of its own", in.source, in.id))
+			return b.misplaced(in.rec, fmt.Sprintf("another event of source %q and id %q was taken before: "+
+				"its sender has to give each an id of its own", in.source, in.id))
 		}
 	}
-	f, _ := b.l.i.cfg.Topology.Vocabulary.Fact(in.name)
+	f, _ := b.l.vocabulary.Fact(in.name)
 	v, err := f.Decode(in.ver, in.body)
 	var newer *NewerVersionError
 	if errors.As(err, &newer) {
@@ -164,7 +167,7 @@ func (b *batch) takeEvent(in *input) error {
 		}
 	}
 	b.rows = append(b.rows, InputEntry{Kind: EventInput, Topic: in.rec.Topic, Offset: in.rec.Offset})
-	for _, t := range b.l.i.plan.byType[in.name] {
+	for _, t := range b.l.plan.byType[in.name] {
 		stream := StreamID{t.decider.Name, in.key}
 		if err != nil {
 			if err := b.park(in, stream, err.Error(), ""); err != nil {
@@ -193,33 +196,39 @@ func sameKey(e Event, key string) (err error) {
 }
 
 func (b *batch) takeCommand(in *input) error {
-	if r, ok := b.known[in.id]; ok && !b.l.planted(bugCommandAgain) {
+	if r, ok := b.answered[in.id]; ok {
 		a := CommandReply{r.Status, r.Body, r.Token}
 		if r.Digest != in.cmd.digest() {
-			a = CommandReply{Status: ReplyConflict, Body: rejection(Conflict, "id-reused", "the id %q was used for another command", in.id)}
+			a = CommandReply{Status: ReplyConflict, Body: rejection(Conflict, "id-reused",
+				"the id %q was used for another command", in.id)}
 		}
-		b.replies = append(b.replies, answer{in.cmd, a})
+		b.replies = append(b.replies, pendingReply{in.cmd, a})
 		return nil
 	}
-	t, ok := b.l.i.plan.commands[in.name]
+	t, ok := b.l.plan.commands[in.name]
 	if !ok {
-		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyRejected, Body: rejection(Missing, "unknown-command", "service %s takes no command %q", b.l.i.plan.service, in.name)}})
+		b.replies = append(b.replies, pendingReply{in.cmd, CommandReply{Status: ReplyRejected,
+			Body: rejection(Missing, "unknown-command", "service %s takes no command %q", b.l.service, in.name)}})
 		return nil
 	}
 	if b.l.parked[in.stream] > 0 {
-		b.replies = append(b.replies, answer{in.cmd, CommandReply{Status: ReplyParked, Body: rejection(Conflict, "parked", "%s %q waits behind an input that failed: retry or drop it first", t.decider.Name, in.cmd.Key)}})
+		b.replies = append(b.replies, pendingReply{in.cmd, CommandReply{Status: ReplyParked,
+			Body: rejection(Conflict, "parked", "%s %q waits behind an input that failed: retry or drop it first", t.decider.Name,
+				in.cmd.Key)}})
 		return nil
 	}
 	v, err := t.reaction.decode(in.body)
 	if err != nil {
-		b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection(Invalid, "malformed", "the command cannot be read: %v", err)})
+		b.keepReply(in, CommandReply{Status: ReplyRejected,
+			Body: rejection(Invalid, "malformed", "the command cannot be read: %v", err)})
 		return nil
 	}
 	if err := sameKey(v.(Event), in.cmd.Key); err != nil {
-		b.reply(in, CommandReply{Status: ReplyRejected, Body: rejection(Invalid, "malformed", "%v", err)})
+		b.keepReply(in, CommandReply{Status: ReplyRejected, Body: rejection(Invalid, "malformed", "%v", err)})
 		return nil
 	}
-	b.rows = append(b.rows, InputEntry{Kind: CommandInput, Stream: in.stream, Name: in.name, ID: in.id, Body: in.body, Origin: in.origin})
+	b.rows = append(b.rows, InputEntry{Kind: CommandInput, Stream: in.stream, Name: in.name, ID: in.id, Body: in.body,
+		Origin: in.origin})
 	return b.decide(in, t, in.stream, v)
 }
 
@@ -238,14 +247,14 @@ func rejection(class Class, code, format string, args ...any) []byte {
 	return b
 }
 
-// reply stores a command's answer and sends it after the commit.
-func (b *batch) reply(in *input, r CommandReply) {
+// keepReply stores a command's reply, which is sent after the commit.
+func (b *batch) keepReply(in *input, r CommandReply) {
 	c := Command{Name: in.name, Key: in.stream.Key, Body: in.body}
 	stored := Reply{ID: in.id, Digest: c.digest(), Status: r.Status, Body: r.Body, Token: r.Token, At: b.at}
-	b.known[in.id] = stored
+	b.answered[in.id] = stored
 	b.tx.Replies = append(b.tx.Replies, stored)
 	if in.cmd != nil { // of a parked command that is decided again nobody waits
-		b.replies = append(b.replies, answer{in.cmd, r})
+		b.replies = append(b.replies, pendingReply{in.cmd, r})
 	}
 }
 
@@ -258,10 +267,10 @@ func (p *poisoned) Error() string { return p.reason }
 // decide runs one decision and adds what follows from it to the batch.
 func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 	l := b.l
-	if l.parked[stream] > 0 && in.parked == nil && !b.l.planted(bugParkedOvertaken) {
+	if l.parked[stream] > 0 && in.parked == nil {
 		return b.park(in, stream, "", "")
 	}
-	if reason, ok := l.o.poison[in.cause()+" "+t.decider.Name]; ok {
+	if reason, ok := l.poison[in.cause()+" "+t.decider.Name]; ok {
 		return b.park(in, stream, reason, "")
 	}
 	e, err := b.state(stream)
@@ -271,29 +280,31 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 	origin := in.origin
 	var done func(BatchInfo, error)
 	var hop Hop
-	if h := l.i.hooks.decide; h != nil {
-		hop = Hop{Service: l.i.plan.service, Decider: t.decider.Name, Kind: in.kind, Name: in.name, Partition: l.o.part, Origin: in.origin, ID: in.id}
+	if h := l.hooks.decide; h != nil {
+		hop = Hop{Service: l.service, Decider: t.decider.Name, Kind: in.kind, Name: in.name, Partition: l.part,
+			Origin: in.origin, ID: in.id}
 		if in.rec != nil {
 			hop.Topic, hop.Offset = in.rec.Topic, in.rec.Offset
 		}
 		origin.Traceparent, done = h.OnDecide(hop)
 	}
-	x, err := t.decider.decide(t.reaction, e.value, v, Input{ID: in.id, Key: stream.Key, At: b.at, Correlation: in.origin.Correlation, cause: in.cause()})
+	x, err := t.decider.decide(t.reaction, e.value, v, Input{ID: in.id, Key: stream.Key, At: b.at,
+		Correlation: in.origin.Correlation, cause: in.cause()})
 	if err == nil {
-		err = b.apply(in, t.decider, stream, e, forget(x), origin)
+		err = b.apply(in, t.decider, stream, e, x, origin)
 	}
 	if err != nil || x.reject != nil {
 		l.states.drop(stream) // nothing of the decision is kept, also not what it wrote there
 	}
-	b.ended(done, err, x.reject)
-	if h := l.i.hooks.decide; h != nil && err != nil && done == nil {
+	b.hopDecided(done, err, x.reject)
+	if h := l.hooks.decide; h != nil && err != nil && done == nil {
 		in.origin.Traceparent = h.OnFail(hop, err)
 	} else if err != nil {
 		in.origin.Traceparent = origin.Traceparent
 	}
 	var bad *poisoned
 	if errors.As(err, &bad) {
-		l.o.poison[in.cause()+" "+t.decider.Name] = bad.reason
+		l.poison[in.cause()+" "+t.decider.Name] = bad.reason
 		return err
 	}
 	var failed *DecisionError
@@ -303,29 +314,30 @@ func (b *batch) decide(in *input, t target, stream StreamID, v any) error {
 	if err != nil {
 		return err
 	}
-	result := b.seen(in, stream, "decided", origin)
+	result := b.inputInfo(in, stream, InputDecided, origin)
 	if x.reject != nil {
-		result.Result, result.Rejected = "rejected", x.reject.Code
+		result.Result, result.Rejected = InputRejected, x.reject.Code
 	}
 	if in.parked != nil {
-		result.Result = "retried"
+		result.Result = InputRetried
 	}
 	b.info.Inputs = append(b.info.Inputs, result)
 	return nil
 }
 
-// seen is what the hooks hear of an input.
-func (b *batch) seen(in *input, stream StreamID, result string, origin Origin) InputInfo {
-	return InputInfo{Decider: stream.Decider, Kind: in.kind, Name: in.name, Age: b.at.Sub(in.at), Result: result, Key: stream.Key, Origin: origin}
+// inputInfo is what the hooks hear of an input.
+func (b *batch) inputInfo(in *input, stream StreamID, result InputResult, origin Origin) InputInfo {
+	return InputInfo{Decider: stream.Decider, Kind: in.kind, Name: in.name, Age: b.at.Sub(in.at), Result: result,
+		Key: stream.Key, Origin: origin}
 }
 
-// ended arranges for a hop's end: at the commit, or now if it failed.
-func (b *batch) ended(done func(BatchInfo, error), err error, reject *Rejection) {
+// hopDecided arranges for a hop's end: at the commit, or now if it failed.
+func (b *batch) hopDecided(done func(BatchInfo, error), err error, reject *Rejection) {
 	if done == nil {
 		return
 	}
 	if err == nil && reject == nil {
-		b.done = append(b.done, done)
+		b.hops = append(b.hops, done)
 		return
 	}
 	if err == nil {

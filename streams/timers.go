@@ -33,7 +33,7 @@ func (w *timerWatch) load(ctx context.Context, l *lane) error {
 		w.barriers = make(chan barrier, 1)
 	}
 	var err error
-	if w.next, w.set, err = l.i.store.NextTimer(ctx, l.o.part); err != nil {
+	if w.next, w.set, err = l.store.NextTimer(ctx, l.part); err != nil {
 		return fmt.Errorf("timers of lane %s: %w", l.name, err)
 	}
 	w.reload = false
@@ -62,25 +62,22 @@ func (w *timerWatch) ask(ctx context.Context, l *lane) error {
 	if b.at.Before(w.next) {
 		return nil // the timer's clock ran ahead of the lane's
 	}
-	if err := l.i.hooks.at(PointTimersDue, l.name); err != nil {
+	if err := l.hooks.at(PointTimersDue, l.name); err != nil {
 		return err
 	}
 	w.asking = true
-	topics, adm := l.i.plan.topics(), kadm.NewClient(l.client)
+	topics, adm := l.plan.topics(), kadm.NewClient(l.client)
 	l.wg.Go(func() {
 		if len(topics) > 0 {
 			offs, err := adm.ListCommittedOffsets(ctx, topics...)
 			b.err = err
 			for _, t := range topics {
-				o, ok := offs.Lookup(t, l.o.part)
+				o, ok := offs.Lookup(t, l.part)
 				if b.err == nil && (!ok || o.Err != nil) {
-					b.err = fmt.Errorf("end of %s/%d: %w", t, l.o.part, errorOr(o.Err, kerr.UnknownTopicOrPartition))
+					b.err = fmt.Errorf("end of %s/%d: %w", t, l.part, errorOr(o.Err, kerr.UnknownTopicOrPartition))
 				}
 				b.ends[t] = o.Offset
 			}
-		}
-		if planted(bugBarrierLate) {
-			b.at = l.i.cfg.Now()
 		}
 		w.barriers <- b // room for the one that is asked for
 	})
@@ -109,7 +106,7 @@ func (w *timerWatch) admissible(l *lane) bool {
 		return false
 	}
 	for t, end := range w.barrier.ends {
-		if l.cur.Inputs[t].Offset < end && !planted(bugTimerEarly) {
+		if l.cur.Inputs[t].Offset < end {
 			return false
 		}
 	}
@@ -119,14 +116,14 @@ func (w *timerWatch) admissible(l *lane) bool {
 // addTimers takes the due timers into the batch.
 func (b *batch) addTimers(ctx context.Context) error {
 	l := b.l
-	rows, err := l.i.store.Timers(ctx, l.o.part, l.timers.barrier.at, l.i.cfg.MaxBatch)
+	rows, err := l.store.Timers(ctx, l.part, l.timers.barrier.at, l.cfg.MaxBatch)
 	if err != nil {
 		return fmt.Errorf("timers of lane %s: %w", l.name, err)
 	}
 	for _, t := range rows {
 		b.inputs = append(b.inputs, input{kind: TimerInput, id: t.ID, name: t.Name, body: t.Body, origin: t.Origin, stream: t.Stream, at: t.Due})
 	}
-	if len(rows) < l.i.cfg.MaxBatch {
+	if len(rows) < l.cfg.MaxBatch {
 		l.timers.barrier, l.timers.reload = nil, true
 	}
 	return nil

@@ -94,6 +94,7 @@ func watchTopology(t testing.TB, transactional bool) *streams.Topology {
 
 // pipeRun runs a pipeline, which must go on by itself whatever happens.
 type pipeRun struct {
+	*streams.PipelineInstance
 	stop context.CancelFunc
 	done chan struct{}
 	err  error
@@ -102,12 +103,25 @@ type pipeRun struct {
 func runPipe(c *streamtest.Cluster) *pipeRun {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &pipeRun{stop: stop, done: make(chan struct{})}
+	cfg := streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions, MaxBatch: 20, Hooks: c.Hooks}
+	if r.PipelineInstance, r.err = streams.NewPipelineInstance(cfg, "watch"); r.err != nil {
+		close(r.done)
+		return r
+	}
 	go func() {
 		defer close(r.done)
-		cfg := streams.Config{Topology: c.Topology, Client: c.Client(), Partitions: c.Partitions, MaxBatch: 20, Hooks: c.Hooks}
-		r.err = streams.RunPipeline(ctx, cfg, "watch")
+		r.err = r.Run(ctx)
 	}()
 	return r
+}
+
+// wantReady wants the pipeline to be ready, or to say why not.
+func (r *pipeRun) wantReady(t *testing.T, why string) {
+	t.Helper()
+	err := r.Ready()
+	if why == "" && err != nil || why != "" && (err == nil || !strings.Contains(err.Error(), "pipeline watch: ") || !strings.Contains(err.Error(), why)) {
+		t.Errorf("ready: %v, want %q", err, why)
+	}
 }
 
 func (r *pipeRun) end(t *testing.T) {
@@ -122,6 +136,7 @@ func (r *pipeRun) end(t *testing.T) {
 	if r.err != nil {
 		t.Errorf("the pipeline ended with %v", r.err)
 	}
+	r.wantReady(t, "it is stopped")
 }
 
 // laneWatch counts the repeats that the watchers dropped, and what the pipeline
@@ -174,7 +189,7 @@ func (w *laneWatch) wantPassed(t *testing.T, n int) {
 			if in.Decider != "watch" || in.Name != "teller.deposited" || in.Kind != streams.EventInput || in.Age < 0 || in.Origin.Causation == "" {
 				t.Errorf("a batch has the input %+v", in)
 			}
-			got[in.Result]++
+			got[string(in.Result)]++
 		}
 		for _, e := range b.Events {
 			got[e]++

@@ -8,13 +8,16 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/streams/business"
+	"github.com/weirstream/weir/streams/streamtest/bugs"
 	"github.com/weirstream/weir/streams/verify"
 )
 
 // What the audit is worth: a platform with a mistake in it fails it, and the
 // same platform without one passes it in the tests beside.
 func TestPlantedBugsOnServers(t *testing.T) {
-	binary := build(t, "-tags", "weirbugs")
+	overlay, err := bugs.Overlay(t.TempDir(), bugs.OfRuntime())
+	check(t, err)
+	binary := build(t, "-overlay", overlay)
 	for _, bug := range []struct {
 		name   string
 		happen func(*shared) // what it shows at, beside the load

@@ -23,6 +23,7 @@ import (
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -32,7 +33,7 @@ type Config struct {
 	Reads    *projection.Model
 	Metrics  prometheus.Gatherer
 	Topology *streams.Topology
-	Sagas    []streams.Saga
+	Business *business.Business // its sagas and the views that they are about
 	Traces   *telemetry.Recent
 	Jaeger   *telemetry.Jaeger // where the traces of all processes are, if anywhere
 	// NotReady lists the lanes that are not at work, each with its reason.
@@ -113,7 +114,7 @@ var assetFiles embed.FS
 
 // New makes the page. It fails if something that it cannot do without is missing.
 func New(cfg Config) (*Console, error) {
-	if cfg.Reads == nil || cfg.Metrics == nil || cfg.Topology == nil {
+	if cfg.Reads == nil || cfg.Metrics == nil || cfg.Topology == nil || cfg.Business == nil {
 		return nil, errors.New("the live page needs a read model, metrics and a topology")
 	}
 	if cfg.Now == nil {
@@ -145,7 +146,7 @@ func New(cfg Config) (*Console, error) {
 		_, _, ok := cfg.Topology.Decider(name)
 		return ok
 	})
-	c.shape = shapeOf(cfg.Topology, cfg.Sagas)
+	c.shape = shapeOf(cfg.Topology, cfg.Business.Sagas)
 	if err := c.parse(); err != nil {
 		return nil, err
 	}
@@ -169,7 +170,9 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /{$}", c.overview)
 	c.mux.HandleFunc("GET /sagas", c.sagaList)
 	c.mux.HandleFunc("GET /sagas/{correlation}", c.sagaPage)
-	c.mux.HandleFunc("GET /orders/{order}", c.orderPage)
+	for _, v := range c.subjectViews() {
+		c.mux.HandleFunc("GET /"+v.Name+"/{key}", func(w http.ResponseWriter, r *http.Request) { c.documentPage(w, r, v) })
+	}
 	c.mux.HandleFunc("GET /traces", c.traceList)
 	c.mux.HandleFunc("GET /traces/{trace}", c.tracePage)
 	c.mux.HandleFunc("GET /dead-letters", c.letters)

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/processors/projection"
 )
 
 // count writes a number with separators: 12,345.
@@ -88,7 +88,7 @@ func valueUnit(d time.Duration) [2]string {
 var signs = map[string]string{"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥"}
 
 // money writes an amount: £48.20, ¥1250, 3.00 CHF.
-func money(m event.Money) string {
+func money(m projection.Money) string {
 	if m.Currency == "" {
 		return ""
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // Bounds of a view's queries, and how old an answer may be.
@@ -58,27 +59,33 @@ func (c *Console) readPulse(ctx context.Context) (p pulse, err error) {
 		return p, err
 	}
 	p.FlightFull = p.Flight.Sagas == flyingCounted
-	orders, err := c.Reads.Passages(ctx, now.Add(-ordersWindow), ordersJudged)
+	views := c.subjectViews()
+	if len(views) == 0 {
+		return p, nil
+	}
+	docs, err := c.Reads.List(ctx, projection.ListQuery{View: views[0], Since: now.Add(-ordersWindow), Limit: ordersJudged})
 	if err != nil {
 		return p, err
 	}
-	p.judge(orders, now)
+	p.judge(views[0], docs, now)
 	return p, nil
 }
 
-func (p *pulse) judge(orders []projection.Passage, now time.Time) {
-	p.Judged, p.Full = len(orders), len(orders) == ordersJudged
+func (p *pulse) judge(v *business.View, docs []projection.Document, now time.Time) {
+	p.Judged, p.Full = len(docs), len(docs) == ordersJudged
 	states := map[string]int{}
 	var took []time.Duration
-	for _, o := range orders {
+	for _, d := range docs {
+		o := subject{v, d}
+		confirmed, cancelled := o.at("confirmed_at"), o.at("cancelled_at")
 		states[o.State]++
-		if !o.Cancelled.IsZero() {
+		if !cancelled.IsZero() {
 			p.Cancelled++
 		}
 		switch {
-		case !o.Confirmed.IsZero():
-			took = append(took, o.Confirmed.Sub(o.Placed))
-		case o.Cancelled.IsZero() && now.Sub(o.Placed) > newFor:
+		case !confirmed.IsZero():
+			took = append(took, confirmed.Sub(o.Begun))
+		case cancelled.IsZero() && now.Sub(o.Begun) > newFor:
 			p.Waiting++
 		}
 	}
@@ -90,7 +97,7 @@ func (p *pulse) judge(orders []projection.Passage, now time.Time) {
 	x := 0.0
 	for _, s := range []string{"shipped", "released", "confirmed", "placed", "cancelled"} {
 		if n := states[s]; n > 0 {
-			w := 100 * float64(n) / float64(len(orders))
+			w := 100 * float64(n) / float64(len(docs))
 			p.States = append(p.States, share{s, n, round(x), round(w), "state-" + s})
 			x += w
 		}

@@ -77,14 +77,14 @@ func newHouse(t *testing.T, change ...func(*console.Config)) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.cl.Close)
-	rows, err := sqlite.Open(filepath.Join(t.TempDir(), "reads.db"))
+	rows, err := sqlite.Open(filepath.Join(t.TempDir(), "reads.db"), shop.Business.Views())
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.reads = projection.New(rows)
 	t.Cleanup(func() { h.reads.Close() })
 	h.background(func(ctx context.Context) error {
-		return h.reads.Run(ctx, projection.Config{Client: []kgo.Opt{brokers}, Topology: h.top, Partitions: partitions, Sagas: shop.Business.Sagas})
+		return h.reads.Run(ctx, projection.Config{Client: []kgo.Opt{brokers}, Business: shop.Business, Topology: h.top, Partitions: partitions})
 	})
 	registry := prometheus.NewRegistry()
 	h.traces = &telemetry.Recent{}
@@ -99,7 +99,7 @@ func newHouse(t *testing.T, change ...func(*console.Config)) *house {
 			return h.left, h.fails
 		}
 	}
-	cfg := console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Sagas: shop.Business.Sagas, Traces: h.traces,
+	cfg := console.Config{Reads: h.reads, Metrics: registry, Topology: h.top, Business: shop.Business, Traces: h.traces,
 		NotReady: func() []string { return h.why }, Letters: func(context.Context) ([]console.Letter, error) { return h.letters, nil },
 		Retry: act("retry"), Drop: act("drop"),
 		SLOs:    func(context.Context) ([]console.SLO, error) { return h.slos, h.fails },

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -26,17 +27,20 @@ type sagaBody struct {
 	Traces        []waterfall
 	TracesTrouble string // that some spans may be missing
 	First         time.Time
-	Others        []string    // correlations of events of other sagas about the same order
+	Others        []string    // correlations of events of other sagas about the same subject
 	Why           []hindrance // what holds it up, and what is parked
 }
 
-func (c *Console) orderPage(w http.ResponseWriter, r *http.Request) {
-	o, err := c.Reads.Order(r.Context(), r.PathValue("order"))
+func (c *Console) documentPage(w http.ResponseWriter, r *http.Request, v *business.View) {
+	o, err := c.find(r.Context(), v, r.PathValue("key"))
+	if err == nil && o == nil {
+		err = projection.ErrNotFound
+	}
 	if err != nil {
-		c.missing(w, r, err, "No order of this name has been placed. If it was placed just now, look again.")
+		c.missing(w, r, err, "No "+v.One+" of this name has begun. If it began just now, look again.")
 		return
 	}
-	c.saga(w, r, o.Correlation, &o)
+	c.saga(w, r, o.Correlation, o)
 }
 
 func (c *Console) sagaPage(w http.ResponseWriter, r *http.Request) {
@@ -51,7 +55,7 @@ func (c *Console) missing(w http.ResponseWriter, r *http.Request, err error, wha
 	c.broken(w, r, err)
 }
 
-func (c *Console) saga(w http.ResponseWriter, r *http.Request, correlation string, o *projection.Order) {
+func (c *Console) saga(w http.ResponseWriter, r *http.Request, correlation string, o *subject) {
 	b, err := c.sagaBody(r.Context(), correlation, o)
 	if err != nil {
 		c.missing(w, r, err, "No event carries this correlation. If it began just now, look again; if it is old, its history was pruned.")
@@ -61,7 +65,7 @@ func (c *Console) saga(w http.ResponseWriter, r *http.Request, correlation strin
 	c.show(w, r, http.StatusOK, "saga", frame{Title: b.Subject, At: "sagas", Live: live, Body: b})
 }
 
-func (c *Console) sagaBody(ctx context.Context, correlation string, o *projection.Order) (b sagaBody, err error) {
+func (c *Console) sagaBody(ctx context.Context, correlation string, o *subject) (b sagaBody, err error) {
 	sagas, err := c.Reads.Saga(ctx, correlation)
 	if err != nil && !errors.Is(err, projection.ErrNotFound) {
 		return b, err
@@ -70,19 +74,12 @@ func (c *Console) sagaBody(ctx context.Context, correlation string, o *projectio
 	if len(sagas) > 0 {
 		s = sagas[0]
 	}
-	if id, ok := orderOf(s); ok && o == nil {
-		found, err := c.Reads.Order(ctx, id)
-		if err == nil {
-			o = &found
-		} else if !errors.Is(err, projection.ErrNotFound) {
+	if o == nil {
+		if o, err = c.subjectOf(ctx, s); err != nil {
 			return b, err
 		}
 	}
-	order := ""
-	if o != nil {
-		order = o.ID
-	}
-	events, err := c.Reads.FirstEvents(ctx, correlation, order, eventsShown)
+	events, err := c.firstEvents(ctx, correlation, o, eventsShown)
 	if err != nil {
 		return b, err
 	}
@@ -96,7 +93,7 @@ func (c *Console) sagaBody(ctx context.Context, correlation string, o *projectio
 	return b, nil
 }
 
-func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *projection.Order, events []projection.Entry) {
+func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *subject, events []projection.Entry) {
 	now := c.Now()
 	b.Running = s.State == projection.Running
 	b.Hops = c.shape.hops(events)
@@ -110,7 +107,7 @@ func (c *Console) fill(ctx context.Context, b *sagaBody, s projection.Saga, o *p
 	}
 	b.Row = c.row(s, o)
 	if o != nil {
-		b.Subject = o.ID
+		b.Subject = o.Key
 	}
 	b.Story = c.story(s.Name, o, b.Hops)
 	letters, _, _ := c.lettersNow(ctx) // the list of concerns says if they cannot be read

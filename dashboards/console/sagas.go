@@ -10,28 +10,29 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/streams/business"
 )
 
-// sagaRow is a saga in a list, with the order that it is about, if any.
+// sagaRow is a saga in a list, with the document that it is about, if any.
 type sagaRow struct {
 	projection.Saga
-	Order *projection.Order
+	About *subject
 	State string
 	Class string
 	Took  time.Duration // so far, if it runs
 }
 
-// row judges a saga by what became of its order.
-func (c *Console) row(s projection.Saga, o *projection.Order) sagaRow {
-	r := sagaRow{Saga: s, Order: o, State: s.State, Took: c.Now().Sub(s.Started)}
+// row judges a saga by what became of its subject.
+func (c *Console) row(s projection.Saga, o *subject) sagaRow {
+	r := sagaRow{Saga: s, About: o, State: s.State, Took: c.Now().Sub(s.Started)}
 	if s.State == projection.Ended {
 		r.Took = s.Ended.Sub(s.Started)
 	}
 	if o != nil {
 		r.State = o.State
 		switch {
-		case o.Closed && o.Outcome != "":
-			r.State = o.Outcome
+		case !o.at("closed_at").IsZero() && o.text("outcome") != "":
+			r.State = o.text("outcome")
 		case o.State == "cancelled":
 			r.State = "compensating"
 		}
@@ -43,23 +44,15 @@ func (c *Console) row(s projection.Saga, o *projection.Order) sagaRow {
 	return r
 }
 
-// orderOf is the order that a saga's first event is about.
-func orderOf(s projection.Saga) (string, bool) { return strings.CutPrefix(s.Subject, "order/") }
-
-// rows adds their orders to sagas, each by its primary key.
+// rows adds to sagas what they are about, each by its primary key.
 func (c *Console) rows(ctx context.Context, sagas []projection.Saga) ([]sagaRow, error) {
 	out := make([]sagaRow, 0, len(sagas))
 	for _, s := range sagas {
-		var order *projection.Order
-		if id, ok := orderOf(s); ok {
-			o, err := c.Reads.Order(ctx, id)
-			if err == nil {
-				order = &o
-			} else if !errors.Is(err, projection.ErrNotFound) {
-				return nil, err
-			}
+		about, err := c.subjectOf(ctx, s)
+		if err != nil {
+			return nil, err
 		}
-		out = append(out, c.row(s, order))
+		out = append(out, c.row(s, about))
 	}
 	return out, nil
 }
@@ -106,7 +99,7 @@ func (c *Console) sagaList(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	next, err := c.find(r.Context(), &b, q.Get("page"))
+	next, err := c.list(r.Context(), &b, q.Get("page"))
 	status := http.StatusOK
 	switch {
 	case errors.Is(err, projection.ErrPage):
@@ -118,6 +111,10 @@ func (c *Console) sagaList(w http.ResponseWriter, r *http.Request) {
 		b.Next = listPath(b.Query, b.State, next)
 	}
 	c.show(w, r, status, "sagas", frame{Title: "Sagas", At: "sagas", Live: !b.Paged && b.Query == "", Body: b})
+}
+
+func documentPath(v *business.View, key string) string {
+	return "/" + v.Name + "/" + url.PathEscape(key)
 }
 
 func listPath(query, state, page string) string {
@@ -133,14 +130,13 @@ func listPath(query, state, page string) string {
 	return "/sagas?" + q.Encode()
 }
 
-// exactly is the page of the order, the correlation or the trace of this name,
+// exactly is the page of the document, the correlation or the trace of this name,
 // if there is one.
 func (c *Console) exactly(ctx context.Context, name string) (path string, err error) {
-	if _, err = c.Reads.Order(ctx, name); err == nil {
-		return "/orders/" + url.PathEscape(name), nil
-	}
-	if !errors.Is(err, projection.ErrNotFound) {
-		return "", err
+	for _, v := range c.subjectViews() {
+		if about, err := c.find(ctx, v, name); about != nil || err != nil {
+			return documentPath(v, name), err
+		}
 	}
 	if _, err = c.Reads.Saga(ctx, name); err == nil {
 		return "/sagas/" + url.PathEscape(name), nil
@@ -158,10 +154,10 @@ func (c *Console) exactly(ctx context.Context, name string) (path string, err er
 	return "", nil
 }
 
-// find fills the list: of a customer, by the state of the order, or of all.
-func (c *Console) find(ctx context.Context, b *sagasBody, page string) (next string, err error) {
+// list fills the list: of one whose documents they are, by their state, or of all.
+func (c *Console) list(ctx context.Context, b *sagasBody, page string) (next string, err error) {
 	if b.Query != "" || b.State == "cancelled" {
-		return c.findOrders(ctx, b, page)
+		return c.listDocuments(ctx, b, page)
 	}
 	if b.State == "stuck" {
 		rows, more, err := c.stuck(ctx)
@@ -175,29 +171,38 @@ func (c *Console) find(ctx context.Context, b *sagasBody, page string) (next str
 	return found.Next, err
 }
 
-// findOrders lists a customer's orders, or the cancelled ones, with their sagas.
-func (c *Console) findOrders(ctx context.Context, b *sagasBody, page string) (next string, err error) {
-	state := ""
-	if b.State == "cancelled" {
-		state = "cancelled"
+// listDocuments lists the documents of the first saga's view with their sagas: whose they
+// are, or the cancelled ones.
+func (c *Console) listDocuments(ctx context.Context, b *sagasBody, page string) (next string, err error) {
+	views := c.subjectViews()
+	if len(views) == 0 {
+		return "", nil
 	}
-	found, err := c.Reads.Orders(ctx, b.Query, state, page)
+	v, filter := views[0], map[string]string{}
+	if by := chosenBy(v); by != "" {
+		filter[by] = b.Query
+	}
+	if b.State == "cancelled" {
+		filter["state"] = b.State
+	}
+	found, err := c.Reads.Documents(ctx, v, filter, page)
 	if err != nil {
 		return "", err
 	}
-	for _, o := range found.Items {
+	for _, d := range found.Items {
+		o := &subject{v, d}
 		sagas, err := c.Reads.Saga(ctx, o.Correlation)
 		if err != nil && !errors.Is(err, projection.ErrNotFound) {
 			return "", err
 		}
-		s := projection.Saga{Correlation: o.Correlation, State: projection.Running, Started: o.PlacedAt, Due: c.Now(), Last: "pruned"}
-		if o.Closed {
-			s.State, s.Ended = projection.Ended, o.ClosedAt
+		s := projection.Saga{Correlation: o.Correlation, State: projection.Running, Started: o.Begun, Due: c.Now(), Last: "pruned"}
+		if closed := o.at("closed_at"); !closed.IsZero() {
+			s.State, s.Ended = projection.Ended, closed
 		}
 		if len(sagas) > 0 {
 			s = sagas[0]
 		}
-		if r := c.row(s, &o); b.State == "" || b.State == "cancelled" || b.State == s.State || b.State == r.State {
+		if r := c.row(s, o); b.State == "" || b.State == "cancelled" || b.State == s.State || b.State == r.State {
 			b.Rows = append(b.Rows, r)
 		}
 	}

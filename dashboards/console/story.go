@@ -75,28 +75,28 @@ func read[E streams.Event](t teller) (e E, ok bool) {
 }
 
 // tell tells what happened to an order.
-func (t teller) tell(o projection.Order) (told []string) {
+func (t teller) tell(o *subject) (told []string) {
 	told = append(told, t.sofar(o))
 	if o.State == "cancelled" {
 		if back := t.takenBack(); len(back) > 0 {
 			told = append(told, "Taken back: "+strings.Join(back, ", ")+".")
 		}
 	}
-	if !o.DelayedAt.IsZero() {
-		told = append(told, "A deadline passed on the way, "+span(o.DelayedAt.Sub(o.PlacedAt))+" after the placement.")
+	if !o.at("delayed_at").IsZero() {
+		told = append(told, "A deadline passed on the way, "+span(o.at("delayed_at").Sub(o.Begun))+" after the placement.")
 	}
-	if o.Closed {
-		told = append(told, "Closed after "+span(o.ClosedAt.Sub(o.PlacedAt))+".")
+	if closed := o.at("closed_at"); !closed.IsZero() {
+		told = append(told, "Closed after "+span(closed.Sub(o.Begun))+".")
 	}
 	return told
 }
 
 // sofar is the order's life in one sentence.
-func (t teller) sofar(o projection.Order) string {
-	after := func(at time.Time) string { return "after " + span(at.Sub(o.PlacedAt)) }
+func (t teller) sofar(o *subject) string {
+	after := func(at time.Time) string { return "after " + span(at.Sub(o.Begun)) }
 	confirmed := ""
-	if !o.ConfirmedAt.IsZero() {
-		confirmed = "was confirmed " + after(o.ConfirmedAt)
+	if at := o.at("confirmed_at"); !at.IsZero() {
+		confirmed = "was confirmed " + after(at)
 	}
 	switch o.State {
 	case "cancelled":
@@ -105,14 +105,14 @@ func (t teller) sofar(o projection.Order) string {
 			where = "though it " + confirmed
 		}
 		why := ""
-		if o.Reason != "" {
-			why = ": " + mask(o.Reason)
+		if reason := o.text("reason"); reason != "" {
+			why = ": " + mask(reason)
 		}
-		return fmt.Sprintf("The order was cancelled %s, %s%s.", after(o.CancelledAt), where, why)
+		return fmt.Sprintf("The order was cancelled %s, %s%s.", after(o.at("cancelled_at")), where, why)
 	case "shipped":
-		return fmt.Sprintf("The order %s and shipped with %s %s, parcel %s.", confirmed, mask(o.Carrier), after(o.ShippedAt), mask(o.Tracking))
+		return fmt.Sprintf("The order %s and shipped with %s %s, parcel %s.", confirmed, mask(o.text("carrier")), after(o.at("shipped_at")), mask(o.text("tracking")))
 	case "released":
-		return fmt.Sprintf("The order %s, is paid, and was released to shipping %s.", confirmed, after(o.ReleasedAt))
+		return fmt.Sprintf("The order %s, is paid, and was released to shipping %s.", confirmed, after(o.at("released_at")))
 	case "confirmed":
 		return fmt.Sprintf("The order %s: its stock is held and the money set aside.", confirmed)
 	}
@@ -125,19 +125,19 @@ func (t teller) takenBack() (out []string) {
 		out = append(out, "stock of "+plural(n, "SKU"))
 	}
 	if e, ok := read[event.PaymentVoided](t); ok && e.Amount.Minor > 0 {
-		out = append(out, money(e.Amount)+" that had been set aside")
+		out = append(out, money(projection.Money(e.Amount))+" that had been set aside")
 	}
 	if e, ok := read[event.PaymentRefunded](t); ok {
-		out = append(out, money(e.Amount)+" refunded")
+		out = append(out, money(projection.Money(e.Amount))+" refunded")
 	}
 	return out
 }
 
 // story tells a saga: of an order in its words, of another what is declared.
-func (c *Console) story(saga string, o *projection.Order, hops []hop) (s story) {
+func (c *Console) story(saga string, o *subject, hops []hop) (s story) {
 	t := newTeller(c.Topology, hops)
 	if o != nil {
-		s.Happened = t.tell(*o)
+		s.Happened = t.tell(o)
 	}
 	s.Left = c.shape.ways[saga].left(hops)
 	for i := range s.Left {
@@ -152,10 +152,10 @@ func (c *Console) story(saga string, o *projection.Order, hops []hop) (s story) 
 }
 
 // todo says what a step has to do.
-func (t teller) todo(l step, o *projection.Order) string {
+func (t teller) todo(l step, o *subject) string {
 	total := "money"
 	if o != nil {
-		total = money(o.Total)
+		total = money(o.Amount())
 	}
 	count := func(e streams.Event) int { return t.times[t.name(e)] }
 	switch l.To[0] {

@@ -92,17 +92,13 @@ func (c *Console) stuckRow(ctx context.Context, s projection.Saga, letters []Let
 		return r, err
 	}
 	r.sagaRow = rows[0]
-	order := ""
-	if r.Order != nil {
-		order = r.Order.ID
-	}
-	events, err := c.Reads.FirstEvents(ctx, s.Correlation, order, eventsAsked)
+	events, err := c.firstEvents(ctx, s.Correlation, r.About, eventsAsked)
 	if err != nil {
 		return r, err
 	}
 	hops := c.shape.hops(events)
-	left := c.story(s.Name, r.Order, hops).Now()
-	r.Why = c.why(letters, s.Correlation, r.Order, left, hops)
+	left := c.story(s.Name, r.About, hops).Now()
+	r.Why = c.why(letters, s.Correlation, r.About, left, hops)
 	if len(r.Why) == 0 {
 		r.Why = plainly(s, left)
 	}
@@ -110,7 +106,7 @@ func (c *Console) stuckRow(ctx context.Context, s projection.Saga, letters []Let
 }
 
 // why is what keeps a saga from going on.
-func (c *Console) why(letters []Letter, correlation string, o *projection.Order, left []step, hops []hop) []hindrance {
+func (c *Console) why(letters []Letter, correlation string, o *subject, left []step, hops []hop) []hindrance {
 	parked := parkedOf(letters, correlation, o)
 	free := slices.DeleteFunc(slices.Clone(left), func(l step) bool { // whoever has not decided waits for nobody else
 		return slices.ContainsFunc(parked, func(h hindrance) bool { return h.at == l.By })
@@ -131,9 +127,9 @@ func plainly(s projection.Saga, left []step) (out []hindrance) {
 
 // parkedOf are the parked inputs of a saga: those that failed, and those that
 // wait behind the failure of another.
-func parkedOf(letters []Letter, correlation string, o *projection.Order) (out []hindrance) {
+func parkedOf(letters []Letter, correlation string, o *subject) (out []hindrance) {
 	for _, k := range byKey(letters) {
-		ours := func(l Letter) bool { return l.Correlation == correlation || o != nil && l.Key == o.ID }
+		ours := func(l Letter) bool { return l.Correlation == correlation || o != nil && l.Key == o.Key }
 		path := "/dead-letters#" + k.ID
 		if ours(k.Letter) {
 			out = append(out, hindrance{severe, mask(k.Name) + " is parked at " + k.Decider, mask(firstLine(k.Reason)), k.At, path, k.Decider})

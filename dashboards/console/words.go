@@ -22,7 +22,6 @@ func (c *Console) words() template.FuncMap {
 		"mask":      mask,
 		"plural":    plural,
 		"sagaPath":  func(correlation string) string { return "/sagas/" + url.PathEscape(correlation) },
-		"orderPath": func(order string) string { return "/orders/" + url.PathEscape(order) },
 		"tracePath": tracePath,
 		"spanPath":  spanPath,
 		"tone":      tone,

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/processors/projection"
 )
 
 func TestSpan(t *testing.T) {
@@ -31,7 +31,7 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("perSecond(%v) is %q, want %q", v, got, want)
 		}
 	}
-	for m, want := range map[event.Money]string{{Minor: 4820, Currency: "GBP"}: "£48.20", {Minor: 1250, Currency: "JPY"}: "¥1,250", {Minor: 300, Currency: "CHF"}: "3.00 CHF", {Minor: -5, Currency: "EUR"}: "€-0.05", {}: ""} {
+	for m, want := range map[projection.Money]string{{Minor: 4820, Currency: "GBP"}: "£48.20", {Minor: 1250, Currency: "JPY"}: "¥1,250", {Minor: 300, Currency: "CHF"}: "3.00 CHF", {Minor: -5, Currency: "EUR"}: "€-0.05", {}: ""} {
 		if got := money(m); got != want {
 			t.Errorf("money(%v) is %q, want %q", m, got, want)
 		}

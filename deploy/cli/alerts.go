@@ -18,7 +18,7 @@ import (
 )
 
 // businessAlerts are what the business promises and watches.
-func (weir app) businessAlerts(runbooks string) (*alerts.Set, error) {
+func (weir App) businessAlerts(runbooks string) (*alerts.Set, error) {
 	b, err := weir.boards("")
 	if err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func (weir app) businessAlerts(runbooks string) (*alerts.Set, error) {
 	return b.Alerts, b.Alerts.Check()
 }
 
-func (weir app) alertsCommand() *cobra.Command {
+func (weir App) alertsCommand() *cobra.Command {
 	c := &cobra.Command{Use: "alerts", Short: "Render objectives and alerts for Prometheus, and test every one of them",
 		Long: `The objectives of the business and the alerts beside them are values in the code.
 They render to rules and their tests for Prometheus, routes for Alertmanager,
@@ -37,7 +37,7 @@ OpenSLO documents and runbooks.`}
 	return c
 }
 
-func (weir app) alertsRender(runbooks *string) *cobra.Command {
+func (weir App) alertsRender(runbooks *string) *cobra.Command {
 	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/",
 		Long: `Write rules/, tests/, alertmanager.yml, openslo/ and runbooks/ into a directory.
 What an earlier render wrote there and this one does not is removed: rules that
@@ -57,7 +57,7 @@ and one that stands where a file is to be written is kept as NAME.orig.`}
 	return c
 }
 
-func (weir app) rendered(runbooks string) (map[string][]byte, error) {
+func (weir App) rendered(runbooks string) (map[string][]byte, error) {
 	s, err := weir.businessAlerts(runbooks)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (weir app) rendered(runbooks string) (map[string][]byte, error) {
 	return s.Files()
 }
 
-func (weir app) alertsTest() *cobra.Command {
+func (weir App) alertsTest() *cobra.Command {
 	c := &cobra.Command{Use: "test [FILE...]", Short: "Test every alert: that it fires, stays silent, resets, and stands no data",
 		Long: `Run the tests of all alerts in this process, or test files in the format of
 promtool test rules that are named.`}
@@ -144,7 +144,7 @@ func inTemporary(files map[string][]byte) (tests []string, remove func(), err er
 	return tests, remove, nil
 }
 
-func (weir app) alertsDiff(runbooks *string) *cobra.Command {
+func (weir App) alertsDiff(runbooks *string) *cobra.Command {
 	return &cobra.Command{Use: "diff DIR", Args: cobra.ExactArgs(1), Short: "Compare a directory that was rendered before with what the code says now",
 		RunE: func(c *cobra.Command, args []string) error {
 			files, err := weir.rendered(*runbooks)

@@ -8,15 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/weirstream/weir/services/shop"
 )
 
 // run runs a command line.
 func run(t *testing.T, want int, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	if code := Main(shop.Business, args, &out, &errs); code != want {
+	if code := tested.Main(args, &out, &errs); code != want {
 		t.Fatalf("weir %s: exit code %d, want %d: %s%s", strings.Join(args, " "), code, want, out.String(), errs.String())
 	}
 	return out.String() + errs.String()

@@ -34,16 +34,19 @@ const exitCodes = `Exit codes: 0 all is well; 1 what was asked about is not, or 
 call is wrong; 3 what had to be asked cannot be reached, or does not know now; 130
 interrupted.`
 
-// app is the command of a business.
-type app struct{ business *business.Business }
+// App is the command of a business.
+type App struct {
+	Business *business.Business
+	Load     *Load // nil: it takes no files
+}
 
-// Main runs the command line of a business and returns the exit code.
-func Main(b *business.Business, args []string, stdout, stderr io.Writer) int {
+// Main runs the command line and returns the exit code.
+func (weir App) Main(args []string, stdout, stderr io.Writer) int {
 	// The first Ctrl-C drains; a second one ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	root := app{b}.rootCommand()
+	root := weir.rootCommand()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -67,7 +70,7 @@ func Main(b *business.Business, args []string, stdout, stderr io.Writer) int {
 	return exitBad
 }
 
-func (weir app) rootCommand() *cobra.Command {
+func (weir App) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "weir",
 		Short: "Run, watch and inspect an event-driven business",
@@ -83,7 +86,10 @@ Commands that ask a running weir take its address from --url, or ` + urlVariable
 	}
 	root.SetVersionTemplate("weir {{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(weir.devCommand(), weir.runCommand(), weir.topologyCommand(), weir.dashboardsCommand(), weir.alertsCommand(), weir.sloCommand(), metricsCommand(), weir.faultCommand(), unitCommand(), weir.laneCommand(), weir.storeCommand(), weir.dlqCommand(), sagaCommand(), loadCommand(), weir.simulateCommand(), weir.outsideCommand(), weir.configCommand(), weir.kafkaCommand(), logsCommand(), versionCommand())
+	root.AddCommand(weir.devCommand(), weir.runCommand(), weir.topologyCommand(), weir.dashboardsCommand(), weir.alertsCommand(), weir.sloCommand(), metricsCommand(), weir.faultCommand(), unitCommand(), weir.laneCommand(), weir.storeCommand(), weir.dlqCommand(), sagaCommand(), weir.simulateCommand(), weir.outsideCommand(), weir.configCommand(), weir.kafkaCommand(), logsCommand(), versionCommand())
+	if weir.Load != nil {
+		root.AddCommand(weir.loadCommand())
+	}
 	return root
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -24,7 +23,7 @@ func TestExitCodes(t *testing.T) {
 		"dlq retry": 2, "dlq drop --all": 2, "dlq ls --service odrer": 2, "fault on provider-dwon": 2, "completion bash": 0, "run order": 1, "run all --config no-such.yaml": 1, "load no-such-file.csv": 1,
 	} {
 		var out, errs bytes.Buffer
-		if got := Main(shop.Business, strings.Fields(call), &out, &errs); got != want {
+		if got := tested.Main(strings.Fields(call), &out, &errs); got != want {
 			t.Errorf("weir %s: exit code %d, want %d: %s", call, got, want, errs.String())
 		}
 		if want != 0 && !strings.HasPrefix(errs.String(), "weir: ") {
@@ -45,11 +44,11 @@ func TestEveryOutputIsChecked(t *testing.T) {
 		}
 		checked++
 		var out, errs bytes.Buffer
-		if got := Main(shop.Business, append(path, "-o", "png"), &out, &errs); got != 2 || !strings.Contains(errs.String(), "json") {
+		if got := tested.Main(append(path, "-o", "png"), &out, &errs); got != 2 || !strings.Contains(errs.String(), "json") {
 			t.Errorf("weir %s -o png: exit code %d, %s", strings.Join(path, " "), got, errs.String())
 		}
 	}
-	walk(app{shop.Business}.rootCommand())
+	walk(tested.rootCommand())
 	if checked < 12 {
 		t.Errorf("only %d commands have -o", checked)
 	}
@@ -59,7 +58,7 @@ func TestKafkaPlanAsCalls(t *testing.T) {
 	t.Chdir(t.TempDir()) // where no weir.yaml is
 	plan := func(form string) string {
 		var out, errs bytes.Buffer
-		if code := Main(shop.Business, []string{"kafka", "plan", "-o", form}, &out, &errs); code != 0 {
+		if code := tested.Main([]string{"kafka", "plan", "-o", form}, &out, &errs); code != 0 {
 			t.Fatalf("exit code %d: %s", code, errs.String())
 		}
 		return out.String()

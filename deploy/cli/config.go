@@ -14,7 +14,7 @@ import (
 	"github.com/weirstream/weir/deploy/config/probe"
 )
 
-func (weir app) configCommand() *cobra.Command {
+func (weir App) configCommand() *cobra.Command {
 	c := &cobra.Command{Use: "config", Short: "Show the configuration, and check what it names",
 		Long: `The configuration is weir.yaml in this directory, or the file that --config
 names, and what the environment says otherwise:
@@ -45,7 +45,7 @@ func configShow() *cobra.Command {
 	return c
 }
 
-func (weir app) configCheck() *cobra.Command {
+func (weir App) configCheck() *cobra.Command {
 	c := &cobra.Command{Use: "check", Args: cobra.NoArgs, Short: "Connect to everything, and print what answers, in which version, and what is missing",
 		Long: `Connect to every server that the configuration names. "Missing" is what units
 will make when they start; a problem is for you to mend, and the exit code is 1.`}
@@ -55,14 +55,14 @@ will make when they start; a problem is for you to mend, and the exit code is 1.
 		if err != nil {
 			return err
 		}
-		t, err := weir.business.Topology()
+		t, err := weir.Business.Topology()
 		if err == nil {
-			err = cfg.CheckOutside(weir.business.Endpoints())
+			err = cfg.CheckOutside(weir.Business.Endpoints())
 		}
 		if err != nil {
 			return err
 		}
-		rows := probe.All(c.Context(), &cfg, t, weir.business.Endpoints())
+		rows := probe.All(c.Context(), &cfg, t, weir.Business.Endpoints())
 		hidden := config.Hiding(c.OutOrStdout())
 		if *out == "json" {
 			err = printList(hidden, rows, false)

@@ -16,7 +16,7 @@ import (
 // grafanaToken is where the token is, which no flag takes: flags are seen in ps.
 const grafanaToken = "WEIR_GRAFANA_TOKEN"
 
-func (weir app) dashboardsCommand() *cobra.Command {
+func (weir App) dashboardsCommand() *cobra.Command {
 	c := &cobra.Command{Use: "dashboards", Short: "Render, check and push Grafana's boards",
 		Long: `The boards follow from the topology, the sagas and the objectives. Nobody draws
 one: what is changed by hand in Grafana is lost with the next push.
@@ -30,16 +30,16 @@ The rules live in Prometheus: Grafana's list of alerts shows those of the dataso
 	return c
 }
 
-func (weir app) boards(live string) (dashboards.Business, error) {
-	t, err := weir.business.Topology()
+func (weir App) boards(live string) (dashboards.Business, error) {
+	t, err := weir.Business.Topology()
 	if err != nil {
 		return dashboards.Business{}, err
 	}
-	return dashboards.Business{Business: weir.business, Topology: t,
-		Alerts: alerts.Business(weir.business, t, alerts.Standard()), Live: live}, nil
+	return dashboards.Business{Business: weir.Business, Topology: t,
+		Alerts: alerts.Business(weir.Business, t, alerts.Standard()), Live: live}, nil
 }
 
-func (weir app) dashboardsRender(live *string) *cobra.Command {
+func (weir App) dashboardsRender(live *string) *cobra.Command {
 	c := &cobra.Command{Use: "render", Args: cobra.NoArgs, Short: "Write boards, datasources and folder as Grafana reads them at its start",
 		Long: `Write DIR/dashboards/*.json and DIR/provisioning/{datasources,dashboards}/weir.yaml.
 Start Grafana with GF_PATHS_PROVISIONING=DIR/provisioning. What an earlier render
@@ -82,7 +82,7 @@ Alertmanager. With both, everybody is told twice.`,
 	return c
 }
 
-func (weir app) dashboardsLint(live *string) *cobra.Command {
+func (weir App) dashboardsLint(live *string) *cobra.Command {
 	return &cobra.Command{Use: "lint", Args: cobra.NoArgs, Short: "Check boards and their queries; connects to nothing",
 		RunE: func(c *cobra.Command, _ []string) error {
 			b, err := weir.boards(*live)
@@ -109,7 +109,7 @@ func (weir app) dashboardsLint(live *string) *cobra.Command {
 		}}
 }
 
-func (weir app) dashboardsPush(live *string) *cobra.Command {
+func (weir App) dashboardsPush(live *string) *cobra.Command {
 	c := &cobra.Command{Use: "push", Args: cobra.NoArgs, Short: "Create or overwrite the boards in a running Grafana, and print what changed",
 		Long: `Push the boards into Grafana's folder "Weir". The token of a service account
 with the role Editor is read from ` + grafanaToken + `. A version's message ends with

@@ -16,8 +16,8 @@ import (
 	"github.com/weirstream/weir/deploy/platform"
 )
 
-func (weir app) devCommand() *cobra.Command {
-	o := platform.Options{Business: weir.business, Units: []string{platform.AllUnits}, Config: config.Default()}
+func (weir App) devCommand() *cobra.Command {
+	o := platform.Options{Business: weir.Business, Units: []string{platform.AllUnits}, Config: config.Default()}
 	var logJSON bool
 	c := &cobra.Command{
 		Use: "dev", Args: cobra.NoArgs,
@@ -79,8 +79,8 @@ func configFlag(c *cobra.Command) *string {
 
 const probing = "time between the prober's visits, which show whether the business works, at most a minute; 0: none, and UnitMissing tells so"
 
-func (weir app) runCommand() *cobra.Command {
-	o := platform.Options{Business: weir.business}
+func (weir App) runCommand() *cobra.Command {
+	o := platform.Options{Business: weir.Business}
 	c := &cobra.Command{
 		Use:   "run UNIT...",
 		Short: "Run units on the servers that the configuration names",
@@ -103,7 +103,7 @@ PostgreSQL, RabbitMQ, MongoDB and Consul.`,
 	o.Probe = time.Minute
 	c.Flags().Var(listener(&http), "http", "address of the HTTP interface (default: the configuration's)")
 	spanFlag(c, &o.Probe, "probe", 10*time.Millisecond, time.Minute, probing)
-	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit, platform.ProberUnit}, weir.serviceNames()...)
+	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit, platform.ProberUnit}, append(weir.serviceNames(), weir.pipelineNames()...)...)
 	c.ValidArgs = units
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, unit := range args {
@@ -176,11 +176,11 @@ func version() string {
 	return v
 }
 
-func (weir app) topologyCommand() *cobra.Command {
+func (weir App) topologyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "topology", Args: cobra.NoArgs, Short: "Draw who tells whom what", Long: "Draw the deciders and the events between them, as they are declared in the code."}
 	out := output(c, "mermaid", "dot", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		t, err := weir.business.Topology()
+		t, err := weir.Business.Topology()
 		if err != nil {
 			return err
 		}

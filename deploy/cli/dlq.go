@@ -17,7 +17,7 @@ import (
 	"github.com/weirstream/weir/streams"
 )
 
-func (weir app) dlqCommand() *cobra.Command {
+func (weir App) dlqCommand() *cobra.Command {
 	c := &cobra.Command{Use: "dlq", Short: "Look at parked inputs, retry or drop them",
 		Long: `An input whose decision failed parks its key: later inputs of that key wait
 behind it, in order, and all others flow. Mend the cause, then retry; or drop the
@@ -32,8 +32,8 @@ failed input, and those behind it are decided.`,
 }
 
 // example puts a service and a decider of the business into examples, if it has any.
-func (weir app) example(text string) string {
-	for _, s := range weir.business.Services {
+func (weir App) example(text string) string {
+	for _, s := range weir.Business.Services {
 		for _, d := range s.Deciders {
 			return strings.NewReplacer("SERVICE", s.Name, "DECIDER", d.Name).Replace(text)
 		}
@@ -42,15 +42,15 @@ func (weir app) example(text string) string {
 }
 
 // serviceFlag narrows to one service.
-func (weir app) serviceFlag(c *cobra.Command) *string {
+func (weir App) serviceFlag(c *cobra.Command) *string {
 	service := c.Flags().String("service", "", "only those of this service")
 	complete(c, "service", weir.serviceNames()...)
 	return service
 }
 
 // serviceNames are those of the business.
-func (weir app) serviceNames() (names []string) {
-	t, err := weir.business.Topology()
+func (weir App) serviceNames() (names []string) {
+	t, err := weir.Business.Topology()
 	if err != nil {
 		return nil // whoever needs the topology says why
 	}
@@ -60,7 +60,15 @@ func (weir app) serviceNames() (names []string) {
 	return names
 }
 
-func (weir app) checkService(service string) error {
+// pipelineNames are those of the business.
+func (weir App) pipelineNames() (names []string) {
+	for _, p := range weir.Business.Pipelines {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func (weir App) checkService(service string) error {
 	if service == "" {
 		return nil
 	}
@@ -92,7 +100,7 @@ func (c client) letters(ctx context.Context, service string, limit int) (all []p
 	})
 }
 
-func (weir app) dlqList(cl client) *cobra.Command {
+func (weir App) dlqList(cl client) *cobra.Command {
 	c := &cobra.Command{Use: "ls", Short: "List parked inputs", Args: cobra.NoArgs}
 	out, service, limit := output(c, "table", "json"), weir.serviceFlag(c), limitFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -118,7 +126,7 @@ func (weir app) dlqList(cl client) *cobra.Command {
 			if reason == "" {
 				reason = "(waits behind the failed one)"
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Service, d.Decider, printable(d.Key), printable(d.Name), d.At.Format(time.RFC3339), printable(firstLine(reason)))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Service, d.Decider, Printable(d.Key), Printable(d.Name), d.At.Format(time.RFC3339), Printable(firstLine(reason)))
 		}
 		return t.Flush()
 	}
@@ -133,8 +141,8 @@ func firstLine(s string) string {
 	return s
 }
 
-// printable shows what others wrote without the characters that command a terminal.
-func printable(s string) string {
+// Printable shows what others wrote without the characters that command a terminal.
+func Printable(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) < 0 {
 		return s
 	}
@@ -149,11 +157,11 @@ func (k parkedKey) path() string {
 	return platform.LettersPath(k.service, streams.StreamID{Decider: k.decider, Key: k.key})
 }
 
-func (k parkedKey) String() string { return k.service + " " + k.decider + " " + printable(k.key) }
+func (k parkedKey) String() string { return k.service + " " + k.decider + " " + Printable(k.key) }
 
 // completeKey offers the names of services and deciders.
-func (weir app) completeKey(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	t, err := weir.business.Topology()
+func (weir App) completeKey(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	t, err := weir.Business.Topology()
 	if err != nil || len(args) > 1 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -169,7 +177,7 @@ func (weir app) completeKey(_ *cobra.Command, args []string, _ string) ([]string
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-func (weir app) dlqShow(cl client) *cobra.Command {
+func (weir App) dlqShow(cl client) *cobra.Command {
 	return &cobra.Command{Use: "show SERVICE DECIDER KEY", Short: "Show a parked key's inputs with reason and stack", Args: cobra.ExactArgs(3), ValidArgsFunction: weir.completeKey,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := weir.checkService(args[0]); err != nil {
@@ -183,7 +191,7 @@ func (weir app) dlqShow(cl client) *cobra.Command {
 		}}
 }
 
-func (weir app) dlqAct(cl client, verb, short string) *cobra.Command {
+func (weir App) dlqAct(cl client, verb, short string) *cobra.Command {
 	c := &cobra.Command{Use: verb + " SERVICE DECIDER KEY...", Short: short, ValidArgsFunction: weir.completeKey,
 		Long: short + `. With --all, every key that is parked now, of one service with --service: one
 after the other, each once. It tells how many flow again, how many failed again, and

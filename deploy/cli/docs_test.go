@@ -13,8 +13,6 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
-
-	"github.com/weirstream/weir/services/shop"
 )
 
 // root of the repository.
@@ -137,7 +135,7 @@ func parses(words []string, whole bool) error {
 			words[i] = "1"
 		}
 	}
-	root := app{shop.Business}.rootCommand()
+	root := tested.rootCommand()
 	root.InitDefaultCompletionCmd()
 	c, rest, err := root.Find(words)
 	if err != nil {

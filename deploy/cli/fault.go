@@ -11,9 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirstream/weir/deploy/platform"
+	"github.com/weirstream/weir/deploy/platform/practice"
 )
 
-func (weir app) faultCommand() *cobra.Command {
+func (weir App) faultCommand() *cobra.Command {
 	c := &cobra.Command{Use: "fault", Short: "Break something on purpose in a running weir dev, and mend it",
 		Long: `Switch labelled faults of a running weir dev on and off, to see what they look like
 on the live page and the boards, which alerts they set off, and what the runbook
@@ -51,9 +52,9 @@ func faultList(cl client) *cobra.Command {
 	return c
 }
 
-func (weir app) faultTurn(cl client, verb, short string) *cobra.Command {
+func (weir App) faultTurn(cl client, verb, short string) *cobra.Command {
 	var names []string
-	for _, f := range platform.AllFaults(weir.business) {
+	for _, f := range practice.All(weir.Business) {
 		names = append(names, f.Name)
 	}
 	return &cobra.Command{Use: verb + " FAULT", Short: short, Args: cobra.ExactArgs(1), ValidArgs: names, RunE: func(c *cobra.Command, args []string) error {

@@ -7,8 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/weirstream/weir/services/shop"
 )
 
 // everyCommand calls f for every command, with the words that call it.
@@ -20,7 +18,7 @@ func everyCommand(f func(c *cobra.Command, path []string)) {
 			walk(sub, append(path[:len(path):len(path)], sub.Name())...)
 		}
 	}
-	walk(app{shop.Business}.rootCommand())
+	walk(tested.rootCommand())
 }
 
 // nonsense are values that no flag of a kind could have. Kinds without bounds are
@@ -59,7 +57,7 @@ func TestEveryFlagRefusesNonsense(t *testing.T) {
 				tried[kind]++
 				var out, errs bytes.Buffer
 				args := append(append(append([]string{}, path...), arguments...), "--"+f.Name+"="+v)
-				if code := Main(shop.Business, args, &out, &errs); code != 2 || !strings.Contains(errs.String(), "--"+f.Name) && f.Name != "output" {
+				if code := tested.Main(args, &out, &errs); code != 2 || !strings.Contains(errs.String(), "--"+f.Name) && f.Name != "output" {
 					t.Errorf("weir %s: exit code %d, %s", strings.Join(args, " "), code, errs.String())
 				}
 			}

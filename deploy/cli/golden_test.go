@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weirstream/weir/deploy/platform"
+	"github.com/weirstream/weir/deploy/platform/practice"
 	"github.com/weirstream/weir/services/shop"
 )
 
@@ -44,7 +44,7 @@ func TestGoldenReadme(t *testing.T) {
 func faultTable() string {
 	var b strings.Builder
 	b.WriteString("| fault | what it does, and what is to be seen | alerts, with their runbooks |\n|---|---|---|")
-	for _, f := range platform.AllFaults(shop.Business) {
+	for _, f := range practice.All(shop.Business) {
 		var calls []string
 		for _, a := range f.Alerts {
 			calls = append(calls, "["+a+"](alerts/runbooks/"+a+".md)")
@@ -66,7 +66,7 @@ func TestGoldenKafka(t *testing.T) {
 	}
 	t.Chdir(t.TempDir()) // where no weir.yaml is
 	var got, errs bytes.Buffer
-	if code := Main(shop.Business, []string{"kafka", "plan"}, &got, &errs); code != 0 {
+	if code := tested.Main([]string{"kafka", "plan"}, &got, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
 	if got.String() == string(want) {

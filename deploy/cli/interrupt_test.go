@@ -17,15 +17,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/weirstream/weir/services/shop"
 )
 
 // TestMain lets this program be the command, for tests that interrupt it.
 func TestMain(m *testing.M) {
 	if args := os.Getenv("WEIR_TEST_CALL"); args != "" {
 		fmt.Println("begun")
-		os.Exit(Main(shop.Business, strings.Fields(args), os.Stdout, os.Stderr))
+		os.Exit(tested.Main(strings.Fields(args), os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
 }
@@ -119,7 +117,7 @@ func TestWrongArgumentsAreNamed(t *testing.T) {
 		"load a.csv b.csv c.csv": `weir load wants FILE.csv, and was given`,
 	} {
 		var out, errs bytes.Buffer
-		if code := Main(shop.Business, strings.Fields(call), &out, &errs); code != exitUsage || !strings.Contains(errs.String(), want) {
+		if code := tested.Main(strings.Fields(call), &out, &errs); code != exitUsage || !strings.Contains(errs.String(), want) {
 			t.Errorf("weir %s: code %d, %s", call, code, errs.String())
 		}
 	}
@@ -146,7 +144,7 @@ func TestUnitsAreNamed(t *testing.T) {
 		{"unit restart projection", "projection is tried again", exitOK},
 	} {
 		var out bytes.Buffer
-		if code := Main(shop.Business, append(strings.Fields(x.call), "--url", s.URL), &out, &out); code != x.code || !strings.Contains(out.String(), x.want) {
+		if code := tested.Main(append(strings.Fields(x.call), "--url", s.URL), &out, &out); code != x.code || !strings.Contains(out.String(), x.want) {
 			t.Errorf("weir %s: code %d, %s", x.call, code, out.String())
 		}
 	}
@@ -160,7 +158,7 @@ func TestListsHaveOneShape(t *testing.T) {
 	for _, call := range []string{"metrics -o json", "config check -o json"} {
 		t.Chdir(t.TempDir()) // where no weir.yaml is
 		var out, errs bytes.Buffer
-		if code := Main(shop.Business, strings.Fields(call), &out, &errs); code != 0 {
+		if code := tested.Main(strings.Fields(call), &out, &errs); code != 0 {
 			t.Fatal(errs.String())
 		}
 		var l map[string]any

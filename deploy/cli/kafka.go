@@ -14,7 +14,7 @@ import (
 	"github.com/weirstream/weir/streams"
 )
 
-func (weir app) kafkaCommand() *cobra.Command {
+func (weir App) kafkaCommand() *cobra.Command {
 	c := &cobra.Command{Use: "kafka", Short: "Show or make the platform's topics and ACLs",
 		Long: `Topics and access rules follow from the topology: what each unit writes and
 reads, and nothing else. Units make missing topics themselves if they may; where
@@ -23,7 +23,7 @@ they may not, an operator applies all of it once, before the first start.`}
 	return c
 }
 
-func (weir app) kafkaPlan() *cobra.Command {
+func (weir App) kafkaPlan() *cobra.Command {
 	c := &cobra.Command{Use: "plan", Args: cobra.NoArgs, Short: "Print topics and ACLs; connects to nothing"}
 	out, path := output(c, "table", "json", "cli"), configFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -85,7 +85,7 @@ func printPlan(c *cobra.Command, topics []streams.TopicSpec, acls []streams.ACL)
 	return t.Flush()
 }
 
-func (weir app) kafkaApply() *cobra.Command {
+func (weir App) kafkaApply() *cobra.Command {
 	c := &cobra.Command{Use: "apply", Args: cobra.NoArgs, Short: "Make what is missing of the topics and, with --acls, of the ACLs",
 		Long: `Make the topics that are missing, and check those that are there; nothing is
 changed or deleted. With --acls create the access rules too, for users that are
@@ -119,12 +119,12 @@ allowed to make them.`}
 
 // kafkaConfig is what topics are rendered with. It has no client if the log is
 // embedded.
-func (weir app) kafkaConfig(path string) (streams.Config, *streams.Topology, error) {
+func (weir App) kafkaConfig(path string) (streams.Config, *streams.Topology, error) {
 	c, err := config.Load(path)
 	if err != nil {
 		return streams.Config{}, nil, err
 	}
-	t, err := weir.business.Topology()
+	t, err := weir.Business.Topology()
 	if err != nil {
 		return streams.Config{}, nil, err
 	}

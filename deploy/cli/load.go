@@ -1,78 +1,61 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
-	"github.com/weirstream/weir/bench/retail"
 )
 
-func loadCommand() *cobra.Command {
-	o := retail.Options{}
-	c := &cobra.Command{
-		Use: "load FILE.csv", Args: cobra.ExactArgs(1),
-		Short: "Place the invoices of an online-retail file as orders",
-		Long: `Post every invoice of an online-retail file as an order, wait until each is
-closed, and report every line that was not used and why. It can be interrupted
-and started again: orders that are there stay as they are.
+// Load is how a business takes a file of data that others have: the load command.
+type Load struct {
+	Of, Short, Long, Example string // Of is what is sent, in the plural
+	// Run sends what is in the file. Its error is one of Unreachable if nobody answered.
+	Run         func(ctx context.Context, o LoadOptions) (LoadReport, error)
+	Unreachable error
+}
 
-The exit code is 1 if an order was refused, or a line has an amount that cannot be
-counted; lines that cannot be sold are told, and are as they are.`,
-		Example: "  weir load bench/retail/online_retail_2010-12.csv",
-	}
+// LoadOptions say what to load, and whereto.
+type LoadOptions struct {
+	File, URL   string
+	Rate        float64   // a second; as fast as they are taken if 0
+	Concurrency int       // at once
+	Progress    io.Writer // gets a bar if it is a terminal
+}
+
+// LoadReport is what became of a file.
+type LoadReport struct {
+	JSON    any
+	Print   func(io.Writer) error
+	Nothing bool // was sent
+}
+
+func (weir App) loadCommand() *cobra.Command {
+	l, o := weir.Load, LoadOptions{Concurrency: 16}
+	c := &cobra.Command{Use: "load FILE.csv", Args: cobra.ExactArgs(1), Short: l.Short, Long: l.Long, Example: l.Example}
 	cl := urlFlag(c)
 	out := output(c, "table", "json")
-	numberFlag(c, &o.Rate, "rate", 0, 100_000, "orders per second (default: as fast as they are taken)")
-	o.Concurrency = 16
-	wholeFlag(c, &o.Concurrency, "concurrency", 1, 1000, "orders under way at once")
+	numberFlag(c, &o.Rate, "rate", 0, 100_000, l.Of+" per second (default: as fast as they are taken)")
+	wholeFlag(c, &o.Concurrency, "concurrency", 1, 1000, l.Of+" under way at once")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		base, err := cl.base()
 		if err != nil {
 			return err
 		}
 		o.File, o.URL, o.Progress = args[0], base, c.ErrOrStderr()
-		r, err := retail.Load(c.Context(), o)
-		if errors.Is(err, retail.ErrUnreachable) {
+		r, err := l.Run(c.Context(), o)
+		if errors.Is(err, l.Unreachable) {
 			err = unreachable{fmt.Errorf("%s: %w. Is weir dev running?", base, err)}
 		}
-		if r.Orders == 0 || r.NotSent == r.Orders && err != nil {
+		if r.Nothing {
 			return err
 		}
 		if *out == "json" {
-			return errors.Join(printJSON(c.OutOrStdout(), r), err)
+			return errors.Join(printJSON(c.OutOrStdout(), r.JSON), err)
 		}
-		return errors.Join(printReport(c.OutOrStdout(), r), err)
+		return errors.Join(r.Print(c.OutOrStdout()), err)
 	}
 	return c
-}
-
-func printReport(w io.Writer, r retail.Report) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(t, "orders\t%d\nlines\t%d\nconfirmed\t%d\nconfirmed total\t%d.%02d %s\ncancelled\t%d\n", r.Orders, r.Lines, r.Confirmed,
-		r.ConfirmedTotalMinor/100, r.ConfirmedTotalMinor%100, r.Currency, r.Cancelled)
-	fmt.Fprintf(t, "invoices without a sellable line\t%d\nunsellable lines\t%d\ncancellation invoices\t%d (%d lines)\nmalformed lines\t%d\n",
-		r.InvoicesWithoutLines, r.LinesUnsellable, r.Cancellations, r.CancellationLines, r.Malformed)
-	for _, rare := range []struct {
-		what string
-		n    int
-	}{{"lines of amounts beyond counting", r.Uncountable}, {"refused by the gateway", r.Refused}, {"taken, and not closed yet", r.Open},
-		{"sent, and not answered", r.Unknown}, {"not sent", r.NotSent}, {"numbers given twice", len(r.Split)}} {
-		if rare.n > 0 {
-			fmt.Fprintf(t, "%s\t%d\n", rare.what, rare.n)
-		}
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, s := range r.Split {
-		fmt.Fprintf(w, "line %d: invoice %s is another sale, order %s: %s\n", s.Line, s.Invoice, s.Order, s.Reason)
-	}
-	for _, u := range r.Unused {
-		fmt.Fprintf(w, "line %d not used: %s\n", u.Line, printable(u.Reason))
-	}
-	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-
-	"github.com/weirstream/weir/services/shop"
 )
 
 // What a shipper reads is lines of JSON and nothing else; what a person reads is
@@ -14,7 +12,7 @@ import (
 func TestLogLinesHaveStandardOutputToThemselves(t *testing.T) {
 	var out, errs bytes.Buffer
 	args := []string{"dev", "--for", "1s", "--log-json", "--log-level", "info", "--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--data", t.TempDir(), "--prometheus=false"}
-	if code := Main(shop.Business, args, &out, &errs); code != 0 {
+	if code := tested.Main(args, &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")

@@ -13,8 +13,8 @@ import (
 	"github.com/weirstream/weir/streams/business"
 )
 
-func (weir app) outsideCommand() *cobra.Command {
-	endpoints, names := weir.business.Endpoints(), weir.endpoints()
+func (weir App) outsideCommand() *cobra.Command {
+	endpoints, names := weir.Business.Endpoints(), weir.endpoints()
 	var p sim.Program
 	c := &cobra.Command{
 		Use: "outside ENDPOINT", Args: cobra.ExactArgs(1), ValidArgs: names,
@@ -77,17 +77,17 @@ nothing out of this machine. "weir dev" has all of them in its own process.
 }
 
 // endpoints are the names of those that the business calls.
-func (weir app) endpoints() (names []string) {
-	for _, e := range weir.business.Endpoints() {
+func (weir App) endpoints() (names []string) {
+	for _, e := range weir.Business.Endpoints() {
 		names = append(names, e.Name)
 	}
 	return names
 }
 
 // outsideFlag adds --outside, which names servers to use instead of the simulated ones.
-func (weir app) outsideFlag(c *cobra.Command, cfg *config.Config) {
+func (weir App) outsideFlag(c *cobra.Command, cfg *config.Config) {
 	usage := "ENDPOINT=ADDRESS of a server to use instead of the simulated one, a URL or host:port of SMTP; endpoints are " + strings.Join(weir.endpoints(), ", ")
-	c.Flags().Var(addresses{cfg, weir.business}, "outside", usage)
+	c.Flags().Var(addresses{cfg, weir.Business}, "outside", usage)
 }
 
 // addresses are those of endpoints, one at a time.

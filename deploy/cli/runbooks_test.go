@@ -79,10 +79,9 @@ var runbookCall = regexp.MustCompile("`weir ([^`]+)`")
 // trouble: what only looks answers, and what acts acts or says why not.
 func TestRunbookCommandsWork(t *testing.T) {
 	key := parkedPlatform(t)
-	words := map[string]string{"SERVICE": "inventory", "DECIDER": "shelf", "KEY": key, "CORRELATION": "o-1",
-		"NAME": "hot-key", "UNIT": "projection"}
+	words := map[string]string{"SERVICE": "inventory", "DECIDER": "shelf", "KEY": key, "CORRELATION": "o-1", "NAME": "hot-key", "UNIT": "projection"}
 	calls := map[string][]string{} // by the runbooks that have them
-	s, err := app{shop.Business}.businessAlerts(alerts.DefaultRunbooks)
+	s, err := tested.businessAlerts(alerts.DefaultRunbooks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +114,7 @@ func TestRunbookCommandsWork(t *testing.T) {
 		if verb := args[min(1, len(args)-1)]; verb == "retry" || verb == "restart" || verb == "accept" || verb == "check" || verb == "plan" { // the poison stays one, nothing is halted, nothing is lost, servers may not be there
 			want = append(want, 1, 3)
 		}
-		if code := Main(shop.Business, args, io.Discard, io.Discard); !slices.Contains(want, code) {
+		if code := tested.Main(args, io.Discard, io.Discard); !slices.Contains(want, code) {
 			t.Errorf("weir %s, of %v, exits with %d", strings.Join(args, " "), calls[call], code)
 		}
 	}

@@ -51,7 +51,7 @@ func sagaList(cl client) *cobra.Command {
 			if !s.Ended.IsZero() {
 				took = s.Ended.Sub(s.Started).Round(time.Millisecond).String()
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", printable(s.Correlation), s.Name, s.State, s.Started.Format(time.RFC3339), took, s.Events, s.Last)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", Printable(s.Correlation), s.Name, s.State, s.Started.Format(time.RFC3339), took, s.Events, s.Last)
 		}
 		return t.Flush()
 	}
@@ -70,12 +70,12 @@ func sagaShow(cl client) *cobra.Command {
 			return printJSON(c.OutOrStdout(), s)
 		}
 		for _, g := range s.Sagas {
-			fmt.Fprintf(c.OutOrStdout(), "%s %s: %s\n", g.Name, printable(s.Correlation), g.State)
+			fmt.Fprintf(c.OutOrStdout(), "%s %s: %s\n", g.Name, Printable(s.Correlation), g.State)
 		}
 		t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 		fmt.Fprintln(t, "AT\tAFTER\tEVENT\tBY\tKEY")
 		for _, e := range s.Events {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Time.Format("15:04:05.000"), e.Time.Sub(s.Events[0].Time).Round(time.Millisecond), printable(e.Type), printable(e.Source), printable(e.Key))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Time.Format("15:04:05.000"), e.Time.Sub(s.Events[0].Time).Round(time.Millisecond), Printable(e.Type), Printable(e.Source), Printable(e.Key))
 		}
 		return t.Flush()
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
-func (weir app) simulateCommand() *cobra.Command {
+func (weir App) simulateCommand() *cobra.Command {
 	c := &cobra.Command{Use: "simulate", Short: "Live through a bad day of the business, in virtual time", Args: cobra.NoArgs,
 		Long: `Simulate runs the whole business in virtual time while instances die, freeze and
 come back, brokers and stores fail, the provider goes silent and events come
@@ -38,7 +38,7 @@ same seed may pass today what it fails tomorrow.`,
 		}
 		var day simulate.Day
 		err = waiting(c.Context(), c.ErrOrStderr(), "living through the day", func(func(string)) (err error) {
-			lived, err := simulate.Run(weir.business, draw)
+			lived, err := simulate.Run(weir.Business, draw)
 			if c.Context().Err() == nil {
 				day = lived
 			}

@@ -18,7 +18,7 @@ import (
 	"github.com/weirstream/weir/alerts"
 )
 
-func (weir app) sloCommand() *cobra.Command {
+func (weir App) sloCommand() *cobra.Command {
 	c := &cobra.Command{Use: "slo", Short: "Show how the objectives stand, and stop a pipeline that has no budget",
 		Long: `Ask Prometheus how the objectives stand: how much of each error budget is left, and
 how fast it burns. Without --prometheus that is the one in a running weir dev.`}
@@ -36,7 +36,7 @@ how fast it burns. Without --prometheus that is the one in a running weir dev.`}
 }
 
 // objectiveNames are those of all objectives.
-func (weir app) objectiveNames() (names []string) {
+func (weir App) objectiveNames() (names []string) {
 	s, err := weir.businessAlerts(alerts.DefaultRunbooks)
 	if err != nil {
 		return nil // statuses says why
@@ -47,7 +47,7 @@ func (weir app) objectiveNames() (names []string) {
 	return names
 }
 
-func (weir app) completeObjectives(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+func (weir App) completeObjectives(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return weir.objectiveNames(), cobra.ShellCompDirectiveNoFileComp
 }
 
@@ -64,7 +64,7 @@ func prometheusAt(url string) (prometheus.API, error) {
 }
 
 // statuses asks how the objectives stand, or those that are named.
-func (weir app) statuses(ctx context.Context, server func() (string, error), names []string) ([]alerts.Status, error) {
+func (weir App) statuses(ctx context.Context, server func() (string, error), names []string) ([]alerts.Status, error) {
 	s, err := weir.businessAlerts(alerts.DefaultRunbooks)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (weir app) statuses(ctx context.Context, server func() (string, error), nam
 	return all, nil
 }
 
-func (weir app) sloStatus(server func() (string, error)) *cobra.Command {
+func (weir App) sloStatus(server func() (string, error)) *cobra.Command {
 	c := &cobra.Command{Use: "status [OBJECTIVE...]", ValidArgsFunction: weir.completeObjectives, Short: "Show every objective, those with the least budget first"}
 	out := output(c, "table", "json")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -157,7 +157,7 @@ func shownStatuses(all []alerts.Status) []shownStatus {
 	return out
 }
 
-func (weir app) sloGate(server func() (string, error)) *cobra.Command {
+func (weir App) sloGate(server func() (string, error)) *cobra.Command {
 	var least float64
 	var unknown bool
 	c := &cobra.Command{Use: "gate [OBJECTIVE...]", ValidArgsFunction: weir.completeObjectives, Short: "Exit with 1 if an objective has too little budget left",

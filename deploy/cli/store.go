@@ -14,7 +14,7 @@ import (
 	"github.com/weirstream/weir/deploy/platform"
 )
 
-func (weir app) laneCommand() *cobra.Command {
+func (weir App) laneCommand() *cobra.Command {
 	c := &cobra.Command{Use: "lane", Short: "See how the lanes of a process are, and why one stands still",
 		Long: `A lane is a service's share of work on one partition. One that is halted cannot
 prove that it would go on in order; its reason says what cures it.`,
@@ -45,7 +45,7 @@ prove that it would go on in order; its reason says what cures it.`,
 	return c
 }
 
-func (weir app) laneAccept(cl client) *cobra.Command {
+func (weir App) laneAccept(cl client) *cobra.Command {
 	return &cobra.Command{Use: "accept SERVICE/LANE", Args: cobra.ExactArgs(1), Short: "Let a halted lane go on without records that its log has lost",
 		Long: `Let a lane go on that is halted because records it has to read are not on the log
 any more. What would have followed from them never happens: read the reason with
@@ -68,7 +68,7 @@ weir lane ls first.`,
 		}}
 }
 
-func (weir app) storeCommand() *cobra.Command {
+func (weir App) storeCommand() *cobra.Command {
 	c := &cobra.Command{Use: "store", Short: "Accept another event store as a service's, or let one go on that lost commits",
 		Long: `The platform knows each service's event store by its incarnation, a name that is
 minted with the store, and refuses to start on another one, or on an older copy:
@@ -141,7 +141,7 @@ func storeList() *cobra.Command {
 	return c
 }
 
-func (weir app) storeChange(verb, short string, change func(context.Context, platform.Options, string) (platform.StoreState, error)) *cobra.Command {
+func (weir App) storeChange(verb, short string, change func(context.Context, platform.Options, string) (platform.StoreState, error)) *cobra.Command {
 	c := &cobra.Command{Use: verb + " SERVICE", Args: cobra.ExactArgs(1), ValidArgs: weir.serviceNames(), Short: short}
 	options, force := storeOptions(c), new(bool)
 	if verb == "renew" {

@@ -114,7 +114,7 @@ func rendered(t *testing.T, f file) (dir string) {
 			args[i] = inVolume(args[i], dir)
 		}
 		var errs bytes.Buffer
-		if code := cli.Main(shop.Business, args, &bytes.Buffer{}, &errs); code != 0 {
+		if code := (cli.App{Business: shop.Business}).Main(args, &bytes.Buffer{}, &errs); code != 0 {
 			t.Fatalf("%s: exit code %d: %s", name, code, errs.String())
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/weirstream/weir/deploy/config"
 	"github.com/weirstream/weir/deploy/discovery"
 	"github.com/weirstream/weir/deploy/discovery/consul"
+	"github.com/weirstream/weir/deploy/platform/embedded"
 	"github.com/weirstream/weir/processors/projection"
 	projectionmongo "github.com/weirstream/weir/processors/projection/mongo"
 	projectionsqlite "github.com/weirstream/weir/processors/projection/sqlite"
@@ -78,12 +79,26 @@ func otlpClient(o config.OTLP) otlptrace.Client {
 	return otlptracegrpc.NewClient(opts...)
 }
 
-func (p *platform) startKafka(ctx context.Context) (err error) {
+func (p *platform) startKafka(context.Context) (err error) {
 	if len(p.Config.Kafka.Brokers) == 0 {
-		return p.startBroker(ctx)
+		return p.startBroker()
 	}
 	p.kafka, err = p.Config.Kafka.Client()
 	return err
+}
+
+// startBroker starts the embedded log.
+func (p *platform) startBroker() error {
+	if err := p.makeData(); err != nil {
+		return err
+	}
+	var err error
+	if p.broker, err = embedded.Open(p.Kafka, p.path("log"), p.Log); err != nil {
+		return err
+	}
+	p.Kafka, p.kafka = p.broker.Address(), p.broker.Client()
+	p.wait = append(p.wait, p.broker.Close)
+	return nil
 }
 
 func (p *platform) startCommands(context.Context) error {
@@ -136,12 +151,12 @@ func (p *platform) openStore(ctx context.Context, service string) (streams.Store
 // openReads opens the read model.
 func (p *platform) openReads(ctx context.Context) (projection.Store, error) {
 	if p.Config.Mongo.URL != "" {
-		return projectionmongo.Open(ctx, p.Config.Mongo.URL.Reveal(), p.Config.Mongo.Database)
+		return projectionmongo.Open(ctx, p.Config.Mongo.URL.Reveal(), p.Config.Mongo.Database, p.business.Views())
 	}
 	if err := p.makeData(); err != nil {
 		return nil, err
 	}
-	return projectionsqlite.Open(p.path("reads.db"))
+	return projectionsqlite.Open(p.path("reads.db"), p.business.Views())
 }
 
 // startCache opens what the interface may forget.
@@ -175,14 +190,14 @@ func (p *platform) makeData() error {
 	if p.data != nil {
 		return nil
 	}
-	d, err := holdData(p.Config.Data, p.Config.HTTP)
+	d, err := embedded.Hold(p.Config.Data, p.Config.HTTP)
 	if err != nil {
 		return err
 	}
 	p.data = d
-	p.closeAtEnd("data directory", d.release)
+	p.closeAtEnd("data directory", d.Release)
 	i := telemetry.NewInstruments(p.metrics)
-	d.measureDisk(i)
+	d.MeasureDisk(i)
 	return i.Err()
 }
 

@@ -3,307 +3,13 @@ package platform
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/weirstream/weir/alerts"
-	"github.com/weirstream/weir/deploy/local/sim"
+	"github.com/weirstream/weir/deploy/platform/practice"
 	"github.com/weirstream/weir/services/gateway/edge"
 	"github.com/weirstream/weir/streams"
-	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
-
-// Fault is something that can be broken on purpose, to see what it looks like
-// and who is called.
-type Fault struct {
-	Name   string    `json:"name"`
-	What   string    `json:"what"`   // it does
-	Effect string    `json:"effect"` // that is to be seen
-	Alerts []string  `json:"alerts"` // that fire
-	On     bool      `json:"on"`
-	Since  time.Time `json:"since,omitzero"` // of its being on or off
-}
-
-// fault is a fault with its switch.
-type fault struct {
-	Fault
-	on, off func(context.Context) error
-}
-
-// faults are the switches of a platform that is all in this process.
-type faults struct {
-	p       *platform
-	turning sync.Mutex // held while a switch is turned, which may take a while
-	mu      sync.Mutex // of what is on
-	all     []*fault
-	gauge   *prometheus.GaugeVec
-
-	slow   atomic.Int64 // nanoseconds that each commit takes longer
-	skew   atomic.Int64 // nanoseconds that the clock of one service is ahead
-	dead   atomic.Int64 // 1: the entrance answers nobody
-	silent atomic.Int64 // 1: no customer comes
-	stuck  atomic.Pointer[chan struct{}]
-	noise  noise
-	poison streams.StreamID // parked
-}
-
-// skewed is the service whose clock can be wrong: one that asks outside, or any.
-func (f *faults) skewed() string {
-	for _, s := range f.p.business.Services {
-		if len(s.Endpoints) > 0 {
-			return s.Name
-		}
-	}
-	return f.p.business.Services[0].Name
-}
-
-// stuck is the service that can hang: the last one.
-func (f *faults) stuckService() string {
-	return f.p.business.Services[len(f.p.business.Services)-1].Name
-}
-
-// startTopic carries what begins the saga of customers.
-func (f *faults) startTopic() string {
-	saga, _ := f.p.business.Saga(f.p.business.Customer.Begins)
-	topic, _ := f.p.topology.Topic(f.p.topology.Name(saga.Starts))
-	return topic.Name
-}
-
-// slowCommit is how much longer a commit takes in a slow store.
-const slowCommit = 400 * time.Millisecond
-
-// clockAhead is how far a wrong clock is ahead. Deadlines are minutes long.
-const clockAhead = 10 * time.Second
-
-func newFaults(p *platform) (*faults, error) {
-	i := telemetry.NewInstruments(p.metrics)
-	f := &faults{p: p, gauge: i.Gauge(telemetry.FaultOn)}
-	f.noise.running = map[string]context.CancelFunc{}
-	f.all = f.switches()
-	for _, x := range f.all {
-		f.gauge.WithLabelValues(x.Name).Set(0)
-	}
-	return f, errors.Join(i.Err(), f.unknownAlerts())
-}
-
-// unknownAlerts reports faults of endpoints that say they call by an alert that there is not.
-func (f *faults) unknownAlerts() error {
-	var errs []error
-	names := f.p.promises.set.Names()
-	for _, e := range f.p.business.Endpoints() {
-		for _, x := range e.Faults {
-			for _, a := range x.Alerts {
-				if !slices.Contains(names, a) {
-					errs = append(errs, fmt.Errorf("fault %s of endpoint %s names the alert %s, which there is not: see weir "+
-						"alerts render", x.Name, e.Name, a))
-				}
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// AllFaults are the faults that weir dev can practise with a business, none of them on.
-func AllFaults(b *business.Business) []Fault {
-	t, err := b.Topology()
-	if err != nil {
-		return nil // whoever needs the topology says why
-	}
-	p := &platform{business: b, topology: t}
-	p.promises.set = alerts.Business(b, t, DevPolicy())
-	var out []Fault
-	for _, x := range (&faults{p: p}).switches() {
-		out = append(out, x.Fault)
-	}
-	return out
-}
-
-// switches are all faults that a business can have: those of its endpoints, of what comes
-// from outside, of the platform, and of its entrance.
-func (f *faults) switches() []*fault {
-	var all []*fault
-	for _, e := range f.p.business.Endpoints() {
-		for _, x := range e.Faults {
-			all = append(all, f.simulated(e, x))
-		}
-	}
-	all = append(all, f.ofThePlatform()...)
-	if c := f.p.business.Customer; c != nil {
-		if c.Delivery != nil {
-			all = append(all, f.ofPosted()...)
-		}
-		all = append(all, f.ofCustomers()...)
-	}
-	names := f.p.promises.set.Names()
-	for _, x := range all { // what a business has not, it is not called for
-		x.Alerts = slices.DeleteFunc(slices.Clone(x.Alerts), func(a string) bool { return !slices.Contains(names, a) })
-	}
-	return all
-}
-
-func (f *faults) ofThePlatform() []*fault {
-	stuck, skewed := f.stuckService(), f.skewed()
-	return []*fault{
-		{Fault: Fault{Name: "slow-store", What: fmt.Sprintf("Every commit takes %s longer.", slowCommit), Effect: "Everything is late by a commit at every hop.",
-			Alerts: []string{"StoreSlow", "SagaAnswerBurn"}}, on: set(&f.slow, int64(slowCommit)), off: set(&f.slow, 0)},
-		{Fault: Fault{Name: "consumer-stuck", What: "The lanes of " + stuck + " hang, and take nothing.", Effect: "What " + stuck + " has to do waits, and sagas do not end without it.",
-			Alerts: []string{"ServiceFreshnessBurn", "CompletenessBurn"}}, on: f.stick, off: f.unstick},
-		{Fault: Fault{Name: "clock-skew", What: fmt.Sprintf("The clock of %s is %s ahead.", skewed, clockAhead), Effect: "Events from the future; ages and deadlines are wrong by so much.",
-			Alerts: []string{"ClockSkew"}}, on: set(&f.skew, int64(clockAhead)), off: set(&f.skew, 0)},
-		{Fault: Fault{Name: "host-starved", What: "Something else on the host takes nearly all of the processors.", Effect: "Everything is slow, for one reason: one call.",
-			Alerts: []string{"GatewayLatencyBurn", "SagaAnswerBurn"}}, on: f.noise.begin("host-starved", f.starve),
-			off: f.noise.end("host-starved")},
-	}
-}
-
-func (f *faults) ofPosted() []*fault {
-	return []*fault{
-		{Fault: Fault{Name: "poison-event", What: "An event that cannot be read is on the log.", Effect: "Its key is parked, all others flow; switching it off drops it.",
-			Alerts: []string{"InputsParked"}}, on: f.poisonOn, off: f.poisonOff},
-		{Fault: Fault{Name: "hot-key", What: "One key gets hundreds of events a second.", Effect: "One lane of its service has nearly all the work.",
-			Alerts: []string{"HotKey"}}, on: f.noise.begin("hot-key", f.hotKey), off: f.noise.end("hot-key")},
-		{Fault: Fault{Name: "ingestion-flood", What: "One client posts three times what its quota allows.", Effect: "It is told to wait; others are not affected.",
-			Alerts: []string{"ClientsThrottled"}}, on: f.noise.begin("ingestion-flood", f.flood), off: f.noise.end("ingestion-flood")},
-	}
-}
-
-func (f *faults) ofCustomers() []*fault {
-	return []*fault{
-		{Fault: Fault{Name: "duplicate-storm", What: "What is on the log is published again, a hundred times a second.", Effect: "Repeats are skipped. Nothing happens twice.",
-			Alerts: []string{"RepeatsStorm"}}, on: f.noise.begin("duplicate-storm", f.repeats), off: f.noise.end("duplicate-storm")},
-		{Fault: Fault{Name: "entrance-silent", What: "No customer comes any more; everything is at work.", Effect: "Requests fall to those of the prober.",
-			Alerts: []string{"CustomersGone"}}, on: f.silence, off: set(&f.silent, 0)},
-		{Fault: Fault{Name: "entrance-dead", What: "The gateway cuts every connection, and is missing in the metrics.", Effect: "Nobody can ask for anything. No failure is counted.",
-			Alerts: []string{"UnitMissing", "ProbesFail"}}, on: f.die, off: f.revive},
-	}
-}
-
-// simulated breaks a simulated endpoint.
-func (f *faults) simulated(e business.Endpoint, x business.Fault) *fault {
-	to := func(how sim.Faults) func(context.Context) error {
-		return func(context.Context) error {
-			s := f.p.outside.simulated[e.Name]
-			if s == nil {
-				return fmt.Errorf("the %s is not simulated here: break the real one", e.Name)
-			}
-			return s.SetFaults(how)
-		}
-	}
-	how := sim.Faults{Seed: 1, Down: x.Down, LatencyMS: x.LatencyMS, Errors: x.Errors, Refuse: x.Refuse}
-	return &fault{Fault: Fault{Name: x.Name, What: x.What, Effect: x.Effect, Alerts: x.Alerts}, on: to(how), off: to(sim.Faults{Seed: 1})}
-}
-
-func set(to *atomic.Int64, v int64) func(context.Context) error {
-	return func(context.Context) error { to.Store(v); return nil }
-}
-
-// ErrNoFault says that no fault has the name.
-var ErrNoFault = errors.New("no such fault")
-
-// list tells all faults, in their order.
-func (f *faults) list() []Fault {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	out := make([]Fault, len(f.all))
-	for i, x := range f.all {
-		out[i] = x.Fault
-	}
-	return out
-}
-
-// turn switches a fault. One that is as wanted already stays so.
-func (f *faults) turn(ctx context.Context, name string, on bool) error {
-	f.turning.Lock()
-	defer f.turning.Unlock()
-	i := slices.IndexFunc(f.all, func(x *fault) bool { return x.Name == name })
-	if i < 0 {
-		return fmt.Errorf("%w: %q. See weir fault ls", ErrNoFault, name)
-	}
-	x := f.all[i]
-	if x.On == on {
-		return nil
-	}
-	act, value := x.off, 0.0
-	if on {
-		act, value = x.on, 1
-	}
-	if err := act(ctx); err != nil {
-		return fmt.Errorf("fault %s: %w", name, err)
-	}
-	f.mu.Lock()
-	x.On, x.Since = on, time.Now()
-	f.mu.Unlock()
-	f.gauge.WithLabelValues(name).Set(value)
-	f.p.Log.Warn("a fault was switched", "fault", name, "on", on)
-	return nil
-}
-
-// end switches all off, so that everything can drain.
-func (f *faults) end() {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-	for _, x := range f.list() {
-		if err := f.turn(ctx, x.Name, false); err != nil {
-			f.p.Log.Warn("a fault is still on", "error", err)
-		}
-	}
-}
-
-// OnPoint holds up the lanes of the stuck service.
-func (f *faults) OnPoint(at streams.Point, lane streams.Lane) error {
-	if service, _, _ := strings.Cut(string(lane), "/"); at != streams.PointPolled || service != f.stuckService() {
-		return nil
-	}
-	if until := f.stuck.Load(); until != nil {
-		<-*until
-	}
-	return nil
-}
-
-func (f *faults) stick(context.Context) error {
-	until := make(chan struct{})
-	f.stuck.Store(&until)
-	return nil
-}
-
-func (f *faults) unstick(context.Context) error {
-	close(*f.stuck.Swap(nil))
-	return nil
-}
-
-// clock is a service's.
-func (f *faults) clock(service string) func() time.Time {
-	if service != f.skewed() {
-		return time.Now
-	}
-	return func() time.Time { return time.Now().Add(time.Duration(f.skew.Load())) }
-}
-
-// slowStore is a store whose commits can be made slow.
-type slowStore struct {
-	streams.Store
-	by *atomic.Int64
-}
-
-// Commit waits first.
-func (s slowStore) Commit(ctx context.Context, lane int32, tx *streams.Tx) error {
-	if by := time.Duration(s.by.Load()); by > 0 {
-		select {
-		case <-time.After(by):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return s.Store.Commit(ctx, lane, tx)
-}
 
 // startFaults offers faults where all is embedded: what is shared with others
 // is not broken for practice.
@@ -311,13 +17,36 @@ func (p *platform) startFaults(context.Context) (err error) {
 	if p.broker == nil || !p.units.all {
 		return nil
 	}
-	p.faults, err = newFaults(p)
+	p.faults, err = practice.New(practice.Platform{Business: p.business, Topology: p.topology, Kafka: p.kafka, Partitions: p.Config.Partitions, HTTP: p.Config.HTTP,
+		PerSecond: p.Config.Quota.PerSecond, Alerts: p.promises.set.Names(), Customers: p.Rate > 0, Simulated: p.outside.simulated, Log: p.Log,
+		Drop: func(ctx context.Context, service string, key streams.StreamID) (int, error) {
+			return p.unpark(ctx, service, key, drop)
+		},
+		Tell: func(gateway bool) {
+			if gateway {
+				p.runs.WithLabelValues(GatewayUnit).Set(1)
+			} else {
+				p.runs.DeleteLabelValues(GatewayUnit)
+			}
+		}}, telemetry.NewInstruments(p.metrics))
 	return err
+}
+
+// startCustomers has customers come, if any are asked for.
+func (p *platform) startCustomers(ctx context.Context) error {
+	p.customers = func() {}
+	if p.Rate <= 0 || p.business.Customer == nil {
+		return nil
+	}
+	c := &practice.Customers{Business: p.business, HTTP: p.Config.HTTP, Rate: p.Rate, Faults: p.faults, Log: p.Log}
+	p.background(ctx, "customers", c.Run)
+	p.customers = p.wait[len(p.wait)-1]
+	return nil
 }
 
 // Faults answers GET /v1/faults.
 type Faults struct {
-	Faults []Fault `json:"faults"`
+	Faults []practice.Fault `json:"faults"`
 }
 
 func (p *platform) listFaults(w http.ResponseWriter, _ *http.Request) {
@@ -325,7 +54,7 @@ func (p *platform) listFaults(w http.ResponseWriter, _ *http.Request) {
 		noFaults(w)
 		return
 	}
-	edge.JSON(w, http.StatusOK, Faults{p.faults.list()})
+	edge.JSON(w, http.StatusOK, Faults{p.faults.List()})
 }
 
 func (p *platform) turnFault(w http.ResponseWriter, r *http.Request) {
@@ -338,8 +67,8 @@ func (p *platform) turnFault(w http.ResponseWriter, r *http.Request) {
 		(&edge.Problem{Code: "not-found", Status: http.StatusNotFound, Detail: "a fault is switched on or off"}).Write(w)
 		return
 	}
-	switch err := p.faults.turn(r.Context(), name, verb == "on"); {
-	case errors.Is(err, ErrNoFault):
+	switch err := p.faults.Turn(r.Context(), name, verb == "on"); {
+	case errors.Is(err, practice.ErrNoFault):
 		(&edge.Problem{Code: "no-fault", Status: http.StatusNotFound, Detail: err.Error()}).Write(w)
 	case err != nil:
 		(&edge.Problem{Code: "fault", Status: http.StatusConflict, Detail: err.Error()}).Write(w)

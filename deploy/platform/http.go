@@ -75,8 +75,8 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 		}
 		return api.Pattern(r)
 	}
-	mux.Handle(ingest.Path, p.faults.entrance(in))
-	mux.Handle("/v1/", p.faults.entrance(api))
+	mux.Handle(ingest.Path, p.faults.Entrance(in))
+	mux.Handle("/v1/", p.faults.Entrance(api))
 	mux.Handle("/", p.page())
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // lateStore is the read model's store, which may be opened only after the rest
@@ -30,33 +31,29 @@ func (l *lateStore) do(f func(projection.Store) error) error {
 	return err
 }
 
-func (l *lateStore) Order(ctx context.Context, id string) (projection.Order, error) {
-	return late(l, func(s projection.Store) (projection.Order, error) { return s.Order(ctx, id) })
+func (l *lateStore) Document(ctx context.Context, v *business.View, key string) (projection.Document, error) {
+	return late(l, func(s projection.Store) (projection.Document, error) { return s.Document(ctx, v, key) })
 }
 
-func (l *lateStore) ListOrders(ctx context.Context, q projection.OrderQuery) ([]projection.Order, error) {
-	return late(l, func(s projection.Store) ([]projection.Order, error) { return s.ListOrders(ctx, q) })
+func (l *lateStore) List(ctx context.Context, q projection.ListQuery) ([]projection.Document, error) {
+	return late(l, func(s projection.Store) ([]projection.Document, error) { return s.List(ctx, q) })
 }
 
-func (l *lateStore) Counts(ctx context.Context) (map[string]int64, error) {
-	return late(l, func(s projection.Store) (map[string]int64, error) { return s.Counts(ctx) })
+func (l *lateStore) Counts(ctx context.Context, v *business.View) (map[string]int64, error) {
+	return late(l, func(s projection.Store) (map[string]int64, error) { return s.Counts(ctx, v) })
 }
 
-func (l *lateStore) Passages(ctx context.Context, after time.Time, limit int) ([]projection.Passage, error) {
-	return late(l, func(s projection.Store) ([]projection.Passage, error) { return s.Passages(ctx, after, limit) })
-}
-
-func (l *lateStore) History(ctx context.Context, order string) ([]projection.Entry, error) {
-	return late(l, func(s projection.Store) ([]projection.Entry, error) { return s.History(ctx, order) })
+func (l *lateStore) History(ctx context.Context, kind, key string) ([]projection.Entry, error) {
+	return late(l, func(s projection.Store) ([]projection.Entry, error) { return s.History(ctx, kind, key) })
 }
 
 func (l *lateStore) Events(ctx context.Context, correlation string) ([]projection.Entry, error) {
 	return late(l, func(s projection.Store) ([]projection.Entry, error) { return s.Events(ctx, correlation) })
 }
 
-func (l *lateStore) FirstEvents(ctx context.Context, correlation, order string, limit int) ([]projection.Entry, error) {
+func (l *lateStore) FirstEvents(ctx context.Context, correlation, kind, key string, limit int) ([]projection.Entry, error) {
 	return late(l, func(s projection.Store) ([]projection.Entry, error) {
-		return s.FirstEvents(ctx, correlation, order, limit)
+		return s.FirstEvents(ctx, correlation, kind, key, limit)
 	})
 }
 

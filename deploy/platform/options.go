@@ -29,7 +29,7 @@ const (
 type Options struct {
 	Business *business.Business
 	Config   config.Config
-	Units    []string // names of services, gateway, projection, prober; or all
+	Units    []string // names of services and pipelines, gateway, projection, prober; or all
 
 	Kafka string        // address of the embedded log; default 127.0.0.1:9092
 	Probe time.Duration // between the prober's visits; 0: none
@@ -71,7 +71,7 @@ func (o *Options) defaults() {
 
 // chosen are the units to run here, in the order of the topology.
 type chosen struct {
-	services            []string
+	services, pipelines []string
 	gateway, projection bool
 	prober              bool
 	all                 bool
@@ -88,6 +88,12 @@ func choose(t *streams.Topology, names []string) (chosen, error) {
 			c.services = append(c.services, s.Name)
 		}
 	}
+	for _, x := range t.Pipelines {
+		known = append(known, x.Name)
+		if has(x.Name) {
+			c.pipelines = append(c.pipelines, x.Name)
+		}
+	}
 	c.gateway, c.projection, c.prober = has(GatewayUnit), has(ProjectionUnit), has(ProberUnit)
 	for _, n := range names {
 		if n != AllUnits && !slices.Contains(known, n) {
@@ -102,7 +108,7 @@ func choose(t *streams.Topology, names []string) (chosen, error) {
 
 // names are those of all units to run here.
 func (c *chosen) names() []string {
-	out := slices.Clone(c.services)
+	out := slices.Concat(c.services, c.pipelines)
 	for name, here := range map[string]bool{GatewayUnit: c.gateway, ProjectionUnit: c.projection, ProberUnit: c.prober} {
 		if here {
 			out = append(out, name)

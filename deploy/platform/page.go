@@ -13,7 +13,7 @@ import (
 
 // page is the live page, fed until the platform stops.
 func (p *platform) page() http.Handler {
-	cfg := console.Config{Reads: p.reads, Metrics: p.metrics, Topology: p.topology, Sagas: p.sagas, Traces: p.traces, NotReady: p.notReady, Degraded: p.degraded, ReadsBehind: p.readsBehind,
+	cfg := console.Config{Reads: p.reads, Metrics: p.metrics, Topology: p.topology, Business: p.business, Traces: p.traces, NotReady: p.notReady, Degraded: p.degraded, ReadsBehind: p.readsBehind,
 		Letters: p.shownLetters, Retry: p.unparker(retry), Drop: p.unparker(drop), Runbook: p.promises.runbook, Log: p.Log}
 	if p.promises.asks != nil {
 		cfg.SLOs, cfg.Alerts, cfg.AlertRules = p.promises.shownSLOs, p.promises.shownAlerts, p.promises.rules()
@@ -28,7 +28,7 @@ func (p *platform) page() http.Handler {
 		}
 	}
 	if p.faults != nil {
-		cfg.Faults, cfg.SwitchFault = p.shownFaults, p.faults.turn
+		cfg.Faults, cfg.SwitchFault = p.shownFaults, p.faults.Turn
 	}
 	c, err := console.New(cfg)
 	if err != nil { // the rest of the interface is worth having without it
@@ -61,7 +61,7 @@ func (p *platform) shownLetters(ctx context.Context) (out []console.Letter, err 
 }
 
 func (p *platform) shownFaults() []console.Fault {
-	all := p.faults.list()
+	all := p.faults.List()
 	out := make([]console.Fault, len(all))
 	for i, f := range all {
 		out[i] = console.Fault(f)

@@ -20,6 +20,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/deploy/discovery"
+	"github.com/weirstream/weir/deploy/platform/embedded"
+	"github.com/weirstream/weir/deploy/platform/practice"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/streams"
@@ -39,9 +41,8 @@ type platform struct {
 	units     chosen
 	business  *business.Business
 	topology  *streams.Topology
-	sagas     []streams.Saga
 	kafka     []kgo.Opt      // for clients of the log
-	broker    *broker        // of the embedded log, or nil
+	broker    *embedded.Log  // or nil
 	postgres  *postgres.Pool // which the event stores share, or nil
 	commands  streams.Commands
 	ports     ports
@@ -51,6 +52,7 @@ type platform struct {
 	storesMu  sync.Mutex
 	borrowed  map[string]streams.Store // of other services, opened to build the read model
 	instances map[string]*streams.Instance
+	pipelines pipelines
 	reads     *projection.Model
 	cache     cache.Cache // of the interface
 	telemetry *telemetry.Telemetry
@@ -66,8 +68,8 @@ type platform struct {
 	runs        *prometheus.GaugeVec // units that are here
 
 	promises promises
-	data     *data   // once something embedded keeps anything
-	faults   *faults // of a platform that is all embedded, or nil
+	data     *embedded.Data   // once something embedded keeps anything
+	faults   *practice.Faults // of a platform that is all embedded, or nil
 	began    time.Time
 
 	incarnations atomic.Pointer[map[string]string] // of the stores, by service
@@ -89,7 +91,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		business: o.Business, sagas: o.Business.Sagas, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
+		business: o.Business, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = p.cutShort("before it was up, ")
@@ -174,7 +176,7 @@ func (p *platform) start(ctx context.Context) error {
 	p.Config.HTTP = listener.Addr().String()
 	p.wait = append(p.wait, func() { listener.Close() })
 	for _, step := range []func(context.Context) error{p.findPrometheus, p.startTelemetry, p.startKafka, p.startPostgres, p.startCommands, p.startRegistry,
-		p.startOutside, p.startFaults, p.startServices, p.startCache, p.startReads, p.startPorts, p.startTrim} {
+		p.startOutside, p.startFaults, p.startServices, p.startPipelines, p.startCache, p.startReads, p.startPorts, p.startTrim} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func (p *platform) printCounts(ctx context.Context) error {
 		if len(v.States) == 0 {
 			continue
 		}
-		counts, err := p.reads.CountsOf(ctx, v)
+		counts, err := p.reads.Counts(ctx, v)
 		if err != nil {
 			return err
 		}

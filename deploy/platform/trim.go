@@ -67,6 +67,9 @@ func (p *platform) trim(ctx context.Context, adm *kadm.Client) error {
 			}
 		}
 	}
+	if err := p.positions(ctx, adm, take); err != nil {
+		return err
+	}
 	read, err := p.readTo(ctx, adm)
 	if err != nil {
 		return err

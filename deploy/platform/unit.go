@@ -107,7 +107,7 @@ func (u *unit) then() string {
 	switch {
 	case errors.As(u.err, new(*streams.OfflineError)):
 		return ""
-	case errors.As(u.err, new(*projection.HoleError)):
+	case errors.As(u.err, new(*projection.HoleError)), errors.As(u.err, new(*streams.HaltError)):
 		return fmt.Sprintf(". Then: weir unit restart %q. Or accept that it is lost: weir unit accept %q", u.name, u.name)
 	}
 	return fmt.Sprintf(". Cure that, then: weir unit restart %q", u.name)
@@ -248,17 +248,23 @@ func (p *platform) restartUnit(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// acceptUnit has the halted writer of the read model go on without what the log and
-// the event stores have lost.
+// acceptUnit has the halted writer of the read model, or a pipeline, go on without what
+// the log and the event stores have lost.
 func (p *platform) acceptUnit(w http.ResponseWriter, r *http.Request) {
 	u := p.unitOf(w, r)
 	if u == nil {
 		return
 	}
 	var hole *projection.HoleError
+	var halt *streams.HaltError
 	u.mu.Lock()
-	lost := u.state == unitHalted && errors.As(u.err, &hole)
+	halted := u.state == unitHalted
+	lost, pipeline := halted && errors.As(u.err, &hole), halted && errors.As(u.err, &halt) && slices.Contains(p.units.pipelines, u.name)
 	u.mu.Unlock()
+	if pipeline {
+		p.acceptLog(w, r, u)
+		return
+	}
 	if !lost {
 		(&edge.Problem{Code: "not-possible", Status: http.StatusConflict,
 			Detail: "the unit is not halted for something lost, there is nothing to accept: weir unit ls says how it is"}).Write(w)

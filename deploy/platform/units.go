@@ -41,8 +41,8 @@ func (p *platform) startServices(ctx context.Context) error {
 		p.closeAtEnd("event store of "+name, store.Close)
 		cfg := p.runtime()
 		if p.faults != nil {
-			store = slowStore{store, &p.faults.slow}
-			cfg.Hooks, cfg.Now = append(cfg.Hooks, p.faults), p.faults.clock(name)
+			store = p.faults.Slow(store)
+			cfg.Hooks, cfg.Now = append(cfg.Hooks, p.faults), p.faults.Clock(name)
 		}
 		if p.instances[name], err = streams.NewInstance(cfg, name, store); err != nil {
 			return err
@@ -51,7 +51,7 @@ func (p *platform) startServices(ctx context.Context) error {
 	}
 	p.together(ctx, run) // each waits for its group, and all drain at once
 	if p.faults != nil {
-		p.wait = append(p.wait, p.faults.end) // before they drain
+		p.wait = append(p.wait, p.faults.End) // before they drain
 	}
 	return nil
 }
@@ -139,10 +139,10 @@ func (p *platform) writeReads(ctx context.Context) error {
 	if err := p.restoreSagas(ctx); err != nil {
 		return err
 	}
-	err := p.reads.Run(ctx, projection.Config{Client: p.kafka, Topology: p.topology, Partitions: p.Config.Partitions, Sagas: p.sagas,
+	err := p.reads.Run(ctx, projection.Config{Client: p.kafka, Business: p.business, Topology: p.topology, Partitions: p.Config.Partitions,
 		Log: p.Log, TopicWait: 2 * time.Minute, // the services make the topics at the same time
 		Stores: p.eventStores(), Keep: time.Duration(p.Config.HistoryDays) * 24 * time.Hour,
-		Changed: p.changed(), Written: p.observe})
+		Changed: gateway.DocumentsChanged(p.cache), Written: p.observe})
 	if errors.Is(err, projection.ErrFenced) {
 		p.Log.Warn("the read model is another process's", "error", err)
 		select {
@@ -196,6 +196,9 @@ func (p *platform) register(ctx context.Context) {
 	well := func() error { return nil }
 	for _, name := range p.units.services {
 		keep(name, func() error { return p.healthy(name) })
+	}
+	for _, name := range p.units.pipelines {
+		keep(name, func() error { return p.pipelineReady(name) })
 	}
 	if p.units.gateway {
 		keep(GatewayUnit, well)
@@ -281,12 +284,20 @@ func (p *platform) notReady() (why []string) {
 			why = append(why, "service "+name+" owns "+strconv.Itoa(len(lanes))+" of "+strconv.Itoa(int(p.Config.Partitions))+" lanes")
 		}
 	}
+	for _, name := range p.units.pipelines {
+		if err := p.pipelineReady(name); err != nil {
+			why = append(why, err.Error())
+		}
+	}
 	why = append(why, p.ports.unwell()...)
 	slices.Sort(why)
 	return why
 }
 
-func (p *platform) isService(name string) bool { return slices.Contains(p.units.services, name) }
+// isService tells the units without which this process is not ready.
+func (p *platform) isService(name string) bool {
+	return slices.Contains(p.units.services, name) || slices.Contains(p.units.pipelines, name)
+}
 
 // coming tells whether something may be at work in a moment: what is halted is not.
 func (p *platform) coming() bool {
@@ -325,11 +336,4 @@ func (p *platform) awaitReady(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// changed drops documents from the cache.
-func (p *platform) changed() func([]string) {
-	drop := gateway.DocumentsChanged(p.cache)
-	orders, _ := p.business.View("orders")
-	return func(keys []string) { drop(orders, keys) }
 }

@@ -1,7 +1,6 @@
 package projection
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,23 +17,24 @@ import (
 
 // run is one Run: how far it has written, and what it needs to go on.
 type run struct {
-	model   *Model
-	cfg     Config
-	kinds   map[string]string // of the keys, by topic
-	orders  map[string]*streams.Fact
-	sagas   sagaTypes
-	epoch   int64
-	next    map[place]int64 // the offsets to read next
-	seen    map[source]int64
-	ids     map[string]kadm.TopicID
-	filling bool      // from an event store
-	debt    *debt     // of a new read model, until it is settled
-	history time.Time // what happened before it was told of once; zero if the rows go on
+	model     *Model
+	cfg       Config
+	meanings  map[string]*meaning // of events, by their types
+	histories []string            // the kinds of keys whose history can be asked for
+	kinds     map[string]string   // of the keys, by topic
+	sagas     sagaTypes
+	epoch     int64
+	next      map[place]int64 // the offsets to read next
+	seen      map[source]int64
+	ids       map[string]kadm.TopicID
+	filling   bool      // from an event store
+	debt      *debt     // of a new read model, until it is settled
+	history   time.Time // what happened before it was told of once; zero if the rows go on
 }
 
 func (m *Model) newRun(cfg Config) (*run, error) {
-	if cfg.Topology == nil || cfg.Partitions < 1 {
-		return nil, errors.New("the read model needs a topology and a partition count")
+	if cfg.Business == nil || cfg.Topology == nil || cfg.Partitions < 1 {
+		return nil, errors.New("the read model needs a business, its topology and a partition count")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -45,13 +45,14 @@ func (m *Model) newRun(cfg Config) (*run, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &run{model: m, cfg: cfg, kinds: map[string]string{}, orders: orderFacts(cfg.Topology.Vocabulary),
+	r := &run{model: m, cfg: cfg, kinds: map[string]string{}, meanings: meanings(cfg.Business, cfg.Topology.Vocabulary),
 		next: map[place]int64{}, seen: map[source]int64{}, ids: map[string]kadm.TopicID{}}
 	for _, t := range cfg.Topology.Topics() {
 		r.kinds[t.Name] = t.Kind
 	}
+	r.histories, _ = HistoryKinds(cfg.Business.Views())
 	var err error
-	r.sagas, err = readSagas(cfg.Topology.Vocabulary, cfg.Sagas)
+	r.sagas, err = readSagas(cfg.Topology.Vocabulary, cfg.Business.Sagas)
 	return r, err
 }
 
@@ -109,9 +110,7 @@ func (r *run) write(ctx context.Context, b *Batch, tries int) error {
 	for _, x := range b.Skipped {
 		r.cfg.Log.WarnContext(ctx, "a record is not in the read model", "topic", x.Topic, "partition", x.Partition, "offset", x.Offset, "because", x.Reason)
 	}
-	if orders := b.orders(); r.cfg.Changed != nil && len(orders) > 0 {
-		r.cfg.Changed(orders)
-	}
+	r.tell(b)
 	if events := r.news(b.Events); r.cfg.Written != nil && len(events) > 0 {
 		r.cfg.Written(events)
 	}
@@ -145,15 +144,23 @@ func (r *run) setAside(ctx context.Context, now time.Time, rec *kgo.Record, caus
 	return nil
 }
 
-// orders are those whose rows a batch sets, each once.
-func (b *Batch) orders() (out []string) {
+// tell says which documents a batch has changed, each once.
+func (r *run) tell(b *Batch) {
+	if r.cfg.Changed == nil {
+		return
+	}
+	of := map[string][]string{}
 	for i := range b.Events {
-		if len(b.Events[i].Fields) > 0 {
-			out = append(out, b.Events[i].Key)
+		for _, c := range b.Events[i].Changes {
+			of[c.View] = append(of[c.View], c.Key)
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	for _, v := range r.cfg.Business.Views() {
+		if keys := of[v.Name]; len(keys) > 0 {
+			slices.Sort(keys)
+			r.cfg.Changed(v, slices.Compact(keys))
+		}
+	}
 }
 
 // at makes a position the one to go on from.
@@ -295,7 +302,12 @@ func (b *reader) skip(rec *received, reason error) {
 // passed over.
 func (b *reader) event(rec *received) error {
 	env := &rec.Envelope
-	fields, err := b.order(env)
+	kind := b.kinds[rec.Topic]
+	changes, err := b.changes(env)
+	var about map[string]string
+	if err == nil {
+		about, err = b.about(kind, env)
+	}
 	var bad *dataError
 	if errors.As(err, &bad) {
 		b.skip(rec, bad.err)
@@ -304,16 +316,10 @@ func (b *reader) event(rec *received) error {
 	if err != nil {
 		return err
 	}
-	kind := b.kinds[rec.Topic]
-	order := orderOf(kind, env)
-	if err := keepable(order); err != nil {
-		b.skip(rec, fmt.Errorf("the order that it is about %w", err))
-		return nil
-	}
-	e := Event{Order: order, Fields: fields, Entry: Entry{
+	e := Event{About: about, Changes: changes, Entry: Entry{
 		ID: env.ID, Type: env.Type, Version: env.Version, Source: env.Source, Kind: kind, Key: env.Key, Correlation: env.Correlation, Causation: env.Causation,
 		Time: env.Time, Lane: string(env.Lane), Seq: env.Seq, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset,
-		Traceparent: env.Traceparent, Data: bytes.ToValidUTF8(withoutPersons(env.Data), []byte("\ufffd"))}}
+		Traceparent: env.Traceparent, Data: b.cfg.Topology.Vocabulary.Impersonal(env.Type, env.Version, env.Data)}}
 	e.Starts, e.Ends = b.sagas.of(env)
 	b.batch.Events = append(b.batch.Events, e)
 	return nil

@@ -1,5 +1,5 @@
-// Package projection keeps the order read model: what orders and their sagas
-// have become, and every event that made them so. It reads all event topics
+// Package projection keeps the read model: the documents of every view that a
+// business declares, what its sagas have become, and every event that made them so. It reads all event topics
 // from its own cursors, which guard the rows that they were written with, and
 // what it writes does not depend on the order in which topics are read.
 //

@@ -8,50 +8,18 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/weirstream/weir/services/event"
 )
 
-// PageSize is how many orders or sagas a page holds.
+// PageSize is how many documents or sagas a page holds.
 const PageSize = 50
 
-// ErrNotFound says that the read model has no such order or saga.
+// ErrNotFound says that the read model has no such document or saga.
 var ErrNotFound = errors.New("not found")
 
 // ErrPage says that a page token was not made by this read model.
 var ErrPage = errors.New("the page token is damaged: take the one that the page before answered, or none for the first page")
 
-// Order is what an order has become. Times are UTC and zero until it happened.
-type Order struct {
-	ID          string      `json:"order"`
-	Customer    string      `json:"customer"`
-	State       string      `json:"state"`  // placed, confirmed, released, shipped or cancelled
-	Closed      bool        `json:"closed"` // nothing more will happen
-	Outcome     string      `json:"outcome,omitempty"`
-	Reason      string      `json:"reason,omitempty"` // of a cancellation
-	Total       event.Money `json:"total"`
-	Lines       int         `json:"lines"`
-	Carrier     string      `json:"carrier,omitempty"`
-	Tracking    string      `json:"tracking,omitempty"`
-	Correlation string      `json:"correlation"` // of the saga that the placement began
-	PlacedAt    time.Time   `json:"placed_at"`
-	DelayedAt   time.Time   `json:"delayed_at,omitzero"`
-	ConfirmedAt time.Time   `json:"confirmed_at,omitzero"`
-	ReleasedAt  time.Time   `json:"released_at,omitzero"`
-	ShippedAt   time.Time   `json:"shipped_at,omitzero"`
-	CancelledAt time.Time   `json:"cancelled_at,omitzero"`
-	ClosedAt    time.Time   `json:"closed_at,omitzero"`
-}
-
-// Passage is when an order passed what its customer feels. Times are UTC and
-// zero until it happened.
-type Passage struct {
-	State                        string
-	Closed                       bool
-	Placed, Confirmed, Cancelled time.Time
-}
-
-// Entry is one event of a history, without the fields of persons.
+// Entry is one event of a history, without what its type declares personal.
 type Entry struct {
 	ID          string          `json:"id"`
 	Type        string          `json:"type"`
@@ -115,20 +83,6 @@ type Page[T any] struct {
 	Next  string `json:"next,omitempty"` // the token of the page after this one
 }
 
-// OrderQuery chooses orders. Empty filters match all.
-type OrderQuery struct {
-	Customer, State string
-	After           *OrderMark // where the page before ended; nil for the first
-	Limit           int
-}
-
-// OrderMark is the place of an order in the list of all. Placed is in
-// nanoseconds since 1970.
-type OrderMark struct {
-	Placed int64
-	ID     string
-}
-
 // SagaQuery chooses sagas. Empty filters match all.
 type SagaQuery struct {
 	Name, State string    // State is Running or Ended
@@ -148,21 +102,6 @@ type SagaFilter struct {
 	Name  string
 	State string // Running or Ended
 	Page  string // empty, or the Next of the page before
-}
-
-// Orders lists orders newest first. Empty filters match all; page is empty or
-// the Next of the page before. Orders placed in between shift nothing. A
-// damaged page token is ErrPage.
-func (m *Model) Orders(ctx context.Context, customer, state, page string) (Page[Order], error) {
-	after, err := readMark[OrderMark](page)
-	if err != nil {
-		return Page[Order]{}, err
-	}
-	items, err := m.ListOrders(ctx, OrderQuery{customer, state, after, PageSize + 1})
-	if err != nil {
-		return Page[Order]{}, err
-	}
-	return cut(items, func(o Order) any { return OrderMark{Nanos(o.PlacedAt), o.ID} }), nil
 }
 
 // Sagas lists sagas, the newest first. A damaged page token is ErrPage.

@@ -14,14 +14,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // Config is what a Run needs.
 type Config struct {
-	Client     []kgo.Opt // brokers, dialer, TLS; consuming is set up by Run
-	Topology   *streams.Topology
-	Partitions int32          // of every event topic
-	Sagas      []streams.Saga // to follow
+	Client     []kgo.Opt          // brokers, dialer, TLS; consuming is set up by Run
+	Business   *business.Business // its views and sagas are kept
+	Topology   *streams.Topology  // of the business
+	Partitions int32              // of every event topic
 	// Stores gives the event store of a service, which stays the caller's to
 	// close. From there comes what the log no longer has, and a new read model
 	// needs. If nil, a log that lacks something stops a Run.
@@ -34,10 +35,10 @@ type Config struct {
 	Window time.Duration
 	// Keep is how long events and ended sagas are kept; for ever if 0.
 	Keep time.Duration
-	// Changed hears, after each write, whose rows it has set, so that caches can
-	// drop these orders; optional. It holds up the next write, and a process that
+	// Changed hears, after each write, which documents of a view it has set, so that
+	// caches can drop them; optional. It holds up the next write, and a process that
 	// dies in between does not tell.
-	Changed func(orders []string)
+	Changed func(v *business.View, keys []string)
 	// Written hears, after each write, which events are in the rows now, each
 	// once; optional. It holds up the next write. While a new read model is built,
 	// it hears only of what happens meanwhile.

@@ -3,9 +3,11 @@ package projection
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // ErrFenced says that another writer has claimed the read model since.
@@ -31,27 +33,25 @@ var (
 // Times are kept to the nanosecond. What is listed is sorted completely, so
 // that two stores that hold the same rows answer the same.
 type Store interface {
-	// Order finds an order whose placement has been read, or fails with
-	// ErrNotFound.
-	Order(ctx context.Context, id string) (Order, error)
-	// ListOrders lists placed orders by their time and id, the newest first.
-	ListOrders(ctx context.Context, q OrderQuery) ([]Order, error)
-	// Counts are the placed orders by state; states of no order are left out.
-	Counts(ctx context.Context) (map[string]int64, error)
-	// Passages are those of the newest orders placed after a time, the newest
-	// first, at most limit.
-	Passages(ctx context.Context, after time.Time, limit int) ([]Passage, error)
+	// Document finds a document that has begun, or fails with ErrNotFound.
+	Document(ctx context.Context, v *business.View, key string) (Document, error)
+	// List lists the documents of a view that have begun by its SortColumn and their
+	// keys, the greatest first.
+	List(ctx context.Context, q ListQuery) ([]Document, error)
+	// Counts are the documents by state; states of none are left out.
+	Counts(ctx context.Context, v *business.View) (map[string]int64, error)
 
-	// History lists every event about an order, earliest first: those that name
-	// it, and those of its placement's saga that name no order. It is empty for
-	// an order that is not known, or whose events Prune removed.
-	History(ctx context.Context, order string) ([]Entry, error)
+	// History lists every event about a key, earliest first: those that name it,
+	// and those of its document's correlation that name no key of the kind. It is
+	// empty for a key that is not known, or whose events Prune removed, and of a
+	// kind of which no view has a history.
+	History(ctx context.Context, kind, key string) ([]Entry, error)
 	// Events lists every event of a correlation, earliest first.
 	Events(ctx context.Context, correlation string) ([]Entry, error)
-	// FirstEvents are a correlation's earliest events and, if order is not empty,
-	// those about that order, earliest first: at most limit of either. It is for
+	// FirstEvents are a correlation's earliest events and, if key is not empty,
+	// those that name the key, earliest first: at most limit of either. It is for
 	// those who show a history, whose length nobody has bounded.
-	FirstEvents(ctx context.Context, correlation, order string, limit int) ([]Entry, error)
+	FirstEvents(ctx context.Context, correlation, kind, key string, limit int) ([]Entry, error)
 	// Holds tells whether the event of a token is in the rows, or was before
 	// Prune took it out. All that follows from the event is in the rows then.
 	Holds(ctx context.Context, t streams.Token) (bool, error)
@@ -88,7 +88,7 @@ type Store interface {
 	// is refused, makes a whole.
 	Write(ctx context.Context, b *Batch) error
 	// Prune removes events, ended sagas and their bookkeeping from before a time.
-	// Orders, running sagas and cursors stay. It may run beside a writer.
+	// Documents, running sagas and cursors stay. It may run beside a writer.
 	Prune(ctx context.Context, before time.Time) error
 	// Close ends the store. Its writer must have ended.
 	Close() error
@@ -136,21 +136,58 @@ type Move struct {
 // their place on the log.
 type Event struct {
 	Entry
-	Order  string   // the order that it is about, "" if it names none
-	Fields []Field  // what it sets of the order whose id is its key
-	Starts []Start  // the sagas that it begins, about its subject
-	Ends   []string // the sagas that it ends: of its correlation, or about its subject
+	About   map[string]string // the keys that it is about, by kinds of which a view has a history
+	Changes []Change          // what it says of documents, of each view once
+	Starts  []Start           // the sagas that it begins, about its subject
+	Ends    []string          // the sagas that it ends: of its correlation, or about its subject
 }
 
 // Subject names what the event is about.
 func (e *Event) Subject() string { return e.Kind + "/" + e.Key }
 
-// Field is a field of an order's row. Its value is a string, or an int64, which
-// is a count, minor units of a currency, or nanoseconds since 1970. Those of
-// one event type have always the same names.
+// Change is what an event says of one document. Those of one event type and view
+// have always the same fields, in one order.
+type Change struct {
+	View   string // its name
+	Key    string
+	Begins bool // the document begins with it, or with another one: the earliest counts
+	Fields []Field
+}
+
+// Op is how a value joins what is there.
+type Op int
+
+// How values join. Whatever was read first, the result is the same.
+const (
+	Put    Op = iota // takes its place: of one type of event about one key, of which one lane writes
+	Add              // is added, once for an event; what is beyond 64 bits stays at their end
+	Latest           // is taken if it is later
+)
+
+// Field is a value for a column: a string, or an int64.
 type Field struct {
-	Name  string
-	Value any
+	Column string
+	Op     Op
+	Value  any
+}
+
+// Sum is what Add makes of two numbers.
+func Sum(a, b int64) int64 {
+	switch {
+	case b > 0 && a > math.MaxInt64-b:
+		return math.MaxInt64
+	case b < 0 && a < math.MinInt64-b:
+		return math.MinInt64
+	}
+	return a + b
+}
+
+// Later is what Latest makes of two times, of which 0 is none.
+func Later(a, b int64) int64 {
+	if b == 0 || a != 0 && a > b {
+		return a
+	}
+	return b
 }
 
 // Start is the beginning of a saga at the event's time. The earliest of a

@@ -30,7 +30,8 @@ func Describe(b *business.Business, t *streams.Topology) ([]byte, error) {
 	d.events()
 	doc := object{"openapi": "3.1.0", "servers": []object{{"url": "/"}}, "paths": d.paths, "tags": d.tags(),
 		"info":       object{"title": b.Title, "version": "1", "description": b.About + "\n\n" + manners, "license": object{"name": "MIT", "identifier": "MIT"}},
-		"components": object{"schemas": d.named, "parameters": parameters, "headers": headers, "responses": responses}}
+		"security":   []object{{}, {"apiKey": []string{}}},
+		"components": object{"securitySchemes": securitySchemes, "schemas": d.named, "parameters": parameters, "headers": headers, "responses": responses}}
 	d.named["Problem"] = problemSchema
 	out, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
@@ -82,7 +83,7 @@ func (d *description) command(service string, c business.Command) {
 	body := c.Body(d.topology)
 	key, _ := business.KeyField(body)
 	schema := d.name(body, true, func() object { return d.requestOf(body, c, key) })
-	params := []object{parameter("IdempotencyKey"), parameter("APIKey"), parameter("Traceparent")}
+	params := []object{parameter("IdempotencyKey"), parameter("Traceparent")}
 	for _, name := range c.Params() {
 		params = append(params, object{"name": name, "in": "path", "required": true, "schema": keySchema})
 	}
@@ -153,7 +154,7 @@ func (d *description) commandResponses(c business.Command) object {
 
 // answers adds responses of all operations, each by its status and name.
 func answers(to object, names ...string) object {
-	for _, n := range names {
+	for _, n := range append(names, "421 Problem") {
 		status, name, _ := strings.Cut(n, " ")
 		to[status] = object{"$ref": "#/components/responses/" + name}
 	}
@@ -176,6 +177,14 @@ func page(items object) object {
 		"next": object{"type": "string", "description": "Token of the page after this one; missing on the last."}}}
 }
 
+// filter is a parameter that may be left empty.
+func filter(name string, schema object) object {
+	if there, ok := schema["enum"].([]string); ok {
+		schema["enum"] = append(slices.Clone(there), "")
+	}
+	return object{"name": name, "in": "query", "description": "Empty or missing for all.", "schema": schema}
+}
+
 var pageParam = object{"name": "page", "in": "query", "description": "The next of the page before.", "schema": object{"type": "string"}}
 
 func (d *description) view(service string, v *business.View) {
@@ -184,7 +193,7 @@ func (d *description) view(service string, v *business.View) {
 	var filters []object
 	for _, f := range v.All() {
 		if f.Filter {
-			filters = append(filters, object{"name": f.Name, "in": "query", "schema": d.viewField(v, f)})
+			filters = append(filters, filter(f.Name, d.viewField(v, f)))
 		}
 	}
 	d.add(v.Path, http.MethodGet, question(operationID("list", v.Name), service, fmt.Sprintf("List %s, %s, 50 to a page", words(v.Name), sorted(v)), page(document), append(filters, pageParam)))
@@ -216,7 +225,7 @@ func (d *description) platform() {
 	}
 	d.add("/v1/sagas", http.MethodGet, question("listSagas", platformTag, "List sagas, the newest first, 50 to a page", page(saga), []object{
 		{"name": "saga", "in": "query", "description": "Name of a declared saga.", "schema": object{"type": "string", "examples": names}},
-		{"name": "state", "in": "query", "schema": object{"type": "string", "enum": []string{projection.Running, projection.Ended}}}, pageParam}))
+		filter("state", object{"type": "string", "enum": []string{projection.Running, projection.Ended}}), pageParam}))
 	d.add("/v1/sagas/{correlation}", http.MethodGet, question("getSaga", platformTag, "The sagas of a correlation and its events",
 		object{"type": "object", "required": []string{"correlation", "sagas", "events"}, "properties": object{"correlation": object{"type": "string"},
 			"sagas": object{"type": "array", "items": saga}, "events": object{"type": "array", "items": entry}}},
@@ -225,7 +234,7 @@ func (d *description) platform() {
 	d.add("/v1/skipped", http.MethodGet, question("listSkipped", platformTag, "The latest 50 records that are not in the read model",
 		object{"type": "object", "required": []string{"items"}, "properties": object{"items": object{"type": "array", "items": skipped}}}, nil))
 	d.add(DescriptionPath, http.MethodGet, object{"operationId": "getDescription", "tags": []string{platformTag}, "summary": "This description",
-		"responses": object{"200": object{"description": "OpenAPI 3.1.", "content": object{"application/vnd.oai.openapi+json;version=3.1": object{"schema": object{"type": "object"}}}}}})
+		"responses": answers(object{"200": object{"description": "OpenAPI 3.1.", "content": object{"application/vnd.oai.openapi+json;version=3.1": object{"schema": object{"type": "object"}}}}})})
 }
 
 // events describes ingestion: the types that are taken, each with its data.
@@ -239,17 +248,20 @@ func (d *description) events() {
 	if len(kinds) == 0 {
 		return
 	}
-	event := object{"anyOf": kinds}
+	event := kinds[0]
+	if len(kinds) > 1 {
+		event = object{"anyOf": kinds}
+	}
 	results := object{"type": "object", "required": []string{"results"}, "properties": object{"results": object{"type": "array", "items": d.of(reflect.TypeFor[ingest.Result](), false)}}}
 	taken := func(about string) object {
 		return object{"description": about, "content": object{"application/json": object{"schema": results}}}
 	}
 	d.add(ingest.Path, http.MethodPost, object{"operationId": "postEvents", "tags": []string{platformTag}, "summary": "Post events from outside, as CloudEvents 1.0",
 		"description": "Structured mode and batch mode; binary mode too (application/json with ce- headers). Only types declared external are taken. Repeats are told by source and id, so sending again is harmless; another event under the same source and id is a conflict, for a day.",
-		"parameters":  []object{parameter("APIKey"), parameter("Traceparent")},
+		"parameters":  []object{parameter("Traceparent")},
 		"requestBody": object{"required": true, "description": "At most 1 MiB, as sent and inflated, 64 levels deep, 1000 events.", "content": object{
 			"application/cloudevents+json":       object{"schema": event},
-			"application/cloudevents-batch+json": object{"schema": object{"type": "array", "minItems": 1, "maxItems": ingest.MaxBatch, "items": event}}}},
+			"application/cloudevents-batch+json": object{"schema": object{"type": "array", "items": event}}}},
 		"responses": answers(object{"202": taken("The log has every event, on all replicas in sync."), "207": taken("The log has some events; others were refused for good.")},
 			"400 Problem", "409 Problem", "413 Problem", "415 Problem", "422 Problem", "429 TooMany", "503 TryAgain")})
 }

@@ -46,7 +46,7 @@ func newHouse(t *testing.T, change ...func(*gateway.Config)) *house {
 		t.Fatal(err)
 	}
 	h := &house{t: t, cluster: streamtest.NewCluster(t, top, 2)}
-	rows, err := sqlite.Open(filepath.Join(t.TempDir(), "read.db"))
+	rows, err := sqlite.Open(filepath.Join(t.TempDir(), "read.db"), shop.Business.Views())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,11 +95,9 @@ func (h *house) serve() *streamtest.Node {
 func (h *house) project() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
-	cfg := projection.Config{Client: h.cluster.Client(), Topology: h.cluster.Topology, Partitions: 2, Sagas: shop.Business.Sagas}
+	cfg := projection.Config{Client: h.cluster.Client(), Business: shop.Business, Topology: h.cluster.Topology, Partitions: 2}
 	if h.cache != nil {
-		changed := gateway.DocumentsChanged(h.cache)
-		orders, _ := shop.Business.View("orders")
-		cfg.Changed = func(keys []string) { changed(orders, keys) }
+		cfg.Changed = gateway.DocumentsChanged(h.cache)
 	}
 	go func() { done <- h.reads.Run(ctx, cfg) }()
 	h.t.Cleanup(func() {

@@ -18,11 +18,13 @@ func text(about string) object { return object{"type": "string", "description": 
 var parameters = object{
 	"IdempotencyKey": object{"name": "Idempotency-Key", "in": "header", "schema": object{"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 		"description": "The same key and content are carried out once; another content under the key is a conflict, whatever it is about. A key belongs to the API key that it comes with, and to one operation. Without one a request that is sent twice may be carried out twice, unless it names what it is about."},
-	"APIKey":      object{"name": "X-Api-Key", "in": "header", "schema": text("Names the client whose quota the request uses up, if there are quotas. Without it that is the address it comes from.")},
 	"Traceparent": object{"name": "traceparent", "in": "header", "schema": text("The W3C trace that the request belongs to.")},
 	"WeirToken":   object{"name": "Weir-Token", "in": "header", "schema": text("Answer only from rows that hold the write which answered this token.")},
 	"After":       object{"name": "after", "in": "query", "schema": text("As the Weir-Token header, and before it.")},
 }
+
+var securitySchemes = object{"apiKey": object{"type": "apiKey", "in": "header", "name": "X-Api-Key",
+	"description": "Names the client whose quota the request uses up, if there are quotas. Without it that is the address it comes from."}}
 
 var headers = object{
 	"WeirToken":       object{"description": "Send it with a question to read what this command wrote.", "schema": object{"type": "string"}},

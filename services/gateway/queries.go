@@ -137,7 +137,7 @@ func (g *gateway) history(v *business.View) http.HandlerFunc {
 			return
 		}
 		key := r.PathValue(v.One)
-		events, err := g.Reads.HistoryOf(r.Context(), v.Key.Kind(), key)
+		events, err := g.Reads.History(r.Context(), v.Key.Kind(), key)
 		if err == nil && len(events) == 0 {
 			_, err = g.Reads.Document(r.Context(), v, key) // known, and its history pruned?
 		}

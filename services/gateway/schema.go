@@ -89,7 +89,7 @@ func (s *schemas) structure(t reflect.Type, in bool, without []string) object {
 		}
 		rule, _ := streams.Rule(f) // the vocabulary has checked it, or the business
 		properties[name] = ruled(s.of(f.Type, in), rule)
-		if in && rule.Required || !in && !strings.Contains(f.Tag.Get("json"), ",omit") {
+		if in && (rule.Required || rule.Min != nil && *rule.Min > 0) || !in && !strings.Contains(f.Tag.Get("json"), ",omit") {
 			required = append(required, name)
 		}
 	}

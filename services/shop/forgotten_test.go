@@ -56,7 +56,11 @@ func (s *house) late() float64 {
 	check(s.t, err)
 	for _, family := range all {
 		if family.GetName() == telemetry.SagasLate {
-			return family.GetMetric()[0].GetGauge().GetValue()
+			var all float64
+			for _, m := range family.GetMetric() {
+				all += m.GetGauge().GetValue()
+			}
+			return all
 		}
 	}
 	return 0

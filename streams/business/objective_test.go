@@ -17,13 +17,13 @@ func (b book) String() string { return string(b) }
 type (
 	asked  struct{ Book book }
 	lent   struct{ Book book }
-	noted  struct{ Book book }
+	marked struct{ Book book }
 	broken struct{ Book book }
 )
 
 func (e asked) Key() streams.Key  { return e.Book }
 func (e lent) Key() streams.Key   { return e.Book }
-func (e noted) Key() streams.Key  { return e.Book }
+func (e marked) Key() streams.Key { return e.Book }
 func (e broken) Key() streams.Key { return e.Book }
 
 type pounds int64
@@ -37,12 +37,12 @@ func library() *business.Business {
 	desk := streams.Define("desk", book(""), fold,
 		streams.OnCommand("ask", func(state, asked, streams.Input) streams.Decision { return streams.Nothing() }, asked{}))
 	shelf := streams.Define("shelf", book(""), fold,
-		streams.On(func(state, asked, streams.Input) streams.Decision { return streams.Nothing() }, lent{}, noted{},
+		streams.On(func(state, asked, streams.Input) streams.Decision { return streams.Nothing() }, lent{}, marked{},
 			broken{}))
 	return &business.Business{Name: "library", Title: "A library", Owner: "readers",
 		Services: []business.Service{{Name: "loans", Deciders: []*streams.Decider{desk, shelf},
 			Facts: []streams.Fact{streams.NewFact[asked]("book.asked"),
-				streams.NewFact[lent]("book.lent"), streams.NewFact[noted]("book.noted", streams.Private()),
+				streams.NewFact[lent]("book.lent"), streams.NewFact[marked]("book.marked", streams.Private()),
 				streams.NewFact[broken]("book.broken")},
 			Objectives: []business.Objective{{Name: "lent", Alert: "LentBurn", About: "Books that are lent.", Percent: 90,
 				Good: []streams.Event{lent{}}, Bad: []streams.Event{broken{}}}}}},
@@ -62,8 +62,8 @@ func TestWhatCannotBeMeasured(t *testing.T) {
 	}{
 		"nobody is called":     {func(b *business.Business) { b.Owner = "" }, "it has no owner"},
 		"good and bad at once": {func(b *business.Business) { b.Services[0].Objectives[0].Bad = []streams.Event{lent{}} }, "calls business_test.lent good and bad"},
-		"money of a private fact": {func(b *business.Business) { b.Money[0].Out = []streams.Event{noted{}} },
-			"moved by book.noted, which no saga emits for others to see"},
+		"money of a private fact": {func(b *business.Business) { b.Money[0].Out = []streams.Event{marked{}} },
+			"moved by book.marked, which no saga emits for others to see"},
 		"money beside all sagas": {func(b *business.Business) { b.Sagas = nil }, "moved by book.lent, which no saga emits"},
 		"an account twice": {func(b *business.Business) { b.Money = append(b.Money, b.Money[0]) },
 			`money "fees" is declared twice`},

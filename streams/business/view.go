@@ -200,7 +200,7 @@ func (v *View) All() []Field {
 		for _, s := range v.From {
 			_, set := s.apply(s.Event, Moment{})
 			for _, name := range slices.Sorted(maps.Keys(set)) {
-				if !has(name) {
+				if !has(name) && kindOf(set[name]) != "" { // checkSources tells what no field holds
 					v.all = append(v.all, Field{Name: name, Kind: kindOf(set[name])})
 				}
 			}
@@ -291,7 +291,9 @@ func (v *View) checkSources(t *streams.Topology, bad func(string, ...any)) {
 		for _, name := range slices.Sorted(maps.Keys(set)) {
 			field, ok := v.Field(name)
 			_, adds := set[name].(Plus)
-			if !ok || field.Kind != kindOf(set[name]) {
+			if err, failed := set[name].(error); failed {
+				bad("%s: %w", f.Name, err)
+			} else if !ok || field.Kind != kindOf(set[name]) {
 				bad("%s sets %q to a %T, which is no field of the view, or of another kind", f.Name, name, set[name])
 			} else if s.other && !adds && field.Kind != Time {
 				bad("%s sets %q of another key's document: events of several keys are read in any order, so they can count and tell the latest time only", f.Name, name)

@@ -1,22 +1,26 @@
 package streamtest_test
 
 import (
+	"flag"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/weirstream/weir/streams/streamtest/bugs"
 )
 
-// planted are mistakes that the runtime must not make, built in by the tag
-// weirbugs.
-var planted = []string{"no-dedup", "dedup-by-lane", "no-external-dedup", "offsets-first", "publish-first", "reordered-publish", "lost-publish", "no-cas",
-	"timer-lost", "timer-early", "timer-kept", "key-per-attempt", "command-again", "state-kept", "mark-with-hole", "parked-overtaken", "snapshot-ahead",
-	"intent-lost", "outcome-twice", "clock-back", "compensate-again", "reply-lost", "gap-ignored", "late-commit", "old-copy-taken", "clock-believed"}
+var (
+	withBugs = flag.String("bugs", "", "this binary has bugs in it: tell how many seeds find each of these out (a,b,…)")
+	seeds    = flag.Int("seeds", 1000, "how many seeds to look for a planted bug")
+)
 
 // checked are the invariants that the bank's days are judged by.
-var checked = []string{"order", "published", "once", "replayable", "settled", "decided", "timely", "money"} // a saga that is lost is found by its own tests
+var checked = []string{"order", "published", "once", "replayable", "settled", "decided", "timely",
+	"money"} // a saga that is lost is found by its own tests
 
 // A simulator that finds nothing proves nothing: each planted bug must be found
 // out within some seeds, and each invariant must find at least one.
@@ -24,17 +28,25 @@ func TestPlantedBugsAreFoundOut(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the runtime once more, with bugs")
 	}
-	binary := filepath.Join(t.TempDir(), "bugs.test")
-	if out, err := exec.Command("go", "test", "-c", "-tags", "synctests weirbugs", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	planted, err := bugs.Names(bugs.OfRuntime())
+	if err != nil || len(planted) == 0 {
+		t.Fatalf("bugs %v: %v", planted, err)
 	}
-	out, err := exec.Command(binary, "-test.run", "^TestCatch$").CombinedOutput()
+	if *withBugs != "" {
+		for bug := range strings.SplitSeq(*withBugs, ",") {
+			find(t, bug)
+		}
+		return
+	}
+	out, err := exec.Command(buildWithBugs(t), "-test.run", "^TestPlantedBugsAreFoundOut$", "-bugs",
+		strings.Join(planted, ","), "-seeds", fmt.Sprint(*seeds)).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 	caught := map[string]string{}
 	var by []string
-	for _, m := range regexp.MustCompile(`(?m)^caught: (\S+) after (\d+) by (.*)$`).FindAllStringSubmatch(string(out), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^caught: (\S+) after (\d+) by (.*)$`).FindAllStringSubmatch(string(out),
+		-1) {
 		caught[m[1]] = m[2] + " seeds, by " + m[3]
 		by = append(by, strings.Split(m[3], ", ")...)
 	}
@@ -49,4 +61,47 @@ func TestPlantedBugsAreFoundOut(t *testing.T) {
 			t.Errorf("%s found no planted bug out", invariant)
 		}
 	}
+}
+
+// buildWithBugs builds this test again, on a runtime with bugs.
+func buildWithBugs(t *testing.T) (binary string) {
+	t.Helper()
+	overlay, err := bugs.Overlay(t.TempDir(), bugs.OfRuntime())
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary = filepath.Join(t.TempDir(), "bugs.test")
+	if out, err := exec.Command("go", "test", "-c", "-tags", "synctests", "-overlay", overlay, "-o", binary,
+		".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+// find plants a bug and prints how many seeds it took to find it out, and which
+// invariants did.
+func find(t *testing.T, bug string) {
+	t.Setenv("WEIR_BUG", bug)
+	s := bankDay(t)
+	for seed := 1; seed <= *seeds; seed++ {
+		if o := s.Run(t, s.Schedule(uint64(seed))); !o.OK() {
+			fmt.Printf("caught: %s after %d by %s\n", bug, seed, strings.Join(invariants(o.Violations), ", "))
+			return
+		}
+	}
+	fmt.Printf("missed: %s\n", bug)
+}
+
+// invariants names what was violated; what the world itself found is "at once".
+func invariants(violations []string) (names []string) {
+	for _, v := range violations {
+		name, _, ok := strings.Cut(v, ": ")
+		if !ok || !slices.Contains(checked, name) {
+			name = "at once"
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

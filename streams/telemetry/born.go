@@ -29,8 +29,8 @@ func (t *Telemetry) Declare(topology *streams.Topology, services []string) {
 }
 
 func (m *metrics) declare(topology *streams.Topology, service string, d *streams.Decider, r streams.Reaction) {
-	for _, result := range []string{decided, rejected, parked, retried} {
-		m.inputs.WithLabelValues(service, d.Name, string(r.Kind), r.Input, result)
+	for _, result := range []streams.InputResult{streams.InputDecided, streams.InputRejected, streams.InputParked, streams.InputRetried} {
+		m.inputs.WithLabelValues(service, d.Name, string(r.Kind), r.Input, string(result))
 	}
 	for _, e := range r.Emits {
 		m.emitted.WithLabelValues(service, e)

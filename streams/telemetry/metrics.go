@@ -52,14 +52,6 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, i.Err()
 }
 
-// Results of inputs.
-const (
-	decided  = "decided"
-	rejected = "rejected"
-	parked   = "parked"
-	retried  = "retried"
-)
-
 // OnBatch counts what a committed batch did.
 func (t *Telemetry) OnBatch(b streams.BatchInfo) {
 	m := t.metrics
@@ -126,8 +118,8 @@ func (m *metrics) input(service string, in *streams.InputInfo) inputMetrics {
 	key := streams.InputInfo{Decider: in.Decider, Kind: in.Kind, Name: in.Name, Result: in.Result} // a decider has one service
 	x, ok := m.resolved[key]
 	if !ok {
-		x = inputMetrics{m.inputs.WithLabelValues(service, in.Decider, string(in.Kind), in.Name, in.Result), m.age.WithLabelValues(service, in.Decider)}
-		if in.Result == retried { // by a person, hours later: that is no latency of ours
+		x = inputMetrics{m.inputs.WithLabelValues(service, in.Decider, string(in.Kind), in.Name, string(in.Result)), m.age.WithLabelValues(service, in.Decider)}
+		if in.Result == streams.InputRetried { // by a person, hours later: that is no latency of ours
 			x.age = prometheus.ObserverFunc(func(float64) {})
 		}
 		m.resolved[key] = x

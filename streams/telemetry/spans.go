@@ -174,7 +174,7 @@ func (t *Telemetry) OnDecide(h streams.Hop) (string, func(streams.BatchInfo, err
 			span.AddEvent("commit", trace.WithTimestamp(time.Now().Add(-b.Commit)), trace.WithAttributes(attribute.Int("weir.lane", int(b.Lane)),
 				attribute.Int("weir.inputs", len(b.Inputs)), attribute.Int("weir.events", len(b.Events))))
 		}
-		finish(span, "decided", err, a...)
+		finish(span, string(streams.InputDecided), err, a...)
 	}
 }
 
@@ -182,7 +182,7 @@ func (t *Telemetry) OnDecide(h streams.Hop) (string, func(streams.BatchInfo, err
 func (t *Telemetry) OnFail(h streams.Hop, err error) string {
 	name, kind := t.hopSpan(h)
 	span, tp := t.start(h.Origin.Traceparent, h.Service, name, true, kind)
-	finish(span, "parked", err, t.hopAttributes(h)...)
+	finish(span, string(streams.InputParked), err, t.hopAttributes(h)...)
 	return tp
 }
 

@@ -61,10 +61,10 @@ func finish(span trace.Span, result string, err error, a ...attribute.KeyValue) 
 	switch {
 	case err == nil:
 	case errors.As(err, &rejected): // no error: so decided the business
-		result = "rejected"
+		result = string(streams.InputRejected)
 		a = append(a, attribute.String("weir.rejected", rejected.Code))
 	case errors.As(err, &parked):
-		result = "parked"
+		result = string(streams.InputParked)
 	case result != inDoubt && result != unusable:
 		result = "uncommitted" // and decided again
 	}

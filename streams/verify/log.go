@@ -26,13 +26,13 @@ type record struct {
 
 // partBook is one partition of one topic.
 type partBook struct {
-	start, next, end int64
-	records          []record
-	high             map[streams.Lane]int64 // highest sequence, as a consumer keeps it
-	first            map[streams.Lane]int64 // the first there is
-	posted           map[string]bool        // source and id of events from outside
-	dead             bool                   // reports are not keyed by an entity
-	kept             []*kgo.Record          // all of it, if inputs are decided again
+	start, end int64
+	reader     *streams.LogReader // as a consumer reads it
+	records    []record
+	first      map[streams.Lane]int64 // the first there is
+	posted     map[string]bool        // source and id of events from outside
+	dead       bool                   // reports are not keyed by an entity
+	kept       []*kgo.Record          // all of it, if inputs are decided again
 }
 
 // offset finds a kept record.
@@ -96,12 +96,13 @@ func (c *checker) locate(ctx context.Context, adm *kadm.Client) (map[string]map[
 	trimmed := 0
 	starts.Each(func(o kadm.ListedOffset) {
 		end, _ := ends.Lookup(o.Topic, o.Partition)
-		b := &partBook{start: o.Offset, next: o.Offset, end: end.Offset, high: map[streams.Lane]int64{}, first: map[streams.Lane]int64{}, posted: map[string]bool{}, dead: strings.HasSuffix(o.Topic, ".dead")}
+		b := &partBook{start: o.Offset, end: end.Offset, reader: streams.NewLogReader(o.Offset, o.Offset == 0, nil),
+			first: map[streams.Lane]int64{}, posted: map[string]bool{}, dead: strings.HasSuffix(o.Topic, ".dead")}
 		c.log[streams.Target{Topic: o.Topic, Partition: o.Partition}] = b
 		if b.start > 0 {
 			trimmed++
 		}
-		if b.next < b.end {
+		if b.start < b.end {
 			if from[o.Topic] == nil {
 				from[o.Topic] = map[int32]kgo.Offset{}
 			}
@@ -157,7 +158,7 @@ func (c *checker) consume(ctx context.Context, from map[string]map[int32]kgo.Off
 
 func (c *checker) unread() (n int) {
 	for _, b := range c.log {
-		if b.next < b.end {
+		if b.reader.Next < b.end {
 			n++
 		}
 	}
@@ -168,21 +169,20 @@ func (c *checker) unread() (n int) {
 func (c *checker) take(r *kgo.Record) {
 	at := streams.Target{Topic: r.Topic, Partition: r.Partition}
 	b := c.log[at]
-	b.next = r.Offset + 1
-	if r.Offset >= b.end || r.Attrs.IsControl() {
+	e, what, err := b.reader.Read(r)
+	if r.Offset >= b.end || what == streams.ReadControl || what == streams.ReadBehind {
 		return
 	}
 	c.looked(Order, 1)
 	if c.Decide && !b.dead {
 		b.kept = append(b.kept, r)
 	}
-	e, err := streams.ReadEnvelope(r)
-	if err != nil {
+	if what == streams.ReadUnreadable {
 		c.bad(Order, "%v", err)
 		b.records = append(b.records, record{offset: r.Offset, skip: true})
 		return
 	}
-	rec := record{offset: r.Offset, id: maphash.String(seed, e.ID), typ: c.typ(e.Type), skip: e.ReplayID != ""}
+	rec := record{offset: r.Offset, id: maphash.String(seed, e.ID), typ: c.typ(e.Type), skip: what == streams.ReadReplayed}
 	p := streams.Partition(e.Key, c.Partitions)
 	misplaced := !b.dead && (p != r.Partition || streams.CheckKey(e.Key) != nil)
 	if misplaced && e.Lane != "" {
@@ -190,12 +190,13 @@ func (c *checker) take(r *kgo.Record) {
 	}
 	switch {
 	case rec.skip:
-	case misplaced && e.Lane == "": // a stranger's mistake, which lanes pass over
+	case misplaced && what == streams.ReadOutside: // a stranger's mistake, which lanes pass over
 		rec.skip = true
-	case e.Lane == "":
+	case what == streams.ReadOutside:
 		rec.skip = c.takePosted(b, &e)
 	default:
-		rec.skip = c.takeSent(b, r, &e)
+		rec.skip = what == streams.ReadRepeat
+		c.takeSent(b, r, &e, rec.skip)
 	}
 	b.records = append(b.records, rec)
 }
@@ -223,11 +224,10 @@ func (c *checker) takePosted(b *partBook, e *streams.Envelope) bool {
 	return false
 }
 
-// takeSent takes a lane's event, and tells whether a consumer would skip it as
-// a repeat.
-func (c *checker) takeSent(b *partBook, r *kgo.Record, e *streams.Envelope) (repeat bool) {
-	seen, known := b.high[e.Lane]
-	repeat = e.Seq <= seen
+// takeSent takes a lane's event, unless it is a repeat. A writer never passes over
+// what it has sent either, which a consumer would not notice.
+func (c *checker) takeSent(b *partBook, r *kgo.Record, e *streams.Envelope, repeat bool) {
+	seen, known := b.reader.Last(e.Lane)
 	switch {
 	case repeat:
 	case !known && b.start > 0: // what it follows is trimmed
@@ -236,10 +236,9 @@ func (c *checker) takeSent(b *partBook, r *kgo.Record, e *streams.Envelope) (rep
 		c.bad(Order, "%s/%d@%d (%s %q) is number %d of lane %s and follows %d there, after %d was read", r.Topic, r.Partition, r.Offset, e.Type, e.Key, e.Seq, e.Lane, e.Prev, seen)
 	}
 	if !repeat {
-		b.high[e.Lane] = e.Seq
+		b.reader.Take(e)
 	}
 	c.compare(b, r, e, repeat)
-	return repeat
 }
 
 // compare looks up what is stored for a record.
@@ -273,7 +272,7 @@ func (c *checker) judgeSent(name streams.Lane, l *laneBook, to streams.Target, e
 	b := c.log[to]
 	for _, s := range events {
 		due := c.Settled || s.seq <= l.published
-		trimmed := b != nil && b.start > 0 && (len(b.high) == 0 || b.high[name] == 0 || s.seq < b.first[name])
+		trimmed := b != nil && b.start > 0 && (b.reader.Took[name] == 0 || s.seq < b.first[name])
 		if !s.seen && due && !(trimmed && !c.Complete) {
 			c.bad(Published, "number %d of lane %s is stored and not on %s/%d (the mark says %d)", s.seq, name, to.Topic, to.Partition, l.published)
 		}

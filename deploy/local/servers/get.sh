@@ -100,3 +100,13 @@ npm_packages() {
   echo '{"private": true}' >package.json
   nice npm install --silent --no-audit --no-fund --ignore-scripts --legacy-peer-deps "$@"
 }
+
+# python_package NAME==VERSION MODULE FUNCTION installs a package of Python and what it
+# needs, and makes a program of its module's function. A venv could not be moved.
+python_package() {
+  need python3 python3 && need pip3 python3-pip
+  local program=${1%%==*}
+  pip3 install --quiet --disable-pip-version-check --root-user-action=ignore --target "$PWD/site" "$1" || return
+  printf '#!/bin/sh\nPYTHONPATH="%s/site" exec python3 -c "from %s import %s; %s()" "$@"\n' "$made" "$2" "$3" "$3" >"$program"
+  chmod +x "$program"
+}

@@ -18,12 +18,13 @@ import (
 	"github.com/weirstream/weir/processors/projection/mongo"
 	"github.com/weirstream/weir/processors/projection/projectiontest"
 	"github.com/weirstream/weir/processors/projection/sqlite"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
 func connect(t testing.TB, address, database string) *projection.Model {
 	t.Helper()
-	s, err := mongo.Open(context.Background(), address, database)
+	s, err := mongo.Open(context.Background(), address, database, projectiontest.Views)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,13 +35,13 @@ func connect(t testing.TB, address, database string) *projection.Model {
 // wanted is what SQLite, whose batches are transactions, makes of the same log.
 func wanted(t testing.TB, l *projectiontest.Log) []string {
 	t.Helper()
-	s, err := sqlite.Open(t.TempDir() + "/read.db")
+	s, err := sqlite.Open(t.TempDir()+"/read.db", projectiontest.Views)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	m := projection.New(s)
-	l.CatchUp(t, m, l.Config(projectiontest.Payment))
+	l.CatchUp(t, m, l.Config(projectiontest.Deposit))
 	return projectiontest.Answers(t, m)
 }
 
@@ -49,7 +50,7 @@ func wanted(t testing.TB, l *projectiontest.Log) []string {
 func TestACrashAtEveryCommand(t *testing.T) {
 	streamtest.Real(t, "mongo")
 	whole := projectiontest.NewLog(t)
-	whole.Produce(whole.Shop(4)...)
+	whole.Produce(whole.Lend(4)...)
 	want := wanted(t, whole)
 	for f, name := range map[fate]string{lost: "lost", unheard: "unheard"} {
 		for n, died := int(f), true; died; n += 2 { // odd and even ones: many are on their way at once, in no order
@@ -72,9 +73,9 @@ func TestACrashAtEveryCommand(t *testing.T) {
 func crashAt(t *testing.T, n int, f fate, want []string) bool {
 	db, address := database(t)
 	l, after := projectiontest.NewLog(t), connect(t, address, db.Name())
-	recs := l.Shop(4)
+	recs := l.Lend(4)
 	l.Produce(recs[:len(recs)/2]...)
-	l.CatchUp(t, after, l.Config(projectiontest.Payment))
+	l.CatchUp(t, after, l.Config(projectiontest.Deposit))
 	l.Produce(recs[len(recs)/2:]...)
 
 	ctx, die := context.WithCancel(context.Background())
@@ -92,7 +93,7 @@ func crashAt(t *testing.T, n int, f fate, want []string) bool {
 	}, die), db.Name())
 	armed.Store(true)
 	ended := make(chan error, 1)
-	go func() { ended <- before.Run(ctx, l.Config(projectiontest.Payment)) }()
+	go func() { ended <- before.Run(ctx, l.Config(projectiontest.Deposit)) }()
 	for behind := "?"; ctx.Err() == nil && behind != ""; time.Sleep(10 * time.Millisecond) {
 		var err error
 		if behind, err = l.Behind(after); err != nil {
@@ -104,7 +105,7 @@ func crashAt(t *testing.T, n int, f fate, want []string) bool {
 	if err := <-ended; err != nil {
 		t.Fatalf("the run ended with %v", err)
 	}
-	l.CatchUp(t, after, l.Config(projectiontest.Payment))
+	l.CatchUp(t, after, l.Config(projectiontest.Deposit))
 	projectiontest.Differ(t, want, projectiontest.Answers(t, after))
 	return died
 }
@@ -129,8 +130,8 @@ func TestARunOutlivesABadNetwork(t *testing.T) {
 		broken[f]++
 		return f
 	}, func() {}), db.Name())
-	stop := projectiontest.Start(t, m, l.Config(projectiontest.Payment))
-	recs := l.Shop(12)
+	stop := projectiontest.Start(t, m, l.Config(projectiontest.Deposit))
+	recs := l.Lend(12)
 	for len(recs) > 0 {
 		n := min(10, len(recs))
 		l.Produce(recs[:n]...)
@@ -154,10 +155,10 @@ func TestAServerThatRestartsUnderLoad(t *testing.T) {
 	db, address := database(t)
 	l, m := projectiontest.NewLog(t), connect(t, address+"?serverSelectionTimeoutMS=200", db.Name())
 	var outages atomic.Int32
-	cfg := l.Config(projectiontest.Payment)
+	cfg := l.Config(projectiontest.Deposit)
 	cfg.Log = slog.New(counter{&outages})
 	stop := projectiontest.Start(t, m, cfg)
-	recs := l.Shop(40)
+	recs := l.Lend(40)
 	third := len(recs) / 3
 	produced := make(chan struct{})
 	go func() {
@@ -189,11 +190,11 @@ func TestAServerThatRestartsUnderLoad(t *testing.T) {
 // Between reading a document and swapping it, another writer gets ahead: what
 // it wrote stays, and is counted once.
 func TestASwapThatIsOvertaken(t *testing.T) {
-	for contested, before := range map[string]int64{"orders": 5, "correlations": 5, "sagas": 0} { // events that are there already
+	for contested, before := range map[string]int64{"view_loans": 5, "view_members": 5, "correlations": 5, "sagas": 0} { // events that are there already
 		t.Run(contested, func(t *testing.T) {
 			db, address := database(t)
 			owner := connect(t, address, db.Name())
-			read := []projection.Cursor{{Topic: "order.order", TopicID: [16]byte{1}}}
+			read := []projection.Cursor{{Topic: "desk.loan", TopicID: [16]byte{1}}}
 			var claims [2]projection.Claim
 			for i := range claims {
 				var err error
@@ -224,11 +225,15 @@ func TestASwapThatIsOvertaken(t *testing.T) {
 			if err != nil || overtaken == 0 || sagas[0].Events != before+10 {
 				t.Errorf("sagas are %+v, want one of %d events (%v); overtaken %d times", sagas, before+10, err, overtaken)
 			}
-			var order struct {
-				Delayed int64 `bson:"delayed"`
+			var loan, member struct {
+				Delayed int64 `bson:"f_delayed_at"`
+				Loans   int64 `bson:"f_loans"`
 			}
-			if err := db.Collection("orders").FindOne(t.Context(), bson.D{}).Decode(&order); err != nil || order.Delayed != before+9 {
-				t.Errorf("the order was delayed at %d, want the last, %d (%v)", order.Delayed, before+9, err)
+			if err := db.Collection("view_loans").FindOne(t.Context(), bson.D{}).Decode(&loan); err != nil || loan.Delayed != before+9 {
+				t.Errorf("the loan was delayed at %d, want the last, %d (%v)", loan.Delayed, before+9, err)
+			}
+			if err := db.Collection("view_members").FindOne(t.Context(), bson.D{}).Decode(&member); err != nil || member.Loans != before+10 {
+				t.Errorf("the member has %d loans, want each once, %d (%v)", member.Loans, before+10, err)
 			}
 		})
 	}
@@ -253,10 +258,35 @@ func TestAnotherSchemaIsRefused(t *testing.T) {
 	if _, err := db.Collection("platform").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "read model"}, {Key: "schema", Value: 99}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := mongo.Open(t.Context(), address, db.Name()); err == nil || !strings.Contains(err.Error(), "schema version 99") {
+	if _, err := mongo.Open(t.Context(), address, db.Name(), projectiontest.Views); err == nil || !strings.Contains(err.Error(), "schema version 99") {
 		t.Errorf("opened with %v", err)
 	}
 	if names, err := db.ListCollectionNames(t.Context(), bson.D{}); err != nil || len(names) != 1 {
 		t.Errorf("a refused database has collections %v (%v)", names, err)
+	}
+}
+
+func TestOtherViewsAreRefused(t *testing.T) {
+	db, address := database(t)
+	connect(t, address, db.Name())
+	before, err := db.ListCollectionNames(t.Context(), bson.D{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := append([]*business.View{{Name: "shelves", One: "shelf", Key: projectiontest.TitleID(""), From: projectiontest.Titles.From}}, projectiontest.Views...)
+	_, err = mongo.Open(t.Context(), address, db.Name(), others)
+	if err == nil || !strings.Contains(err.Error(), "made for other views") || !strings.Contains(err.Error(), "drop it") {
+		t.Errorf("opened with %v", err)
+	}
+	if after, err := db.ListCollectionNames(t.Context(), bson.D{}); err != nil || len(after) != len(before) {
+		t.Errorf("a refused database has collections %v, had %v (%v)", after, before, err)
+	}
+	turned := []*business.View{projectiontest.Members, projectiontest.Loans, projectiontest.Titles}
+	s, err := mongo.Open(t.Context(), address, db.Name(), turned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -39,7 +39,7 @@ func database(t testing.TB) (*driver.Database, string) {
 func open(t testing.TB) func() projection.Store {
 	db, address := database(t)
 	return func() projection.Store {
-		s, err := mongo.Open(t.Context(), address, db.Name())
+		s, err := mongo.Open(t.Context(), address, db.Name(), projectiontest.Views)
 		if err != nil {
 			t.Fatal(err)
 		}

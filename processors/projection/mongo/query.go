@@ -13,107 +13,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
 )
 
-// orderRow is an order's document as queries read it.
-type orderRow struct {
-	ID          string `bson:"_id"`
-	State       string `bson:"state"`
-	Customer    string `bson:"customer"`
-	Correlation string `bson:"correlation"`
-	Outcome     string `bson:"outcome"`
-	Reason      string `bson:"reason"`
-	Carrier     string `bson:"carrier"`
-	Tracking    string `bson:"tracking"`
-	Currency    string `bson:"currency"`
-	Total       int64  `bson:"total"`
-	Lines       int    `bson:"lines"`
-	Placed      int64  `bson:"placed"`
-	Delayed     int64  `bson:"delayed"`
-	Confirmed   int64  `bson:"confirmed"`
-	Released    int64  `bson:"released"`
-	Shipped     int64  `bson:"shipped"`
-	Cancelled   int64  `bson:"cancelled"`
-	Closed      int64  `bson:"closed"`
-}
-
-func (o *orderRow) order() projection.Order {
-	return projection.Order{ID: o.ID, Customer: o.Customer, State: o.State, Closed: o.Closed > 0, Outcome: o.Outcome, Reason: o.Reason,
-		Total: event.Money{Minor: o.Total, Currency: o.Currency}, Lines: o.Lines, Carrier: o.Carrier, Tracking: o.Tracking, Correlation: o.Correlation,
-		PlacedAt: projection.Moment(o.Placed), DelayedAt: projection.Moment(o.Delayed), ConfirmedAt: projection.Moment(o.Confirmed), ReleasedAt: projection.Moment(o.Released),
-		ShippedAt: projection.Moment(o.Shipped), CancelledAt: projection.Moment(o.Cancelled), ClosedAt: projection.Moment(o.Closed)}
-}
-
-// Order finds an order whose placement has been read.
-func (s *Store) Order(ctx context.Context, id string) (projection.Order, error) {
-	var o orderRow
-	err := s.db.Collection("orders").FindOne(ctx, bson.D{{Key: "_id", Value: id}, above("placed", 0)}).Decode(&o)
-	if errors.Is(err, driver.ErrNoDocuments) {
-		return projection.Order{}, notFound("order", id)
-	}
-	if err != nil {
-		return projection.Order{}, failed(ctx, fmt.Sprintf("order %q cannot be read", id), err)
-	}
-	return o.order(), nil
-}
-
 func notFound(what, name string) error {
 	return fmt.Errorf("%s %q: %w", what, name, projection.ErrNotFound)
-}
-
-// ListOrders lists placed orders, the newest first.
-func (s *Store) ListOrders(ctx context.Context, q projection.OrderQuery) ([]projection.Order, error) {
-	filter := bson.D{above("placed", 0)}
-	if q.Customer != "" {
-		filter = append(filter, bson.E{Key: "customer", Value: q.Customer})
-	}
-	if q.State != "" {
-		filter = append(filter, bson.E{Key: "state", Value: q.State})
-	}
-	if q.After != nil {
-		filter = append(filter, beyond("$lt", bson.D{{Key: "placed", Value: q.After.Placed}, {Key: "_id", Value: q.After.ID}}))
-	}
-	docs, err := find[orderRow](ctx, s.db.Collection("orders"), filter, options.Find().SetSort(descending("placed", "_id")).SetLimit(int64(q.Limit)))
-	if err != nil {
-		return nil, err
-	}
-	items := []projection.Order{}
-	for i := range docs {
-		items = append(items, docs[i].order())
-	}
-	return items, nil
-}
-
-// Counts are the placed orders by state.
-func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
-	out := map[string]int64{}
-	for _, state := range projection.States {
-		var count struct {
-			N int64 `bson:"n"`
-		}
-		err := s.db.RunCommand(ctx, bson.D{{Key: "count", Value: "orders"}, {Key: "query", Value: bson.D{{Key: "state", Value: state}, above("placed", 0)}}}).Decode(&count)
-		if err != nil {
-			return nil, failed(ctx, "orders cannot be counted", err)
-		}
-		if count.N > 0 {
-			out[state] = count.N
-		}
-	}
-	return out, nil
-}
-
-// Passages are those of the newest orders.
-func (s *Store) Passages(ctx context.Context, after time.Time, limit int) ([]projection.Passage, error) {
-	docs, err := find[orderRow](ctx, s.db.Collection("orders"), bson.D{above("placed", max(projection.Nanos(after), 0))},
-		options.Find().SetSort(descending("placed", "_id")).SetLimit(int64(limit)).SetProjection(ascending("state", "closed", "placed", "confirmed", "cancelled")))
-	var out []projection.Passage
-	for _, o := range docs {
-		out = append(out, projection.Passage{State: o.State, Closed: o.Closed > 0,
-			Placed: projection.Moment(o.Placed), Confirmed: projection.Moment(o.Confirmed), Cancelled: projection.Moment(o.Cancelled)})
-	}
-	return out, err
 }
 
 // entry is an event of the history. Data is JSON in bytes: BSON's documents
@@ -126,7 +30,6 @@ type entry struct {
 	Source      string `bson:"source"`
 	Kind        string `bson:"kind"`
 	Key         string `bson:"key"`
-	Order       string `bson:"order"`
 	Correlation string `bson:"correlation"`
 	Causation   string `bson:"causation"`
 	Time        int64  `bson:"time"`
@@ -137,11 +40,17 @@ type entry struct {
 	Offset      int64  `bson:"offset"`
 	Traceparent string `bson:"traceparent"`
 	Data        []byte `bson:"data"`
+
+	About map[string]string `bson:",inline"` // the keys that it names, by about of their kinds
 }
 
-func newEntry(e *projection.Event) entry {
-	return entry{eventID(e), e.ID, e.Type, e.Version, e.Source, e.Kind, e.Key, e.Order, e.Correlation, e.Causation,
-		projection.Nanos(e.Time), e.Lane, e.Seq, e.Topic, e.Partition, e.Offset, e.Traceparent, e.Data}
+func (s *Store) newEntry(e *projection.Event) entry {
+	d := entry{eventID(e), e.ID, e.Type, e.Version, e.Source, e.Kind, e.Key, e.Correlation, e.Causation,
+		projection.Nanos(e.Time), e.Lane, e.Seq, e.Topic, e.Partition, e.Offset, e.Traceparent, e.Data, map[string]string{}}
+	for _, k := range s.kinds {
+		d.About[about(k)] = e.About[k]
+	}
+	return d
 }
 
 func (d *entry) entry() projection.Entry {
@@ -158,20 +67,23 @@ func compareTime(a, b projection.Entry) int {
 		cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
 }
 
-// History lists every event about an order, earliest first.
-func (s *Store) History(ctx context.Context, id string) ([]projection.Entry, error) {
-	if id == "" {
+// History lists every event about a key, earliest first.
+func (s *Store) History(ctx context.Context, kind, key string) ([]projection.Entry, error) {
+	v := s.first[kind]
+	if v == nil || key == "" {
 		return []projection.Entry{}, nil
 	}
-	about := []bson.D{{{Key: "order", Value: id}}}
-	found, err := find[orderRow](ctx, s.db.Collection("orders"), bson.D{{Key: "_id", Value: id}})
+	named := []bson.D{{{Key: about(kind), Value: key}}}
+	found, err := find[document](ctx, s.documents(v), bson.D{{Key: "_id", Value: key}})
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range found {
-		about = append(about, bson.D{{Key: "correlation", Value: o.Correlation}, {Key: "order", Value: ""}})
+	for _, d := range found {
+		if d.Begun != nil {
+			named = append(named, bson.D{{Key: "correlation", Value: d.Saga}, {Key: about(kind), Value: ""}})
+		}
 	}
-	return s.union(ctx, 0, about...)
+	return s.union(ctx, 0, named...)
 }
 
 // Events lists every event of a correlation, earliest first.
@@ -179,11 +91,11 @@ func (s *Store) Events(ctx context.Context, correlation string) ([]projection.En
 	return s.entries(ctx, bson.D{{Key: "correlation", Value: correlation}}, 0)
 }
 
-// FirstEvents are a correlation's earliest events and those about an order.
-func (s *Store) FirstEvents(ctx context.Context, correlation, order string, limit int) ([]projection.Entry, error) {
+// FirstEvents are a correlation's earliest events and those that name a key.
+func (s *Store) FirstEvents(ctx context.Context, correlation, kind, key string, limit int) ([]projection.Entry, error) {
 	filters := []bson.D{{{Key: "correlation", Value: correlation}}}
-	if order != "" {
-		filters = append(filters, bson.D{{Key: "order", Value: order}})
+	if s.first[kind] != nil && key != "" {
+		filters = append(filters, bson.D{{Key: about(kind), Value: key}})
 	}
 	return s.union(ctx, limit, filters...)
 }
@@ -254,10 +166,6 @@ func (s *Store) Skips(ctx context.Context) ([]projection.Skipped, error) {
 		out = append(out, projection.Skipped{Topic: x.Topic, Partition: x.Partition, Offset: x.Offset, At: projection.Moment(x.At), Reason: x.Reason})
 	}
 	return out, err
-}
-
-func above(name string, value int64) bson.E {
-	return bson.E{Key: name, Value: bson.D{{Key: "$gt", Value: value}}}
 }
 
 func before(name string, t time.Time) bson.D {

@@ -19,14 +19,18 @@ func TestWhatTheServerRefuses(t *testing.T) {
 	for what, spoil := range map[string]func(*projection.Event){
 		"a NUL in a key":         func(e *projection.Event) { e.Key = "a\x00b" },
 		"a NUL in a correlation": func(e *projection.Event) { e.Correlation = "a\x00b" },
-		"a NUL in a field":       func(e *projection.Event) { e.Fields = []projection.Field{{Name: "customer", Value: "a\x00b"}} },
+		"a NUL in a field": func(e *projection.Event) {
+			e.Changes[0].Fields = []projection.Field{{Column: "f_member", Value: "a\x00b"}}
+		},
+		"a NUL in a document":    func(e *projection.Event) { e.Changes[0].Key = "a\x00b" },
+		"a NUL in a name":        func(e *projection.Event) { e.About = map[string]string{"loan": "a\x00b"} },
 		"bytes that are no text": func(e *projection.Event) { e.Source = "a\xffb" },
 		"a large document":       func(e *projection.Event) { e.Data = []byte(strings.Repeat("x", 17<<20)) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			db, address := database(t)
 			s := connect(t, address, db.Name())
-			c, err := s.Claim(t.Context(), 3, []projection.Cursor{{Topic: "order.order", TopicID: [16]byte{1}}})
+			c, err := s.Claim(t.Context(), 3, []projection.Cursor{{Topic: "desk.loan", TopicID: [16]byte{1}}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -29,7 +29,7 @@ type saga struct {
 func (x *saga) key() (*string, *bson.ObjectID) { return &x.ID, &x.Rev }
 
 // sagaEnd is an event that ends sagas: the one of its correlation, or, where
-// another saga brought it about (a cancellation ends a placement), those about
+// another saga brought it about (a withdrawal ends what was begun), those about
 // its subject. It is kept, as either may be read before the start.
 type sagaEnd struct {
 	ID    string `bson:"_id"`

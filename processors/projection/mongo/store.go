@@ -34,10 +34,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // schemaVersion is raised with every change of what documents mean.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // Limits where the address gives none.
 const (
@@ -46,15 +47,13 @@ const (
 	selectionTimeout = 5 * time.Second  // until a server that is away is an error
 )
 
-// indexes are made when the store is opened. _id has its own.
-var indexes = []struct {
+// index is made when the store is opened. _id has its own.
+type index struct {
 	collection string
 	keys       []string
-}{
-	{"orders", []string{"placed", "_id"}},
-	{"orders", []string{"customer", "placed", "_id"}},
-	{"orders", []string{"state", "placed", "_id"}},
-	{"history", []string{"order", "time"}},
+}
+
+var indexes = []index{
 	{"history", []string{"correlation", "time"}},
 	{"history", []string{"topic", "lane", "seq"}},
 	{"history", []string{"time", "_id"}},
@@ -76,7 +75,9 @@ var indexes = []struct {
 type Store struct {
 	client       *driver.Client
 	db           *driver.Database
-	orders       kept[*order]
+	views        map[string]*view
+	kinds        []string         // of keys whose history can be asked for
+	first        map[string]*view // of each of the kinds
 	correlations kept[*correlation]
 	sagas        kept[*saga]
 	updating     chan struct{} // a place for each command that updates
@@ -87,12 +88,12 @@ var _ projection.Store = (*Store)(nil)
 
 // Open connects to the server of a mongodb:// address and makes what the
 // database lacks. A server that does not answer within 5 s, or what the address
-// says, is projection.ErrUnavailable. A database of another schema version is
-// refused: a projection is rebuilt from the log, not migrated.
+// says, is projection.ErrUnavailable. A database of another schema version, or made
+// for other views, is refused: a projection is rebuilt from the log, not migrated.
 //
 // Reads go to the primary, and writes wait for a majority, whatever the address
 // says: the order of a batch's writes is its only proof.
-func Open(ctx context.Context, address, database string) (*Store, error) {
+func Open(ctx context.Context, address, database string, views []*business.View) (*Store, error) {
 	opts := options.Client().ApplyURI(address)
 	if opts.Validate() != nil { // whose error may quote a password
 		return nil, errors.New("the address of MongoDB cannot be read: it is mongodb://user:password@host:port/, with user and password percent-encoded")
@@ -112,7 +113,8 @@ func Open(ctx context.Context, address, database string) (*Store, error) {
 		return nil, fmt.Errorf("no client for MongoDB: %w", err)
 	}
 	s := &Store{client: client, db: client.Database(database), updating: make(chan struct{}, updatesAtOnce)}
-	if err := s.prepare(ctx); err != nil {
+	s.declare(views)
+	if err := s.prepare(ctx, views); err != nil {
 		return nil, errors.Join(fmt.Errorf("read model %s: %w", database, err), s.Close())
 	}
 	return s, nil
@@ -122,15 +124,20 @@ func Open(ctx context.Context, address, database string) (*Store, error) {
 type platform struct {
 	ID         string `bson:"_id"`
 	Schema     int    `bson:"schema"`
+	Views      string `bson:"views"`      // the fingerprint of those that it is made for
 	Partitions int32  `bson:"partitions"` // 0 until the first claim
 	Epoch      int64  `bson:"epoch"`
 }
 
 const platformID = "read model"
 
+// cure is that of a database that this program cannot go on with.
+const cure = "drop it, and the read model is built again from the event stores and the log"
+
 // prepare checks the schema before it makes indexes of this one.
-func (s *Store) prepare(ctx context.Context) error {
-	_, err := s.db.Collection("platform").InsertOne(ctx, platform{ID: platformID, Schema: schemaVersion})
+func (s *Store) prepare(ctx context.Context, views []*business.View) error {
+	has := projection.Fingerprint(views)
+	_, err := s.db.Collection("platform").InsertOne(ctx, platform{ID: platformID, Schema: schemaVersion, Views: has})
 	if err != nil && !driver.IsDuplicateKeyError(err) {
 		return failed(ctx, "its document cannot be made", err)
 	}
@@ -139,9 +146,12 @@ func (s *Store) prepare(ctx context.Context) error {
 		return failed(ctx, "its document cannot be read", err)
 	}
 	if p.Schema != schemaVersion {
-		return fmt.Errorf("the database has schema version %d, this program has %d: drop it, and the read model is built again from the event stores and the log", p.Schema, schemaVersion)
+		return fmt.Errorf("the database has schema version %d, this program has %d: %s", p.Schema, schemaVersion, cure)
 	}
-	for _, x := range indexes {
+	if p.Views != has {
+		return fmt.Errorf("the database was made for other views (%s) than this program declares (%s): %s", p.Views, has, cure)
+	}
+	for _, x := range append(indexes[:len(indexes):len(indexes)], s.viewIndexes()...) {
 		if _, err := s.db.Collection(x.collection).Indexes().CreateOne(ctx, driver.IndexModel{Keys: ascending(x.keys...)}); err != nil {
 			return failed(ctx, "an index of "+x.collection+" cannot be made", err)
 		}

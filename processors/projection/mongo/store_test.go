@@ -14,7 +14,7 @@ import (
 
 func TestAnAddressIsNotQuoted(t *testing.T) {
 	for _, address := range []string{"mongodb://ada:s3cret/x@127.0.0.1:1/", "mongodb://ada:s3cret@127.0.0.1:s3cret/", "s3cret"} {
-		if _, err := mongo.Open(context.Background(), address, "weir"); err == nil || strings.Contains(err.Error(), "s3cret") {
+		if _, err := mongo.Open(context.Background(), address, "weir", nil); err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("opened with %v", err)
 		}
 	}
@@ -33,7 +33,7 @@ func TestAServerThatIsAway(t *testing.T) {
 	defer silent.Close()
 	for _, l := range []net.Listener{closed, silent} {
 		began := time.Now()
-		_, err := mongo.Open(context.Background(), "mongodb://"+l.Addr().String()+"/?serverSelectionTimeoutMS=500", "weir")
+		_, err := mongo.Open(context.Background(), "mongodb://"+l.Addr().String()+"/?serverSelectionTimeoutMS=500", "weir", nil)
 		if !errors.Is(err, projection.ErrUnavailable) {
 			t.Errorf("opened with %v, want ErrUnavailable", err)
 		}

@@ -15,9 +15,9 @@ import (
 	"github.com/weirstream/weir/processors/projection"
 )
 
-// document is one that is read, changed here, and swapped against its revision,
+// swappable is a document that is read, changed here, and swapped against its revision,
 // which is unlike any that it ever had. key gives both; a new one has no revision.
-type document[D any] interface {
+type swappable[D any] interface {
 	*D
 	key() (id *string, rev *bson.ObjectID)
 }
@@ -26,7 +26,7 @@ type document[D any] interface {
 // One that is not remembered is taken for a new one at first: whether it is there
 // shows when it is inserted, and most are not. Those that are, or that another
 // writer has changed in between, are read.
-func swap[D any, P document[D]](ctx context.Context, s *Store, c *driver.Collection, known *kept[P], ids []string, change func(P) bool) error {
+func swap[D any, P swappable[D]](ctx context.Context, s *Store, c *driver.Collection, known *kept[P], ids []string, change func(P) bool) error {
 	docs := map[string]P{}
 	for _, id := range ids {
 		d, ok := known.take(id)
@@ -80,7 +80,7 @@ func swap[D any, P document[D]](ctx context.Context, s *Store, c *driver.Collect
 	return nil
 }
 
-func blank[D any, P document[D]](name string) P {
+func blank[D any, P swappable[D]](name string) P {
 	d := P(new(D))
 	id, _ := d.key()
 	*id = name
@@ -88,7 +88,7 @@ func blank[D any, P document[D]](name string) P {
 }
 
 // swapped writes a document in the place of the revision that was read.
-func swapped[D any, P document[D]](d P) driver.WriteModel {
+func swapped[D any, P swappable[D]](d P) driver.WriteModel {
 	id, rev := d.key()
 	was := *rev
 	*rev = bson.NewObjectID()

@@ -18,7 +18,7 @@ import (
 // follows from it, as Holds looks there; the ids of events from outside after
 // that, as they make a repeat be skipped; the cursors last.
 func (s *Store) Write(ctx context.Context, b *projection.Batch) error {
-	apart := []func(context.Context, *projection.Batch) error{s.writeOrders, s.writeCorrelations, s.writeSagas, s.writeSkipped}
+	apart := []func(context.Context, *projection.Batch) error{s.writeDocuments, s.writeCorrelations, s.writeSagas, s.writeSkipped}
 	if err := inParallel(len(apart), func(i int) error { return apart[i](ctx, b) }); err != nil {
 		return err
 	}
@@ -28,51 +28,6 @@ func (s *Store) Write(ctx context.Context, b *projection.Batch) error {
 		}
 	}
 	return nil
-}
-
-// order is an order's document: the fields that events set, and the state that
-// follows from them.
-type order struct {
-	ID     string         `bson:"_id"`
-	Rev    bson.ObjectID  `bson:"rev"`
-	Read   marks          `bson:"read"`
-	State  string         `bson:"state"`
-	Fields map[string]any `bson:",inline"`
-}
-
-func (o *order) key() (*string, *bson.ObjectID) { return &o.ID, &o.Rev }
-
-func (s *Store) writeOrders(ctx context.Context, b *projection.Batch) error {
-	of := newGroups()
-	for i := range b.Events {
-		if e := &b.Events[i]; len(e.Fields) > 0 {
-			of.add(e.Key, e)
-		}
-	}
-	return swap(ctx, s, s.db.Collection("orders"), &s.orders, of.ids, func(o *order) (changed bool) {
-		for _, e := range of.events[o.ID] {
-			if o.Read.take(e) {
-				o.apply(e)
-				changed = true
-			}
-		}
-		return changed
-	})
-}
-
-func (o *order) apply(e *projection.Event) {
-	if o.Fields == nil {
-		o.Fields = map[string]any{}
-	}
-	for _, f := range e.Fields {
-		o.Fields[f.Name] = f.Value
-	}
-	o.State = "unknown"
-	for _, state := range projection.States {
-		if at, ok := o.Fields[state].(int64); ok && at > 0 {
-			o.State = state
-		}
-	}
 }
 
 // correlation counts the events of a saga. The latest is the last one of the
@@ -91,12 +46,12 @@ type correlation struct {
 func (c *correlation) key() (*string, *bson.ObjectID) { return &c.ID, &c.Rev }
 
 func (s *Store) writeCorrelations(ctx context.Context, b *projection.Batch) error {
-	of := newGroups()
+	of := newGroups[*projection.Event]()
 	for i := range b.Events {
 		of.add(b.Events[i].Correlation, &b.Events[i])
 	}
 	return swap(ctx, s, s.db.Collection("correlations"), &s.correlations, of.ids, func(c *correlation) (changed bool) {
-		for _, e := range of.events[c.ID] {
+		for _, e := range of.of[c.ID] {
 			if c.Read.take(e) {
 				c.apply(e)
 				changed = true
@@ -114,19 +69,19 @@ func (c *correlation) apply(e *projection.Event) {
 	c.Events++
 }
 
-// groups are the events of each document, in the order in which they were read.
-type groups struct {
-	ids    []string
-	events map[string][]*projection.Event
+// groups are what is said of each document, in the order in which it was read.
+type groups[T any] struct {
+	ids []string
+	of  map[string][]T
 }
 
-func newGroups() *groups { return &groups{events: map[string][]*projection.Event{}} }
+func newGroups[T any]() *groups[T] { return &groups[T]{of: map[string][]T{}} }
 
-func (g *groups) add(id string, e *projection.Event) {
-	if g.events[id] == nil {
+func (g *groups[T]) add(id string, x T) {
+	if g.of[id] == nil {
 		g.ids = append(g.ids, id)
 	}
-	g.events[id] = append(g.events[id], e)
+	g.of[id] = append(g.of[id], x)
 }
 
 func (s *Store) writeSkipped(ctx context.Context, b *projection.Batch) error {
@@ -141,7 +96,7 @@ func (s *Store) writeSkipped(ctx context.Context, b *projection.Batch) error {
 func (s *Store) writeHistory(ctx context.Context, b *projection.Batch) error {
 	var docs []any
 	for i := range b.Events {
-		docs = append(docs, newEntry(&b.Events[i]))
+		docs = append(docs, s.newEntry(&b.Events[i]))
 	}
 	return insert(ctx, s.db.Collection("history"), docs)
 }

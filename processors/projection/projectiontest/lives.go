@@ -9,38 +9,40 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/services/event"
 )
 
 var lifeCases = []testCase{
-	{"AnOrdersLife", anOrdersLife},
+	{"ALoansLife", aLoansLife},
 	{"PersonsAreNotKept", personsAreNotKept},
 	{"AnotherCorrelationEndsASaga", anotherCorrelationEndsASaga},
 	{"AnEndBeforeItsStart", anEndBeforeItsStart},
 	{"TheOrderBetweenTopicsChangesNothing", theOrderBetweenTopicsChangesNothing},
 }
 
-func anOrdersLife(p *place) {
+func aLoansLife(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"), event.HoldRequested{SKU: "A", Order: "o1", Quantity: 2},
-		event.OrderConfirmed{Order: "o1"}, event.OrderReleased{Order: "o1"}, event.OrderShipped{Order: "o1", Carrier: "post", Tracking: "T1"})
-	pay := l.writer("payment", 0)
-	pay.emit("c1", event.PaymentAuthorised{Order: "o1"})
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"), CopyWanted{Title: "A", Loan: "o1", Copies: 2},
+		Approved{Loan: "o1"}, Ready{Loan: "o1"}, Fetched{Loan: "o1", Desk: "north", Slip: "T1"})
+	pay := l.writer("till", 0)
+	pay.emit("c1", DepositPaid{Loan: "o1"})
 	readAll(p, s, l.Config(), w.last, pay.last)
 
-	o, err := s.Order(ctx, "o1")
+	o, err := s.Document(ctx, Loans, "o1")
 	if err != nil {
 		p.Fatal(err)
 	}
-	if o.State != "shipped" || o.Closed || o.Customer != "ada" || o.Total != (event.Money{Minor: 510, Currency: "GBP"}) || o.Lines != 1 || o.Tracking != "T1" || o.Correlation != "c1" {
-		p.Errorf("order is %+v", o)
+	want := map[string]any{"member": "ada", "email": "ada@example.org", "titles": int64(1), "deposit": projection.Money{Minor: 510, Currency: "GBP"},
+		"correlation": "c1", "desk": "north", "slip": "T1", "reason": "", "outcome": "", "asked_at": noon.Add(time.Millisecond), "approved_at": noon.Add(3 * time.Millisecond),
+		"ready_at": noon.Add(4 * time.Millisecond), "fetched_at": noon.Add(5 * time.Millisecond), "delayed_at": time.Time{}, "withdrawn_at": time.Time{}, "closed_at": time.Time{}}
+	if o.Key != "o1" || o.State != "fetched" || o.Correlation != "c1" || !o.Begun.Equal(noon.Add(time.Millisecond)) || !reflect.DeepEqual(o.Values, want) {
+		p.Errorf("the loan is %+v", o)
 	}
-	h, err := s.History(ctx, "o1")
+	h, err := s.History(ctx, "loan", "o1")
 	if err != nil || len(h) != 6 {
 		p.Fatalf("history has %d events, want 6 (%v)", len(h), err)
 	}
-	if h[0].Type != "order.placed" || h[0].Traceparent == "" || h[0].Lane != string(w.lane) || h[0].Seq != 1 || h[0].Kind != "order" {
+	if h[0].Type != "loan.asked" || h[0].Traceparent == "" || h[0].Lane != string(w.lane) || h[0].Seq != 1 || h[0].Kind != "loan" {
 		p.Errorf("first event is %+v", h[0])
 	}
 	sagas, err := s.Saga(ctx, "c1")
@@ -48,25 +50,25 @@ func anOrdersLife(p *place) {
 		p.Errorf("sagas are %+v (%v)", sagas, err)
 	}
 
-	w.emit("c1", event.OrderClosed{Order: "o1", Outcome: event.Fulfilled})
+	w.emit("c1", Closed{Loan: "o1", Outcome: "returned"})
 	readAll(p, s, l.Config(), w.last)
-	if o, _ := s.Order(ctx, "o1"); !o.Closed || o.Outcome != "fulfilled" || o.State != "shipped" {
-		p.Errorf("closed order is %+v", o)
+	if o, _ := s.Document(ctx, Loans, "o1"); o.Values["closed_at"] == (time.Time{}) || o.Values["outcome"] != "returned" || o.State != "fetched" {
+		p.Errorf("the closed loan is %+v", o)
 	}
-	if sagas, _ := s.Saga(ctx, "c1"); sagas[0].State != projection.Ended || sagas[0].EndedBy != "order.closed" {
+	if sagas, _ := s.Saga(ctx, "c1"); sagas[0].State != projection.Ended || sagas[0].EndedBy != "loan.closed" {
 		p.Errorf("ended saga is %+v", sagas)
 	}
-	if n, err := s.Counts(ctx); err != nil || !reflect.DeepEqual(n, map[string]int64{"shipped": 1}) {
+	if n, err := s.Counts(ctx, Loans); err != nil || !reflect.DeepEqual(n, map[string]int64{"fetched": 1}) {
 		p.Errorf("counts are %v (%v)", n, err)
 	}
 }
 
 func personsAreNotKept(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"))
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"))
 	readAll(p, s, l.Config(), w.last)
-	h, err := s.History(ctx, "o1")
+	h, err := s.History(ctx, "loan", "o1")
 	if err != nil || len(h) != 1 {
 		p.Fatal(h, err)
 	}
@@ -75,28 +77,28 @@ func personsAreNotKept(p *place) {
 			p.Errorf("the history holds %q: %s", secret, h[0].Data)
 		}
 	}
-	if !bytes.Contains(h[0].Data, []byte(`"customer":"ada"`)) {
+	if !bytes.Contains(h[0].Data, []byte(`"member":"ada"`)) {
 		p.Errorf("the history lost the rest: %s", h[0].Data)
 	}
 }
 
-// A cancellation is a saga of its own, and still ends the placement.
+// A withdrawal is a saga of its own, and still ends the lending.
 func anotherCorrelationEndsASaga(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("place", placed("o1", "ada"))
-	w.emit("cancel", event.OrderCancelled{Order: "o1", Reason: "regret"}, event.OrderClosed{Order: "o1", Outcome: event.Cancelled})
-	w.emit("other", placed("o2", "ada"))
+	w := l.writer("desk", 0)
+	w.emit("ask", asked("o1", "ada"))
+	w.emit("withdraw", Withdrawn{Loan: "o1", Reason: "regret"}, Closed{Loan: "o1", Outcome: "withdrawn"})
+	w.emit("other", asked("o2", "ada"))
 	readAll(p, s, l.Config(), w.last)
-	ended, err := s.Sagas(ctx, projection.SagaFilter{Name: "place-order", State: projection.Ended})
-	if err != nil || len(ended.Items) != 1 || ended.Items[0].Correlation != "place" {
+	ended, err := s.Sagas(ctx, projection.SagaFilter{Name: "lend", State: projection.Ended})
+	if err != nil || len(ended.Items) != 1 || ended.Items[0].Correlation != "ask" {
 		p.Errorf("ended are %+v (%v)", ended, err)
 	}
 	running, err := s.Sagas(ctx, projection.SagaFilter{State: projection.Running})
 	if err != nil || len(running.Items) != 1 || running.Items[0].Correlation != "other" {
 		p.Errorf("running are %+v (%v)", running, err)
 	}
-	if h, _ := s.History(ctx, "o1"); len(h) != 3 {
+	if h, _ := s.History(ctx, "loan", "o1"); len(h) != 3 {
 		p.Errorf("history has %d events, want those of both correlations: 3", len(h))
 	}
 }
@@ -106,17 +108,17 @@ func anotherCorrelationEndsASaga(p *place) {
 func anEndBeforeItsStart(p *place) {
 	for _, correlation := range []string{"c1", "other"} {
 		l, s := NewLog(p), p.another()
-		w, pay := l.writer("order", 0), l.writer("payment", 0)
-		pay.emit("other", event.PaymentAuthorised{Order: "o1"}) // before the start: ends nothing
+		w, pay := l.writer("desk", 0), l.writer("till", 0)
+		pay.emit("other", DepositPaid{Loan: "o1"}) // before the start: ends nothing
 		pay.at = noon.Add(time.Second)
-		pay.emit(correlation, event.PaymentAuthorised{Order: "o1"})
-		pay.emit("later", event.PaymentAuthorised{Order: "o1"})
-		readAll(p, s, l.Config(Payment), pay.last)
+		pay.emit(correlation, DepositPaid{Loan: "o1"})
+		pay.emit("later", DepositPaid{Loan: "o1"})
+		readAll(p, s, l.Config(Deposit), pay.last)
 		w.at = w.at.Add(time.Millisecond)
-		w.emit("c1", placed("o1", "ada"))
-		readAll(p, s, l.Config(Payment), w.last)
+		w.emit("c1", asked("o1", "ada"))
+		readAll(p, s, l.Config(Deposit), w.last)
 		x, err := s.Saga(ctx, "c1")
-		if err != nil || len(x) != 2 || x[0].Name != "pay" || x[0].State != projection.Ended || !x[0].Ended.Equal(noon.Add(time.Second+time.Millisecond)) {
+		if err != nil || len(x) != 2 || x[0].Name != "deposit" || x[0].State != projection.Ended || !x[0].Ended.Equal(noon.Add(time.Second+time.Millisecond)) {
 			p.Errorf("ended under %s: %+v (%v)", correlation, x, err)
 		}
 	}
@@ -124,15 +126,15 @@ func anEndBeforeItsStart(p *place) {
 
 // Whatever order topics are read in, the rows come out the same.
 func theOrderBetweenTopicsChangesNothing(p *place) {
-	shop := NewLog(p).Shop(25)
+	recs := NewLog(p).Lend(25)
 	topics := map[string][]*kgo.Record{}
-	for _, r := range shop {
+	for _, r := range recs {
 		topics[r.Topic] = append(topics[r.Topic], r)
 	}
 	var first []string
 	for round := range 4 {
 		l, s := NewLog(p), p.another()
-		stop := Start(p, s, l.Config(Payment))
+		stop := Start(p, s, l.Config(Deposit))
 		left := map[string][]*kgo.Record{}
 		for topic, recs := range topics {
 			left[topic] = recs

@@ -11,42 +11,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
 )
 
 const partitions = 3
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-
-// house is a topology of two services over the real vocabulary.
-func house(t testing.TB) *streams.Topology {
-	t.Helper()
-	v, err := event.Vocabulary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	type none struct{}
-	keep := func(s none, _ streams.Event) none { return s }
-	orders := streams.Define("order", event.OrderID(""), keep,
-		streams.OnCommand("place-order", func(none, event.OrderPlaced, streams.Input) streams.Decision { return streams.Nothing() },
-			event.OrderPlaced{}, event.OrderConfirmed{}, event.OrderReleased{}, event.OrderShipped{}, event.OrderCancelled{}, event.OrderDelayed{}, event.OrderClosed{}, event.HoldRequested{}))
-	payments := streams.Define("payment", event.OrderID(""), keep,
-		streams.On(func(none, event.OrderPlaced, streams.Input) streams.Decision { return streams.Nothing() },
-			event.PaymentAuthorised{}))
-	top, err := streams.NewTopology(v, []streams.Service{
-		{Name: "order", Deciders: []*streams.Decider{orders}}, {Name: "payment", Deciders: []*streams.Decider{payments}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return top
-}
-
-var placement = streams.Saga{Name: "place-order", Starts: event.OrderPlaced{}, Ends: []streams.Event{event.OrderClosed{}}, Within: time.Hour}
-
-// Payment is a saga with the start of the other one, which ends by what another
-// service says, on another topic.
-var Payment = streams.Saga{Name: "pay", Starts: event.OrderPlaced{}, Ends: []streams.Event{event.PaymentAuthorised{}}, Within: time.Minute}
 
 // Log is a broker in this process, over its real wire.
 type Log struct {
@@ -60,7 +30,11 @@ type Log struct {
 // with the test.
 func NewLog(t testing.TB) *Log {
 	t.Helper()
-	l := &Log{t: t, top: house(t)}
+	top, err := library().Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &Log{t: t, top: top}
 	var names []string
 	for _, topic := range l.top.Topics() {
 		names = append(names, topic.Name)
@@ -91,9 +65,9 @@ func (l *Log) Produce(recs ...*kgo.Record) {
 	}
 }
 
-// Config is that of a projection of the log, with more sagas than the placement.
+// Config is that of a projection of the log, with more sagas than lending.
 func (l *Log) Config(more ...streams.Saga) projection.Config {
-	return projection.Config{Client: []kgo.Opt{kgo.SeedBrokers(l.brokers...)}, Topology: l.top, Partitions: partitions, Sagas: append([]streams.Saga{placement}, more...)}
+	return projection.Config{Client: []kgo.Opt{kgo.SeedBrokers(l.brokers...)}, Business: library(more...), Topology: l.top, Partitions: partitions}
 }
 
 // writer makes the records of one lane, as the runtime does. Its clock goes on
@@ -141,14 +115,13 @@ func (w *writer) emit(correlation string, events ...streams.Event) {
 }
 
 // outside is the record of an event that no lane wrote.
-func outside(source, id, sku string) *kgo.Record {
-	e := streams.Envelope{ID: id, Type: "stock.received", Source: source, Time: noon, Key: sku, Data: fmt.Appendf(nil, `{"sku":%q,"quantity":1}`, sku)}
-	return e.Record("external.sku", streams.Partition(sku, partitions))
+func outside(source, id, title string) *kgo.Record {
+	e := streams.Envelope{ID: id, Type: "copy.donated", Source: source, Time: noon, Key: title, Data: fmt.Appendf(nil, `{"title":%q,"copies":1}`, title)}
+	return e.Record("external.title", streams.Partition(title, partitions))
 }
 
-// placed is the placement of an order.
-func placed(id, customer string) event.OrderPlaced {
-	return event.OrderPlaced{Order: event.OrderID(id), Customer: customer, Email: "ada@example.org", Card: "tok_1",
-		ShipTo: event.Address{Name: "Ada", Street: "1 Mill Lane"},
-		Lines:  []event.Line{{SKU: "A", Quantity: 2, Unit: event.Money{Minor: 255, Currency: "GBP"}}}, Total: event.Money{Minor: 510, Currency: "GBP"}}
+// asked is what begins a loan.
+func asked(id, member string) Asked {
+	return Asked{Loan: LoanID(id), Member: MemberID(member), Email: "ada@example.org", Home: Home{Name: "Ada", Street: "1 Mill Lane"},
+		Titles: []TitleID{"A"}, Deposit: Coins{Minor: 510, Currency: "GBP"}}
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -31,9 +30,9 @@ func (w *writer) spoiled(correlation string, e streams.Event, spoil func(*stream
 // taken for one after a hole.
 func whatNoRowCanKeepIsSetAside(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"))
-	delayed := event.OrderDelayed{Order: "o1"}
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"))
+	delayed := Delayed{Loan: "o1"}
 	for _, spoil := range []func(*streams.Envelope){
 		func(e *streams.Envelope) { e.ID = "a\x00b" },
 		func(e *streams.Envelope) { e.ID = "a\xffb" },
@@ -47,9 +46,9 @@ func whatNoRowCanKeepIsSetAside(p *place) {
 	} {
 		l.Produce(w.spoiled("c1", delayed, spoil))
 	}
-	l.Produce(w.spoiled("c1", event.HoldRequested{SKU: "A", Order: "o1"}, func(e *streams.Envelope) { e.Data = []byte(`{"order":"a\u0000b"}`) }))
+	l.Produce(w.spoiled("c1", CopyWanted{Title: "A", Loan: "o1"}, func(e *streams.Envelope) { e.Data = []byte(`{"loan":"a\u0000b"}`) }))
 	odd := `$where.a/"'%00 #` + "\u202e😀"
-	w.emit(odd, event.OrderDelayed{Order: event.OrderID(odd)}, event.OrderConfirmed{Order: "o1"})
+	w.emit(odd, Delayed{Loan: LoanID(odd)}, Approved{Loan: "o1"})
 	x := outside("$a.b/c", "$d.e", "$.s")
 	l.Produce(x)
 	stop := Start(p, s, l.Config())
@@ -61,50 +60,50 @@ func whatNoRowCanKeepIsSetAside(p *place) {
 	if err != nil || len(skips) != 10 || slices.ContainsFunc(skips, func(x projection.Skipped) bool { return x.Reason == "" }) {
 		p.Errorf("set aside are %+v, want 10 (%v)", skips, err)
 	}
-	if o, err := s.Order(ctx, "o1"); err != nil || o.State != "confirmed" {
-		p.Errorf("the order is %+v (%v)", o, err)
+	if o, err := s.Document(ctx, Loans, "o1"); err != nil || o.State != "approved" {
+		p.Errorf("the loan is %+v (%v)", o, err)
 	}
 	for of, want := range map[string]int{"c1": 1, odd: 2, "$a.b/c#$d.e": 1} {
 		if h, err := s.Events(ctx, of); err != nil || len(h) != want {
 			p.Errorf("%q has %d events, want %d (%v)", of, len(h), want, err)
 		}
 	}
-	if h, err := s.History(ctx, odd); err != nil || len(h) != 1 {
+	if h, err := s.History(ctx, "loan", odd); err != nil || len(h) != 1 {
 		p.Errorf("%q has %d events, want 1 (%v)", odd, len(h), err)
 	}
 }
 
-// Whatever a person wrote into a field, the order is there.
+// Whatever a person wrote into a field, the document is there.
 func whatAPersonWroteIsKept(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "a\x00b"))
-	for id, customer := range map[string]string{"o2": `"a\ud800b"`, "o3": "\"a\xffb\"", "o4": `"a\u202e😀\r\n$x.y"`} {
-		rec := w.record("c-"+id, placed(id, "HERE"))
-		rec.Value = bytes.ReplaceAll(rec.Value, []byte(`"HERE"`), []byte(customer))
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "a\x00b"))
+	for id, member := range map[string]string{"o2": `"a\ud800b"`, "o3": "\"a\xffb\"", "o4": `"a\u202e😀\r\n$x.y"`} {
+		rec := w.record("c-"+id, asked(id, "HERE"))
+		rec.Value = bytes.ReplaceAll(rec.Value, []byte(`"HERE"`), []byte(member))
 		l.Produce(rec)
 	}
-	large := placed("o5", "ada")
-	large.Total.Minor = 9007199254740993
-	largest := placed("o6", "ada")
-	largest.Total.Minor = 9223372036854775807
+	large := asked("o5", "ada")
+	large.Deposit.Minor = 9007199254740993
+	largest := asked("o6", "ada")
+	largest.Deposit.Minor = 9223372036854775807
 	w.emit("c5", large, largest)
 	l.CatchUp(p, s, l.Config())
 	for id, want := range map[string]string{"o1": "a\ufffdb", "o2": "a\ufffdb", "o3": "a\ufffdb", "o4": "a\u202e😀\r\n$x.y"} {
-		if o, err := s.Order(ctx, id); err != nil || o.Customer != want {
-			p.Errorf("%s is of customer %q, want %q (%v)", id, o.Customer, want, err)
+		if o, err := s.Document(ctx, Loans, id); err != nil || o.Values["member"] != want {
+			p.Errorf("%s is of member %q, want %q (%v)", id, o.Values["member"], want, err)
 		}
-		if h, err := s.History(ctx, id); err != nil || len(h) != 1 {
+		if h, err := s.History(ctx, "loan", id); err != nil || len(h) != 1 {
 			p.Errorf("%s has %d events, want 1 (%v)", id, len(h), err)
 		}
 	}
 	for id, want := range map[string]int64{"o5": 9007199254740993, "o6": 9223372036854775807} {
-		if o, err := s.Order(ctx, id); err != nil || o.Total.Minor != want {
-			p.Errorf("%s has a total of %d, want %d (%v)", id, o.Total.Minor, want, err)
+		if o, err := s.Document(ctx, Loans, id); err != nil || o.Values["deposit"] != (projection.Money{Minor: want, Currency: "GBP"}) {
+			p.Errorf("%s has a deposit of %v, want %d (%v)", id, o.Values["deposit"], want, err)
 		}
 	}
-	if page, err := s.Orders(ctx, "a\x00b", "", ""); err == nil && len(page.Items) != 0 { // a store may refuse the question
-		p.Errorf("a customer whom nobody is has orders: %+v", page)
+	if page, err := s.Documents(ctx, Loans, map[string]string{"member": "a\x00b"}, ""); err == nil && len(page.Items) != 0 { // a store may refuse the question
+		p.Errorf("a member whom nobody is has loans: %+v", page)
 	}
 }
 
@@ -137,36 +136,38 @@ func aRecordThatTheStoreRefuses(p *place) {
 	for _, kind := range []error{projection.ErrRefused, projection.ErrUnclear} {
 		l, s := NewLog(p), p.another()
 		f := &failing{Store: s.Store}
-		poison := func(id string) bool { return id == "order/0/i1-3" || id == "order/0/i1-7" }
+		poison := func(id string) bool { return id == "desk/0/i1-3" || id == "desk/0/i1-7" }
 		f.write = func(b *projection.Batch) error {
 			if slices.ContainsFunc(b.Events, func(e projection.Event) bool { return poison(e.ID) }) {
 				return kind
 			}
 			return nil
 		}
-		w := l.writer("order", 0)
-		w.emit("c1", placed("o1", "ada"), event.OrderConfirmed{Order: "o1"}, event.OrderDelayed{Order: "o1"}, event.OrderReleased{Order: "o1"},
-			event.HoldRequested{SKU: "A", Order: "o1"}, event.OrderShipped{Order: "o1"}, event.OrderClosed{Order: "o1"})
+		w := l.writer("desk", 0)
+		w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"}, Delayed{Loan: "o1"}, Ready{Loan: "o1"},
+			CopyWanted{Title: "A", Loan: "o1"}, Fetched{Loan: "o1"}, Closed{Loan: "o1"})
 		l.Produce(outside("dock", "d0", "A"), outside("dock", "d0", "A"))
-		w.emit("c2", placed("o2", "ada"))
+		w.emit("c2", asked("o2", "ada"))
 		cfg := l.Config()
 		told := map[string]int{}
+		var n atomic.Int64
 		cfg.Now = func() time.Time { return noon.Add(-time.Hour) } // all that comes is news
 		cfg.Written = func(events []projection.Event) {
 			for _, e := range events {
 				told[e.ID]++
 			}
+			n.Add(int64(len(events)))
 		}
-		for range 2 { // and a restart goes on from there
-			l.CatchUp(p, projection.New(f), cfg)
-			w.emit("c2", event.OrderConfirmed{Order: "o2"})
+		for _, events := range []int64{7, 8, 9} { // and a restart goes on from there
+			l.catchUpWith(p, projection.New(f), cfg, func() bool { return n.Load() >= events })
+			w.emit("c2", Approved{Loan: "o2"})
 		}
-		l.CatchUp(p, projection.New(f), cfg)
+		l.CatchUp(p, projection.New(f), l.Config())
 		skips, err := s.Skips(ctx)
 		if err != nil || len(skips) != 2 || !strings.Contains(skips[0].Reason, "set aside") {
 			p.Errorf("%v: set aside are %+v, want 2 (%v)", kind, skips, err)
 		}
-		for of, want := range map[string]int{"c1": 5, "c2": 3, "dock#d0": 1} {
+		for of, want := range map[string]int{"c1": 5, "c2": 4, "dock#d0": 1} {
 			if h, err := s.Events(ctx, of); err != nil || len(h) != want {
 				p.Errorf("%v: %s has %d events, want %d (%v)", kind, of, len(h), want, err)
 			}
@@ -202,8 +203,8 @@ func aStoreThatFailsForAWhile(p *place) {
 		}
 		return nil
 	}
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"), event.OrderConfirmed{Order: "o1"})
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"})
 	l.CatchUp(p, projection.New(f), l.Config())
 	if skips, err := s.Skips(ctx); err != nil || len(skips) != 0 {
 		p.Errorf("set aside are %+v (%v)", skips, err)
@@ -218,8 +219,8 @@ func aStoreThatFailsForAWhile(p *place) {
 func aStoreThatTakesNothing(p *place) {
 	l, s := NewLog(p), p.model()
 	f := &failing{Store: s.Store, write: func(*projection.Batch) error { return projection.ErrUnclear }}
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"), event.OrderConfirmed{Order: "o1"})
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"})
 	if err := failure(p, projection.New(f), l.Config()); !strings.Contains(err.Error(), "cannot be written") || !errors.Is(err, projection.ErrUnclear) {
 		p.Errorf("stopped with %v", err)
 	}
@@ -233,28 +234,28 @@ func aStoreThatTakesNothing(p *place) {
 }
 
 // Who posts an event chooses its id, its correlation and its data: none of them
-// takes it into the saga or the history of an order.
+// takes it into the saga or the history of a loan.
 func anEventFromOutsideJoinsNoSaga(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"))
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"))
 	for _, e := range []streams.Envelope{{ID: "c1"}, {ID: "x", Correlation: "c1"}, {ID: "o1"}, {ID: "y", Correlation: "o1"}, {ID: "c1", Source: "c1"}} {
-		e.Type, e.Key, e.Time, e.Data = "stock.received", "A", noon, []byte(`{"sku":"A","quantity":1,"order":"o1"}`)
+		e.Type, e.Key, e.Time, e.Data = "copy.donated", "A", noon, []byte(`{"title":"A","copies":1,"loan":"o1"}`)
 		if e.Source == "" {
 			e.Source = "/mallory"
 		}
-		l.Produce(e.Record("external.sku", streams.Partition("A", partitions)))
+		l.Produce(e.Record("external.title", streams.Partition("A", partitions)))
 	}
 	l.CatchUp(p, s, l.Config())
-	h, err := s.History(ctx, "o1")
+	h, err := s.History(ctx, "loan", "o1")
 	if err != nil || len(h) != 1 {
-		p.Errorf("the order's history has %d events, want its own (%v)", len(h), err)
+		p.Errorf("the loan's history has %d events, want its own (%v)", len(h), err)
 	}
-	first, err := s.FirstEvents(ctx, "c1", "o1", 10)
+	first, err := s.FirstEvents(ctx, "c1", "loan", "o1", 10)
 	if err != nil || len(first) != 1 {
 		p.Errorf("the saga's first events are %+v (%v)", first, err)
 	}
-	if x, err := s.Saga(ctx, "c1"); err != nil || len(x) != 1 || x[0].Events != 1 || x[0].Last != "order.placed" {
+	if x, err := s.Saga(ctx, "c1"); err != nil || len(x) != 1 || x[0].Events != 1 || x[0].Last != "loan.asked" {
 		p.Errorf("the saga is %+v (%v)", x, err)
 	}
 	if own, err := s.Events(ctx, "/mallory#c1"); err != nil || len(own) != 2 {
@@ -266,17 +267,17 @@ func anEventFromOutsideJoinsNoSaga(p *place) {
 // old one for ever.
 func aTopicMadeAnewUnderARun(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"))
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"))
 	c, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(c, l.Config()) }()
 	l.CaughtUp(p, s)
-	if _, err := l.admin().DeleteTopic(ctx, "order.order"); err != nil {
+	if _, err := l.admin().DeleteTopic(ctx, "desk.loan"); err != nil {
 		p.Fatal(err)
 	}
-	if _, err := l.admin().CreateTopic(ctx, partitions, 1, nil, "order.order"); err != nil {
+	if _, err := l.admin().CreateTopic(ctx, partitions, 1, nil, "desk.loan"); err != nil {
 		p.Fatal(err)
 	}
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "deleted and made again") {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/services/event"
 )
 
 var queryCases = []testCase{
@@ -23,48 +22,48 @@ var queryCases = []testCase{
 
 func pagesAreStable(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
+	w := l.writer("desk", 0)
 	const n = 2*projection.PageSize + 7
 	for i := range n {
-		w.emit("c", placed(fmt.Sprintf("o%03d", i), []string{"ada", "bob"}[i%2]))
+		w.emit("c", asked(fmt.Sprintf("o%03d", i), []string{"ada", "bob"}[i%2]))
 	}
-	w.emit("c", event.OrderCancelled{Order: "o000", Reason: "regret"})
+	w.emit("c", Withdrawn{Loan: "o000", Reason: "regret"})
 	stop := Start(p, s, l.Config())
 	await(p, s, w.last)
 	seen := map[string]bool{}
 	last, page := "o999", ""
 	for {
-		orders, err := s.Orders(ctx, "", "", page)
+		loans, err := s.Documents(ctx, Loans, nil, page)
 		if err != nil {
 			p.Fatal(err)
 		}
-		for _, o := range orders.Items {
-			if seen[o.ID] || o.ID >= last {
-				p.Fatalf("%s comes after %s", o.ID, last)
+		for _, o := range loans.Items {
+			if seen[o.Key] || o.Key >= last {
+				p.Fatalf("%s comes after %s", o.Key, last)
 			}
-			seen[o.ID], last = true, o.ID
+			seen[o.Key], last = true, o.Key
 		}
-		if page = orders.Next; page == "" {
+		if page = loans.Next; page == "" {
 			break
 		}
-		w.emit("c", placed(fmt.Sprint("p", len(seen)), "ada")) // newer than any page
+		w.emit("c", asked(fmt.Sprint("p", len(seen)), "ada")) // newer than any page
 		await(p, s, w.last)
 	}
 	if len(seen) != n {
-		p.Errorf("%d orders in all pages, want %d", len(seen), n)
+		p.Errorf("%d loans in all pages, want %d", len(seen), n)
 	}
-	bobs, err := s.Orders(ctx, "bob", "placed", "")
-	if err != nil || len(bobs.Items) != projection.PageSize || bobs.Items[0].Customer != "bob" {
-		p.Errorf("bob's orders: %d (%v)", len(bobs.Items), err)
+	bobs, err := s.Documents(ctx, Loans, map[string]string{"member": "bob", "state": "asked"}, "")
+	if err != nil || len(bobs.Items) != projection.PageSize || bobs.Items[0].Values["member"] != "bob" {
+		p.Errorf("bob's loans: %d (%v)", len(bobs.Items), err)
 	}
-	if c, err := s.Orders(ctx, "", "cancelled", ""); err != nil || len(c.Items) != 1 || c.Items[0].Reason != "regret" {
-		p.Errorf("cancelled orders are %+v (%v)", c, err)
+	if c, err := s.Documents(ctx, Loans, map[string]string{"member": "", "state": "withdrawn"}, ""); err != nil || len(c.Items) != 1 || c.Items[0].Values["reason"] != "regret" {
+		p.Errorf("withdrawn loans are %+v (%v)", c, err)
 	}
-	if _, err := s.Orders(ctx, "", "", "no-page"); !errors.Is(err, projection.ErrPage) {
+	if _, err := s.Documents(ctx, Loans, nil, "no-page"); !errors.Is(err, projection.ErrPage) {
 		p.Errorf("a damaged page token gives %v", err)
 	}
 	stats := s.Stats(time.Now().Add(time.Second))
-	i := slices.IndexFunc(stats, func(x projection.TopicStats) bool { return x.Topic == "order.order" })
+	i := slices.IndexFunc(stats, func(x projection.TopicStats) bool { return x.Topic == "desk.loan" })
 	if i < 0 || stats[i].Records < n || stats[i].PerSecond <= 0 {
 		p.Errorf("stats are %+v", stats)
 	}
@@ -76,15 +75,15 @@ func pagesAreStable(p *place) {
 // Sagas of one moment are told apart by their names and correlations.
 func pagesOfSagas(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
+	w := l.writer("desk", 0)
 	for i := range projection.PageSize {
-		w.emit(fmt.Sprintf("c%03d", i), placed(fmt.Sprintf("o%03d", i), "ada"))
+		w.emit(fmt.Sprintf("c%03d", i), asked(fmt.Sprintf("o%03d", i), "ada"))
 		w.at = noon
 	}
-	w.emit("c000", event.OrderClosed{Order: "o000"})
-	l.CatchUp(p, s, l.Config(Payment))
-	for f, want := range map[projection.SagaFilter]int{{}: 2 * projection.PageSize, {Name: "pay"}: projection.PageSize,
-		{State: projection.Running}: 2*projection.PageSize - 1, {State: projection.Ended, Name: "place-order"}: 1, {State: projection.Ended, Name: "pay"}: 0} {
+	w.emit("c000", Closed{Loan: "o000"})
+	l.CatchUp(p, s, l.Config(Deposit))
+	for f, want := range map[projection.SagaFilter]int{{}: 2 * projection.PageSize, {Name: "deposit"}: projection.PageSize,
+		{State: projection.Running}: 2*projection.PageSize - 1, {State: projection.Ended, Name: "lend"}: 1, {State: projection.Ended, Name: "deposit"}: 0} {
 		seen := map[string]bool{}
 		for more := true; more; more = f.Page != "" {
 			page, err := s.Sagas(ctx, f)
@@ -106,15 +105,15 @@ func pagesOfSagas(p *place) {
 	if _, err := s.Saga(ctx, "nobody"); !errors.Is(err, projection.ErrNotFound) {
 		p.Errorf("an unknown saga gives %v", err)
 	}
-	if _, err := s.Order(ctx, "nobody"); !errors.Is(err, projection.ErrNotFound) {
-		p.Errorf("an unknown order gives %v", err)
+	if _, err := s.Document(ctx, Loans, "nobody"); !errors.Is(err, projection.ErrNotFound) {
+		p.Errorf("an unknown loan gives %v", err)
 	}
 }
 
 func awaitsItsOwn(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	rec := w.record("c1", placed("o1", "ada"))
+	w := l.writer("desk", 0)
+	rec := w.record("c1", asked("o1", "ada"))
 	Start(p, s, l.Config())
 	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 	defer cancel()
@@ -126,10 +125,10 @@ func awaitsItsOwn(p *place) {
 		l.Produce(rec)
 	}()
 	await(p, s, w.last)
-	if _, err := s.Order(ctx, "o1"); err != nil {
+	if _, err := s.Document(ctx, Loans, "o1"); err != nil {
 		p.Errorf("after Await: %v", err)
 	}
-	for _, bad := range []string{"", "order.order", "order.order:order/0/i1", "order.order:order/0/i1:x", "order.order:order/0/i1:0", "::1", ":a:1"} {
+	for _, bad := range []string{"", "desk.loan", "desk.loan:desk/0/i1", "desk.loan:desk/0/i1:x", "desk.loan:desk/0/i1:0", "::1", ":a:1"} {
 		if err := s.Await(ctx, bad); !errors.Is(err, projection.ErrToken) {
 			p.Errorf("token %q gives %v", bad, err)
 		}
@@ -138,10 +137,10 @@ func awaitsItsOwn(p *place) {
 
 func awaitsAnothers(p *place) {
 	l, writes, reads := NewLog(p), p.model(), p.model()
-	w := l.writer("order", 0)
+	w := l.writer("desk", 0)
 	Start(p, writes, l.Config())
 	for range 3 {
-		rec := w.record("c1", event.OrderDelayed{Order: "o1"})
+		rec := w.record("c1", Delayed{Loan: "o1"})
 		go func() {
 			time.Sleep(100 * time.Millisecond)
 			l.cl.Produce(ctx, rec, nil)
@@ -155,29 +154,29 @@ func awaitsAnothers(p *place) {
 
 func prune(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("done", placed("o1", "ada"), event.OrderClosed{Order: "o1"})
+	w := l.writer("desk", 0)
+	w.emit("done", asked("o1", "ada"), Closed{Loan: "o1"})
 	done := w.last
-	w.emit("open", placed("o2", "ada"))
+	w.emit("open", asked("o2", "ada"))
 	between := w.at.Add(time.Microsecond)
-	w.emit("new", placed("o3", "ada"))
+	w.emit("new", asked("o3", "ada"))
 	stop := Start(p, s, l.Config())
 	await(p, s, w.last)
 	if err := s.Prune(ctx, between); err != nil {
 		p.Fatal(err)
 	}
 	await(p, s, done) // a token of old stays good
-	w.emit("new", event.OrderConfirmed{Order: "o3"})
+	w.emit("new", Approved{Loan: "o3"})
 	await(p, s, w.last) // and sequences go on
 	if err := stop(); err != nil {
 		p.Fatal(err)
 	}
 	for id, want := range map[string]int{"o1": 0, "o2": 0, "o3": 2} {
-		if h, err := s.History(ctx, id); err != nil || len(h) != want {
+		if h, err := s.History(ctx, "loan", id); err != nil || len(h) != want {
 			p.Errorf("%s has %d events, want %d (%v)", id, len(h), want, err)
 		}
-		if _, err := s.Order(ctx, id); err != nil {
-			p.Errorf("an order was pruned: %v", err)
+		if _, err := s.Document(ctx, Loans, id); err != nil {
+			p.Errorf("a document was pruned: %v", err)
 		}
 	}
 	if _, err := s.Saga(ctx, "done"); !errors.Is(err, projection.ErrNotFound) {
@@ -191,14 +190,14 @@ func prune(p *place) {
 // keepAWhile runs a writer that keeps events for a second only.
 func keepAWhile(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("done", placed("o1", "ada"), event.OrderClosed{Order: "o1"})
+	w := l.writer("desk", 0)
+	w.emit("done", asked("o1", "ada"), Closed{Loan: "o1"})
 	cfg := l.Config()
 	cfg.Keep = time.Second
 	stop := Start(p, s, cfg)
 	await(p, s, w.last)
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		h, err := s.History(ctx, "o1")
+		h, err := s.History(ctx, "loan", "o1")
 		if err != nil {
 			p.Fatal(err)
 		}
@@ -209,8 +208,8 @@ func keepAWhile(p *place) {
 			p.Fatalf("%d events are kept after ten seconds", len(h))
 		}
 	}
-	if _, err := s.Order(ctx, "o1"); err != nil {
-		p.Errorf("the order was removed too: %v", err)
+	if _, err := s.Document(ctx, Loans, "o1"); err != nil {
+		p.Errorf("the document was removed too: %v", err)
 	}
 	if err := stop(); err != nil {
 		p.Fatal(err)
@@ -222,19 +221,19 @@ func whatIsRecentAndInFlight(p *place) {
 	if f, err := s.InFlight(ctx, noon, 10); err != nil || f.Sagas != 0 || !f.Oldest.IsZero() {
 		p.Errorf("an empty read model has %+v in flight (%v)", f, err)
 	}
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"), event.OrderConfirmed{Order: "o1"}, event.OrderClosed{Order: "o1"})
-	w.emit("c2", placed("o2", "ada"), event.HoldRequested{SKU: "A", Order: "o2", Quantity: 1})
-	w.emit("c3", placed("o3", "ada"), event.OrderCancelled{Order: "o3"})
-	w.emit("other", event.OrderDelayed{Order: "o2"})
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"}, Closed{Loan: "o1"})
+	w.emit("c2", asked("o2", "ada"), CopyWanted{Title: "A", Loan: "o2", Copies: 1})
+	w.emit("c3", asked("o3", "ada"), Withdrawn{Loan: "o3"})
+	w.emit("other", Delayed{Loan: "o2"})
 	readAll(p, s, l.Config(), w.last)
 
-	passed, err := s.Passages(ctx, noon, 2)
-	if err != nil || len(passed) != 2 || passed[0].State != "cancelled" || passed[0].Cancelled.IsZero() || passed[1].State != "placed" {
-		p.Errorf("the two newest are %+v (%v)", passed, err)
+	newest, err := s.List(ctx, projection.ListQuery{View: Loans, Since: noon, Limit: 2})
+	if err != nil || len(newest) != 2 || newest[0].State != "withdrawn" || newest[1].State != "asked" {
+		p.Errorf("the two newest are %+v (%v)", newest, err)
 	}
-	if passed, _ = s.Passages(ctx, time.Time{}, 10); len(passed) != 3 || !passed[2].Closed || passed[2].Confirmed.Sub(passed[2].Placed) != time.Millisecond {
-		p.Errorf("all are %+v", passed)
+	if since, err := s.List(ctx, projection.ListQuery{View: Loans, Since: newest[1].Begun, Limit: 10}); err != nil || len(since) != 1 || since[0].Key != "o3" {
+		p.Errorf("since then there are %+v (%v)", since, err)
 	}
 	if f, err := s.InFlight(ctx, noon.Add(2*time.Hour), 10); err != nil || f.Sagas != 2 || f.Late != 2 || f.Oldest != noon.Add(4*time.Millisecond) {
 		p.Errorf("in flight is %+v (%v)", f, err)
@@ -248,11 +247,11 @@ func whatIsRecentAndInFlight(p *place) {
 	if late, _ := s.Late(ctx, noon, 10); len(late) != 0 {
 		p.Errorf("in time, %+v are late", late)
 	}
-	first, err := s.FirstEvents(ctx, "c2", "o2", 10)
-	if err != nil || len(first) != 3 || first[2].Type != "order.delayed" {
-		p.Errorf("of correlation and order there are %+v (%v)", first, err)
+	first, err := s.FirstEvents(ctx, "c2", "loan", "o2", 10)
+	if err != nil || len(first) != 3 || first[2].Type != "loan.delayed" {
+		p.Errorf("of correlation and loan there are %+v (%v)", first, err)
 	}
-	if first, _ = s.FirstEvents(ctx, "c2", "", 1); len(first) != 1 || first[0].Type != "order.placed" {
+	if first, _ = s.FirstEvents(ctx, "c2", "loan", "", 1); len(first) != 1 || first[0].Type != "loan.asked" {
 		p.Errorf("the first is %+v", first)
 	}
 }

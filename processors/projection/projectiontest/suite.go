@@ -1,5 +1,5 @@
 // Package projectiontest is the conformance suite that every projection.Store
-// passes, and the log that it reads: records of a small topology in a broker of
+// passes, and the log that it reads: records of a small business in a broker of
 // this process, over its real wire.
 package projectiontest
 
@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -21,7 +20,7 @@ import (
 // gives two openers of one store, called after Close it gives the same store
 // again. The suite closes what it opens.
 func Run(t *testing.T, open func(t testing.TB) func() projection.Store) {
-	for _, c := range slices.Concat(lifeCases, troubleCases, writerCases, queryCases) {
+	for _, c := range slices.Concat(lifeCases, troubleCases, writerCases, queryCases, viewCases) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.run(&place{T: t, empty: open, open: open(t)})
@@ -123,12 +122,12 @@ func failure(t testing.TB, m *projection.Model, cfg projection.Config) error {
 // Benchmark is the time for one event, from the broker to the rows.
 func Benchmark(b *testing.B, open func(t testing.TB) func() projection.Store) {
 	l, m := NewLog(b), opened(b, open(b))
-	w := l.writer("order", 0)
+	w := l.writer("desk", 0)
 	last := map[streams.Target]streams.Token{} // every partition's last event
 	for i := range b.N {
-		id := event.OrderID(fmt.Sprint("o", i/4))
-		rec := w.record("c-"+string(id), []streams.Event{placed(string(id), "ada"), event.OrderConfirmed{Order: id},
-			event.HoldRequested{Order: id, SKU: "A"}, event.OrderClosed{Order: id}}[i%4])
+		id := LoanID(fmt.Sprint("o", i/4))
+		rec := w.record("c-"+string(id), []streams.Event{asked(string(id), "ada"), Approved{Loan: id},
+			CopyWanted{Loan: id, Title: "A"}, Closed{Loan: id}}[i%4])
 		last[streams.Target{Topic: rec.Topic, Partition: rec.Partition}] = w.last
 		l.cl.Produce(ctx, rec, nil)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -40,20 +39,20 @@ var troubleCases = []testCase{
 
 func repeatsAreSkipped(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	a, b := w.record("c1", placed("o1", "ada")), w.record("c1", event.OrderConfirmed{Order: "o1"})
+	w := l.writer("desk", 0)
+	a, b := w.record("c1", asked("o1", "ada")), w.record("c1", Approved{Loan: "o1"})
 	l.Produce(a, b, a, b, b)
 	l.Produce(outside("dock", "d1", "A"), outside("dock", "d1", "A"), outside("other-dock", "d1", "A"))
-	again := streams.Envelope{ID: "r1", Type: "order.cancelled", Key: "o1", ReplayID: "replay-1", Data: []byte(`{"order":"o1"}`)}
+	again := streams.Envelope{ID: "r1", Type: "loan.withdrawn", Key: "o1", ReplayID: "replay-1", Data: []byte(`{"loan":"o1"}`)}
 	l.Produce(again.Record(a.Topic, a.Partition))
-	c := w.record("c1", event.OrderReleased{Order: "o1"})
+	c := w.record("c1", Ready{Loan: "o1"})
 	l.Produce(c)
 	readAll(p, s, l.Config(), w.last)
 	l.Produce(outside("dock", "d1", "A"))
-	w.emit("c1", event.OrderDelayed{Order: "o1"})
+	w.emit("c1", Delayed{Loan: "o1"})
 	readAll(p, s, l.Config(), w.last) // and nothing is read twice
 
-	if h, _ := s.History(ctx, "o1"); len(h) != 4 {
+	if h, _ := s.History(ctx, "loan", "o1"); len(h) != 4 {
 		p.Errorf("history has %d events, want 4", len(h))
 	}
 	for _, source := range []string{"dock", "other-dock"} {
@@ -61,25 +60,25 @@ func repeatsAreSkipped(p *place) {
 			p.Errorf("%d events of %s have id d1, want 1 (%v)", len(d1), source, err)
 		}
 	}
-	if o, _ := s.Order(ctx, "o1"); o.State != "released" {
-		p.Errorf("state is %s after a replayed cancellation", o.State)
+	if o, _ := s.Document(ctx, Loans, "o1"); o.State != "ready" {
+		p.Errorf("state is %s after a replayed withdrawal", o.State)
 	}
 }
 
 func aHoleStops(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"))
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"))
 	readAll(p, s, l.Config(), w.last)
-	w.record("c1", event.OrderConfirmed{Order: "o1"}) // never arrives
-	w.emit("c1", event.OrderReleased{Order: "o1"})
+	w.record("c1", Approved{Loan: "o1"}) // never arrives
+	w.emit("c1", Ready{Loan: "o1"})
 	for range 2 { // and a restart does not get over it
 		var hole *projection.HoleError
-		if err := failure(p, s, l.Config()); !errors.As(err, &hole) || hole.Seen != 1 || hole.Prev != 2 || hole.Seq != 3 || hole.Topic != "order.order" || hole.Lane != w.lane {
+		if err := failure(p, s, l.Config()); !errors.As(err, &hole) || hole.Seen != 1 || hole.Prev != 2 || hole.Seq != 3 || hole.Topic != "desk.loan" || hole.Lane != w.lane {
 			p.Fatalf("stopped with %v", err)
 		}
 	}
-	if o, _ := s.Order(ctx, "o1"); o.State != "placed" {
+	if o, _ := s.Document(ctx, Loans, "o1"); o.State != "asked" {
 		p.Errorf("state is %s: something beyond the hole was applied", o.State)
 	}
 }
@@ -88,19 +87,19 @@ func aHoleStops(p *place) {
 // it is lost: that hole and no other, and a note says so.
 func aHoleIsAccepted(p *place) {
 	l, s := NewLog(p), p.model()
-	cfg, asked := l.Config(), []string{}
+	cfg, wanted := l.Config(), []string{}
 	cfg.Stores = func(_ context.Context, service string) (streams.Store, error) {
-		asked = append(asked, service)
+		wanted = append(wanted, service)
 		return nil, errors.New("there is no event store of " + service)
 	}
 	cfg.Log = slog.New(slog.DiscardHandler)
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"))
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"))
 	part := streams.Partition("o1", partitions)
 	foreign := func(id string, seq, prev int64) {
-		e := streams.Envelope{ID: id, Type: "order.delayed", Version: 1, Source: "order", Key: "o1", Time: noon, Correlation: "c9",
-			Lane: "stranger/0/i9", Seq: seq, Prev: prev, Data: []byte(`{"order":"o1"}`)}
-		l.Produce(e.Record("order.order", part))
+		e := streams.Envelope{ID: id, Type: "loan.delayed", Version: 1, Source: "desk", Key: "o1", Time: noon, Correlation: "c9",
+			Lane: "stranger/0/i9", Seq: seq, Prev: prev, Data: []byte(`{"loan":"o1"}`)}
+		l.Produce(e.Record("desk.loan", part))
 	}
 	stopped := func() *projection.HoleError {
 		p.Helper()
@@ -113,7 +112,7 @@ func aHoleIsAccepted(p *place) {
 	foreign("f1", 8, 7)
 	foreign("f2", 20, 15)
 	first := stopped()
-	if slices.Contains(asked, "stranger") {
+	if slices.Contains(wanted, "stranger") {
 		p.Error("a stranger's name was asked for as that of an event store")
 	}
 	s.Accept(first)
@@ -122,10 +121,10 @@ func aHoleIsAccepted(p *place) {
 		p.Fatalf("holes before %d and %d, want 7 and 15", first.Prev, second.Prev)
 	}
 	s.Accept(second)
-	w.emit("c1", event.OrderConfirmed{Order: "o1"})
+	w.emit("c1", Approved{Loan: "o1"})
 	readAll(p, s, cfg, w.last)
 	again := projection.New(s.Store) // which has accepted nothing
-	w.emit("c1", event.OrderReleased{Order: "o1"})
+	w.emit("c1", Ready{Loan: "o1"})
 	readAll(p, again, cfg, w.last)
 	if h, err := s.Events(ctx, "c9"); err != nil || len(h) != 2 {
 		p.Errorf("%d events of the stranger, want 2 (%v)", len(h), err)
@@ -140,11 +139,11 @@ func aHoleIsAccepted(p *place) {
 // order: a higher sequence in one is no repeat and no hole in another.
 func oneLaneInSeveralPartitions(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
+	w := l.writer("desk", 0)
 	var recs []*kgo.Record
 	var tokens []streams.Token
 	for i := range 60 {
-		recs = append(recs, w.record("c", event.HoldRequested{SKU: event.SKU(fmt.Sprint("S", i)), Order: "o1", Quantity: 1}))
+		recs = append(recs, w.record("c", CopyWanted{Title: TitleID(fmt.Sprint("S", i)), Loan: "o1", Copies: 1}))
 		tokens = append(tokens, w.last)
 	}
 	slices.SortStableFunc(recs, func(a, b *kgo.Record) int { return int(b.Partition - a.Partition) })
@@ -157,13 +156,13 @@ func oneLaneInSeveralPartitions(p *place) {
 
 func aRestartGoesOnFromTheCursor(p *place) {
 	l := NewLog(p)
-	w := l.writer("order", 0)
+	w := l.writer("desk", 0)
 	var want []string
 	for round := range 5 {
 		for i := range 40 {
 			id := fmt.Sprintf("o%d-%d", round, i)
 			want = append(want, id)
-			w.emit("c-"+id, placed(id, "ada"))
+			w.emit("c-"+id, asked(id, "ada"))
 		}
 		s := p.model()
 		stop := Start(p, s, l.Config())
@@ -180,7 +179,7 @@ func aRestartGoesOnFromTheCursor(p *place) {
 	s := p.model()
 	readAll(p, s, l.Config(), w.last)
 	for _, id := range want {
-		h, err := s.History(ctx, id)
+		h, err := s.History(ctx, "loan", id)
 		x, serr := s.Saga(ctx, "c-"+id)
 		if err != nil || serr != nil || len(h) != 1 || x[0].Events != 1 {
 			p.Fatalf("%s has %d events, want 1 (%v, %v)", id, len(h), err, serr)
@@ -190,22 +189,22 @@ func aRestartGoesOnFromTheCursor(p *place) {
 
 func whatIsNoEventIsPassedOver(p *place) {
 	l, s := NewLog(p), p.model()
-	l.Produce(&kgo.Record{Topic: "order.order", Partition: 0, Key: []byte("x"), Value: []byte("hello")})
-	bad := streams.Envelope{ID: "e1", Type: "order.placed", Source: "x", Key: "o1", Time: noon, Lane: "order/1/i1", Seq: 1, Data: []byte(`{"lines":7}`)}
-	l.Produce(bad.Record("order.order", 0))
-	bad.ID, bad.Seq, bad.Prev, bad.Data = "e2", 2, 1, []byte(`{"lines"`)
-	l.Produce(bad.Record("order.order", 0))
+	l.Produce(&kgo.Record{Topic: "desk.loan", Partition: 0, Key: []byte("x"), Value: []byte("hello")})
+	bad := streams.Envelope{ID: "e1", Type: "loan.asked", Source: "x", Key: "o1", Time: noon, Lane: "desk/1/i1", Seq: 1, Data: []byte(`{"titles":7}`)}
+	l.Produce(bad.Record("desk.loan", 0))
+	bad.ID, bad.Seq, bad.Prev, bad.Data = "e2", 2, 1, []byte(`{"titles"`)
+	l.Produce(bad.Record("desk.loan", 0))
 	odd := bad
 	odd.ID, odd.Seq, odd.Prev, odd.Correlation, odd.Data = "e3", 3, 2, "\xff", []byte(`{}`)
-	l.Produce(odd.Record("order.order", 0))
-	forged := streams.Envelope{ID: "e4", Type: "order.placed", Source: "x", Key: "o2", Time: noon, Data: []byte(`{"order":"o2"}`)}
-	l.Produce(forged.Record("order.order", 0))
-	w := l.writer("order", 0)
+	l.Produce(odd.Record("desk.loan", 0))
+	forged := streams.Envelope{ID: "e4", Type: "loan.asked", Source: "x", Key: "o2", Time: noon, Data: []byte(`{"loan":"o2"}`)}
+	l.Produce(forged.Record("desk.loan", 0))
+	w := l.writer("desk", 0)
 	last := "o1" // behind them, in their partition
 	for n := 1; streams.Partition(last, partitions) != 0; n++ {
 		last = fmt.Sprint("o", n)
 	}
-	w.emit("c1", placed(last, "ada"))
+	w.emit("c1", asked(last, "ada"))
 	readAll(p, s, l.Config(), w.last)
 	skips, err := s.Skips(ctx)
 	if err != nil || len(skips) != 5 {
@@ -215,8 +214,8 @@ func whatIsNoEventIsPassedOver(p *place) {
 
 func aNewerVersionStops(p *place) {
 	l, s := NewLog(p), p.model()
-	e := streams.Envelope{ID: "e1", Type: "order.placed", Version: 2, Key: "o1", Time: noon, Lane: "order/0/i1", Seq: 1, Data: []byte(`{}`)}
-	l.Produce(e.Record("order.order", 0))
+	e := streams.Envelope{ID: "e1", Type: "loan.asked", Version: 2, Key: "o1", Time: noon, Lane: "desk/0/i1", Seq: 1, Data: []byte(`{}`)}
+	l.Produce(e.Record("desk.loan", 0))
 	var newer *streams.NewerVersionError
 	if err := failure(p, s, l.Config()); !errors.As(err, &newer) {
 		p.Errorf("stopped with %v", err)
@@ -252,11 +251,11 @@ func aLogThatIsNotTheSameStops(p *place) {
 	} {
 		p.Run(c.name, func(t *testing.T) {
 			l, s := NewLog(t), opened(t, p.empty(t))
-			w := l.writer("order", 0)
-			w.emit("c1", placed("o1", "ada"))
+			w := l.writer("desk", 0)
+			w.emit("c1", asked("o1", "ada"))
 			readAll(t, s, l.Config(), w.last)
-			w.emit("c1", event.OrderConfirmed{Order: "o1"}, event.OrderReleased{Order: "o1"})
-			if err := c.spoil(l, "order.order", streams.Partition("o1", partitions)); err != nil {
+			w.emit("c1", Approved{Loan: "o1"}, Ready{Loan: "o1"})
+			if err := c.spoil(l, "desk.loan", streams.Partition("o1", partitions)); err != nil {
 				t.Fatal(err)
 			}
 			if err := failure(t, s, l.Config()); !strings.Contains(err.Error(), c.want) {
@@ -268,10 +267,10 @@ func aLogThatIsNotTheSameStops(p *place) {
 
 func aTruncatedLogDoesNotBeginAReadModel(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"), event.OrderConfirmed{Order: "o1"})
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"})
 	var o kadm.Offsets
-	o.AddOffset("order.order", streams.Partition("o1", partitions), 1, -1)
+	o.AddOffset("desk.loan", streams.Partition("o1", partitions), 1, -1)
 	if _, err := l.admin().DeleteRecords(ctx, o); err != nil {
 		p.Fatal(err)
 	}

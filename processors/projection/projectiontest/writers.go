@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
-	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -23,17 +22,17 @@ var writerCases = []testCase{
 // beyond it. When it thaws it ends, and has changed nothing.
 func theSecondWriterFencesTheFirst(p *place) {
 	l, s := NewLog(p), p.model()
-	recs := l.Shop(30)
+	recs := l.Lend(30)
 	frozen := &freezer{Store: p.model().Store, froze: make(chan struct{}), thaw: make(chan struct{})}
 	first := projection.New(frozen)
 	l.Produce(recs[:40]...)
 	ended := make(chan error, 1)
-	go func() { ended <- first.Run(ctx, l.Config(Payment)) }()
+	go func() { ended <- first.Run(ctx, l.Config(Deposit)) }()
 	<-frozen.froze
 	if err := first.Run(ctx, l.Config()); err == nil {
 		p.Error("a second Run of one model was let in")
 	}
-	stop := Start(p, s, l.Config(Payment))
+	stop := Start(p, s, l.Config(Deposit))
 	l.Produce(recs[40:]...)
 	l.CaughtUp(p, s)
 	close(frozen.thaw)
@@ -51,7 +50,7 @@ func theSecondWriterFencesTheFirst(p *place) {
 		p.Fatal(err)
 	}
 	fresh := p.another()
-	l.CatchUp(p, fresh, l.Config(Payment))
+	l.CatchUp(p, fresh, l.Config(Deposit))
 	Differ(p, Answers(p, fresh), Answers(p, s))
 }
 
@@ -72,12 +71,12 @@ func (f *freezer) Write(ctx context.Context, b *projection.Batch) error {
 // far beyond it.
 func aZombieChangesNothing(p *place) {
 	l, s := NewLog(p), p.model()
-	recs := l.Shop(30)
+	recs := l.Lend(30)
 	old := &recorder{Store: s.Store}
 	l.Produce(recs[:60]...)
-	l.CatchUp(p, projection.New(old), l.Config(Payment))
+	l.CatchUp(p, projection.New(old), l.Config(Deposit))
 	l.Produce(recs[60:]...)
-	l.CatchUp(p, s, l.Config(Payment))
+	l.CatchUp(p, s, l.Config(Deposit))
 	want := Answers(p, s)
 	for _, b := range old.batches {
 		if err := s.Write(ctx, b); !errors.Is(err, projection.ErrFenced) {
@@ -104,7 +103,7 @@ func (r *recorder) Write(ctx context.Context, b *projection.Batch) error {
 // A claim fences even a writer whose cursors are where they were.
 func aClaimFences(p *place) {
 	s := p.model()
-	read := []projection.Cursor{{Topic: "order.order", TopicID: [16]byte{1}}}
+	read := []projection.Cursor{{Topic: "desk.loan", TopicID: [16]byte{1}}}
 	old, err := s.Claim(ctx, partitions, read)
 	if err != nil {
 		p.Fatal(err)
@@ -130,14 +129,16 @@ func aClaimFences(p *place) {
 	}
 }
 
-// Batch is a batch of n events of one order and its saga, from an offset on.
+// Batch is a batch of n events of one loan, its member and its saga, from an offset on.
 func Batch(epoch, offset, n int64) *projection.Batch {
-	b := &projection.Batch{Epoch: epoch, Moves: []projection.Move{{Topic: "order.order", From: offset, Next: offset + n, Seen: map[streams.Lane]int64{"order/0/i1": offset + n}}}}
+	b := &projection.Batch{Epoch: epoch, Moves: []projection.Move{{Topic: "desk.loan", From: offset, Next: offset + n, Seen: map[streams.Lane]int64{"desk/0/i1": offset + n}}}}
 	for i := offset; i < offset+n; i++ {
-		b.Events = append(b.Events, projection.Event{Order: "o1", Starts: []projection.Start{{Name: "place-order", Due: noon}},
-			Fields: []projection.Field{{Name: "delayed", Value: i}},
-			Entry: projection.Entry{ID: fmt.Sprint("e", i), Type: "order.delayed", Kind: "order", Key: "o1", Correlation: "c", Time: noon.Add(time.Duration(i)),
-				Topic: "order.order", Offset: i, Lane: "order/0/i1", Seq: i + 1, Data: []byte("{}")}})
+		b.Events = append(b.Events, projection.Event{About: map[string]string{"loan": "o1"}, Starts: []projection.Start{{Name: "lend", Due: noon}},
+			Changes: []projection.Change{
+				{View: "loans", Key: "o1", Begins: true, Fields: []projection.Field{{Column: projection.ColumnOf("delayed_at"), Value: i}}},
+				{View: "members", Key: "ada", Begins: true, Fields: []projection.Field{{Column: projection.ColumnOf("loans"), Op: projection.Add, Value: int64(1)}}}},
+			Entry: projection.Entry{ID: fmt.Sprint("e", i), Type: "loan.delayed", Kind: "loan", Key: "o1", Correlation: "c", Time: noon.Add(time.Duration(i)),
+				Topic: "desk.loan", Offset: i, Lane: "desk/0/i1", Seq: i + 1, Data: []byte("{}")}})
 	}
 	return b
 }
@@ -146,16 +147,16 @@ func Batch(epoch, offset, n int64) *projection.Batch {
 // it is a topic like any other.
 func aTopicOfWhichNothingWasRead(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("order", 0)
-	w.emit("c1", placed("o1", "ada"))
+	w := l.writer("desk", 0)
+	w.emit("c1", asked("o1", "ada"))
 	l.CatchUp(p, s, l.Config())
-	if _, err := l.admin().DeleteTopic(ctx, "payment.order"); err != nil {
+	if _, err := l.admin().DeleteTopic(ctx, "till.loan"); err != nil {
 		p.Fatal(err)
 	}
-	if _, err := l.admin().CreateTopic(ctx, partitions, 1, nil, "payment.order"); err != nil {
+	if _, err := l.admin().CreateTopic(ctx, partitions, 1, nil, "till.loan"); err != nil {
 		p.Fatal(err)
 	}
-	pay := l.writer("payment", 0)
-	pay.emit("c1", event.PaymentAuthorised{Order: "o1"})
+	pay := l.writer("till", 0)
+	pay.emit("c1", DepositPaid{Loan: "o1"})
 	readAll(p, s, l.Config(), pay.last)
 }

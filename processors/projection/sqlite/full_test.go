@@ -15,7 +15,7 @@ import (
 // A full disk is waited for: nothing is set aside, nothing ends, and the rows
 // catch up once there is space.
 func TestAFullDisk(t *testing.T) {
-	s, err := Open(filepath.Join(t.TempDir(), "read.db"))
+	s, err := Open(filepath.Join(t.TempDir(), "read.db"), projectiontest.Views)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,8 +32,8 @@ func TestAFullDisk(t *testing.T) {
 	}
 	limit(pages + 1)
 	l, m := projectiontest.NewLog(t), projection.New(s)
-	l.Produce(l.Shop(60)...)
-	stop := projectiontest.Start(t, m, l.Config(projectiontest.Payment))
+	l.Produce(l.Lend(60)...)
+	stop := projectiontest.Start(t, m, l.Config(projectiontest.Deposit))
 	time.Sleep(2 * time.Second)
 	if behind, err := l.Behind(m); err != nil || behind == "" {
 		t.Fatalf("the disk is not full: %q, %v", behind, err)
@@ -56,7 +56,7 @@ func TestAFullDisk(t *testing.T) {
 
 // What SQLite says is told apart by what a person can do.
 func TestFailuresOfSQLite(t *testing.T) {
-	s, err := Open(filepath.Join(t.TempDir(), "read.db"))
+	s, err := Open(filepath.Join(t.TempDir(), "read.db"), projectiontest.Views)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,55 +6,88 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 )
 
-const orderColumns = `SELECT id, customer, state, outcome, reason, total, currency, lines, carrier, tracking, correlation,
-	placed, delayed, confirmed, released, shipped, cancelled, closed FROM orders`
-
-func scanOrder(row interface{ Scan(...any) error }) (o projection.Order, err error) {
-	var t [7]int64
-	err = row.Scan(&o.ID, &o.Customer, &o.State, &o.Outcome, &o.Reason, &o.Total.Minor, &o.Total.Currency, &o.Lines, &o.Carrier, &o.Tracking, &o.Correlation,
-		&t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6])
-	for i, p := range []*time.Time{&o.PlacedAt, &o.DelayedAt, &o.ConfirmedAt, &o.ReleasedAt, &o.ShippedAt, &o.CancelledAt, &o.ClosedAt} {
-		*p = projection.Moment(t[i])
+// scan reads a document of a view.
+func (v *view) scan(row interface{ Scan(...any) error }) (d projection.Document, err error) {
+	var begun int64
+	at := map[string]any{}
+	into := append(make([]any, 0, 4+len(v.columns)), &d.Key, &begun, &d.Correlation, &d.State)
+	for _, c := range v.columns {
+		if c.Text {
+			at[c.Name] = new(string)
+		} else {
+			at[c.Name] = new(int64)
+		}
+		into = append(into, at[c.Name])
 	}
-	o.Closed = t[6] > 0
-	return o, err
+	if err := row.Scan(into...); err != nil {
+		return d, err
+	}
+	d.Begun = projection.Moment(begun)
+	d.Values = projection.Values(v.View, func(column string) any {
+		switch p := at[column].(type) {
+		case *string:
+			return *p
+		case *int64:
+			return *p
+		}
+		return nil
+	})
+	return d, nil
 }
 
-// Order finds an order whose placement has been read.
-func (s *Store) Order(ctx context.Context, id string) (projection.Order, error) {
-	o, err := scanOrder(s.read.QueryRowContext(ctx, orderColumns+` WHERE id = ? AND placed > 0`, id))
+// Document finds a document that has begun.
+func (s *Store) Document(ctx context.Context, declared *business.View, key string) (d projection.Document, err error) {
+	v, err := s.of(declared.Name)
+	if err != nil {
+		return d, err
+	}
+	d, err = v.scan(s.read.QueryRowContext(ctx, v.document+` WHERE key = ? AND begun IS NOT NULL`, key))
 	if errors.Is(err, sql.ErrNoRows) {
-		return o, fmt.Errorf("order %q: %w", id, projection.ErrNotFound)
+		return d, fmt.Errorf("%s %q: %w", v.One, key, projection.ErrNotFound)
 	}
 	if err != nil {
-		return o, fmt.Errorf("order %q cannot be read: %w", id, err)
+		return d, fmt.Errorf("%s %q cannot be read: %w", v.One, key, err)
 	}
-	return o, nil
+	return d, nil
 }
 
-// ListOrders lists placed orders, the newest first.
-func (s *Store) ListOrders(ctx context.Context, q projection.OrderQuery) ([]projection.Order, error) {
-	var w where
-	w.and("placed > 0")
-	w.equal("customer", q.Customer)
-	w.equal("state", q.State)
-	if q.After != nil {
-		w.and("(placed, id) < (?, ?)", q.After.Placed, q.After.ID)
-	}
-	items := []projection.Order{}
-	err := each(ctx, s.read, orderColumns+w.String()+" ORDER BY placed DESC, id DESC LIMIT ?", func(rows *sql.Rows) error {
-		o, err := scanOrder(rows)
-		items = append(items, o)
-		return err
-	}, append(w.args, q.Limit)...)
+// List lists documents, the greatest first.
+func (s *Store) List(ctx context.Context, q projection.ListQuery) ([]projection.Document, error) {
+	v, err := s.of(q.View.Name)
 	if err != nil {
-		return nil, fmt.Errorf("orders cannot be listed: %w", err)
+		return nil, err
+	}
+	equal, err := q.Equal()
+	if err != nil {
+		return nil, err
+	}
+	var w where
+	w.and("begun IS NOT NULL")
+	for column, value := range equal {
+		w.equal(column, value)
+	}
+	if !q.Since.IsZero() {
+		w.and("begun > ?", projection.Nanos(q.Since))
+	}
+	sort := projection.SortColumn(v.View)
+	if q.After != nil {
+		w.and("("+sort+", key) < (?, ?)", q.After.At, q.After.Key)
+	}
+	items := []projection.Document{}
+	err = each(ctx, s.read, v.document+w.String()+" ORDER BY "+sort+" DESC, key DESC LIMIT ?",
+		func(rows *sql.Rows) error {
+			d, err := v.scan(rows)
+			items = append(items, d)
+			return err
+		}, append(w.args, q.Limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be listed: %w", v.Name, err)
 	}
 	return items, nil
 }
@@ -83,72 +116,73 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.conditions, " AND ")
 }
 
-// Counts are the orders by state.
-func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
+// Counts are the documents by state.
+func (s *Store) Counts(ctx context.Context, declared *business.View) (map[string]int64, error) {
+	v, err := s.of(declared.Name)
+	if err != nil {
+		return nil, err
+	}
 	out := map[string]int64{}
-	err := each(ctx, s.read, `SELECT state, count(*) FROM orders WHERE placed > 0 GROUP BY state`, func(rows *sql.Rows) error {
-		var state string
-		var n int64
-		err := rows.Scan(&state, &n)
-		out[state] = n
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("orders cannot be counted: %w", err)
-	}
-	return out, nil
-}
-
-// Passages are those of the newest orders.
-func (s *Store) Passages(ctx context.Context, after time.Time, limit int) ([]projection.Passage, error) {
-	var out []projection.Passage
-	err := each(ctx, s.read, `SELECT state, closed > 0, placed, confirmed, cancelled FROM orders WHERE placed > ? ORDER BY placed DESC, id DESC LIMIT ?`,
+	err = each(ctx, s.read,
+		`SELECT state, count(*) FROM `+projection.Table(v.View)+` WHERE begun IS NOT NULL GROUP BY state`,
 		func(rows *sql.Rows) error {
-			var p projection.Passage
-			var t [3]int64
-			err := rows.Scan(&p.State, &p.Closed, &t[0], &t[1], &t[2])
-			p.Placed, p.Confirmed, p.Cancelled = projection.Moment(t[0]), projection.Moment(t[1]), projection.Moment(t[2])
-			out = append(out, p)
+			var state string
+			var n int64
+			err := rows.Scan(&state, &n)
+			out[state] = n
 			return err
-		}, max(projection.Nanos(after), 0), limit)
+		})
 	if err != nil {
-		return nil, fmt.Errorf("recent orders cannot be read: %w", err)
+		return nil, fmt.Errorf("%s cannot be counted: %w", v.Name, err)
 	}
 	return out, nil
 }
 
-const entryColumns = `SELECT id, type, version, source, kind, key, correlation, causation, time, lane, seq,
-	topic, partition, offset, traceparent, data FROM history`
+// entryColumns are those of an entry.
+var entryColumns = []string{"id", "type", "version", "source", "kind", "key", "correlation", "causation", "time",
+	"lane", "seq",
+	"topic", "partition", "offset", "traceparent", "data"}
 
 // byTime is the order of a history: times may be equal, and a lane's own
 // sequence then decides.
 const byTime = ` ORDER BY time, lane, seq, topic, partition, offset`
 
-// History lists every event about an order, earliest first.
-func (s *Store) History(ctx context.Context, order string) ([]projection.Entry, error) {
-	return s.entries(ctx, ` WHERE orderid = ?1 AND orderid <> '' UNION ALL `+entryColumns+`
-		WHERE orderid = '' AND correlation = (SELECT correlation FROM orders WHERE id = ?1)`, order)
+// History lists every event about a key, earliest first.
+func (s *Store) History(ctx context.Context, kind, key string) ([]projection.Entry, error) {
+	v := s.first[kind]
+	if v == nil {
+		return []projection.Entry{}, nil
+	}
+	column := about(kind)
+	return s.list(ctx, ` WHERE `+column+` = ?1 AND `+column+` <> '' UNION ALL `+s.entries+`
+		WHERE `+column+` = '' AND correlation = (SELECT saga FROM `+projection.Table(v.View)+` WHERE key = ?1 AND begun IS NOT NULL)`, key)
 }
 
 // Events lists every event of a correlation, earliest first.
 func (s *Store) Events(ctx context.Context, correlation string) ([]projection.Entry, error) {
-	return s.entries(ctx, ` WHERE correlation = ?1`, correlation)
+	return s.list(ctx, ` WHERE correlation = ?1`, correlation)
 }
 
-// FirstEvents are a correlation's earliest events and those about an order.
-func (s *Store) FirstEvents(ctx context.Context, correlation, order string, limit int) ([]projection.Entry, error) {
-	return s.entries(ctx, ` WHERE n IN (
+// FirstEvents are a correlation's earliest events and those that name a key.
+func (s *Store) FirstEvents(ctx context.Context, correlation, kind, key string, limit int) ([]projection.Entry, error) {
+	if s.first[kind] == nil || key == "" {
+		return s.list(ctx, ` WHERE n IN (SELECT n FROM history WHERE correlation = ?1`+byTime+` LIMIT ?2)`,
+			correlation, limit)
+	}
+	column := about(kind)
+	return s.list(ctx, ` WHERE n IN (
 		SELECT n FROM (SELECT n FROM history WHERE correlation = ?1`+byTime+` LIMIT ?3)
-		UNION ALL SELECT n FROM (SELECT n FROM history WHERE orderid = ?2 AND orderid <> ''`+byTime+` LIMIT ?3))`, correlation, order, limit)
+		UNION ALL SELECT n FROM (SELECT n FROM history WHERE `+column+` = ?2 AND `+column+` <> ''`+byTime+` LIMIT ?3))`, correlation, key, limit)
 }
 
-func (s *Store) entries(ctx context.Context, condition string, args ...any) ([]projection.Entry, error) {
+func (s *Store) list(ctx context.Context, condition string, args ...any) ([]projection.Entry, error) {
 	out := []projection.Entry{}
-	err := each(ctx, s.read, entryColumns+condition+byTime, func(rows *sql.Rows) error {
+	err := each(ctx, s.read, s.entries+condition+byTime, func(rows *sql.Rows) error {
 		var e projection.Entry
 		var at int64
 		var data []byte
-		err := rows.Scan(&e.ID, &e.Type, &e.Version, &e.Source, &e.Kind, &e.Key, &e.Correlation, &e.Causation, &at, &e.Lane, &e.Seq,
+		err := rows.Scan(&e.ID, &e.Type, &e.Version, &e.Source, &e.Kind, &e.Key, &e.Correlation, &e.Causation, &at,
+			&e.Lane, &e.Seq,
 			&e.Topic, &e.Partition, &e.Offset, &e.Traceparent, &data)
 		e.Time, e.Data = projection.Moment(at), data
 		out = append(out, e)
@@ -175,14 +209,16 @@ func (s *Store) Holds(ctx context.Context, t streams.Token) (ok bool, err error)
 // Skips lists the latest passed-over records.
 func (s *Store) Skips(ctx context.Context) ([]projection.Skipped, error) {
 	out := []projection.Skipped{}
-	err := each(ctx, s.read, `SELECT topic, partition, offset, at, reason FROM skipped ORDER BY at DESC, topic, partition, offset LIMIT ?`, func(rows *sql.Rows) error {
-		var x projection.Skipped
-		var at int64
-		err := rows.Scan(&x.Topic, &x.Partition, &x.Offset, &at, &x.Reason)
-		x.At = projection.Moment(at)
-		out = append(out, x)
-		return err
-	}, projection.PageSize)
+	err := each(ctx, s.read,
+		`SELECT topic, partition, offset, at, reason FROM skipped ORDER BY at DESC, topic, partition, offset LIMIT ?`,
+		func(rows *sql.Rows) error {
+			var x projection.Skipped
+			var at int64
+			err := rows.Scan(&x.Topic, &x.Partition, &x.Offset, &at, &x.Reason)
+			x.At = projection.Moment(at)
+			out = append(out, x)
+			return err
+		}, projection.PageSize)
 	if err != nil {
 		return nil, fmt.Errorf("passed-over records cannot be read: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // An end counts by its correlation, or, where another saga brought it about (a
-// cancellation ends a placement), by the thing that both are about. Either may
+// withdrawal ends what was begun), by the thing that both are about. Either may
 // be read before the start, and the earliest counts.
 const (
 	startSaga = `INSERT INTO sagas (saga, correlation, subject, started, due) VALUES (?, ?, ?, ?, ?)

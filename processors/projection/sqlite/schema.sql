@@ -1,4 +1,10 @@
--- Times are nanoseconds since 1970 in UTC; 0 or NULL where there is none.
+-- Times are nanoseconds since 1970 in UTC; 0 or NULL where there is none. What
+-- follows from the declared views is in schema.go: their tables, and a column of
+-- history for each kind of key whose history can be asked for.
+CREATE TABLE declared (
+  views TEXT NOT NULL -- the fingerprint of the views that this file is made for
+) STRICT;
+
 CREATE TABLE platform (
   one        INTEGER PRIMARY KEY CHECK (one = 1),
   partitions INTEGER NOT NULL,
@@ -49,7 +55,6 @@ CREATE TABLE history (
   source      TEXT NOT NULL,
   kind        TEXT NOT NULL,
   key         TEXT NOT NULL,
-  orderid     TEXT NOT NULL, -- the order that the event is about, '' if it names none
   correlation TEXT NOT NULL,
   causation   TEXT NOT NULL,
   time        INTEGER NOT NULL,
@@ -59,42 +64,11 @@ CREATE TABLE history (
   partition   INTEGER NOT NULL,
   offset      INTEGER NOT NULL,
   traceparent TEXT NOT NULL,
-  data        BLOB NOT NULL  -- JSON, without the fields of persons
+  data        BLOB NOT NULL  -- JSON, without what is personal
 ) STRICT;
-CREATE INDEX history_order ON history (orderid, time) WHERE orderid <> '';
 CREATE INDEX history_correlation ON history (correlation, time);
 CREATE INDEX history_lane ON history (topic, lane, seq) WHERE lane <> '';
 CREATE INDEX history_time ON history (time);
-
-CREATE TABLE orders (
-  id          TEXT PRIMARY KEY,
-  customer    TEXT NOT NULL DEFAULT '',
-  correlation TEXT NOT NULL DEFAULT '',
-  lines       INTEGER NOT NULL DEFAULT 0,
-  total       INTEGER NOT NULL DEFAULT 0, -- in minor units of the currency
-  currency    TEXT NOT NULL DEFAULT '',
-  reason      TEXT NOT NULL DEFAULT '',
-  outcome     TEXT NOT NULL DEFAULT '',
-  carrier     TEXT NOT NULL DEFAULT '',
-  tracking    TEXT NOT NULL DEFAULT '',
-  placed      INTEGER NOT NULL DEFAULT 0,
-  delayed     INTEGER NOT NULL DEFAULT 0,
-  confirmed   INTEGER NOT NULL DEFAULT 0,
-  released    INTEGER NOT NULL DEFAULT 0,
-  shipped     INTEGER NOT NULL DEFAULT 0,
-  cancelled   INTEGER NOT NULL DEFAULT 0,
-  closed      INTEGER NOT NULL DEFAULT 0,
-  state       TEXT NOT NULL AS (CASE
-    WHEN cancelled > 0 THEN 'cancelled'
-    WHEN shipped   > 0 THEN 'shipped'
-    WHEN released  > 0 THEN 'released'
-    WHEN confirmed > 0 THEN 'confirmed'
-    WHEN placed    > 0 THEN 'placed'
-    ELSE 'unknown' END) VIRTUAL
-) STRICT;
-CREATE INDEX orders_placed ON orders (placed, id);
-CREATE INDEX orders_customer ON orders (customer, placed, id);
-CREATE INDEX orders_state ON orders (state, placed, id);
 
 CREATE TABLE correlations (
   correlation TEXT PRIMARY KEY,

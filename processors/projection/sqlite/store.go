@@ -16,32 +16,38 @@ import (
 	_ "modernc.org/sqlite" // the driver
 
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/streams/business"
 )
 
 //go:embed schema.sql
 var schema string
 
 // schemaVersion is raised with every change of schema.sql.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // Store is a projection.Store in an SQLite file. A batch is one transaction.
 type Store struct {
-	write *sql.DB // one connection
-	read  *sql.DB
-	path  string
-	file  os.FileInfo // of path, when it was opened
+	write   *sql.DB // one connection
+	read    *sql.DB
+	path    string
+	file    os.FileInfo // of path, when it was opened
+	views   map[string]*view
+	kinds   []string         // of keys whose history can be asked for
+	first   map[string]*view // of each of the kinds
+	history string           // inserts an event
+	entries string           // the columns of an entry
 }
 
 var _ projection.Store = (*Store)(nil)
 
-// Open opens the read model's file, or makes it. A file of another schema
-// version is refused: a projection is rebuilt from the log, not migrated.
-func Open(path string) (*Store, error) {
+// Open opens the read model's file, or makes it. A file of another schema version, or
+// made for other views, is refused: a projection is rebuilt from the log, not migrated.
+func Open(path string, views []*business.View) (*Store, error) {
 	write, err := open(path, "_txlock=immediate", 1)
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(write); err != nil {
+	if err := migrate(write, views); err != nil {
 		return nil, errors.Join(fmt.Errorf("read model %s: %w", path, err), write.Close())
 	}
 	read, err := open(path, "_pragma=query_only(1)", 4)
@@ -52,7 +58,9 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read model %s: %w", path, err), read.Close(), write.Close())
 	}
-	return &Store{write: write, read: read, path: path, file: file}, nil
+	s := &Store{write: write, read: read, path: path, file: file}
+	s.declare(views)
+	return s, nil
 }
 
 // sameFile reports that another file, or none, is where the read model was opened:
@@ -82,21 +90,24 @@ func open(path, option string, conns int) (*sql.DB, error) {
 	return db, nil
 }
 
-func migrate(db *sql.DB) error {
+func migrate(db *sql.DB, views []*business.View) error {
 	var version int
 	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
 		return failed("the file cannot be read", err)
 	}
 	switch version {
 	case schemaVersion:
-		return nil
+		return sameViews(db, views)
 	case 0:
 		tx, err := db.Begin()
 		if err != nil {
 			return failed("tables cannot be made", err)
 		}
 		defer tx.Rollback()
-		if _, err := tx.Exec(schema + fmt.Sprintf("\nPRAGMA user_version = %d;", schemaVersion)); err != nil {
+		if _, err := tx.Exec(schema + tables(views) + fmt.Sprintf("\nPRAGMA user_version = %d;", schemaVersion)); err != nil {
+			return failed("tables cannot be made", err)
+		}
+		if _, err := tx.Exec(`INSERT INTO declared VALUES (?)`, projection.Fingerprint(views)); err != nil {
 			return failed("tables cannot be made", err)
 		}
 		if err := tx.Commit(); err != nil {
@@ -104,7 +115,7 @@ func migrate(db *sql.DB) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("the file has schema version %d, this program has %d: remove the file, and the read model is built again from the event stores and the log", version, schemaVersion)
+	return fmt.Errorf("the file has schema version %d, this program has %d: %s", version, schemaVersion, cure)
 }
 
 // Close ends the store. Its writer must have ended.

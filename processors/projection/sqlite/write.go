@@ -12,8 +12,6 @@ import (
 )
 
 const (
-	writeHistory = `INSERT INTO history (id, type, version, source, kind, key, orderid, correlation, causation, time,
-		lane, seq, topic, partition, offset, traceparent, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	// The latest event is the last one of a history, whatever was read last.
 	writeCorrelation = `INSERT INTO correlations VALUES (?1, 1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET events = events + 1,
 		last = iif((last_at, last_lane, last_seq, last) < (?3, ?4, ?5, ?2), ?2, last),
@@ -31,7 +29,8 @@ type batch struct {
 	ctx     context.Context
 	tx      *sql.Tx
 	stmts   map[string]*sql.Stmt // those prepared in tx, which closes them
-	upserts map[string]string    // of orders, by event type
+	store   *Store
+	upserts map[[2]string]string // of documents, by view and event type
 }
 
 // Write applies a batch in one transaction.
@@ -44,7 +43,7 @@ func (s *Store) Write(ctx context.Context, w *projection.Batch) error {
 		return failed("the read model cannot be written", err)
 	}
 	defer tx.Rollback()
-	b := &batch{ctx: ctx, tx: tx, stmts: map[string]*sql.Stmt{}, upserts: map[string]string{}}
+	b := &batch{ctx: ctx, tx: tx, stmts: map[string]*sql.Stmt{}, store: s, upserts: map[[2]string]string{}}
 	for _, f := range []func(*projection.Batch) error{b.fence, b.events, b.bookkeeping, b.move} {
 		if err := f(w); err != nil {
 			return err
@@ -94,14 +93,18 @@ func (b *batch) events(w *projection.Batch) error {
 }
 
 func (b *batch) event(e *projection.Event) error {
-	if len(e.Fields) > 0 {
-		if err := b.order(e); err != nil {
+	for i := range e.Changes {
+		if err := b.change(e, &e.Changes[i]); err != nil {
 			return err
 		}
 	}
 	at := projection.Nanos(e.Time)
-	if _, err := b.exec(writeHistory, e.ID, e.Type, e.Version, e.Source, e.Kind, e.Key, e.Order, e.Correlation, e.Causation, at,
-		e.Lane, e.Seq, e.Topic, e.Partition, e.Offset, e.Traceparent, []byte(e.Data)); err != nil {
+	args := []any{e.ID, e.Type, e.Version, e.Source, e.Kind, e.Key, e.Correlation, e.Causation, at, e.Lane, e.Seq,
+		e.Topic, e.Partition, e.Offset, e.Traceparent, []byte(e.Data)}
+	for _, k := range b.store.kinds {
+		args = append(args, e.About[k])
+	}
+	if _, err := b.exec(b.store.history, args...); err != nil {
 		return err
 	}
 	if _, err := b.exec(writeCorrelation, e.Correlation, e.Type, at, e.Lane, e.Seq); err != nil {
@@ -110,33 +113,63 @@ func (b *batch) event(e *projection.Event) error {
 	return b.sagas(e)
 }
 
-func (b *batch) order(e *projection.Event) error {
-	q, ok := b.upserts[e.Type]
+func (b *batch) change(e *projection.Event, c *projection.Change) error {
+	of := [2]string{c.View, e.Type}
+	q, ok := b.upserts[of]
 	if !ok {
-		q = upsert(e.Fields)
-		b.upserts[e.Type] = q
+		v, err := b.store.of(c.View)
+		if err != nil {
+			return err
+		}
+		q = upsert(projection.Table(v.View), c)
+		b.upserts[of] = q
 	}
-	args := append(make([]any, 0, len(e.Fields)+1), e.Key)
-	for _, f := range e.Fields {
+	args := append(make([]any, 0, len(c.Fields)+3), c.Key)
+	if c.Begins {
+		args = append(args, projection.Nanos(e.Time), e.Correlation)
+	}
+	for _, f := range c.Fields {
 		args = append(args, f.Value)
 	}
 	_, err := b.exec(q, args...)
 	return err
 }
 
-// upsert is the statement that sets fields of an order.
-func upsert(fields []projection.Field) string {
-	names, sets := make([]string, len(fields)), make([]string, len(fields))
-	for i, f := range fields {
-		names[i], sets[i] = f.Name, f.Name+" = excluded."+f.Name
+// joins are what becomes of a column's value, by what an event says with it. Add does
+// as projection.Sum, as SQLite makes a real number of what is beyond 64 bits.
+var joins = map[projection.Op]string{
+	projection.Put: `excluded.%[1]s`,
+	projection.Add: `CASE WHEN excluded.%[1]s > 0 AND %[1]s > 9223372036854775807 - excluded.%[1]s THEN 9223372036854775807
+		WHEN excluded.%[1]s < 0 AND %[1]s < -9223372036854775807 - 1 - excluded.%[1]s THEN -9223372036854775807 - 1
+		ELSE %[1]s + excluded.%[1]s END`,
+	projection.Latest: `iif(excluded.%[1]s = 0 OR %[1]s <> 0 AND %[1]s > excluded.%[1]s, %[1]s, excluded.%[1]s)`,
+}
+
+// upsert is the statement that changes a document.
+func upsert(table string, c *projection.Change) string {
+	names, sets := []string{"key"}, []string{}
+	if c.Begins {
+		const earlier = `begun IS NULL OR (excluded.begun, excluded.saga) < (begun, saga)`
+		names = append(names, "begun", "saga")
+		sets = append(sets, `begun = iif(`+earlier+`, excluded.begun, begun)`,
+			`saga = iif(`+earlier+`, excluded.saga, saga)`)
 	}
-	return fmt.Sprintf("INSERT INTO orders (id, %s) VALUES (?%s) ON CONFLICT (id) DO UPDATE SET %s",
-		strings.Join(names, ", "), strings.Repeat(", ?", len(fields)), strings.Join(sets, ", "))
+	for _, f := range c.Fields {
+		names = append(names, f.Column)
+		sets = append(sets, f.Column+" = "+fmt.Sprintf(joins[f.Op], f.Column))
+	}
+	do := "NOTHING"
+	if len(sets) > 0 {
+		do = "UPDATE SET " + strings.Join(sets, ", ")
+	}
+	return fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s) ON CONFLICT (key) DO %s", table, strings.Join(names, ", "),
+		strings.Repeat(", ?", len(names)-1), do)
 }
 
 func (b *batch) bookkeeping(w *projection.Batch) error {
 	for _, x := range w.Skipped {
-		if _, err := b.exec(writeSkipped, x.Topic, x.Partition, x.Offset, projection.Nanos(x.At), x.Reason); err != nil {
+		if _, err := b.exec(writeSkipped, x.Topic, x.Partition, x.Offset, projection.Nanos(x.At),
+			x.Reason); err != nil {
 			return err
 		}
 	}
@@ -160,7 +193,8 @@ func (b *batch) move(w *projection.Batch) error {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
-			return fmt.Errorf("the cursor of %s/%d is not at %d: %w", m.Topic, m.Partition, m.From, projection.ErrFenced)
+			return fmt.Errorf("the cursor of %s/%d is not at %d: %w", m.Topic, m.Partition, m.From,
+				projection.ErrFenced)
 		}
 		for lane, seq := range m.Seen {
 			if _, err := b.exec(writeSeen, m.Topic, string(lane), m.Partition, seq); err != nil {
@@ -176,7 +210,8 @@ func (s *Store) Known(ctx context.Context, ids []streams.ExternalID) (map[stream
 	known := map[streams.ExternalID]bool{}
 	for _, id := range ids {
 		var n int
-		if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM externals WHERE source = ? AND id = ?`, id.Source, id.ID).Scan(&n); err != nil {
+		if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM externals WHERE source = ? AND id = ?`, id.Source,
+			id.ID).Scan(&n); err != nil {
 			return nil, failed("events from outside cannot be looked for", err)
 		}
 		if n > 0 {

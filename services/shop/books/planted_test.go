@@ -2,19 +2,25 @@ package books_test
 
 import (
 	"bytes"
+	"flag"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/weirstream/weir/services/shop/books"
 	"github.com/weirstream/weir/streams/business"
+	"github.com/weirstream/weir/streams/streamtest/bugs"
 	"github.com/weirstream/weir/streams/verify"
 )
 
-// planted are mistakes that a runtime or a service could make, built in by the
-// tag weirbugs, and an invariant that must find each out.
+var withBugs = flag.Bool("bugs", false, "this binary has all bugs in it: tell which invariants each breaks")
+
+// planted are mistakes that a runtime or a service could make, and an invariant
+// that must find each out.
 var planted = []struct{ bug, caught string }{
 	{"no-dedup", verify.Once},
 	{"offsets-first", verify.Once},
@@ -33,7 +39,12 @@ func TestPlantedBugsAreFoundOut(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the runtime once more, with bugs")
 	}
-	out, err := exec.Command("go", "test", "-tags", "weirbugs", "-count=1", "-run", "^TestABadDayWithBugs$", "-v", ".").CombinedOutput()
+	if *withBugs {
+		badDays(t)
+		return
+	}
+	out, err := exec.Command("go", "test", "-overlay", overlay(t), "-count=1", "-run", "^TestPlantedBugsAreFoundOut$",
+		"-v", ".", "-bugs").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -50,5 +61,36 @@ func TestPlantedBugsAreFoundOut(t *testing.T) {
 		if !slices.Contains(strings.Split(names, ", "), p.caught) {
 			t.Errorf("%s was not found out by %s", p.bug, p.caught)
 		}
+	}
+}
+
+// overlay plants the runtime's bugs, and those that a service could make.
+func overlay(t *testing.T) string {
+	t.Helper()
+	name, err := bugs.Overlay(t.TempDir(), bugs.OfRuntime(), os.DirFS("testdata/bugs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// The services' bugs have their places too.
+func TestEveryBugIsPlanted(t *testing.T) {
+	if out, err := exec.Command("go", "vet", "-overlay", overlay(t),
+		"github.com/weirstream/weir/streams").CombinedOutput(); err != nil {
+		t.Fatalf("the runtime with bugs: %v\n%s", err, out)
+	}
+}
+
+// badDays prints which invariants each bug breaks.
+func badDays(t *testing.T) {
+	lanesMayHalt = true
+	for _, p := range planted {
+		t.Setenv("WEIR_BUG", p.bug)
+		synctest.Test(t, func(t *testing.T) {
+			r, _ := badDay(t, 1, calm)
+			t.Logf("planted: %s → %s", p.bug, strings.Join(r.Violated(), ", "))
+			t.Logf("\n%s", r)
+		})
 	}
 }

@@ -25,8 +25,8 @@ import (
 
 const partitions = 2
 
-// bugs tells that one may be planted, so that lanes may halt.
-var bugs bool
+// lanesMayHalt, where a bug is planted.
+var lanesMayHalt bool
 
 // house is the real business in virtual time: all services, the outside world
 // on a wire of its own, and a client.
@@ -115,7 +115,7 @@ func (s *house) send(id, name string, c streams.Event) {
 	check(s.t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if r, err := s.c.Send(ctx, cmd); err != nil && !bugs {
+	if r, err := s.c.Send(ctx, cmd); err != nil && !lanesMayHalt {
 		s.t.Errorf("%s: %v", id, err)
 	} else if r.Status == streams.ReplyDone && name == "place-order" {
 		s.placed = append(s.placed, c.Key().String())
