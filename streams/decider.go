@@ -180,6 +180,17 @@ func OnNew[S any, E Event](decide func(S, E, Input) Decision, emits ...Event) Pa
 	return p
 }
 
+// While has a decision made in some states only: in all others, the input changes
+// nothing.
+func While[S, E any](in func(S) bool, decide func(S, E, Input) Decision) func(S, E, Input) Decision {
+	return func(s S, e E, meta Input) Decision {
+		if !in(s) {
+			return Nothing()
+		}
+		return decide(s, e, meta)
+	}
+}
+
 // OnCommand decides about a request, which is answered by Reply or Reject.
 // The command's own Key says whose decision it is.
 func OnCommand[S any, C Event](name string, decide func(S, C, Input) Decision, emits ...Event) Part[S] {

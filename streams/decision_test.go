@@ -48,6 +48,24 @@ func TestDecisionIsAValue(t *testing.T) {
 	}
 }
 
+// What a state has no use for changes nothing: neither an event nor a reply comes of it.
+func TestWhileDecidesInSomeStatesOnly(t *testing.T) {
+	fold := func(s int, e streams.Event) int { return s + int(e.(act).N) }
+	decide := streams.While(func(s int) bool { return s == 2 }, func(s int, a act, in streams.Input) streams.Decision {
+		return streams.Emit(act{Account: a.Account, N: int64(s), Do: in.ID}).Reply("done")
+	})
+	d := streams.Define("d", account(""), fold, streams.OnCommand("act", decide, act{}))
+	for history, want := range map[int64]string{1: "[] <nil>", 2: "[{k i 2 }] done", 3: "[] <nil>"} {
+		x, err := d.Try([]streams.Event{act{Account: "k", N: history}}, "act", act{Account: "k"}, streams.Input{ID: "i"})
+		if err != nil || x.Err != nil {
+			t.Fatal(err, x.Err)
+		}
+		if got := strings.TrimSpace(fmt.Sprintln(x.Events, x.Reply)); got != want {
+			t.Errorf("in state %d: %s, want %s", history, got, want)
+		}
+	}
+}
+
 func TestDerivedIDs(t *testing.T) {
 	in, same, other := streams.Input{ID: "i"}, streams.Input{ID: "i", At: time.Now()}, streams.Input{ID: "j"}
 	if in.NewID("a") != same.NewID("a") || in.NewID("a") == in.NewID("b") || in.NewID("a") == other.NewID("a") {

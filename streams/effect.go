@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -90,6 +91,22 @@ type HTTPResponse struct {
 	Body   []byte
 }
 
+// Read takes the JSON of an answer that has the status of a yes, or of a definite no,
+// and tells which. Any other proves nothing, and is an error. A no of 0: none is taken.
+func (r HTTPResponse) Read(yes, no int, into any) (bool, error) {
+	if r.Status != yes && r.Status != no {
+		var refusal struct {
+			Reason string `json:"reason"`
+		}
+		_ = json.Unmarshal(r.Body, &refusal) // which may be of any form
+		return false, fmt.Errorf("status %d (%.200s): check its address and log", r.Status, refusal.Reason)
+	}
+	if err := json.Unmarshal(r.Body, into); err != nil {
+		return false, fmt.Errorf("status %d, and no JSON that fits: %w", r.Status, err)
+	}
+	return r.Status == yes, nil
+}
+
 // HTTPCall is an effect over HTTP. The runtime adds the address of the
 // endpoint, the Idempotency-Key and traceparent headers, the time limit, the
 // retries and the breaker; request and outcome are pure. An error of outcome says
@@ -103,7 +120,7 @@ func HTTPCall[I, O any](name, endpoint string, limit time.Duration, key func(I) 
 		}
 		o, err := outcome(i, res)
 		if err != nil {
-			err = Unusable(err)
+			err = Unusable(fmt.Errorf("%s answered %s with %w", endpoint, name, err))
 		}
 		return o, err
 	})

@@ -166,6 +166,38 @@ func TestPoisonousCallsHoldUpNobody(t *testing.T) {
 	}
 }
 
+// A yes and a definite no are told apart by their status alone, whatever the body says;
+// what proves nothing is neither, and fills nothing in.
+func TestAnswersAreReadByTheirStatus(t *testing.T) {
+	type label struct {
+		Number string `json:"number"`
+		Reason string `json:"reason"`
+	}
+	for _, c := range []struct {
+		status, no int
+		body       string
+		yes        bool
+		read       label
+		bad        string
+	}{
+		{201, 422, `{"number":"T1"}`, true, label{Number: "T1"}, ""},
+		{422, 422, `{"number":"T1","reason":"an island"}`, false, label{"T1", "an island"}, ""},
+		{422, 0, `{"reason":"an island"}`, false, label{}, "status 422 (an island)"},
+		{200, 422, `{"number":"T1"}`, false, label{}, "status 200"},
+		{404, 422, `<h1>Not found</h1>`, false, label{}, "status 404"},
+		{201, 422, `OK thanks`, false, label{}, "no JSON"},
+		{422, 422, ``, false, label{}, "no JSON"},
+		{500, 422, `{"reason":"` + strings.Repeat("x", 1000) + `"}`, false, label{}, strings.Repeat("x", 200) + ")"},
+	} {
+		var got label
+		yes, err := streams.HTTPResponse{Status: c.status, Body: []byte(c.body)}.Read(201, c.no, &got)
+		if yes != c.yes || got != c.read || (err == nil) != (c.bad == "") ||
+			err != nil && !strings.Contains(err.Error(), c.bad) {
+			t.Errorf("%d %.40s: %v, %+v, %v", c.status, c.body, yes, got, err)
+		}
+	}
+}
+
 // After an outage calls come back twice as many at a time, neither all at once nor
 // one by one, and nobody waits for long.
 func TestCallsComeBackGrowing(t *testing.T) {

@@ -2,9 +2,12 @@ package streams
 
 import (
 	"fmt"
+	"iter"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // FieldRule is what the tag `weir:"…"` of a field says, its parts separated by commas:
@@ -51,6 +54,79 @@ func Rule(f reflect.StructField) (r FieldRule, err error) {
 	return r, nil
 }
 
+// Fields are those that JSON knows of a struct, with its names of them: the fields of
+// embedded structs are the struct's own, the outermost of a name and then the tagged one
+// hides others, and two that are alike hide one another. Embedded pointers are passed
+// over: they may be nil, and whoever has a field reads it.
+func Fields(t reflect.Type) iter.Seq2[string, reflect.StructField] {
+	known, ok := jsonFields.Load(t)
+	if !ok {
+		all := candidates(t, nil, nil)
+		known = slices.DeleteFunc(slices.Clone(all), func(f candidate) bool {
+			return slices.ContainsFunc(all, f.isHiddenBy)
+		})
+		jsonFields.Store(t, known)
+	}
+	return func(yield func(string, reflect.StructField) bool) {
+		for _, f := range known.([]candidate) {
+			if !yield(f.name, f.field) {
+				return
+			}
+		}
+	}
+}
+
+var jsonFields sync.Map // of types that were asked for: there are as many as are declared
+
+type candidate struct {
+	name   string
+	tagged bool
+	field  reflect.StructField // its index is that from the outermost struct
+}
+
+func (c candidate) isHiddenBy(o candidate) bool {
+	switch {
+	case o.name != c.name || slices.Equal(o.field.Index, c.field.Index):
+		return false
+	case len(o.field.Index) != len(c.field.Index):
+		return len(o.field.Index) < len(c.field.Index)
+	}
+	return o.tagged || !c.tagged
+}
+
+func candidates(t reflect.Type, at []int, within []reflect.Type) (out []candidate) {
+	if slices.Contains(within, t) || t.Kind() != reflect.Struct {
+		return nil
+	}
+	within = append(within[:len(within):len(within)], t)
+	for i := range t.NumField() {
+		f := t.Field(i)
+		f.Index = append(at[:len(at):len(at)], i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Tag.Get("json") == "-":
+		case flattened(f): // of a pointer come none
+			out = append(out, candidates(f.Type, f.Index, within)...)
+		case !f.IsExported() && (!f.Anonymous || f.Type.Kind() != reflect.Struct): // as JSON has it
+		case name == "":
+			out = append(out, candidate{f.Name, false, f})
+		default:
+			out = append(out, candidate{name, true, f})
+		}
+	}
+	return out
+}
+
+// flattened tells whether JSON has the fields of a struct that is embedded for its own.
+func flattened(f reflect.StructField) bool {
+	t := f.Type
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return f.Anonymous && name == "" && t.Kind() == reflect.Struct
+}
+
 // isPersonal reports whether a field is declared so; one whose tag cannot be read is.
 func isPersonal(f reflect.StructField) bool {
 	r, err := Rule(f)
@@ -70,6 +146,9 @@ func checkTags(t reflect.Type, seen map[reflect.Type]bool) error {
 		f := t.Field(i)
 		if _, err := Rule(f); err != nil {
 			return fmt.Errorf("%v: %w", t, err)
+		}
+		if _, tagged := f.Tag.Lookup("weir"); tagged && flattened(f) {
+			return fmt.Errorf("%v: JSON knows no field %s, but those of what is embedded: tag them", t, f.Name)
 		}
 		if err := checkTags(f.Type, seen); err != nil {
 			return err

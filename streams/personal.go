@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
-	"sync"
 )
 
 // Masked stands for what is not shown.
@@ -151,39 +150,12 @@ const shortest = 4
 
 // fieldOf is the field that JSON calls by a name, in letters of either case.
 func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
-	for _, f := range fieldsOf(t) {
-		if strings.EqualFold(f.called, name) {
-			return f.StructField, true
+	for called, f := range Fields(t) {
+		if strings.EqualFold(called, name) {
+			return f, true
 		}
 	}
 	return reflect.StructField{}, false
-}
-
-// jsonField is a field with the name that JSON has for it.
-type jsonField struct {
-	reflect.StructField
-	called string
-}
-
-var jsonFields sync.Map // of types that were asked for: there are as many as are declared
-
-func fieldsOf(t reflect.Type) []jsonField {
-	if known, ok := jsonFields.Load(t); ok {
-		return known.([]jsonField)
-	}
-	var out []jsonField
-	for _, f := range reflect.VisibleFields(t) {
-		called, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if called == "" && f.Anonymous || called == "-" || !f.IsExported() {
-			continue
-		}
-		if called == "" {
-			called = f.Name
-		}
-		out = append(out, jsonField{f, called})
-	}
-	jsonFields.Store(t, out)
-	return out
 }
 
 var marshaler = reflect.TypeFor[json.Marshaler]()

@@ -113,6 +113,9 @@ func (t *Topology) own(s Service, d *Decider) (errs []error) {
 	who := "decider " + d.Name + " of service " + s.Name
 	mine := map[string]bool{}
 	for _, r := range d.reactions {
+		if err := checkTags(r.in, map[reflect.Type]bool{}); err != nil && r.kind != EventInput {
+			errs = append(errs, fmt.Errorf("%s: %w", who, err))
+		}
 		for _, e := range r.emits {
 			f, ok := t.Vocabulary.FactOf(e)
 			if !ok {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirstream/weir/dashboards"
 	"github.com/weirstream/weir/deploy/platform"
+	broken "github.com/weirstream/weir/deploy/platform/practice"
 )
 
 // given are the values of Grafana's variables.
@@ -99,7 +100,7 @@ func TestFaultsAndTheirAlerts(t *testing.T) {
 	}
 }
 
-func (p *practice) fault(f platform.Fault, all []dashboards.Board) {
+func (p *practice) fault(f broken.Fault, all []dashboards.Board) {
 	with, ok := practised[f.Name]
 	if !ok {
 		p.t.Fatalf("no test practises %s", f.Name)

@@ -177,17 +177,23 @@ type reader struct {
 	*run
 	now   time.Time
 	batch *Batch
-	moves map[place]*Move
+	logs  map[place]*partition
 	known map[streams.ExternalID]bool // events from outside that were read before
 }
 
+// partition is how far one of them is read.
+type partition struct {
+	*streams.LogReader
+	from int64
+}
+
 func (r *run) read(ctx context.Context, now time.Time, recs []*kgo.Record) (*Batch, error) {
-	b := &reader{run: r, now: now, moves: map[place]*Move{}, batch: &Batch{Epoch: r.epoch, Forget: now.Add(-r.cfg.Window)}}
+	b := &reader{run: r, now: now, logs: map[place]*partition{}, batch: &Batch{Epoch: r.epoch, Forget: now.Add(-r.cfg.Window)}}
 	all := make([]received, len(recs))
 	var outside []streams.ExternalID
 	for i, rec := range recs {
-		all[i] = r.open(rec)
-		if e := &all[i]; e.err == nil && e.aside == nil && e.Lane == "" {
+		all[i] = b.open(rec)
+		if e := &all[i]; e.reading == streams.ReadOutside && e.aside == nil {
 			outside = append(outside, streams.ExternalID{Source: e.Source, ID: e.ID})
 		}
 	}
@@ -199,10 +205,22 @@ func (r *run) read(ctx context.Context, now time.Time, recs []*kgo.Record) (*Bat
 			return nil, err
 		}
 	}
-	for _, m := range b.moves {
-		b.batch.Moves = append(b.batch.Moves, *m)
+	for at, log := range b.logs {
+		b.batch.Moves = append(b.batch.Moves, Move{Topic: at.topic, Partition: at.partition, From: log.from, Next: log.Next, Seen: log.Took})
 	}
 	return b.batch, nil
+}
+
+// log is the partition of a record, as far as it is read.
+func (b *reader) log(rec *kgo.Record) *partition {
+	at := place{rec.Topic, rec.Partition}
+	p := b.logs[at]
+	if p == nil {
+		before := func(l streams.Lane) (int64, bool) { seq, ok := b.seen[source{at, l}]; return seq, ok }
+		p = &partition{streams.NewLogReader(b.next[at], true, before), b.next[at]}
+		b.logs[at] = p
+	}
+	return p
 }
 
 // ask learns which events from outside are repeats.
@@ -217,37 +235,24 @@ func (b *reader) ask(ctx context.Context, ids []streams.ExternalID) error {
 	})
 }
 
-func (b *reader) move(rec *kgo.Record) *Move {
-	at := place{rec.Topic, rec.Partition}
-	m := b.moves[at]
-	if m == nil {
-		m = &Move{Topic: rec.Topic, Partition: rec.Partition, From: b.next[at], Next: b.next[at], Seen: map[streams.Lane]int64{}}
-		b.moves[at] = m
-	}
-	return m
-}
-
 // record takes one record, or passes over it.
 func (b *reader) record(rec *received) error {
-	m := b.move(rec.Record)
-	m.Next = max(m.Next, rec.Offset+1) // one of an event store has no offset
-	if rec.Attrs.IsControl() {
-		return nil // the end of a transaction
-	}
-	if rec.err != nil {
+	switch rec.reading {
+	case streams.ReadUnreadable:
 		b.skip(rec, rec.err)
 		return nil
-	}
-	if rec.ReplayID != "" {
+	case streams.ReadControl, streams.ReadReplayed, streams.ReadRepeat, streams.ReadBehind:
 		return nil
-	}
-	if rec.aside != nil && rec.Lane == "" {
-		b.skip(rec, rec.aside)
-		return nil
-	}
-	again, err := b.repeated(rec, m)
-	if again || err != nil {
-		return err
+	case streams.ReadHole:
+		if !b.model.accepts(*rec.hole) {
+			return rec.hole
+		}
+		b.skip(rec, fmt.Errorf("what lane %s wrote before it, after number %d and up to %d, is lost: a person has accepted that",
+			rec.Lane, rec.hole.Seen, rec.Prev))
+	case streams.ReadOutside:
+		if rec.aside == nil && b.repeated(rec) {
+			return nil
+		}
 	}
 	if rec.aside != nil {
 		b.skip(rec, rec.aside)
@@ -260,35 +265,15 @@ func (b *reader) record(rec *received) error {
 	return b.event(rec)
 }
 
-// repeated tells a record that was read before, and halts at a hole.
-func (b *reader) repeated(rec *received, m *Move) (bool, error) {
-	if rec.Lane == "" {
-		id := streams.ExternalID{Source: rec.Source, ID: rec.ID}
-		if b.known[id] {
-			return true, nil
-		}
-		b.known[id] = true
-		b.batch.Externals = append(b.batch.Externals, streams.ExternalID{Source: id.Source, ID: id.ID, At: b.now})
-		return false, nil
+// repeated tells an event from outside that was read before.
+func (b *reader) repeated(rec *received) bool {
+	id := streams.ExternalID{Source: rec.Source, ID: rec.ID}
+	if b.known[id] {
+		return true
 	}
-	seen, ok := m.Seen[rec.Lane]
-	if !ok {
-		seen = b.seen[source{place{m.Topic, m.Partition}, rec.Lane}]
-	}
-	if rec.Seq <= seen {
-		return true, nil
-	}
-	if rec.Prev > seen {
-		hole := HoleError{Topic: m.Topic, Partition: m.Partition, Offset: rec.Offset,
-			Lane: rec.Lane, Seen: seen, Prev: rec.Prev, Seq: rec.Seq}
-		if !b.model.accepts(hole) {
-			return false, &hole
-		}
-		b.skip(rec, fmt.Errorf("what lane %s wrote before it, after number %d and up to %d, is lost: a person has accepted that",
-			rec.Lane, seen, rec.Prev))
-	}
-	m.Seen[rec.Lane] = rec.Seq
-	return false, nil
+	b.known[id] = true
+	b.batch.Externals = append(b.batch.Externals, streams.ExternalID{Source: id.Source, ID: id.ID, At: b.now})
+	return false
 }
 
 // skip leaves a note of a record that is no event of ours, or that no row can

@@ -24,24 +24,36 @@ const (
 type received struct {
 	*kgo.Record
 	streams.Envelope
-	err   error // it is no event of ours
-	aside error // it is one, and no row can keep it
+	reading streams.Reading
+	err     error      // why it is unreadable: no event of ours
+	hole    *HoleError // before it
+	aside   error      // it is an event of ours, and no row can keep it
 }
 
 // open reads a record. What is wrong with an event of a lane must not hide its
 // sequence, or the lane's next event would look like one after a hole.
-func (r *run) open(rec *kgo.Record) received {
-	e, err := streams.ReadEnvelope(rec)
-	x := received{Record: rec, Envelope: e, err: err}
-	if err != nil {
-		return x
-	}
-	if err := keepable(string(e.Lane)); err != nil {
-		x.err = fmt.Errorf("record %s/%d@%d: its lane %w", rec.Topic, rec.Partition, rec.Offset, err)
-		return x
-	}
-	if f, ok := r.cfg.Topology.Vocabulary.Fact(e.Type); e.Lane == "" && ok && !f.External {
-		x.err = fmt.Errorf("record %s/%d@%d is a %s that no lane wrote: only events declared external come from outside", rec.Topic, rec.Partition, rec.Offset, e.Type)
+func (b *reader) open(rec *kgo.Record) received {
+	log := b.log(rec)
+	e, reading, err := log.Read(rec)
+	x := received{Record: rec, Envelope: e, reading: reading, err: err}
+	switch reading {
+	case streams.ReadNew, streams.ReadHole:
+		if err := keepable(string(e.Lane)); err != nil {
+			x.reading, x.err = streams.ReadUnreadable, fmt.Errorf("record %s/%d@%d: its lane %w", rec.Topic, rec.Partition, rec.Offset, err)
+			return x
+		}
+		if reading == streams.ReadHole {
+			seen, _ := log.Last(e.Lane)
+			x.hole = &HoleError{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset, Lane: e.Lane, Seen: seen, Prev: e.Prev, Seq: e.Seq}
+		}
+		log.Take(&e) // a hole that nobody accepts ends the batch
+	case streams.ReadOutside:
+		if f, ok := b.cfg.Topology.Vocabulary.Fact(e.Type); ok && !f.External {
+			x.reading = streams.ReadUnreadable
+			x.err = fmt.Errorf("record %s/%d@%d is a %s that no lane wrote: only events declared external come from outside", rec.Topic, rec.Partition, rec.Offset, e.Type)
+			return x
+		}
+	default:
 		return x
 	}
 	x.aside = unkept(&e)

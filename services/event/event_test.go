@@ -4,49 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"reflect"
-	"regexp"
 	"testing"
 
 	"github.com/weirstream/weir/services/event"
 )
-
-func TestVocabularyHolds(t *testing.T) {
-	v, err := event.Vocabulary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := regexp.MustCompile(`^[a-z]+\.[a-z]+(-[a-z]+)*$`)
-	for _, f := range v.Facts() {
-		if !name.MatchString(f.Name) {
-			t.Errorf("%v is called %q: use context.what-happened", f.Type, f.Name)
-		}
-	}
-}
-
-// A field without a snake_case name would leak Go's spelling to every consumer.
-func TestFieldsAreSnakeCase(t *testing.T) {
-	snake := regexp.MustCompile(`^[a-z]+(_[a-z]+)*(,omitempty|,omitzero)?$`)
-	var check func(reflect.Type)
-	check = func(typ reflect.Type) {
-		for i := range typ.NumField() {
-			f := typ.Field(i)
-			if tag := f.Tag.Get("json"); !snake.MatchString(tag) {
-				t.Errorf("%v.%s has the JSON name %q", typ, f.Name, tag)
-			}
-			inner := f.Type
-			if inner.Kind() == reflect.Slice {
-				inner = inner.Elem()
-			}
-			if inner.Kind() == reflect.Struct {
-				check(inner)
-			}
-		}
-	}
-	for _, f := range event.Facts {
-		check(f.Type)
-	}
-}
 
 func TestMoney(t *testing.T) {
 	eur := func(n int64) event.Money { return event.Money{Minor: n, Currency: "EUR"} }

@@ -22,12 +22,6 @@ type HoldShipped struct {
 	Quantity int64   `json:"quantity"`
 }
 
-// LineClaimed notes in an order's claim that a shelf holds one of its SKUs.
-type LineClaimed struct {
-	Order OrderID `json:"order"`
-	SKU   SKU     `json:"sku"`
-}
-
 // StockReserved says that every SKU of the order is held.
 type StockReserved struct {
 	Order OrderID `json:"order"`
@@ -92,53 +86,25 @@ type StockDrawn struct {
 	Quantity int64   `json:"quantity"`
 }
 
-// Key is the SKU.
+// Key is the order or the shelf that the fact is about.
 func (e HoldRequested) Key() streams.Key { return e.SKU }
-
-// Key is the SKU.
-func (e HoldReleased) Key() streams.Key { return e.SKU }
-
-// Key is the SKU.
-func (e HoldShipped) Key() streams.Key { return e.SKU }
-
-// Key is the order.
-func (e LineClaimed) Key() streams.Key { return e.Order }
-
-// Key is the order.
+func (e HoldReleased) Key() streams.Key  { return e.SKU }
+func (e HoldShipped) Key() streams.Key   { return e.SKU }
 func (e StockReserved) Key() streams.Key { return e.Order }
-
-// Key is the order.
 func (e StockRejected) Key() streams.Key { return e.Order }
-
-// Key is the order.
 func (e StockReleased) Key() streams.Key { return e.Order }
-
-// Key is the order.
-func (e StockShipped) Key() streams.Key { return e.Order }
-
-// Key is the SKU.
+func (e StockShipped) Key() streams.Key  { return e.Order }
 func (e StockReceived) Key() streams.Key { return e.SKU }
-
-// Key is the SKU.
-func (e StockAdded) Key() streams.Key { return e.SKU }
-
-// Key is the order.
-func (e StockHeld) Key() streams.Key { return e.Order }
-
-// Key is the order.
-func (e StockShort) Key() streams.Key { return e.Order }
-
-// Key is the SKU.
-func (e StockFreed) Key() streams.Key { return e.SKU }
-
-// Key is the SKU.
-func (e StockDrawn) Key() streams.Key { return e.SKU }
+func (e StockAdded) Key() streams.Key    { return e.SKU }
+func (e StockHeld) Key() streams.Key     { return e.Order }
+func (e StockShort) Key() streams.Key    { return e.Order }
+func (e StockFreed) Key() streams.Key    { return e.SKU }
+func (e StockDrawn) Key() streams.Key    { return e.SKU }
 
 var inventoryFacts = []streams.Fact{
 	streams.NewFact[HoldRequested]("hold.requested"),
 	streams.NewFact[HoldReleased]("hold.released"),
 	streams.NewFact[HoldShipped]("hold.shipped"),
-	streams.NewFact[LineClaimed]("line.claimed", streams.Private()),
 	streams.NewFact[StockReserved]("stock.reserved"),
 	streams.NewFact[StockRejected]("stock.rejected"),
 	streams.NewFact[StockReleased]("stock.released"),

@@ -59,6 +59,20 @@ func (e OrderPlaced) Priced() (OrderPlaced, error) {
 	return e, nil
 }
 
+// Holds are what the order asks of each shelf, in the order of the SKUs' first lines.
+func (e OrderPlaced) Holds() (out []HoldRequested) {
+	at := make(map[SKU]int, len(e.Lines))
+	for _, l := range e.Lines {
+		i, ok := at[l.SKU]
+		if !ok {
+			i = len(out)
+			at[l.SKU], out = i, append(out, HoldRequested{SKU: l.SKU, Order: e.Order})
+		}
+		out[i].Quantity += l.Quantity
+	}
+	return out
+}
+
 // Digest tells a repeated order from another one with the same id.
 func (e OrderPlaced) Digest() string {
 	b, err := json.Marshal(e)

@@ -61,13 +61,6 @@ type OrderDelayed struct {
 	WaitingFor []string `json:"waiting_for"` // "shipment", "stock", "payment", "mail"
 }
 
-// OrderSettled notes that one side of an order is done: "stock", "payment" or
-// "mail". It is the order's own bookkeeping.
-type OrderSettled struct {
-	Order OrderID `json:"order"`
-	Side  string  `json:"side"`
-}
-
 // Outcomes of a closed order.
 const (
 	Fulfilled = "fulfilled"
@@ -80,29 +73,14 @@ type OrderClosed struct {
 	Outcome string  `json:"outcome"` // Fulfilled or Cancelled
 }
 
-// Key is the order.
-func (e OrderPlaced) Key() streams.Key { return e.Order }
-
-// Key is the order.
+// Key is the order that the fact is about.
+func (e OrderPlaced) Key() streams.Key    { return e.Order }
 func (e OrderConfirmed) Key() streams.Key { return e.Order }
-
-// Key is the order.
-func (e OrderReleased) Key() streams.Key { return e.Order }
-
-// Key is the order.
-func (e OrderShipped) Key() streams.Key { return e.Order }
-
-// Key is the order.
+func (e OrderReleased) Key() streams.Key  { return e.Order }
+func (e OrderShipped) Key() streams.Key   { return e.Order }
 func (e OrderCancelled) Key() streams.Key { return e.Order }
-
-// Key is the order.
-func (e OrderDelayed) Key() streams.Key { return e.Order }
-
-// Key is the order.
-func (e OrderSettled) Key() streams.Key { return e.Order }
-
-// Key is the order.
-func (e OrderClosed) Key() streams.Key { return e.Order }
+func (e OrderDelayed) Key() streams.Key   { return e.Order }
+func (e OrderClosed) Key() streams.Key    { return e.Order }
 
 var orderFacts = []streams.Fact{
 	streams.NewFact[OrderPlaced]("order.placed"),
@@ -111,6 +89,5 @@ var orderFacts = []streams.Fact{
 	streams.NewFact[OrderShipped]("order.shipped"),
 	streams.NewFact[OrderCancelled]("order.cancelled"),
 	streams.NewFact[OrderDelayed]("order.delayed"),
-	streams.NewFact[OrderSettled]("order.settled", streams.Private()),
 	streams.NewFact[OrderClosed]("order.closed"),
 }

@@ -89,8 +89,8 @@ var keyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
 
 // needsBody tells whether anything has to be said beside what stands in the path.
 func (d *door) needsBody() bool {
-	for _, f := range reflect.VisibleFields(d.body) {
-		if rule, _ := streams.Rule(f); rule.Required && !slices.Contains(d.params, business.JSONName(f)) {
+	for name, f := range streams.Fields(d.body) {
+		if rule, _ := streams.Rule(f); rule.Required && !slices.Contains(d.params, name) {
 			return true
 		}
 	}
@@ -133,8 +133,8 @@ func (d *door) decode(w http.ResponseWriter, r *http.Request, into any) *edge.Pr
 
 // field finds the field that JSON calls by a name.
 func field(v reflect.Value, name string) reflect.Value {
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if business.JSONName(f) == name {
+	for called, f := range streams.Fields(v.Type()) {
+		if called == name {
 			return v.FieldByIndex(f.Index)
 		}
 	}
@@ -160,15 +160,12 @@ func checkRules(v reflect.Value, path string) error {
 	default:
 		return nil
 	}
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if !f.IsExported() || f.Anonymous {
-			continue
-		}
+	for called, f := range streams.Fields(v.Type()) {
 		rule, err := streams.Rule(f)
 		if err != nil {
 			return err
 		}
-		name := strings.TrimPrefix(path+"."+business.JSONName(f), ".")
+		name := strings.TrimPrefix(path+"."+called, ".")
 		if err := checkRule(rule, v.FieldByIndex(f.Index), name); err != nil {
 			return err
 		}

@@ -82,9 +82,8 @@ func (s *schemas) name(t reflect.Type, in bool, make func() object) object {
 // structure is the schema of a struct without some of its fields.
 func (s *schemas) structure(t reflect.Type, in bool, without []string) object {
 	properties, required := object{}, []string{}
-	for _, f := range reflect.VisibleFields(t) {
-		name := business.JSONName(f)
-		if !f.IsExported() || f.Anonymous || name == "-" || slices.Contains(without, name) {
+	for name, f := range streams.Fields(t) {
+		if slices.Contains(without, name) {
 			continue
 		}
 		rule, _ := streams.Rule(f) // the vocabulary has checked it, or the business

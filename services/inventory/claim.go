@@ -12,11 +12,20 @@ import (
 // the order and talks to shelves, which are keyed by SKU, in events.
 var claims = streams.Define("claim", event.OrderID(""), evolveClaim,
 	streams.On(claimOrder, event.HoldRequested{}),
-	streams.On(lineHeld, event.LineClaimed{}, event.StockReserved{}),
-	streams.On(lineShort, event.StockRejected{}, event.HoldReleased{}),
+	streams.On(streams.While(open, lineHeld), LineClaimed{}, event.StockReserved{}),
+	streams.On(streams.While(open, lineShort), event.StockRejected{}, event.HoldReleased{}),
 	streams.On(release, event.HoldReleased{}, event.StockReleased{}),
 	streams.On(ship, event.HoldShipped{}, event.StockShipped{}),
 )
+
+// LineClaimed notes in an order's claim that a shelf holds one of its SKUs.
+type LineClaimed struct {
+	Order event.OrderID `json:"order"`
+	SKU   event.SKU     `json:"sku"`
+}
+
+// Key is the order.
+func (e LineClaimed) Key() streams.Key { return e.Order }
 
 type phase string
 
@@ -45,7 +54,7 @@ func evolveClaim(c claim, e streams.Event) claim {
 	case event.HoldRequested:
 		c.Phase, c.Open = claiming, c.Open+1
 		c.Wants = append(c.Wants, want{SKU: e.SKU, Quantity: e.Quantity})
-	case event.LineClaimed:
+	case LineClaimed:
 		if i := c.find(e.SKU); i >= 0 && !c.Wants[i].Held {
 			c.Wants[i].Held, c.Open = true, c.Open-1
 		}
@@ -69,25 +78,10 @@ func claimOrder(c claim, e event.OrderPlaced, _ streams.Input) streams.Decision 
 	if c.Phase != "" {
 		return streams.Nothing()
 	}
-	return streams.Emit(each(sum(e.Lines), func(w want) streams.Event {
-		return event.HoldRequested{SKU: w.SKU, Order: e.Order, Quantity: w.Quantity}
-	})...)
+	return streams.Emit(each(e.Holds(), func(h event.HoldRequested) streams.Event { return h })...)
 }
 
-// sum adds up the lines of each SKU, in the order of first appearance.
-func sum(lines []event.Line) (wants []want) {
-	at := make(map[event.SKU]int, len(lines))
-	for _, l := range lines {
-		if _, ok := at[l.SKU]; !ok {
-			at[l.SKU] = len(wants)
-			wants = append(wants, want{SKU: l.SKU})
-		}
-		wants[at[l.SKU]].Quantity += l.Quantity
-	}
-	return wants
-}
-
-func each(wants []want, f func(want) streams.Event) []streams.Event {
+func each[W any](wants []W, f func(W) streams.Event) []streams.Event {
 	out := make([]streams.Event, len(wants))
 	for i, w := range wants {
 		out[i] = f(w)
@@ -95,12 +89,16 @@ func each(wants []want, f func(want) streams.Event) []streams.Event {
 	return out
 }
 
+// open is what a claim is until it has ended: behind our HoldRequested, each shelf then
+// has our HoldReleased.
+func open(c claim) bool { return c.Phase == claiming }
+
 func lineHeld(c claim, e event.StockHeld, _ streams.Input) streams.Decision {
 	i := c.find(e.SKU)
-	if c.Phase != claiming || i < 0 || c.Wants[i].Held {
-		return streams.Nothing() // after the end the shelf has our HoldReleased behind our HoldRequested
+	if i < 0 || c.Wants[i].Held {
+		return streams.Nothing()
 	}
-	d := streams.Emit(event.LineClaimed{Order: e.Order, SKU: e.SKU})
+	d := streams.Emit(LineClaimed{Order: e.Order, SKU: e.SKU})
 	if c.Open == 1 {
 		d = d.Emit(event.StockReserved{Order: e.Order})
 	}
@@ -108,9 +106,6 @@ func lineHeld(c claim, e event.StockHeld, _ streams.Input) streams.Decision {
 }
 
 func lineShort(c claim, e event.StockShort, _ streams.Input) streams.Decision {
-	if c.Phase != claiming {
-		return streams.Nothing()
-	}
 	return c.giveBack(streams.Emit(event.StockRejected{Order: e.Order, SKU: e.SKU}), e.Order)
 }
 

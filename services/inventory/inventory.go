@@ -11,7 +11,8 @@ import (
 )
 
 // Service is the inventory service: an order's claim and a SKU's shelf.
-var Service = business.Service{Name: "inventory", Deciders: []*streams.Decider{claims, shelves}}
+var Service = business.Service{Name: "inventory", Deciders: []*streams.Decider{claims, shelves},
+	Facts: []streams.Fact{streams.NewFact[LineClaimed]("line.claimed", streams.Private())}}
 
 var shelves = streams.Define("shelf", event.SKU(""), evolveShelf,
 	streams.On(receive, event.StockAdded{}),

@@ -33,8 +33,8 @@ func held(sku event.SKU, n int64) event.StockHeld {
 	return event.StockHeld{Order: id, SKU: sku, Quantity: n}
 }
 
-func back(sku event.SKU) event.HoldReleased   { return event.HoldReleased{SKU: sku, Order: id} }
-func claimed(sku event.SKU) event.LineClaimed { return event.LineClaimed{Order: id, SKU: sku} }
+func back(sku event.SKU) event.HoldReleased       { return event.HoldReleased{SKU: sku, Order: id} }
+func claimed(sku event.SKU) inventory.LineClaimed { return inventory.LineClaimed{Order: id, SKU: sku} }
 
 func line(sku event.SKU, n int64) event.Line { return event.Line{SKU: sku, Quantity: n} }
 

@@ -10,13 +10,34 @@ import (
 )
 
 // Service is the notification service.
-var Service = business.Service{Name: "notification", Deciders: []*streams.Decider{decider},
+var Service = business.Service{Name: "notification", Deciders: []*streams.Decider{decider}, Facts: facts,
 	Endpoints: []business.Endpoint{{Name: "mailbox", What: "mail relay", Protocol: business.SMTP, Refusals: []string{"refused"}}}}
 
+var facts = []streams.Fact{
+	streams.NewFact[Addressed]("mail.addressed", streams.Private()),
+	streams.NewFact[Asked]("mail.asked", streams.Private()),
+}
+
+// Addressed notes where an order's mail will go.
+type Addressed struct {
+	Order event.OrderID `json:"order"`
+	Email string        `json:"email" weir:"personal"`
+}
+
+// Asked notes that the mail about an order is on its way to the relay.
+type Asked struct {
+	Order   event.OrderID `json:"order"`
+	Subject string        `json:"subject"`
+}
+
+// Key is the order.
+func (e Addressed) Key() streams.Key { return e.Order }
+func (e Asked) Key() streams.Key     { return e.Order }
+
 var decider = streams.Define("message", event.OrderID(""), evolve,
-	streams.On(address, event.MailAddressed{}),
-	streams.On(tellShipped, event.MailAsked{}, event.MailRefused{}).Asks(mail),
-	streams.On(tellCancelled, event.MailAsked{}, event.MailRefused{}).Asks(mail),
+	streams.On(address, Addressed{}),
+	streams.On(tellShipped, Asked{}, event.MailRefused{}).Asks(mail),
+	streams.On(tellCancelled, Asked{}, event.MailRefused{}).Asks(mail),
 	streams.OnOutcome(mail, mailCame, event.MailSent{}, event.MailRefused{}),
 )
 
@@ -28,9 +49,9 @@ type state struct {
 
 func evolve(s state, e streams.Event) state {
 	switch e := e.(type) {
-	case event.MailAddressed:
+	case Addressed:
 		s.Email = e.Email
-	case event.MailAsked:
+	case Asked:
 		s.Asked, s.Email = true, ""
 	case event.MailSent, event.MailRefused:
 		s.Done, s.Email = true, ""
@@ -42,7 +63,7 @@ func address(s state, e event.OrderPlaced, _ streams.Input) streams.Decision {
 	if e.Email == "" || s != (state{}) {
 		return streams.Nothing()
 	}
-	return streams.Emit(event.MailAddressed{Order: e.Order, Email: e.Email})
+	return streams.Emit(Addressed{Order: e.Order, Email: e.Email})
 }
 
 func tellShipped(s state, e event.OrderShipped, _ streams.Input) streams.Decision {
@@ -65,7 +86,7 @@ func (s state) tell(m Mail) streams.Decision {
 		return streams.Emit(event.MailRefused{Order: m.Order, Reason: "the order has no mail address"})
 	}
 	m.To = s.Email
-	return streams.Emit(event.MailAsked{Order: m.Order, Subject: m.Subject}).Do(mail.With(m))
+	return streams.Emit(Asked{Order: m.Order, Subject: m.Subject}).Do(mail.With(m))
 }
 
 func mailCame(s state, o streams.MailOutcome, in streams.Input) streams.Decision {

@@ -18,11 +18,11 @@ func given(t *testing.T, history ...streams.Event) *streamtest.Case {
 }
 
 func TestOneMailForTheEndOfAnOrder(t *testing.T) {
-	addressed := event.MailAddressed{Order: id, Email: "ada@example.org"}
+	addressed := notification.Addressed{Order: id, Email: "ada@example.org"}
 	shipped := event.OrderShipped{Order: id, Carrier: "post", Tracking: "T1"}
 	cancelled := event.OrderCancelled{Order: id, Reason: "out of stock: jug"}
-	onItsWay := event.MailAsked{Order: id, Subject: "Your order key-1 is on its way"}
-	isOff := event.MailAsked{Order: id, Subject: "Your order key-1 was cancelled"}
+	onItsWay := notification.Asked{Order: id, Subject: "Your order key-1 is on its way"}
+	isOff := notification.Asked{Order: id, Subject: "Your order key-1 was cancelled"}
 
 	given(t).When(event.OrderPlaced{Order: id, Email: "ada@example.org"}).Then(addressed)
 	given(t, addressed).When(event.OrderPlaced{Order: id, Email: "ada@example.org"}).Then()

@@ -57,9 +57,7 @@ type Reply struct {
 }
 
 // Key is the order.
-func (c PlaceOrder) Key() streams.Key { return c.Order }
-
-// Key is the order.
+func (c PlaceOrder) Key() streams.Key  { return c.Order }
 func (c CancelOrder) Key() streams.Key { return c.Order }
 
 func place(s state, c PlaceOrder, _ streams.Input) streams.Decision {

@@ -11,25 +11,37 @@ import (
 )
 
 // Service is the order service.
-var Service = business.Service{Name: "order", Deciders: []*streams.Decider{decider}, Commands: commands, Views: []*business.View{orders}}
+var Service = business.Service{Name: "order", Deciders: []*streams.Decider{decider},
+	Facts:    []streams.Fact{streams.NewFact[Settled]("order.settled", streams.Private())},
+	Commands: commands, Views: []*business.View{orders}}
+
+// Settled notes that one side of an order is done: "stock", "payment" or "mail".
+type Settled struct {
+	Order event.OrderID `json:"order"`
+	Side  string        `json:"side"`
+}
+
+// Key is the order.
+func (e Settled) Key() streams.Key { return e.Order }
 
 var decider = streams.Define("order", event.OrderID(""), evolve,
 	streams.OnCommand("place-order", place, event.OrderPlaced{}),
 	streams.OnCommand("cancel-order", cancel, event.OrderCancelled{}),
-	streams.On(while(placed, authorised), event.OrderConfirmed{}),
-	streams.On(while(confirmed, captured), event.OrderReleased{}),
-	streams.On(while(released, dispatched), event.OrderShipped{}),
+	// What comes late finds the order cancelled, and others take back what it was about.
+	streams.On(streams.While(in(placed), authorised), event.OrderConfirmed{}),
+	streams.On(streams.While(in(confirmed), captured), event.OrderReleased{}),
+	streams.On(streams.While(in(released), dispatched), event.OrderShipped{}),
 	streams.On(undone(func(e event.StockRejected) string { return "out of stock: " + string(e.SKU) }, placed, confirmed), event.OrderCancelled{}),
 	streams.On(undone(func(e event.PaymentDeclined) string { return "payment declined: " + e.Reason }, placed, confirmed), event.OrderCancelled{}),
 	streams.On(undone(func(e event.PaymentCaptureRefused) string { return "not captured: " + e.Reason }, placed, confirmed), event.OrderCancelled{}),
 	// The carrier's no is the one way to cancel a released order: no parcel left.
 	streams.On(undone(func(e event.ShipmentRefused) string { return "cannot be shipped: " + e.Reason }, released), event.OrderCancelled{}),
-	streams.On(settles[event.StockShipped](stock), event.OrderSettled{}, event.OrderClosed{}),
-	streams.On(settles[event.StockReleased](stock), event.OrderSettled{}, event.OrderClosed{}),
-	streams.On(settles[event.PaymentVoided](payment), event.OrderSettled{}, event.OrderClosed{}),
-	streams.On(settles[event.PaymentRefunded](payment), event.OrderSettled{}, event.OrderClosed{}),
-	streams.On(settles[event.MailSent](mail), event.OrderSettled{}, event.OrderClosed{}),
-	streams.On(settles[event.MailRefused](mail), event.OrderSettled{}, event.OrderClosed{}),
+	streams.On(settles[event.StockShipped](stock), Settled{}, event.OrderClosed{}),
+	streams.On(settles[event.StockReleased](stock), Settled{}, event.OrderClosed{}),
+	streams.On(settles[event.PaymentVoided](payment), Settled{}, event.OrderClosed{}),
+	streams.On(settles[event.PaymentRefunded](payment), Settled{}, event.OrderClosed{}),
+	streams.On(settles[event.MailSent](mail), Settled{}, event.OrderClosed{}),
+	streams.On(settles[event.MailRefused](mail), Settled{}, event.OrderClosed{}),
 	streams.OnTimer("confirm-by", undone(func(event.OrderID) string { return "not confirmed in time" }, placed), event.OrderCancelled{}),
 	streams.OnTimer("capture-by", undone(func(event.OrderID) string { return "not captured in time" }, confirmed), event.OrderCancelled{}),
 	streams.OnTimer("ship-by", overdue, event.OrderDelayed{}),
@@ -72,7 +84,7 @@ func evolve(s state, e streams.Event) state {
 		s.Phase = shipped
 	case event.OrderCancelled:
 		s.Phase = cancelled
-	case event.OrderSettled:
+	case Settled:
 		s.Stock = s.Stock || e.Side == stock
 		s.Payment = s.Payment || e.Side == payment
 		s.Mail = s.Mail || e.Side == mail
@@ -91,38 +103,28 @@ func (s state) waitingFor() []string {
 	return slices.DeleteFunc([]string{stock, payment, mail}, func(side string) bool { return !open[side] })
 }
 
-// while decides in one phase alone: whatever comes late finds the order cancelled, and
-// others take back what it was about.
-func while[E any](in phase, then func(state, E) streams.Decision) func(state, E, streams.Input) streams.Decision {
-	return func(s state, e E, _ streams.Input) streams.Decision {
-		if s.Phase != in {
-			return streams.Nothing()
-		}
-		return then(s, e)
-	}
+func in(these ...phase) func(state) bool {
+	return func(s state) bool { return slices.Contains(these, s.Phase) }
 }
 
-func authorised(s state, e event.PaymentAuthorised) streams.Decision {
+func authorised(s state, e event.PaymentAuthorised, _ streams.Input) streams.Decision {
 	return streams.Emit(event.OrderConfirmed{Order: e.Order, Total: s.Total, Lines: s.Lines}).
 		Cancel("confirm-by").After("capture-by", CaptureBy, e.Order)
 }
 
-func captured(_ state, e event.PaymentCaptured) streams.Decision {
+func captured(_ state, e event.PaymentCaptured, _ streams.Input) streams.Decision {
 	return streams.Emit(event.OrderReleased{Order: e.Order}).Cancel("capture-by").After("ship-by", ShipBy, e.Order)
 }
 
-func dispatched(_ state, e event.ShipmentDispatched) streams.Decision {
+func dispatched(_ state, e event.ShipmentDispatched, _ streams.Input) streams.Decision {
 	return streams.Emit(event.OrderShipped(e)).Cancel("ship-by").After("close-by", CloseBy, e.Order)
 }
 
 // undone cancels an order in these phases, for a no or a deadline.
-func undone[E any](reason func(E) string, in ...phase) func(state, E, streams.Input) streams.Decision {
-	return func(s state, e E, input streams.Input) streams.Decision {
-		if !slices.Contains(in, s.Phase) {
-			return streams.Nothing()
-		}
+func undone[E any](reason func(E) string, phases ...phase) func(state, E, streams.Input) streams.Decision {
+	return streams.While(in(phases...), func(_ state, e E, input streams.Input) streams.Decision {
 		return undo(event.OrderID(input.Key), reason(e))
-	}
+	})
 }
 
 func undo(id event.OrderID, reason string) streams.Decision {
@@ -142,7 +144,7 @@ func overdue(s state, id event.OrderID, _ streams.Input) streams.Decision {
 // overtake ShipmentDispatched, which travels on another topic.
 func settles[E streams.Event](side string) func(state, E, streams.Input) streams.Decision {
 	return func(s state, e E, _ streams.Input) streams.Decision {
-		noted := event.OrderSettled{Order: event.OrderID(e.Key().String()), Side: side}
+		noted := Settled{event.OrderID(e.Key().String()), side}
 		next := evolve(s, noted)
 		switch {
 		case s.Phase == "" || s.Closed || next == s:

@@ -53,7 +53,7 @@ func upTo(last streams.Event) []streams.Event {
 	return nil
 }
 
-func settled(side string) event.OrderSettled { return event.OrderSettled{Order: id, Side: side} }
+func settled(side string) order.Settled { return order.Settled{Order: id, Side: side} }
 
 func TestPlace(t *testing.T) {
 	reply := order.Reply{Order: id, State: "placed", Total: eur(1650)}

@@ -11,17 +11,50 @@ import (
 )
 
 // Service is the payment service.
-var Service = business.Service{Name: "payment", Deciders: []*streams.Decider{decider}, Endpoints: []business.Endpoint{provider.Endpoint}}
+var Service = business.Service{Name: "payment", Deciders: []*streams.Decider{decider},
+	Facts: []streams.Fact{
+		streams.NewFact[Due]("payment.due", streams.Private()),
+		streams.NewFact[Noted]("payment.noted", streams.Private()),
+		streams.NewFact[Asked]("payment.asked", streams.Private()),
+	},
+	Endpoints: []business.Endpoint{provider.Endpoint}}
+
+// Due notes what an order will cost, until its stock is reserved.
+type Due struct {
+	Order  event.OrderID `json:"order"`
+	Amount event.Money   `json:"amount"`
+	Card   string        `json:"card" weir:"personal"`
+}
+
+// Noted is bookkeeping: "reserved" (the stock is there before the amount is known) or
+// "cancelled" (while the provider's answer is awaited).
+type Noted struct {
+	Order event.OrderID `json:"order"`
+	Note  string        `json:"note"`
+}
+
+// Asked notes that the provider is being asked: "authorise", "capture", "void" or "refund".
+type Asked struct {
+	Order event.OrderID `json:"order"`
+	Step  string        `json:"step"`
+}
+
+// Key is the order.
+func (e Due) Key() streams.Key   { return e.Order }
+func (e Noted) Key() streams.Key { return e.Order }
+func (e Asked) Key() streams.Key { return e.Order }
 
 var decider = streams.Define("payment", event.OrderID(""), evolve,
-	streams.On(due, event.PaymentDue{}, event.PaymentAsked{}).Asks(authorise),
-	streams.On(reserved, event.PaymentNoted{}, event.PaymentAsked{}).Asks(authorise),
-	streams.On(confirmed, event.PaymentAsked{}).Asks(capture),
-	streams.On(cancelled, event.PaymentNoted{}, event.PaymentAsked{}, event.PaymentVoided{}).Asks(void, refund),
-	streams.OnOutcome(authorise, authorisationCame, event.PaymentAuthorised{}, event.PaymentDeclined{}, event.PaymentAsked{}, event.PaymentVoided{}).Asks(void),
-	streams.OnOutcome(capture, captureCame, event.PaymentCaptured{}, event.PaymentCaptureRefused{}, event.PaymentAsked{}).Asks(void, refund),
-	streams.OnOutcome(void, voidCame, event.PaymentVoided{}),
-	streams.OnOutcome(refund, refundCame, event.PaymentRefunded{}),
+	streams.On(due, Due{}, Asked{}).Asks(authorise),
+	streams.On(reserved, Noted{}, Asked{}).Asks(authorise),
+	streams.On(confirmed, Asked{}).Asks(capture),
+	streams.On(cancelled, Noted{}, Asked{}, event.PaymentVoided{}).Asks(void, refund),
+	streams.OnOutcome(authorise, streams.While(in(stepAuthorise), authorisationCame),
+		event.PaymentAuthorised{}, event.PaymentDeclined{}, Asked{}, event.PaymentVoided{}).Asks(void),
+	streams.OnOutcome(capture, streams.While(in(stepCapture), captureCame),
+		event.PaymentCaptured{}, event.PaymentCaptureRefused{}, Asked{}).Asks(void, refund),
+	streams.OnOutcome(void, streams.While(in(stepVoid), voidCame), event.PaymentVoided{}),
+	streams.OnOutcome(refund, streams.While(in(stepRefund), refundCame), event.PaymentRefunded{}),
 )
 
 // stage is how far the payment itself came. While it is the name of a step,
@@ -35,7 +68,7 @@ const (
 	settled    stage = "settled" // voided or refunded
 )
 
-// Steps and notes, as PaymentAsked and PaymentNoted name them.
+// Steps and notes, as Asked and Noted name them.
 const (
 	stepAuthorise, stepCapture, stepVoid, stepRefund = "authorise", "capture", "void", "refund"
 	noteReserved, noteCancelled                      = "reserved", "cancelled"
@@ -53,12 +86,12 @@ type state struct {
 
 func evolve(s state, e streams.Event) state {
 	switch e := e.(type) {
-	case event.PaymentDue:
+	case Due:
 		s.Due, s.Amount, s.Card = true, e.Amount, e.Card
-	case event.PaymentNoted:
+	case Noted:
 		s.Reserved = s.Reserved || e.Note == noteReserved
 		s.Cancelled = s.Cancelled || e.Note == noteCancelled
-	case event.PaymentAsked:
+	case Asked:
 		s.Stage, s.Card = stage(e.Step), ""
 	case event.PaymentAuthorised:
 		s.Stage, s.ID = authorised, e.Authorisation
@@ -74,11 +107,13 @@ func evolve(s state, e streams.Event) state {
 	return s
 }
 
+func in(this stage) func(state) bool { return func(s state) bool { return s.Stage == this } }
+
 func due(s state, e event.OrderPlaced, _ streams.Input) streams.Decision {
 	if s.Due || s.Stage != "" {
 		return streams.Nothing()
 	}
-	d := streams.Emit(event.PaymentDue{Order: e.Order, Amount: e.Total, Card: e.Card})
+	d := streams.Emit(Due{Order: e.Order, Amount: e.Total, Card: e.Card})
 	if !s.Reserved {
 		return d
 	}
@@ -90,7 +125,7 @@ func reserved(s state, e event.StockReserved, _ streams.Input) streams.Decision 
 	case s.Reserved || s.Stage != "":
 		return streams.Nothing()
 	case !s.Due:
-		return streams.Emit(event.PaymentNoted{Order: e.Order, Note: noteReserved})
+		return streams.Emit(Noted{Order: e.Order, Note: noteReserved})
 	}
 	return ask(streams.Nothing(), authorise, stepAuthorise, Ask{Order: e.Order, Amount: s.Amount, Card: s.Card})
 }
@@ -104,52 +139,43 @@ func confirmed(s state, e event.OrderConfirmed, _ streams.Input) streams.Decisio
 
 func cancelled(s state, e event.OrderCancelled, _ streams.Input) streams.Decision {
 	switch s.Stage {
-	case "", declined:
-		return streams.Emit(event.PaymentVoided{Order: e.Order, Amount: s.Amount.Zero()})
-	case authorised, captured:
+	case "", declined, authorised, captured:
 		return s.takeBack(streams.Nothing(), e.Order)
 	case stepAuthorise, stepCapture: // in doubt: the outcome decides what there is to take back
 		if !s.Cancelled {
-			return streams.Emit(event.PaymentNoted{Order: e.Order, Note: noteCancelled})
+			return streams.Emit(Noted{Order: e.Order, Note: noteCancelled})
 		}
 	}
 	return streams.Nothing()
 }
 
-// takeBack asks for the undoing of what the stage says was done.
+// takeBack asks for the undoing of what the stage says was done, if anything was.
 func (s state) takeBack(d streams.Decision, id event.OrderID) streams.Decision {
-	if s.Stage == captured {
+	switch s.Stage {
+	case captured:
 		return ask(d, refund, stepRefund, Ask{Order: id, Amount: s.Amount, Of: s.ID})
+	case authorised:
+		return ask(d, void, stepVoid, Ask{Order: id, Amount: s.Amount, Of: s.ID})
 	}
-	return ask(d, void, stepVoid, Ask{Order: id, Amount: s.Amount, Of: s.ID})
+	return d.Emit(event.PaymentVoided{Order: id, Amount: s.Amount.Zero()})
 }
 
 // ask notes the step and asks the provider for it.
 func ask(d streams.Decision, effect *streams.Effect[Ask, Answer], step string, a Ask) streams.Decision {
-	return d.Emit(event.PaymentAsked{Order: a.Order, Step: step}).Do(effect.With(a))
+	return d.Emit(Asked{Order: a.Order, Step: step}).Do(effect.With(a))
 }
 
 func authorisationCame(s state, a Answer, in streams.Input) streams.Decision {
 	id := event.OrderID(in.Key)
-	if s.Stage != stepAuthorise {
-		return streams.Nothing()
+	if a.Done {
+		return s.then(event.PaymentAuthorised{Order: id, Amount: s.Amount, Authorisation: a.ID}, id)
 	}
-	if !a.Done {
-		d := streams.Emit(event.PaymentDeclined{Order: id, Reason: a.Reason})
-		if s.Cancelled {
-			d = d.Emit(event.PaymentVoided{Order: id, Amount: s.Amount.Zero()})
-		}
-		return d
-	}
-	return s.then(event.PaymentAuthorised{Order: id, Amount: s.Amount, Authorisation: a.ID}, id)
+	return s.then(event.PaymentDeclined{Order: id, Reason: a.Reason}, id)
 }
 
 func captureCame(s state, a Answer, in streams.Input) streams.Decision {
 	id := event.OrderID(in.Key)
-	switch {
-	case s.Stage != stepCapture:
-		return streams.Nothing()
-	case a.Done:
+	if a.Done {
 		return s.then(event.PaymentCaptured{Order: id, Amount: s.Amount, Capture: a.ID}, id)
 	}
 	return s.then(event.PaymentCaptureRefused{Order: id, Reason: a.Reason}, id)
@@ -166,15 +192,9 @@ func (s state) then(e streams.Event, id event.OrderID) streams.Decision {
 }
 
 func voidCame(s state, _ Answer, in streams.Input) streams.Decision {
-	if s.Stage != stepVoid {
-		return streams.Nothing()
-	}
 	return streams.Emit(event.PaymentVoided{Order: event.OrderID(in.Key), Amount: s.Amount})
 }
 
 func refundCame(s state, _ Answer, in streams.Input) streams.Decision {
-	if s.Stage != stepRefund {
-		return streams.Nothing()
-	}
 	return streams.Emit(event.PaymentRefunded{Order: event.OrderID(in.Key), Amount: s.Amount})
 }

@@ -18,8 +18,8 @@ func given(t *testing.T, history ...streams.Event) *streamtest.Case {
 	return streamtest.Given(t, payment.Service.Deciders[0], history...)
 }
 
-func asked(step string) event.PaymentAsked { return event.PaymentAsked{Order: id, Step: step} }
-func noted(note string) event.PaymentNoted { return event.PaymentNoted{Order: id, Note: note} }
+func asked(step string) payment.Asked { return payment.Asked{Order: id, Step: step} }
+func noted(note string) payment.Noted { return payment.Noted{Order: id, Note: note} }
 
 var (
 	total      = event.Money{Minor: 1650, Currency: "EUR"}
@@ -28,7 +28,7 @@ var (
 	reserved   = event.StockReserved{Order: id}
 	confirmed  = event.OrderConfirmed{Order: id, Total: total}
 	cancelled  = event.OrderCancelled{Order: id, Reason: "why not"}
-	due        = event.PaymentDue{Order: id, Amount: total, Card: "tok-1"}
+	due        = payment.Due{Order: id, Amount: total, Card: "tok-1"}
 	authorised = event.PaymentAuthorised{Order: id, Amount: total, Authorisation: "A1"}
 	declined   = event.PaymentDeclined{Order: id, Reason: "poor"}
 	captured   = event.PaymentCaptured{Order: id, Amount: total, Capture: "C1"}

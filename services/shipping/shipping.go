@@ -2,8 +2,7 @@
 package shipping
 
 import (
-	"encoding/json"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/weirstream/weir/services/event"
@@ -13,11 +12,39 @@ import (
 )
 
 // Service is the shipping service.
-var Service = business.Service{Name: "shipping", Deciders: []*streams.Decider{decider}, Endpoints: []business.Endpoint{carrier.Endpoint}}
+var Service = business.Service{Name: "shipping", Deciders: []*streams.Decider{decider}, Facts: facts,
+	Endpoints: []business.Endpoint{carrier.Endpoint}}
+
+var facts = []streams.Fact{
+	streams.NewFact[Planned]("shipment.planned", streams.Private()),
+	streams.NewFact[Cleared]("shipment.cleared", streams.Private()),
+	streams.NewFact[Asked]("shipment.asked", streams.Private()),
+}
+
+// Planned notes where an order will go, until it is released.
+type Planned struct {
+	Order  event.OrderID `json:"order"`
+	ShipTo event.Address `json:"ship_to" weir:"personal"`
+}
+
+// Cleared notes a release that came before the address.
+type Cleared struct {
+	Order event.OrderID `json:"order"`
+}
+
+// Asked notes that the carrier is being asked for a label.
+type Asked struct {
+	Order event.OrderID `json:"order"`
+}
+
+// Key is the order.
+func (e Planned) Key() streams.Key { return e.Order }
+func (e Cleared) Key() streams.Key { return e.Order }
+func (e Asked) Key() streams.Key   { return e.Order }
 
 var decider = streams.Define("shipment", event.OrderID(""), evolve,
-	streams.On(plan, event.ShipmentPlanned{}, event.ShipmentAsked{}).Asks(label),
-	streams.On(released, event.ShipmentCleared{}, event.ShipmentAsked{}).Asks(label),
+	streams.On(plan, Planned{}, Asked{}).Asks(label),
+	streams.On(released, Cleared{}, Asked{}).Asks(label),
 	streams.OnOutcome(label, labelCame, event.ShipmentDispatched{}, event.ShipmentRefused{}),
 )
 
@@ -31,11 +58,11 @@ type state struct {
 
 func evolve(s state, e streams.Event) state {
 	switch e := e.(type) {
-	case event.ShipmentPlanned:
+	case Planned:
 		s.Planned, s.ShipTo = true, e.ShipTo
-	case event.ShipmentCleared:
+	case Cleared:
 		s.Cleared = true
-	case event.ShipmentAsked:
+	case Asked:
 		s.Asked, s.ShipTo = true, event.Address{}
 	case event.ShipmentDispatched, event.ShipmentRefused:
 		s.Done = true
@@ -47,7 +74,7 @@ func plan(s state, e event.OrderPlaced, _ streams.Input) streams.Decision {
 	if s.Planned {
 		return streams.Nothing()
 	}
-	d := streams.Emit(event.ShipmentPlanned{Order: e.Order, ShipTo: e.ShipTo})
+	d := streams.Emit(Planned{Order: e.Order, ShipTo: e.ShipTo})
 	if !s.Cleared {
 		return d
 	}
@@ -59,13 +86,13 @@ func released(s state, e event.OrderReleased, _ streams.Input) streams.Decision 
 	case s.Cleared || s.Asked:
 		return streams.Nothing()
 	case !s.Planned:
-		return streams.Emit(event.ShipmentCleared(e))
+		return streams.Emit(Cleared(e))
 	}
 	return ask(streams.Nothing(), e.Order, s.ShipTo)
 }
 
 func ask(d streams.Decision, id event.OrderID, to event.Address) streams.Decision {
-	return d.Emit(event.ShipmentAsked{Order: id}).Do(label.With(Label{Order: id, ShipTo: to}))
+	return d.Emit(Asked{Order: id}).Do(label.With(Label{Order: id, ShipTo: to}))
 }
 
 func labelCame(s state, a Answer, in streams.Input) streams.Decision {
@@ -102,15 +129,14 @@ var label = streams.HTTPCall("label", "carrier", 2*time.Second,
 // nothing about the parcel, and the carrier is asked again.
 func read(_ Label, res streams.HTTPResponse) (Answer, error) {
 	var a Answer
-	if err := json.Unmarshal(res.Body, &a); err != nil {
-		return Answer{}, fmt.Errorf("carrier's answer (status %d) is not JSON: %w", res.Status, err)
+	switch taken, err := res.Read(201, 422, &a); {
+	case err != nil:
+		return Answer{}, err
+	case !taken:
+		return Answer{Reason: event.Clip(a.Reason)}, nil
+	case a.Tracking == "":
+		return Answer{}, errors.New("no tracking number: check its address and log")
 	}
 	a.Reason = event.Clip(a.Reason)
-	switch {
-	case res.Status == 201 && a.Tracking != "":
-		return a, nil
-	case res.Status == 422:
-		return Answer{Reason: a.Reason}, nil
-	}
-	return Answer{}, fmt.Errorf("carrier answered with status %d (%s): check its address and log", res.Status, a.Reason)
+	return a, nil
 }

@@ -20,9 +20,9 @@ func TestShipment(t *testing.T) {
 	to := event.Address{Name: "Ada", City: "Leeds"}
 	placed := event.OrderPlaced{Order: id, ShipTo: to}
 	released := event.OrderReleased{Order: id}
-	planned := event.ShipmentPlanned{Order: id, ShipTo: to}
-	cleared := event.ShipmentCleared{Order: id}
-	asked := event.ShipmentAsked{Order: id}
+	planned := shipping.Planned{Order: id, ShipTo: to}
+	cleared := shipping.Cleared{Order: id}
+	asked := shipping.Asked{Order: id}
 	dispatched := event.ShipmentDispatched{Order: id, Carrier: "post", Tracking: "T1"}
 	refused := event.ShipmentRefused{Order: id, Reason: "island"}
 	label := shipping.Label{Order: id, ShipTo: to}

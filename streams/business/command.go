@@ -63,7 +63,7 @@ func KeyField(body reflect.Type) (reflect.StructField, bool) {
 	if !ok || body.Kind() != reflect.Struct {
 		return reflect.StructField{}, false
 	}
-	for _, f := range reflect.VisibleFields(body) {
+	for _, f := range streams.Fields(body) {
 		if f.Type == reflect.TypeOf(zero.Key()) {
 			return f, true
 		}
@@ -81,8 +81,8 @@ func JSONName(f reflect.StructField) string {
 }
 
 func fieldNamed(t reflect.Type, name string) (reflect.StructField, bool) {
-	for _, f := range reflect.VisibleFields(t) {
-		if f.IsExported() && JSONName(f) == name {
+	for called, f := range streams.Fields(t) {
+		if called == name {
 			return f, true
 		}
 	}

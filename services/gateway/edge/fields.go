@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/weirstream/weir/streams"
 )
 
 // CheckFields reports a member of data that is not spelt as the field of t that
@@ -54,18 +56,11 @@ func (c fields) object(t reflect.Type, data []byte, path string) error {
 		}
 		return fmt.Errorf("%s is not an object", strings.TrimPrefix("data"+path, "."))
 	}
-	for _, f := range reflect.VisibleFields(t) {
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if !f.IsExported() || f.Anonymous || name == "-" {
-			continue
-		}
-		if name == "" {
-			name = f.Name
-		}
+	for name, f := range streams.Fields(t) {
 		raw, ok := members[name]
 		delete(members, name)
 		switch missing := !ok || string(raw) == "null" && f.Type.Kind() != reflect.Pointer; {
-		case !ok && strings.Contains(options, "omit"), missing && !c.all:
+		case !ok && strings.Contains(f.Tag.Get("json"), ",omit"), missing && !c.all:
 			continue
 		case missing:
 			return fmt.Errorf("field %q is missing", strings.TrimPrefix(path+"."+name, "."))

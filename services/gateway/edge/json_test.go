@@ -135,6 +135,28 @@ func TestFieldsAreSpeltExactly(t *testing.T) {
 		Note  string `json:"note,omitempty"`
 		Boss  *line  `json:"boss"`
 	}
+	type both struct {
+		order
+		Line line `json:"line"`
+	}
+	for i, all := range []bool{false, true} { // embedded fields are the struct's own
+		body := `{"order":"a","lines":[],"boss":null,"line":{"sku":"b","quantity":1}}`
+		err := edge.CheckFields(reflect.TypeFor[both](), []byte(body), all)
+		if err != nil {
+			t.Error(err)
+		}
+		err = edge.CheckFields(reflect.TypeFor[both](), []byte(`{"order":"a","boss":null,"line":{"SKU":"b"}}`), all)
+		want := []string{"line.SKU is not spelt", `field "lines" is missing`}[i]
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	type named struct {
+		line `json:"line"`
+	}
+	if err := edge.CheckFields(reflect.TypeFor[named](), []byte(`{"line":{"sku":"b","quantity":1}}`), true); err != nil {
+		t.Error(err)
+	}
 	for body, want := range map[string][2]string{ // with fields left out, and without
 		`{"order":"a","lines":[{"sku":"b","quantity":1}],"boss":null}`: {"", ""},
 		`{"order":"a"}`: {"", `field "lines" is missing`},

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/services/order"
 	"github.com/weirstream/weir/streams"
 )
 
@@ -95,7 +96,7 @@ func (c *shop) foldOrder(e streams.Event) bool {
 		o.cancelled++
 	case event.OrderDelayed:
 		o = c.order(e.Order)
-	case event.OrderSettled:
+	case order.Settled:
 		o = c.order(e.Order)
 	case event.OrderClosed:
 		o = c.order(e.Order)
