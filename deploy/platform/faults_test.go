@@ -12,7 +12,7 @@ import (
 
 	"github.com/weirstream/weir/dashboards"
 	"github.com/weirstream/weir/deploy/platform"
-	broken "github.com/weirstream/weir/deploy/platform/practice"
+	"github.com/weirstream/weir/deploy/platform/practice"
 )
 
 // given are the values of Grafana's variables.
@@ -90,7 +90,7 @@ func TestFaultsAndTheirAlerts(t *testing.T) {
 			t.Errorf("%d of %d faults were practised in %s: is the machine busy with other things?", i, len(list.Faults), time.Since(began).Round(time.Second))
 			break
 		}
-		if !t.Run(f.Name, func(t *testing.T) { (&practice{t: t, url: p.url}).fault(f, all) }) {
+		if !t.Run(f.Name, func(t *testing.T) { (&exercise{t: t, url: p.url}).fault(f, all) }) {
 			t.Errorf("the faults after %s are not practised: what it left behind would be theirs", f.Name)
 			break
 		}
@@ -100,7 +100,7 @@ func TestFaultsAndTheirAlerts(t *testing.T) {
 	}
 }
 
-func (p *practice) fault(f broken.Fault, all []dashboards.Board) {
+func (p *exercise) fault(f practice.Fault, all []dashboards.Board) {
 	with, ok := practised[f.Name]
 	if !ok {
 		p.t.Fatalf("no test practises %s", f.Name)
