@@ -110,7 +110,7 @@ func (a *Alert) Check() error {
 // Rule renders the alert.
 func (a *Alert) Rule(runbooks string) Rule {
 	r := Rule{Alert: a.Name, Expr: a.Condition(), Labels: map[string]string{"severity": a.Severity, "owner": a.Owner},
-		Annotations: annotations(runbooks, a.Name, a.Description, a.Summary)}
+		Annotations: annotations(runbooks, a.Name, false, a.Description, a.Summary)}
 	if a.For > 0 {
 		r.For = span(a.For)
 	}

@@ -2,192 +2,193 @@ package alerts
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
-// Owners, who are called.
-const (
-	checkout = "checkout" // orders, from the click to the door
-	platform = "platform" // the runtime and its servers
-)
+// platform is who is called about the runtime and its servers.
+const platform = "platform"
 
-// Business is what this business promises, and watches.
-func Business(t *streams.Topology, all []streams.Saga, p Policy) *Set {
+// Business is what a business promises, and what is watched of it: business.go and
+// services.go have its objectives, symptoms.go and causes.go the alerts beside them.
+// They alone of this package know what a business is.
+func Business(b *business.Business, t *streams.Topology, p Policy) *Set {
+	f := &fold{b, t, p}
 	s := &Set{Policy: p, Runbooks: DefaultRunbooks}
-	requests, confirmed := entrance(), confirmation()
+	requests := f.entrance()
 	s.SLOs = append(s.SLOs, requests...)
-	s.SLOs = append(s.SLOs, confirmed)
-	var inTime *SLO
-	for _, saga := range all {
-		of := ofSaga(saga)
-		s.SLOs = append(s.SLOs, of...)
-		if saga.Name == shop.PlaceOrder.Name {
-			inTime = of[0]
+	for _, saga := range b.Sagas {
+		s.SLOs = append(s.SLOs, f.saga(saga)...)
+	}
+	for _, service := range b.Services {
+		s.SLOs = append(s.SLOs, f.service(service.Name)...)
+		for _, o := range service.Objectives {
+			s.SLOs = append(s.SLOs, f.own(service, o))
 		}
 	}
-	for _, service := range t.Services {
-		s.SLOs = append(s.SLOs, ofService(t, service)...)
-	}
 	s.SLOs = append(s.SLOs, readModel())
-	s.SLOs = append(s.SLOs, outside(t)...)
-	s.SLOs = append(s.SLOs, synthetic())
-	if inTime != nil {
-		s.SLOs = append(s.SLOs, buying(requests[0], confirmed, inTime))
+	s.SLOs = append(s.SLOs, f.outside()...)
+	if b.Customer != nil {
+		s.SLOs = append(s.SLOs, f.probes())
+		if journey := f.journey(s.SLOs); journey != nil {
+			s.SLOs = append(s.SLOs, journey)
+		}
 	}
-	units := []string{gatewayUnit, streams.ProjectionUnit, proberUnit}
-	for _, service := range t.Services {
-		units = append(units, service.Name)
-	}
-	s.Alerts = slices.Concat(symptoms(p, units), causes(p))
+	s.Alerts = slices.Concat(f.symptoms(), f.causes())
 	return s
 }
 
-// Of clients, and not of the prober, which would hide the failures of a few.
-const (
-	client = `caller="` + telemetry.Client + `"`
-	asked  = `route=~"/v1/(orders|events).*",` + client // what clients wait for
-	orders = `route=~"/v1/orders.*",` + client
-	posted = `route="/v1/events",method="POST",` + client
-)
+// fold is a business that is told as objectives and alerts.
+type fold struct {
+	b *business.Business
+	t *streams.Topology
+	p Policy
+}
 
-func entrance() []*SLO {
-	const like = `route="/v1/orders",method="POST",caller="client"`
-	return []*SLO{
-		{Service: "gateway", Name: "availability", Alert: "GatewayAvailabilityBurn", Owner: checkout, Objective: 99.95, MinBad: 5,
-			Description: "Requests of clients for orders and events that get an answer which is not the platform's own failure (5xx).",
-			SLI: Ratio(Availability, []Events{{telemetry.Requests, matchers(asked, `status=~"5.."`), matchers(like, `status="503"`)}},
-				Events{telemetry.Requests, "", matchers(like, `status="201"`)}, Events{telemetry.Requests, asked, ""})},
-		{Service: "gateway", Name: "latency", Alert: "GatewayLatencyBurn", Owner: checkout, Objective: 99, MinBad: 10,
-			Description: "Requests of clients for orders that are answered within 100 ms, what a request waits for its client not counted.",
-			SLI:         Within(telemetry.RequestSeconds, 100*time.Millisecond, orders, like)},
-		{Service: "gateway", Name: "ingestion", Alert: "IngestionLatencyBurn", Owner: platform, Objective: 99, MinBad: 10, NoPage: true,
+// client tells clients from the prober, which would hide the failures of a few.
+const client = `caller="` + telemetry.Client + `"`
+
+// eventsPath is ingestion's.
+const eventsPath = "/v1/events"
+
+// door is where clients come in.
+type door struct {
+	path, method string
+	status       int
+}
+
+func (d door) labels() string {
+	return matchers(label("route", d.path), label("method", d.method))
+}
+
+// doors are those of the business, its commands first.
+func (f *fold) doors() (out []door) {
+	for _, c := range f.b.Commands() {
+		status := c.Success
+		if status == 0 {
+			status = http.StatusOK
+		}
+		out = append(out, door{c.Path, c.Verb(), status})
+	}
+	for _, v := range f.b.Views() {
+		out = append(out, door{v.Path, http.MethodGet, http.StatusOK})
+	}
+	return out
+}
+
+// posts tells whether events come from outside.
+func (f *fold) posts() bool {
+	return slices.ContainsFunc(f.t.Vocabulary.Facts(), func(x streams.Fact) bool { return x.External })
+}
+
+// entrances are the doors, and that of events.
+func (f *fold) entrances() []door {
+	out := f.doors()
+	if f.posts() {
+		out = append(out, door{eventsPath, http.MethodPost, http.StatusAccepted})
+	}
+	return out
+}
+
+// main is the door that examples go through; where a business has none, one of the platform's.
+func (f *fold) main() door {
+	return append(f.entrances(), door{"/v1/sagas", http.MethodGet, http.StatusOK})[0]
+}
+
+// Doors match the routes of commands and views, whoever asks; empty if there are none.
+func Doors(b *business.Business) string {
+	doors := (&fold{b: b}).doors()
+	if len(doors) == 0 {
+		return ""
+	}
+	return routes(doors)
+}
+
+// routes match what clients ask for through doors, and nothing of the platform's own:
+// all below the part of each path that names no field.
+func routes(doors []door) string {
+	var roots []string
+	for _, d := range doors {
+		root, _, _ := strings.Cut(d.path, "/{")
+		if strings.Count(root, "/") < 2 { // below it is everything
+			root = d.path
+		}
+		if !slices.Contains(roots, root) {
+			roots = append(roots, root)
+		}
+	}
+	return fmt.Sprintf(`route=~"(%s)(/.*)?"`, strings.Join(roots, "|"))
+}
+
+// entrance is what clients are promised; the first of all is that they get an answer.
+func (f *fold) entrance() (out []*SLO) {
+	all, doors := f.entrances(), f.doors()
+	if len(all) == 0 {
+		return nil
+	}
+	asked, like := matchers(routes(all), client), matchers(all[0].labels(), client)
+	status := func(code int) string { return matchers(like, label("status", fmt.Sprint(code))) }
+	out = append(out, &SLO{Service: "gateway", Name: "availability", Alert: "GatewayAvailabilityBurn", Owner: f.b.Owner,
+		Objective: 99.95, MinBad: 5,
+		Description: "Requests of clients for what the business offers that get an answer which is not the platform's " +
+			"own failure (5xx).",
+		SLI: Ratio(Availability, []Events{{telemetry.Requests, matchers(asked, `status=~"5.."`),
+			status(http.StatusServiceUnavailable)}},
+			Events{telemetry.Requests, "", status(all[0].status)}, Events{telemetry.Requests, asked, ""})})
+	if len(doors) > 0 {
+		out = append(out, &SLO{Service: "gateway", Name: "latency", Alert: "GatewayLatencyBurn", Owner: f.b.Owner,
+			Objective: 99, MinBad: 10,
+			Description: "Commands and questions of clients that are answered within 100 ms, what a request waits for its " +
+				"client not counted.",
+			SLI: Within(telemetry.RequestSeconds, 100*time.Millisecond, matchers(routes(doors), client), like)})
+	}
+	if f.posts() {
+		posted := matchers(label("route", eventsPath), label("method", http.MethodPost), client)
+		out = append(out, &SLO{Service: "gateway", Name: "ingestion", Alert: "IngestionLatencyBurn", Owner: platform,
+			Objective: 99, MinBad: 10, NoPage: true,
 			Description: "Requests with events, up to a thousand each, that are answered within a second.",
-			SLI:         Within(telemetry.RequestSeconds, time.Second, posted, posted)},
+			SLI:         Within(telemetry.RequestSeconds, time.Second, posted, posted)})
 	}
+	return out
 }
 
-const placeOrder = `saga="place-order"`
-
-// confirmation is what the customer waits for after the click.
-func confirmation() *SLO {
-	return &SLO{Service: "order", Name: "confirmation", Alert: "ConfirmationLatencyBurn", Owner: checkout, Objective: 99, MinBad: 10,
-		Description: "Orders whose customer knows within a second how it goes: confirmed, with stock claimed and payment authorised, or cancelled.",
-		SLI:         Promptly(Events{telemetry.SagasStarted, placeOrder, placeOrder}, telemetry.SagaAnswer, time.Second, placeOrder)}
-}
-
-// ofSaga: the objective over time comes first.
-func ofSaga(s streams.Saga) []*SLO {
+// saga is what is promised of a saga: an answer if somebody waits for one, an end in time,
+// and, where something can be taken back, that mostly nothing is.
+func (f *fold) saga(s streams.Saga) (out []*SLO) {
 	saga := label("saga", s.Name)
-	return []*SLO{
-		{Service: s.Name, Name: "in-time", Alert: "SagaOverdueBurn", Owner: checkout, Objective: 99.9, MinBad: 3,
-			Description: fmt.Sprintf("Sagas that come to an end, whichever, within %s.", s.Within),
-			SLI: Ratio(InTime, []Events{{telemetry.SagasOverdue, saga, saga}},
-				Events{telemetry.SagasEnded, matchers(saga, `in_time="true"`), matchers(saga, `compensated="false",in_time="true"`)})},
-		{Service: s.Name, Name: "compensation", Alert: "CompensationBurn", Owner: checkout, Objective: 95, MinBad: 10, NoPage: true,
-			Description: "Sagas that end without taking anything back: customers who get what they ordered.",
-			SLI: Ratio(Compensation, []Events{{telemetry.SagasEnded, matchers(saga, `compensated="true"`), matchers(saga, `compensated="true",in_time="true"`)}},
-				Events{telemetry.SagasEnded, matchers(saga, `compensated="false"`), matchers(saga, `compensated="false",in_time="true"`)})},
+	if s.AnswerWithin > 0 {
+		out = append(out, &SLO{Service: s.Name, Name: answerName, Alert: "SagaAnswerBurn", Owner: f.b.Owner, Objective: 99,
+			MinBad: 10,
+			Description: fmt.Sprintf("Sagas whose customer knows within %s how it goes, whether it goes on or is taken back.",
+				span(s.AnswerWithin)),
+			SLI: Promptly(Events{telemetry.SagasStarted, saga, saga}, telemetry.SagaAnswer, s.AnswerWithin, saga)})
 	}
-}
-
-// behindBound is how long a record may wait before its reader counts as stale, in
-// seconds. The cursors that it is seen by are mirrored every two seconds.
-const behindBound = 30
-
-func ofService(t *streams.Topology, s streams.Service) []*SLO {
-	service := label("service", s.Name)
-	like := func(result string) string {
-		return matchers(service, label("decider", s.Deciders[0].Name), `kind="event",input="example"`, label("result", result))
-	}
-	out := []*SLO{
-		{Service: s.Name, Name: "availability", Alert: "ServiceAvailabilityBurn", Owner: platform, Objective: 99.95, MinBad: 3,
-			NoPage: true, Description: "Inputs of the service that are decided, and not parked behind a failure.",
-			SLI: Ratio(Availability, []Events{{telemetry.Inputs, matchers(service, `result="parked"`), like("parked")}}, Events{telemetry.Inputs, "", like("decided")},
-				Events{telemetry.Inputs, service, ""})},
-		{Service: s.Name, Name: "latency", Alert: "ServiceLatencyBurn", Owner: platform, Objective: 99, MinBad: 10, NoPage: true,
-			Description: "Inputs of the service whose effect is stored within a second of the event; of one from outside, of when it was taken.",
-			SLI:         Within(telemetry.InputAge, time.Second, service, matchers(service, label("decider", s.Deciders[0].Name)))},
-		{Service: s.Name, Name: "freshness", Alert: "ServiceFreshnessBurn", Owner: platform, Objective: 99, MinBad: 3, NoPage: true,
-			Description: fmt.Sprintf("Time in which no record waits longer than %d s for the service, as seen from the ends of the log, and not by the service itself.", behindBound),
-			SLI:         Below(Freshness, telemetry.BehindSeconds, behindBound, service, service)},
-	}
-	if flows := flows(t, s); len(flows) > 0 {
-		out = append(out, &SLO{Service: s.Name, Name: "completeness", Alert: "CompletenessBurn", Owner: platform, Objective: 99, MinBad: 10, NoPage: true,
-			Description: "Events for the service that are processed, parked or rejected, of all that were accepted: none may be missing.",
-			SLI:         Balance(flows...)})
+	out = append(out, &SLO{Service: s.Name, Name: inTimeName, Alert: "SagaOverdueBurn", Owner: f.b.Owner,
+		Objective: 99.9, MinBad: 3,
+		Description: fmt.Sprintf("Sagas that come to an end, whichever, within %s.", span(s.Within)),
+		SLI: Ratio(InTime, []Events{{telemetry.SagasOverdue, saga, saga}},
+			Events{telemetry.SagasEnded, matchers(saga, `in_time="true"`),
+				matchers(saga, `compensated="false",in_time="true"`)})})
+	if len(s.Undo) > 0 {
+		out = append(out, &SLO{Service: s.Name, Name: "compensation", Alert: "CompensationBurn", Owner: f.b.Owner,
+			Objective: 95, MinBad: 10, NoPage: true,
+			Description: "Sagas that end without taking anything back.",
+			SLI: Ratio(Compensation, []Events{{telemetry.SagasEnded, matchers(saga, `compensated="true"`),
+				matchers(saga, `compensated="true",in_time="true"`)}},
+				Events{telemetry.SagasEnded, matchers(saga, `compensated="false"`),
+					matchers(saga, `compensated="false",in_time="true"`)})})
 	}
 	return out
 }
 
-// readModel is what every page and every question of a customer is answered from.
-func readModel() *SLO {
-	of := label("service", streams.ProjectionUnit)
-	return &SLO{Service: "read-model", Name: "freshness", Alert: "ReadModelFreshnessBurn", Owner: platform, Objective: 99, MinBad: 3, NoPage: true,
-		Description: fmt.Sprintf("Time in which no record waits longer than %d s for the read model, as seen from the ends of the log and the cursors in its store.", behindBound),
-		SLI:         Below(Freshness, telemetry.BehindSeconds, behindBound, of, of)}
-}
-
-// flows are the events that a service is to take, and those that it took: of each
-// decider, those of our own and those from outside.
-func flows(t *streams.Topology, s streams.Service) (out []Flow) {
-	for _, d := range s.Deciders {
-		var own, external []string
-		for _, r := range t.Reactions(d) {
-			if r.Kind != streams.EventInput {
-				continue
-			}
-			if f, ok := t.Vocabulary.Fact(r.Input); ok && f.External {
-				external = append(external, r.Input)
-			} else {
-				own = append(own, r.Input)
-			}
-		}
-		if len(own) > 0 {
-			out = append(out, Flow{Events{telemetry.Emitted, oneOf("type", own), matchers(`service="example"`, label("type", own[0]))}, taken(d.Name, own)})
-		}
-		if len(external) > 0 {
-			out = append(out, Flow{Events{telemetry.Ingested, matchers(`result="accepted"`, oneOf("type", external)),
-				matchers(`result="accepted"`, label("type", external[0]))}, taken(d.Name, external)})
-		}
-	}
-	return out
-}
-
-// taken are events that a decider has dealt with, be it by parking them: a retry is
-// one of those again.
-func taken(decider string, types []string) Events {
-	of := matchers(label("decider", decider), `kind="event"`)
-	return Events{telemetry.Inputs, matchers(of, oneOf("input", types), `result!="retried"`), matchers(of, label("input", types[0]), `result="decided"`)}
-}
-
-func oneOf(name string, values []string) string {
-	return name + `=~"` + strings.Join(values, "|") + `"`
-}
-
-// outside are the calls that others must answer.
-func outside(t *streams.Topology) (out []*SLO) {
-	var names []string
-	for _, f := range t.Flows() {
-		if _, _, inside := t.Decider(f.To); !inside && !slices.Contains(names, f.To) {
-			names = append(names, f.To)
-		}
-	}
-	for _, n := range names {
-		endpoint := label("endpoint", n)
-		like := func(result string) string { return matchers(endpoint, `effect="example"`, label("result", result)) }
-		out = append(out, &SLO{Service: n, Name: "answers", Alert: "OutsideCallsBurn", Owner: checkout, Objective: 99, MinBad: 5, NoPage: true, Labels: map[string]string{"endpoint": n},
-			Description: "Calls of the " + n + " that get a definite answer, be it a refusal. Those that an open breaker holds back get none.",
-			SLI: Ratio(Availability, []Events{{telemetry.EffectSeconds, matchers(endpoint, `result=~"in-doubt|unusable"`), like("in-doubt")}, {telemetry.HeldBack, endpoint, ""}},
-				Events{telemetry.EffectSeconds, "", like("answered")}, Events{telemetry.EffectSeconds, endpoint, ""}, Events{telemetry.HeldBack, endpoint, ""})})
-	}
-	return out
-}
+// Names of objectives of every saga.
+const answerName, inTimeName = "answer", "in-time"
 
 // Units beside the services. deploy/platform has them by these names.
 const (
@@ -195,18 +196,36 @@ const (
 	proberUnit  = "prober"
 )
 
-// synthetic is the order a minute that shows whether orders work while nobody
-// buys anything.
-func synthetic() *SLO {
-	return &SLO{Service: "synthetic", Name: "orders", Alert: "SyntheticOrdersBurn", Owner: checkout, Objective: 99, MinBad: 2,
-		Description: "Orders that the prober places through the interface, one a minute, and that are confirmed within their time.",
-		SLI: Ratio(Availability, []Events{{telemetry.SyntheticOrders, `result!="confirmed"`, `result="unanswered"`}},
-			Events{telemetry.SyntheticOrders, "", `result="confirmed"`}, Events{telemetry.SyntheticOrders, "", ""})}
+// probed is how a visit of the prober ends well.
+const probed = "done"
+
+// probes are what shows whether the business works while nobody comes.
+func (f *fold) probes() *SLO {
+	return &SLO{Service: proberUnit, Name: "visits", Alert: "ProbesBurn", Owner: f.b.Owner, Objective: 99, MinBad: 2,
+		Description: "Visits of the prober, which does what a customer does, once a minute, that are answered in time " +
+			"by what is not taken back.",
+		SLI: Ratio(Availability, []Events{{telemetry.Probes, `result!="` + probed + `"`, `result="unanswered"`}},
+			Events{telemetry.Probes, "", label("result", probed)}, Events{telemetry.Probes, "", ""})}
 }
 
-// buying is the whole way of a customer, by what each part of it is worth.
-func buying(requests, confirmed, inTime *SLO) *SLO {
-	return &SLO{Service: "journey", Name: "buying", Alert: "BuyingJourneyBurn", Owner: checkout, Objective: 99,
-		Description: "A customer's way from the click to the end of the order: answered, confirmed at once, closed in time.",
-		SLI:         Steps(Part{requests, .3}, Part{confirmed, .3}, Part{inTime, .4})}
+// journey is the whole way of a customer through the saga that customers begin, by what
+// each part of it is worth.
+func (f *fold) journey(slos []*SLO) *SLO {
+	find := func(id string) *SLO {
+		if i := slices.IndexFunc(slos, func(o *SLO) bool { return o.ID() == id }); i >= 0 {
+			return slos[i]
+		}
+		return nil
+	}
+	begins := f.b.Customer.Begins
+	door, answer, end := find("gateway-availability"), find(begins+"-"+answerName), find(begins+"-"+inTimeName)
+	if door == nil || end == nil {
+		return nil
+	}
+	way, parts := "answered and closed in time", []Part{{door, .4}, {end, .6}}
+	if answer != nil {
+		way, parts = "answered, told at once how it goes, closed in time", []Part{{door, .3}, {answer, .3}, {end, .4}}
+	}
+	return &SLO{Service: "journey", Name: begins, Alert: "CustomerJourneyBurn", Owner: f.b.Owner, Objective: 99,
+		Description: "A customer's way from the first request to the end of the saga: " + way + ".", SLI: Steps(parts...)}
 }

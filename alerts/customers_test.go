@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/alerts/ruletest"
+	"github.com/weirstream/weir/services/shop"
 )
 
 // An entrance is compared with the same time of the seasons before: what is usual at
@@ -12,7 +13,11 @@ import (
 func TestCustomersAreComparedWithTheirSeason(t *testing.T) {
 	p := Standard()
 	p.Season = 4 * time.Hour
-	set := &Set{Policy: p, Alerts: []*Alert{customersGone(p, p.shortest()/5, p.shortest())}}
+	topology, err := shop.Business.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := &Set{Policy: p, Alerts: []*Alert{(&fold{shop.Business, topology, p}).customersGone()}}
 	groups, err := set.Groups()
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func write(t *testing.T, files map[string][]byte) (dir string, tests []string) {
 // Every alert fires on a breach within the promised time, stays silent just
 // under it, resets, and behaves on no data.
 func TestEveryAlert(t *testing.T) {
-	s := business(t)
+	s := ofShop(t)
 	files, err := s.Files()
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestEveryAlert(t *testing.T) {
 
 // The tests find out what is wrong with a rule: each of these changes breaks one.
 func TestTheTestsFindOut(t *testing.T) {
-	s := business(t)
+	s := ofShop(t)
 	spoil := func(file string, old, new string) func(map[string][]byte) []string {
 		return func(files map[string][]byte) []string {
 			before := string(files[file])

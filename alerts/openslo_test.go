@@ -104,7 +104,7 @@ func TestImportedObjectivesRender(t *testing.T) {
 // OpenSLO documents say the same as the values: imported, they render the same
 // rules.
 func TestOpenSLOThereAndBack(t *testing.T) {
-	s := business(t)
+	s := ofShop(t)
 	files, err := s.Files()
 	if err != nil {
 		t.Fatal(err)

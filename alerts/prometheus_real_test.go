@@ -30,7 +30,7 @@ func askPrometheus(t *testing.T, path string, out any) {
 
 // The Prometheus of deploy/local/servers has the rules of this source loaded.
 func TestPrometheusHasTheRules(t *testing.T) {
-	groups, err := business(t).Groups()
+	groups, err := ofShop(t).Groups()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func tool(t *testing.T, name string, args ...string) string {
 // rendered has all files of the business in a directory.
 func rendered(t *testing.T) (s *alerts.Set, dir string) {
 	t.Helper()
-	s = business(t)
+	s = ofShop(t)
 	files, err := s.Files()
 	if err != nil {
 		t.Fatal(err)

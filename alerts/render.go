@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
+	"slices"
 )
 
 // Files renders everything: rules/ for Prometheus, tests/ of the rules for
@@ -80,13 +82,26 @@ func (s *Set) otherFiles(add func(string, []byte, error) error) error {
 			return err
 		}
 	}
-	for _, name := range s.Names() {
-		b, err := Runbook(name)
+	return s.runbookFiles(add)
+}
+
+var runbookLink = regexp.MustCompile(`\]\((\w+)\.md\)`)
+
+// runbookFiles are those of all alerts, and those that they lead to.
+func (s *Set) runbookFiles(add func(string, []byte, error) error) error {
+	names := s.Names()
+	for i := 0; i < len(names); i++ {
+		b, err := s.Runbook(names[i])
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := add(path.Join("runbooks", name+".md"), b, err); err != nil {
+		if err := add(path.Join("runbooks", names[i]+".md"), b, err); err != nil {
 			return err
+		}
+		for _, link := range runbookLink.FindAllSubmatch(b, -1) {
+			if to := string(link[1]); !slices.Contains(names, to) {
+				names = append(names, to)
+			}
 		}
 	}
 	return nil

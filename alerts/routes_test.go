@@ -123,7 +123,7 @@ func seeEveryAlert(t *testing.T, s *alerts.Set) (out []map[string]string) {
 // Of every pair: nothing silences what is worse than itself, and what must be equal
 // is there on both sides. Two labels that are not there are equal.
 func TestInhibitions(t *testing.T) {
-	s := business(t)
+	s := ofShop(t)
 	all := everyAlert(t, s)
 	rank := map[string]int{alerts.Ticket: 1, alerts.Page: 2}
 	for _, i := range inhibitions(t, s) {
@@ -167,7 +167,7 @@ func silenced(t *testing.T, s *alerts.Set, firing []map[string]string) (out []st
 
 // All that fires when a host is slow is one call, and no ticket while it lasts.
 func TestAStormIsOneCall(t *testing.T) {
-	s := business(t)
+	s := ofShop(t)
 	firing := everyAlert(t, s)
 	muted, err := s.Muted(firing)
 	if err != nil {
@@ -216,7 +216,7 @@ func TestAStormIsOneCall(t *testing.T) {
 // The carrier is down, the provider has trouble of its own, and the mailbox's breaker
 // is open: both pages get through, and so does the mailbox's ticket.
 func TestOneEndpointSilencesNoOther(t *testing.T) {
-	s := business(t)
+	s := ofShop(t)
 	var firing []map[string]string
 	for _, a := range everyAlert(t, s) {
 		if a["alertname"] == "OutsideCallsBurn" && a["severity"] == alerts.Ticket && a["sloth_service"] != "mailbox" {

@@ -175,7 +175,7 @@ func (s *SLO) alerts(p Policy, runbooks string) (out []Rule) {
 			terms[i] = s.burns(p, w)
 		}
 		r := Rule{Alert: s.Alert, Expr: strings.Join(terms, "\nor\n"), Labels: s.alertLabels(severity),
-			Annotations: annotations(runbooks, s.Alert, s.Description,
+			Annotations: annotations(runbooks, s.Alert, s.runbook != "", s.Description,
 				fmt.Sprintf("%s burns the error budget of %s (%v %% over %s): {{ $value | humanizePercentage }} of the events are bad.", s.Service, s.Name, s.Objective, span(p.Period)))}
 		maps.Copy(r.Labels, s.Labels)
 		out = append(out, r)
@@ -185,9 +185,9 @@ func (s *SLO) alerts(p Policy, runbooks string) (out []Rule) {
 
 // annotations link to the runbook if there is one: alerts of imported objectives
 // have none.
-func annotations(runbooks, alert, description, summary string) map[string]string {
+func annotations(runbooks, alert string, has bool, description, summary string) map[string]string {
 	out := map[string]string{"description": description, "summary": summary}
-	if _, err := Runbook(alert); err == nil {
+	if _, err := handwritten(alert); err == nil || has {
 		out["runbook_url"] = runbooks + alert
 	}
 	return out

@@ -3,17 +3,19 @@ package alerts
 import (
 	"bytes"
 	"embed"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
 //go:embed runbooks
 var runbooks embed.FS
 
-// Runbook is what to do about an alert, as Markdown.
-func Runbook(alert string) ([]byte, error) {
+// factsMark is where the facts of a business belong into a runbook. The rest, its causes
+// and cure, is written by hand.
+const factsMark = "<!-- facts -->\n"
+
+// handwritten is the runbook of one of the platform's alerts.
+func handwritten(alert string) ([]byte, error) {
 	b, err := runbooks.ReadFile("runbooks/" + alert + ".md")
 	if err != nil {
 		return nil, fmt.Errorf("alert %s has no runbook: %w", alert, err)
@@ -21,25 +23,23 @@ func Runbook(alert string) ([]byte, error) {
 	return b, nil
 }
 
-// Marks of the part of a runbook that renders from the alert. The rest, its
-// causes and cure, is written by hand.
-const (
-	beginGenerated = "<!-- generated -->\n"
-	endGenerated   = "<!-- /generated -->\n"
-)
-
-// Skeleton renders the generated part of an alert's runbook into what is there
-// already, or begins a new one.
-func (s *Set) Skeleton(alert string, have []byte) ([]byte, error) {
-	if have == nil {
-		have = []byte("# " + alert + "\n\n" + beginGenerated + endGenerated + "\n## Causes\n\n## Cure\n")
+// Runbook is what to do about an alert, as Markdown: what it means in this set, causes,
+// and cure. Of a service's own objective it says what can be said without knowing it.
+func (s *Set) Runbook(alert string) ([]byte, error) {
+	text, err := handwritten(alert)
+	if err == nil {
+		return bytes.Replace(text, []byte(factsMark), []byte(s.facts(alert)), 1), nil
 	}
-	head, rest, ok := bytes.Cut(have, []byte(beginGenerated))
-	_, tail, ok2 := bytes.Cut(rest, []byte(endGenerated))
-	if !ok || !ok2 {
-		return nil, errors.New("the runbook of " + alert + " lacks the marks " + strings.TrimSpace(beginGenerated) + " and " + strings.TrimSpace(endGenerated))
+	own := ""
+	for _, o := range s.SLOs {
+		if o.Alert == alert {
+			own += o.runbook
+		}
 	}
-	return slices.Concat(head, []byte(beginGenerated), []byte(s.facts(alert)), []byte(endGenerated), tail), nil
+	if own == "" {
+		return nil, err
+	}
+	return []byte("# " + alert + "\n\n" + s.facts(alert) + own), nil
 }
 
 // facts say what an alert means.

@@ -24,6 +24,7 @@ const (
 	Completeness Kind = "completeness"
 	InTime       Kind = "in-time" // sagas
 	Compensation Kind = "compensation"
+	Outcome      Kind = "outcome" // of events that are good or bad
 	Journey      Kind = "journey"
 )
 

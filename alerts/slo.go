@@ -33,8 +33,9 @@ type SLO struct {
 	// one error at night wakes nobody. Of an indicator over time: evaluations.
 	MinBad float64
 	// NoPage has it make tickets only: what it measures is worth no night.
-	NoPage bool
-	Labels map[string]string // of its alerts, beside those that all have
+	NoPage  bool
+	Labels  map[string]string // of its alerts, beside those that all have
+	runbook string            // of its alerts, where nobody has written one
 	// Queries are those of the document that it was read from, if it was: rulefile
 	// has what Prometheus says about them.
 	Queries []Query
@@ -151,6 +152,9 @@ func (s *SLO) Check(p Policy) error {
 	}
 	if s.Owner == "" || s.Description == "" {
 		bad("it needs an owner and a description")
+	}
+	if strings.Contains(s.Description, "{{") {
+		bad("its description holds {{, which Prometheus would evaluate as a template in the alerts")
 	}
 	for name := range s.Labels {
 		if _, taken := s.alertLabels(Page)[name]; taken || name == "alertname" || strings.HasPrefix(name, "__") || !labelShape.MatchString(name) {

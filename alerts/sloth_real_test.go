@@ -36,7 +36,7 @@ func both(t *testing.T, s story) (ours, sloths *evaluation) {
 	if err != nil {
 		t.Fatalf("sloth generate: %v", err)
 	}
-	set := business(t)
+	set := ofShop(t)
 	set.SLOs = slices.DeleteFunc(set.SLOs, func(o *alerts.SLO) bool { return !slices.Contains(objectives, o.ID()) })
 	set.Alerts = nil
 	groups, err := set.Groups()

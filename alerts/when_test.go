@@ -43,7 +43,7 @@ func troubles(s *Set) (out []trouble) {
 		drive := o.SLI.drive
 		for _, share := range []float64{1, 0.1} {
 			t := trouble{o.Alert, "all of them fail", o.ruleFiles(), o.groupOrder(), share, func(rate, share float64) []input {
-				if o.Service == "synthetic" {
+				if o.Service == proberUnit {
 					rate = 1.0 / 60 // of the prober, whatever the traffic
 				}
 				return drive(load{good: rate * (1 - share), bad: rate * share})
@@ -59,7 +59,8 @@ func troubles(s *Set) (out []trouble) {
 			return []input{{`weir_http_failures_in_a_row{route="/v1/orders",method="POST"}`, rate * share, true}}
 		},
 		"ProbesFail": func(_, share float64) []input {
-			return []input{{`weir_synthetic_orders_total{result="unanswered"}`, share / 60, true}, {`weir_synthetic_orders_total{result="confirmed"}`, (1 - share) / 60, true}}
+			return []input{{`weir_probes_total{result="unanswered"}`, share / 60, true},
+				{`weir_probes_total{result="done"}`, (1 - share) / 60, true}}
 		},
 		"CustomersGone": func(rate, share float64) []input {
 			return []input{{`weir_http_request_seconds_count{route="/v1/orders",method="POST",caller="client"}`, rate * (1 - share), true}}
@@ -107,7 +108,7 @@ func TestWhenAlertsFire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Business(topology, shop.Business.Sagas, Standard())
+	s := Business(shop.Business, topology, Standard())
 	files, err := s.Files()
 	if err != nil {
 		t.Fatal(err)

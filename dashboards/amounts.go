@@ -1,38 +1,43 @@
 package dashboards
 
 import (
-	"fmt"
-	"maps"
-	"math"
 	"slices"
-	"strings"
 
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
-// amounts are one graph for each kind of money, in the units of its currencies.
-func amounts(all []telemetry.Amount) (out []*panel) {
-	for _, a := range all {
-		out = append(out, amount(a).size(24/uint32(len(all)), 8))
+// abreast is how many graphs of money stand beside one another.
+const abreast = 3
+
+// amounts are one graph for each account, by currency.
+func amounts(accounts []business.Money) (out []*panel) {
+	for _, a := range accounts {
+		out = append(out, amount(a).size(columns/uint32(min(len(accounts), abreast)), 8))
 	}
 	return out
 }
 
-// amount shows currencies that were declared as such, and all others in minor units:
-// how many make a unit is not known of them.
-func amount(a telemetry.Amount) *panel {
-	p := graph(a.Title, counted, a.Help).unmarked(volume)
-	codes := slices.Sorted(maps.Keys(a.Digits))
-	for _, code := range codes {
-		p.query(fmt.Sprintf("%s / %v", sum(a, "", is("currency", code)), math.Pow10(a.Digits[code])), code).may("none of it yet").
-			override("byName", code, "unit", "currency"+code)
+// amount shows what an account holds, or, if nothing is taken out of it, what comes in
+// within an hour.
+func amount(a business.Money) *panel {
+	title, money := a.Title, most("currency", telemetry.MoneyHeld, is("account", a.Name))
+	if len(a.Out) == 0 {
+		title, money = a.Title+" an hour", "3600 * "+per("currency", telemetry.MoneyMoved, is("account", a.Name))
 	}
-	return p.query(sum(a, "currency", `currency!~"`+strings.Join(codes, "|")+`"`), "{{currency}}, minor units").may("none of it yet")
+	return graph(title, counted, a.About).unmarked(volume).query(money, "{{currency}}").may("none of it yet")
 }
 
-func sum(a telemetry.Amount, by, currency string) string {
-	if m, ok := telemetry.Declared(a.Metric); ok && m.Kind == telemetry.Counter {
-		return "3600 * " + per(by, a.Metric, currency)
+// movedIn are the accounts that a saga moves money of.
+func movedIn(t *streams.Topology, accounts []business.Money, s streams.Saga) (out []business.Money) {
+	emitted := map[string]bool{}
+	for _, st := range s.Steps(t) {
+		for _, e := range st.Emits {
+			emitted[e] = true
+		}
 	}
-	return most(by, a.Metric, currency)
+	return slices.DeleteFunc(slices.Clone(accounts), func(a business.Money) bool {
+		return !slices.ContainsFunc(a.Into, func(from business.MoneyFrom) bool { return emitted[t.Name(from.Event)] })
+	})
 }

@@ -1,6 +1,6 @@
-// Package dashboards has Grafana's boards, as functions of what they show: the
-// topology, the sagas, the objectives and their alerts. What is added there is
-// on the boards; nobody draws one.
+// Package dashboards has Grafana's boards, as functions of what they show: a
+// business with its topology, the objectives and their alerts. What is added there
+// is on the boards; nobody draws one.
 package dashboards
 
 import (
@@ -8,7 +8,7 @@ import (
 
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/streams"
-	"github.com/weirstream/weir/streams/telemetry"
+	"github.com/weirstream/weir/streams/business"
 )
 
 // tag is on all boards, and finds them.
@@ -23,11 +23,9 @@ const (
 
 // Business is what the boards show.
 type Business struct {
-	Topology *streams.Topology
-	Sagas    []streams.Saga
+	Business *business.Business
+	Topology *streams.Topology // of it
 	Alerts   *alerts.Set
-	// Amounts is the money that it counts.
-	Amounts []telemetry.Amount
 	// Live is the address of the live page, e.g. http://127.0.0.1:8080, where
 	// links to sagas, traces and runbooks lead. It can be changed on a board.
 	Live string
@@ -65,7 +63,7 @@ func Boards(b Business) ([]Board, error) {
 	for _, s := range b.Topology.Services {
 		drafts = append(drafts, service(b, s, l))
 	}
-	for _, s := range b.Sagas {
+	for _, s := range b.Business.Sagas {
 		drafts = append(drafts, saga(b, s, l))
 	}
 	var out []Board

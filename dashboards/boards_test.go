@@ -17,18 +17,19 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files again")
 
-func business(t *testing.T) Business {
+func ofShop(t *testing.T) Business {
 	t.Helper()
 	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Business{Topology: top, Sagas: shop.Business.Sagas, Amounts: shop.Money(), Alerts: alerts.Business(top, shop.Business.Sagas, alerts.Standard()), Live: "http://127.0.0.1:8080"}
+	return Business{Business: shop.Business, Topology: top,
+		Alerts: alerts.Business(shop.Business, top, alerts.Standard()), Live: "http://127.0.0.1:8080"}
 }
 
 func boards(t *testing.T) []Board {
 	t.Helper()
-	all, err := Boards(business(t))
+	all, err := Boards(ofShop(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func boards(t *testing.T) []Board {
 
 func known(t *testing.T) (Series, []alerts.Group) {
 	t.Helper()
-	groups, err := business(t).Alerts.Groups()
+	groups, err := ofShop(t).Alerts.Groups()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +206,7 @@ func TestLimitsComeFromTheRules(t *testing.T) {
 			t.Errorf("%s, %s: limits %v, want %v", c.board, c.title, got, c.want)
 		}
 	}
-	moved := business(t)
+	moved := ofShop(t)
 	for _, o := range moved.Alerts.SLOs {
 		if o.ID() == "order-latency" {
 			o.SLI = alerts.Within(telemetry.InputAge, 250*time.Millisecond, `service="order"`, `service="order",decider="order"`)
@@ -261,8 +262,8 @@ func TestOnlyUpperBoundsAreLimits(t *testing.T) {
 // Another business, without alerts of its own and without outside calls, has
 // boards too.
 func TestBoardsOfLittle(t *testing.T) {
-	b := business(t)
-	b.Alerts.Alerts, b.Alerts.SLOs, b.Sagas = nil, b.Alerts.SLOs[:1], nil
+	b := ofShop(t)
+	b.Alerts.Alerts, b.Alerts.SLOs = nil, b.Alerts.SLOs[:1]
 	all, err := Boards(b)
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 // has some: a label value that no series has, a join that does not match and a
 // sum over nothing show here, and not to a person at night.
 func TestEveryQueryAnswers(t *testing.T) {
-	b := business(t)
+	b := ofShop(t)
 	groups, err := b.Alerts.Groups()
 	if err != nil {
 		t.Fatal(err)
@@ -195,13 +195,17 @@ func everySeries(b Business, groups []alerts.Group) string {
 
 // possible are values of labels, of those that matter.
 func possible(b Business) map[string][]string {
-	values := map[string][]string{"kind": {"event"}, "result": {"decided", "accepted", "refused", "confirmed"}, "status": {"200", "503"}, "route": {"/v1/orders"},
+	values := map[string][]string{"kind": {"event"}, "result": {"decided", "accepted", "refused", "done"},
+		"status": {"200", "503"}, "route": {b.Business.Commands()[0].Path},
 		"method": {"POST"}, "compensated": {"true", "false"}, "in_time": {"true", "false"}, "undo": {"true", "false"}, "currency": {"GBP", "EUR", "USD", "JPY"}}
 	for _, s := range b.Topology.Services {
 		values["service"] = append(values["service"], s.Name)
 	}
 	values["service"] = append(values["service"], streams.ProjectionUnit)
-	for _, s := range b.Sagas {
+	for _, m := range b.Business.Money {
+		values["account"] = append(values["account"], m.Name)
+	}
+	for _, s := range b.Business.Sagas {
 		values["saga"] = append(values["saga"], s.Name)
 	}
 	for _, f := range b.Topology.Vocabulary.Facts() {

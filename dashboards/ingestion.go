@@ -63,7 +63,8 @@ func requests(l limits) []*panel {
 			query(seen(per("method, route", telemetry.Requests, onInstance)), "{{method}} {{route}}").may("nobody has asked yet"),
 		graph("Requests by status", "reqps", "HTTP requests a second by status. 429 and 4xx are clients' doing, 5xx is ours.").unmarked(volume).size(12, 8).
 			query(seen(per("status", telemetry.Requests, onInstance)), "{{status}}").may("nobody has asked yet").stacked(),
-		graph("Time to answer", "s", "How long requests take. The line is the objective's for orders and events. Points are traces.").size(12, 8).
+		graph("Time to answer", "s", "How long requests take. The line is the objective's for commands and questions. "+
+			"Points are traces.").size(12, 8).
 			quantiles(telemetry.RequestSeconds, onInstance).limit(l.objective("gateway-latency")),
 		heat("Spread", "How the time to answer spreads: a second band above the first is one slow thing behind the gateway.").unmarked(byColor).
 			buckets(telemetry.RequestSeconds, onInstance),

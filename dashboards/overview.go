@@ -33,12 +33,14 @@ func overview(b Business, l limits) draft {
 	d.rows = []row{
 		{title: "Is it well?", panels: wellness(b, l)},
 		{title: "Where does it hurt?", panels: []*panel{used, alertList().size(24-used.w, used.h), burnStates(most("sloth_service", alerts.CurrentBurn), "{{sloth_service}}", l).size(24, 9)}},
-		{title: "Traffic", panels: traffic(l)},
-		{title: "Processes", panels: processes()},
-		{title: "The prober's orders", folded: true, panels: synthetic()},
+		{title: "Traffic", panels: traffic(b, l)},
 	}
-	if len(b.Amounts) > 0 {
-		d.rows = slices.Insert(d.rows, 3, row{title: "Money", panels: amounts(b.Amounts)})
+	if money := b.Business.Money; len(money) > 0 {
+		d.rows = append(d.rows, row{title: "Money", panels: amounts(money)})
+	}
+	d.rows = append(d.rows, row{title: "Processes", panels: processes()})
+	if b.Business.Customer != nil {
+		d.rows = append(d.rows, row{title: "The prober", folded: true, panels: visits()})
 	}
 	return d
 }
@@ -53,16 +55,20 @@ func wellness(b Business, l limits) []*panel {
 			query(left("min("+alerts.BudgetRemaining+")"), "left").budget().worded(muchLess()).leads("Objectives", "/d/"+ObjectivesUID),
 		number("Halted lanes", "none", "Lanes that found something that cannot be proven in order, and wait for a person. Above 0: weir tells which and why at /readyz.").
 			query(orNone("sum("+telemetry.LanesHalted+")", anybody), "halted").steps(green, step{1, red}),
-		number("Effects twice", "none", "Things that happened again although they may happen once: a customer may have paid twice. Above 0 is never noise.").
-			query(orNone(during("", telemetry.DuplicateEffects), followed), "twice").steps(green, step{1, red}),
 		number("Faults practised", "none", "Faults that somebody switched on to practise. Above 0, other alerts may be their doing.").
 			query(orNone("sum("+telemetry.FaultOn+")", anybody), "on").steps(green, step{1, orange}),
-		number("Begun an hour", perHour, "Sagas begun in an hour, at the pace of now.").unmarked(volume).
-			query(hourly(telemetry.SagasStarted, ""), "begun").steps(blue).spark(),
-		lag(l),
 	}
+	if len(b.Business.Sagas) > 0 {
+		out = append(out,
+			number("Effects twice", "none", "Things that happened again although they may happen once: somebody may have "+
+				"paid twice. Above 0 is never noise.").
+				query(orNone(during("", telemetry.DuplicateEffects), followed), "twice").steps(green, step{1, red}),
+			number("Begun an hour", perHour, "Sagas begun in an hour, at the pace of now.").unmarked(volume).
+				query(hourly(telemetry.SagasStarted, ""), "begun").steps(blue).spark())
+	}
+	out = append(out, lag(l))
 	for i := range out {
-		out[i].size(3, 4)
+		out[i].size(columns/uint32(len(out)), 4)
 	}
 	return out
 }
@@ -116,20 +122,18 @@ func hourly(metric, offset string) string {
 	return "3600 * sum(rate(" + metric + "[$__rate_interval]" + offset + "))"
 }
 
-func traffic(l limits) []*panel {
-	const orders = `route=~"/v1/(orders|events).*"`
-	service := []string{`service=~"$service"`, onInstance}
-	return []*panel{
+func traffic(b Business, l limits) []*panel {
+	service, asked := []string{`service=~"$service"`, onInstance}, []string{onInstance}
+	if doors := alerts.Doors(b.Business); doors != "" {
+		asked = append(asked, doors)
+	}
+	out := []*panel{
 		graph("Requests", "reqps", "HTTP requests a second by status. 5xx is the platform's own failure; many 429 are clients beyond their quotas: see the board of ingestion.").unmarked(volume).
 			query(seen(per("status", telemetry.Requests, onInstance)), "{{status}}").may("nobody has asked yet").
 			corner(link("Ingestion", "/d/"+IngestionUID, "By client")),
-		graph("Time to answer", "s", "How long requests for orders and events take, without waiting for their clients; the line is the objective's. Points are traces: click one.").
-			quantiles(telemetry.RequestSeconds, orders, onInstance).limit(l.objective("gateway-latency")),
-		graph("Sagas an hour", perHour, "Sagas begun and ended in an hour, and those begun a week before. Begun above ended for long: they pile up, see the saga's board.").unmarked(volume).
-			query(hourly(telemetry.SagasStarted, ""), "begun").query(hourly(telemetry.SagasEnded, ""), "ended").query(hourly(telemetry.SagasOverdue, ""), "overdue").
-			query(hourly(telemetry.SagasStarted, " offset 1w"), "begun, a week before").may("nothing is known of a week before").
-			paint("begun", blue, "ended", green, "overdue", red, "begun, a week before", grey).
-			override("byName", "begun, a week before", "custom.lineStyle", map[string]any{"fill": "dash", "dash": []int{8, 6}}),
+		graph("Time to answer", "s", "How long commands and questions take, without waiting for their clients; the line "+
+			"is the objective's. Points are traces: click one.").
+			quantiles(telemetry.RequestSeconds, asked...).limit(l.objective("gateway-latency")),
 		graph("Decisions", "ops", "Inputs decided a second, by service. A service at 0 while others work: see its board.").unmarked(volume).
 			query(per("service", telemetry.Inputs, service...), "{{service}}").leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
 		graph("From event to effect", "s", "How old an event is when its effect is stored, 99 % of them, by service.").unmarked(elsewhere).
@@ -139,14 +143,33 @@ func traffic(l limits) []*panel {
 			query(most("service", telemetry.BehindSeconds, `service=~"$service"`), "{{service}}").limit(l.any(alerts.Freshness)).
 			leads("Service", "/d/weir-service-${__field.labels.service}?${__url_time_range}"),
 	}
+	if len(b.Business.Sagas) > 0 {
+		out = slices.Insert(out, 2, sagasAnHour())
+	}
+	return out
 }
 
-// synthetic are the orders that the platform places itself.
-func synthetic() []*panel {
+func sagasAnHour() *panel {
+	return graph("Sagas an hour", perHour,
+		"Sagas begun and ended in an hour, and those begun a week before. Begun above ended for long: they pile up, see "+
+			"the saga's board.").unmarked(volume).
+		query(hourly(telemetry.SagasStarted, ""), "begun").query(hourly(telemetry.SagasEnded, ""),
+		"ended").query(hourly(telemetry.SagasOverdue, ""), "overdue").
+		query(hourly(telemetry.SagasStarted, " offset 1w"), "begun, a week before").may("nothing is known of a week before").
+		paint("begun", blue, "ended", green, "overdue", red, "begun, a week before", grey).
+		override("byName", "begun, a week before", "custom.lineStyle", map[string]any{"fill": "dash", "dash": []int{8, 6}})
+}
+
+// visits are those of the prober, which does what a customer does.
+func visits() []*panel {
+	const none = "the platform was not told to probe itself"
 	return []*panel{
-		graph("Own orders", "cps", "Orders that the prober places to see whether orders work, by how they ended. Anything but confirmed: a customer would have had no luck either.").unmarked(volume).
-			query(per("result", telemetry.SyntheticOrders), "{{result}}").may("the platform was not told to place orders").paint("confirmed", green, "unanswered", red, "refused", orange, "cancelled", yellow),
-		graph("From click to confirmation", "s", "How long the platform's own orders take to be confirmed.").unmarked(elsewhere).
-			quantiles(telemetry.SyntheticSeconds).mayAll("the platform was not told to place orders"),
+		graph("Visits", "cps", "Visits of the prober, which does what a customer does, by how they went. Anything but "+
+			"done: a customer would have had no luck either.").unmarked(volume).size(12, 8).
+			query(per("result", telemetry.Probes), "{{result}}").may(none).paint("done", green, "unanswered", red, "refused",
+			orange, "undone", yellow),
+		graph("Time to an answer", "s", "How long the prober waits until it is told how its saga goes, of visits that "+
+			"are done.").unmarked(elsewhere).size(12, 8).
+			quantiles(telemetry.ProbeSeconds).mayAll(none),
 	}
 }

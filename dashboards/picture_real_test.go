@@ -28,7 +28,7 @@ import (
 // it: each value is seen, no name is cut, and nothing is missing where there is data.
 func TestPanelsAreReadable(t *testing.T) {
 	program, chromium := streamtest.Real(t, "grafana"), streamtest.Real(t, "chromium")
-	b := business(t)
+	b := ofShop(t)
 	groups, err := b.Alerts.Groups()
 	if err != nil {
 		t.Fatal(err)

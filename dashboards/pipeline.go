@@ -46,14 +46,16 @@ func pipeline(b Business, l limits) draft {
 			graph("Parked", "none", "Inputs that failed or wait behind one that did, by service. Only their own keys wait.").
 				query(total("service", selector(telemetry.Parked, of)), "{{service}}").steps(green, step{1, orange}).leads("Dead letters", "${live}/dead-letters"),
 		}},
-		{title: "Outside calls", folded: true, panels: []*panel{
+	}
+	if len(b.Business.Endpoints()) > 0 {
+		d.rows = append(d.rows, row{title: "Outside calls", folded: true, panels: []*panel{
 			graph("Waiting calls", "none", "Outside calls that wait for a definite answer, by service.").unmarked(volume).size(12, 8).query(total("service", selector(telemetry.EffectsPending, of)), "{{service}}"),
 			graph("Time of a call", "s", "How long one attempt takes, 95 % of them, by endpoint.").unmarked(elsewhere).size(12, 8).
 				query(quantile(0.95, "endpoint", telemetry.EffectSeconds, of...), "{{endpoint}}").may("nothing was asked of the outside yet").exemplars(),
 			breakers(of).size(24, 6),
-		}},
-		{title: "Telemetry", folded: true, panels: observed()},
+		}})
 	}
+	d.rows = append(d.rows, row{title: "Telemetry", folded: true, panels: observed()})
 	return d
 }
 

@@ -10,7 +10,8 @@ import (
 )
 
 func TestProvisioningFiles(t *testing.T) {
-	files, err := Files(business(t), Servers{"http://prom:9090", "http://jaeger:16686", "http://search:9200"}, "/etc/weir/dashboards", false)
+	files, err := Files(ofShop(t), Servers{"http://prom:9090", "http://jaeger:16686", "http://search:9200"},
+		"/etc/weir/dashboards", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func TestProvisioningFiles(t *testing.T) {
 // Grafana has every alert once, under a name and a uid of its own, and what it
 // says is written in Grafana's words.
 func TestGrafanaEvaluatesEveryAlert(t *testing.T) {
-	b := business(t)
+	b := ofShop(t)
 	files, err := Files(b, Servers{}, "/etc/weir/dashboards", true)
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ func saga(b Business, s streams.Saga, l limits) draft {
 	of := is("saga", s.Name)
 	d := draft{uid: SagaUID(s.Name), title: "Weir: saga " + s.Name, tags: []string{"saga"},
 		alerts:    []string{is("service", s.Name), of},
-		help:      "How far sagas come, how long their steps take, what is taken back, and what money is held meanwhile.",
+		help:      "How far sagas come, how long their steps take, what is taken back, and what money they move.",
 		variables: []dashboard.VariableModel{b.live()},
 		links:     []dashboard.DashboardLink{link("Overview", "/d/"+OverviewUID, "All services"), outside("Sagas, one by one", "${live}/sagas", "Every saga on the live page, with its events, traces and spans")}}
 	for _, svc := range servicesOf(b, s) {
@@ -25,17 +25,28 @@ func saga(b Business, s streams.Saga, l limits) draft {
 	}
 	happens, undone := sagaEvents(b.Topology, s)
 	far := funnel("How far they come", "Events of the saga in their declared order, in the time shown: where bars get short, sagas wait or were refused.", of, happens)
+	hurts := []*panel{far, ends(of).size(12, far.h)}
+	if len(undone) > 0 {
+		hurts = []*panel{far, ends(of).size(12, far.h/2), takenBack(of).size(12, far.h-far.h/2)}
+	}
 	d.rows = []row{
 		{title: "Is it well?", panels: sagaWell(s, l, of)},
-		{title: "Where does it hurt?", panels: []*panel{far, ends(of).size(12, far.h/2), cancelled(of).size(12, far.h-far.h/2)}},
+		{title: "Where does it hurt?", panels: hurts},
 		{title: "How long it takes", panels: sagaTimes(s, of, b.Topology)},
-		{title: "What is taken back", panels: []*panel{funnel("Compensations", "Events that take back what a step did, in the time shown. None is best; many of one kind: see who refuses.", of, undone),
-			steps(b.Topology, "Time to take back", "From what a service reacted to, to the event that takes back, 95 % of them.", of, true, s)}},
-		{title: "Burn rates", folded: true, panels: []*panel{burnStates(selector(alerts.CurrentBurn, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}", l).size(24, 6)}},
 	}
-	if len(b.Amounts) > 0 {
-		d.rows = slices.Insert(d.rows, len(d.rows)-1, row{title: "Money", panels: amounts(b.Amounts)})
+	if len(undone) > 0 {
+		d.rows = append(d.rows, row{title: "What is taken back", panels: []*panel{
+			funnel("Compensations", "Events that take back what a step did, in the time shown. None is best; many of one "+
+				"kind: see who refuses.", of, undone),
+			steps(b.Topology, "Time to take back",
+				"From what a service reacted to, to the event that takes back, 95 % of them.", of, true, s)}})
 	}
+	if money := movedIn(b.Topology, b.Business.Money, s); len(money) > 0 {
+		d.rows = append(d.rows, row{title: "Money", panels: amounts(money)})
+	}
+	burns := burnStates(selector(alerts.CurrentBurn, []string{is("sloth_service", s.Name)}), "{{sloth_slo}}",
+		l).size(24, 6)
+	d.rows = append(d.rows, row{title: "Burn rates", folded: true, panels: []*panel{burns}})
 	return d
 }
 
@@ -77,18 +88,21 @@ func sagaEvents(t *streams.Topology, s streams.Saga) (happens, undone []string) 
 func sagaWell(s streams.Saga, l limits, of string) []*panel {
 	own := is("sloth_service", s.Name)
 	return []*panel{
-		number("Budgets left", "percentunit", "What is left of the error budgets of the saga: ending in time, and without taking anything back.").size(6, 4).
+		number("Budgets left", "percentunit",
+			"What is left of the error budgets of the saga: an answer and an end in time, and nothing taken back.").size(9, 4).
 			query(left(selector(alerts.BudgetRemaining, []string{own})), "{{sloth_slo}}").budget().worded(muchLess()).
 			leads("Objective", "/d/"+ObjectivesUID+"?var-slo=${__field.labels.sloth_id}&${__url_time_range}"),
 		number("Under way", "none", "Sagas that have begun and not ended.").unmarked(volume).size(3, 4).
 			query(most("", telemetry.SagasRunning, of), "running").steps(blue).spark(),
-		number("Late", "none", "Sagas beyond their declared time. Above 0: they will not end by themselves, the live page says what each waits for.").size(4, 4).
+		number("Late", "none", "Sagas beyond their declared time. Above 0: they will not end by themselves, the live "+
+			"page says what each waits for.").size(3, 4).
 			query(most("", telemetry.SagasLate, of), "late").steps(green, step{1, red}).leads("Stuck sagas", "${live}/sagas?state=stuck"),
-		number("Oldest", "s", "Age of the oldest saga under way. Red: beyond its declared time.").size(4, 4).
+		number("Oldest", "s", "Age of the oldest saga under way. Red: beyond its declared time.").size(3, 4).
 			query(most("", telemetry.SagaOldest, of), "oldest").steps(green, step{s.Within.Seconds(), red}).spark(),
-		number("Effects twice", "none", "Events that may happen once in a saga and happened again. Above 0 is a fault of the platform: a customer may have paid twice.").size(3, 4).
+		number("Effects twice", "none", "Events that may happen once in a saga and happened again. Above 0 is a fault "+
+			"of the platform: somebody may have paid twice.").size(3, 4).
 			query(orNone(during("", telemetry.DuplicateEffects, of), selector(followed, []string{of})), "twice").steps(green, step{1, red}),
-		lag(l),
+		lag(l).size(3, 4),
 	}
 }
 
@@ -110,8 +124,10 @@ func ends(of string) *panel {
 		paint("begun", blue, "ended in time", green, "ended late", orange, "out of time", red)
 }
 
-func cancelled(of string) *panel {
-	return graph("Kept and taken back", "percentunit", "Share of the ended sagas in which a step took something back: customers who did not get what they ordered.").unmarked(elsewhere).
+func takenBack(of string) *panel {
+	return graph("Kept and taken back", "percentunit",
+		"Share of the ended sagas in which a step took something back: customers who did not get what they asked "+
+			"for.").unmarked(elsewhere).
 		query(per("", telemetry.SagasEnded, of, is("compensated", "true"))+" / ("+per("", telemetry.SagasEnded, of)+" > 0)", "taken back").
 		may("no saga has been taken back, or none has ended").paint("taken back", orange)
 }

@@ -34,7 +34,7 @@ func service(b Business, s streams.Service, l limits) draft {
 
 // sagasOf are the sagas that have a step by the service.
 func sagasOf(b Business, s streams.Service) (out []string) {
-	for _, saga := range b.Sagas {
+	for _, saga := range b.Business.Sagas {
 		if slices.ContainsFunc(saga.Steps(b.Topology), func(st streams.Step) bool {
 			return slices.ContainsFunc(s.Deciders, func(d *streams.Decider) bool { return d.Name == st.By })
 		}) {
@@ -52,7 +52,8 @@ func asksOutside(t *streams.Topology, s streams.Service) bool {
 }
 
 func serviceWell(s streams.Service, l limits, of []string) []*panel {
-	return []*panel{
+	reads := l.objective(s.Name + "-freshness")
+	out := []*panel{
 		number("Budgets left", "percentunit", "What is left of the error budget of each promise of the service. Below 0 the promise is broken.").size(12, 4).
 			query(left(selector(alerts.BudgetRemaining, []string{is("sloth_service", s.Name)})), "{{sloth_slo}}").budget().worded(muchLess()).
 			leads("Objective", "/d/"+ObjectivesUID+"?var-slo=${__field.labels.sloth_id}&${__url_time_range}"),
@@ -60,11 +61,15 @@ func serviceWell(s streams.Service, l limits, of []string) []*panel {
 			query(orNone("sum("+selector(telemetry.Parked, of)+")", anybody), "parked").steps(green, step{1, red}).leads("Dead letters", "${live}/dead-letters"),
 		number("Halted lanes", "none", "Lanes of the service that stand still and wait for a person. /readyz says why.").size(3, 4).
 			query(orNone("sum("+selector(telemetry.LanesHalted, of)+")", anybody), "halted").steps(green, step{1, red}),
-		number("Behind", "s", "How long the oldest record waits that the service has not taken. Red: the objective's bound.").size(3, 4).
-			query(most("", telemetry.BehindSeconds, is("service", s.Name)), "behind").limit(l.objective(s.Name + "-freshness")).spark(),
 		number("Decisions", "ops", "Inputs decided a second.").unmarked(volume).size(3, 4).
 			query(per("", telemetry.Inputs, of...), "decided").steps(blue).spark(),
 	}
+	if !reads.known { // it reads no events, and is never behind
+		return out
+	}
+	return slices.Insert(out, 3, number("Behind", "s",
+		"How long the oldest record waits that the service has not taken. Red: the objective's bound.").size(3, 4).
+		query(most("", telemetry.BehindSeconds, is("service", s.Name)), "behind").limit(reads).spark())
 }
 
 func serviceHurts(s streams.Service, l limits, of []string) []*panel {

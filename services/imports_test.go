@@ -93,13 +93,6 @@ func mayImport(path string) []string {
 var services = []string{"services/order", "services/inventory", "services/payment", "services/shipping",
 	"services/notification"}
 
-// exceptions are generic parts that still know the shop, and why.
-var exceptions = []struct{ from, to, why string }{
-	{"processors/sagamonitor", "services/event", "it reads the amounts of payments, not yet the business's money"},
-	{"alerts", "services/shop", "its causes and objectives name the shop's, not yet those of the business given"},
-	{"deploy/cli", "services/shop", "the boards' amounts are the shop's, not yet those of the business given"},
-}
-
 func own(path string) string {
 	if under(path, "services", "processors") {
 		return folder(path, 2)
@@ -108,7 +101,6 @@ func own(path string) string {
 }
 
 func TestImportsPointOneWay(t *testing.T) {
-	used := map[string]bool{}
 	for _, p := range packages(t) {
 		allowed := mayImport(p.path)
 		if allowed == nil {
@@ -116,23 +108,9 @@ func TestImportsPointOneWay(t *testing.T) {
 		}
 		for _, i := range p.Imports {
 			inner, ours := strings.CutPrefix(i, module)
-			if !ours || under(inner, append(allowed, own(p.path))...) {
-				continue
-			}
-			known := false
-			for _, x := range exceptions {
-				if under(p.path, x.from) && under(inner, x.to) {
-					known, used[x.from+x.to] = true, true
-				}
-			}
-			if !known {
+			if ours && !under(inner, append(allowed, own(p.path))...) {
 				t.Errorf("%s imports %s: it may build on %v only", p.path, inner, allowed)
 			}
-		}
-	}
-	for _, x := range exceptions {
-		if !used[x.from+x.to] {
-			t.Errorf("%s needs %s no more: take its exception (%s) away", x.from, x.to, x.why)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // Key names the one thing that an event, a command or a decider is about.
-// Kinds are compared at start-up, so an order's id never reaches a shelf.
+// Kinds are compared at start-up, so the id of one kind never reaches another's decider.
 // Implement it on a string type of your own:
 //
 //	type OrderID string
@@ -35,7 +35,7 @@ type Event interface{ Key() Key }
 // binding, with Weir's extension attributes.
 type Envelope struct {
 	ID          string
-	Type        string // "order.placed"
+	Type        string // "account.opened"
 	Version     int    // of the type; 1 where the header is missing
 	Source      string // the decider that emitted it, or what the outside world named
 	Time        time.Time

@@ -11,7 +11,7 @@ import (
 
 // Register keeps what clients have called their requests and events: an
 // Idempotency-Key, a source and an id. One name means one content, whatever the
-// content is about: the lane of an order or a SKU knows only the names that came
+// content is about: the lane of one key knows only the names that came
 // to it. Names live as long as replies do (Config.ReplyTTL).
 //
 // They are kept by the lanes of the topology's first service, by the name's own

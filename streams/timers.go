@@ -11,7 +11,7 @@ import (
 
 // timerWatch knows when a lane's next timer falls due, and holds it back until
 // the lane has read its inputs up to the ends seen after that: or else ten
-// minutes of downtime would cancel every order whose payment lies unread.
+// minutes of downtime would take back everything whose answer lies unread.
 type timerWatch struct {
 	next     time.Time
 	set      bool

@@ -86,7 +86,7 @@ func TestSLOGate(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		vector := ""
 		if strings.HasPrefix(r.FormValue("query"), "slo:period_error_budget_remaining") {
-			vector = `{"metric":{"sloth_id":"gateway-availability"},"value":[1,"0.25"]},{"metric":{"sloth_id":"gateway-latency"},"value":[1,"-0.5"]},{"metric":{"sloth_id":"order-confirmation"},"value":[1,"0"]}`
+			vector = `{"metric":{"sloth_id":"gateway-availability"},"value":[1,"0.25"]},{"metric":{"sloth_id":"gateway-latency"},"value":[1,"-0.5"]},{"metric":{"sloth_id":"place-order-answer"},"value":[1,"0"]}`
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"status":"success","data":{"resultType":"vector","result":[` + vector + `]}}`))
@@ -99,11 +99,13 @@ func TestSLOGate(t *testing.T) {
 	contains(t, gate(0, "gateway-availability"), "1 of 1 objectives have more than 0 %")
 	contains(t, gate(1, "gateway-availability", "--at-least", "26"), "too little of the error budget is left: gateway-availability has 25 %, and needs at least 26 %")
 	contains(t, gate(1, "gateway-latency"), "gateway-latency has -50 %, and needs more than 0 %")
-	contains(t, gate(1, "order-confirmation"), "order-confirmation has 0 %, and needs more than 0 %")
-	contains(t, gate(3, "gateway-availability", "journey-buying"), "journey-buying is not known")
-	contains(t, gate(1, "gateway-latency", "journey-buying"), "gateway-latency has", "journey-buying is not known")
-	contains(t, gate(0, "gateway-availability", "journey-buying", "--unknown"), "1 of 2 objectives have", "nothing is known of the others")
-	contains(t, gate(0, "journey-buying", "--unknown"), "nothing is known of 1 objectives")
+	contains(t, gate(1, "place-order-answer"), "place-order-answer has 0 %, and needs more than 0 %")
+	contains(t, gate(3, "gateway-availability", "journey-place-order"), "journey-place-order is not known")
+	contains(t, gate(1, "gateway-latency", "journey-place-order"), "gateway-latency has",
+		"journey-place-order is not known")
+	contains(t, gate(0, "gateway-availability", "journey-place-order", "--unknown"), "1 of 2 objectives have",
+		"nothing is known of the others")
+	contains(t, gate(0, "journey-place-order", "--unknown"), "nothing is known of 1 objectives")
 	contains(t, gate(2, "nothing"), "there is no objective")
 	for _, outside := range []string{"-1", "101", "NaN"} {
 		contains(t, gate(2, "gateway-availability", "--at-least", outside), "from 0 to 100")

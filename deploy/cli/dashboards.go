@@ -11,7 +11,6 @@ import (
 
 	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/dashboards"
-	"github.com/weirstream/weir/services/shop"
 )
 
 // grafanaToken is where the token is, which no flag takes: flags are seen in ps.
@@ -36,7 +35,8 @@ func (weir App) boards(live string) (dashboards.Business, error) {
 	if err != nil {
 		return dashboards.Business{}, err
 	}
-	return dashboards.Business{Topology: t, Sagas: weir.Business.Sagas, Amounts: shop.Money(), Alerts: alerts.Business(t, weir.Business.Sagas, alerts.Standard()), Live: live}, nil
+	return dashboards.Business{Business: weir.Business, Topology: t,
+		Alerts: alerts.Business(weir.Business, t, alerts.Standard()), Live: live}, nil
 }
 
 func (weir App) dashboardsRender(live *string) *cobra.Command {

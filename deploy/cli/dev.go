@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,13 +49,13 @@ a second Ctrl-C stops at once. It reads no configuration: see weir run for that.
 	f := c.Flags()
 	cfg := &o.Config
 	cfg.Partitions, cfg.Quota.PerSecond, cfg.Logs.Level, cfg.Data = 2, 500, "warn", ""
-	o.Kafka, o.Synthetic = "127.0.0.1:9092", time.Minute
+	o.Kafka, o.Probe = "127.0.0.1:9092", time.Minute
 	f.Var(listener(&cfg.HTTP), "http", "address of the HTTP interface and the live page")
 	f.Var(loopback(&o.Kafka), "kafka", "address where the embedded log speaks Kafka")
 	f.StringVar(&cfg.Data, "data", "", "directory to keep everything in (default: a temporary one)")
 	wholeFlag(c, &cfg.Partitions, "partitions", 1, 256, "partitions of every topic; cannot be changed for a data directory")
 	numberFlag(c, &o.Rate, "customers-per-second", 0, 100_000, "simulated customers that come")
-	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, time.Minute, synthetic)
+	spanFlag(c, &o.Probe, "probe", 10*time.Millisecond, time.Minute, probing)
 	f.BoolVar(&o.Prometheus, "prometheus", true, "run a Prometheus in this process, with all rules and alerts, at /prometheus")
 	numberFlag(c, &cfg.Quota.PerSecond, "quota", 0, 1e9, "requests a second that one client may make; 0: no bound")
 	spanFlag(c, &o.For, "for", time.Millisecond, longest, "run this long, print a summary, and fail if an invariant broke (default: until Ctrl-C)")
@@ -76,7 +77,7 @@ func configFlag(c *cobra.Command) *string {
 	return c.Flags().StringP("config", "c", "", "configuration file (default: "+config.DefaultFile+", if it is there)")
 }
 
-const synthetic = "time between the prober's orders, which show whether orders work, at most a minute; 0: none, and UnitMissing tells so"
+const probing = "time between the prober's visits, which show whether the business works, at most a minute; 0: none, and UnitMissing tells so"
 
 func (weir App) runCommand() *cobra.Command {
 	o := platform.Options{Business: weir.Business}
@@ -85,23 +86,23 @@ func (weir App) runCommand() *cobra.Command {
 		Short: "Run units on the servers that the configuration names",
 		Long: `Run units of the platform in this process: services by their names, the HTTP
 interface (gateway), the writer of the read model (projection), the prober, which
-places an order a minute to see whether orders work, or all of them.
+does once a minute what a customer does to see whether it works, or all of them.
 Start the command as often as you like, here and on other machines: instances of
 a unit share the work. Where things are stands in weir.yaml, or in environment
 variables (see weir config); what neither names is embedded in this process,
 which only one process that runs all units can do: several share Kafka,
 PostgreSQL, RabbitMQ, MongoDB and Consul.`,
-		Example: `  weir run all                       # everything, on the servers of ./weir.yaml
-  weir run gateway projection                             # in one process,
-  weir run order inventory payment --http 127.0.0.1:8081  # in another,
-  weir run shipping notification prober --http 127.0.0.1:8082    # and in a third`,
+		Example: `  weir run all                 # everything, on the servers of ./weir.yaml
+  weir run gateway projection  # in one process,
+  weir run prober --http 127.0.0.1:8081  # in another, and in a third
+  weir run ` + strings.Join(weir.serviceNames(), " ") + ` --http 127.0.0.1:8082`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	path := configFlag(c)
 	http := ""
-	o.Synthetic = time.Minute
+	o.Probe = time.Minute
 	c.Flags().Var(listener(&http), "http", "address of the HTTP interface (default: the configuration's)")
-	spanFlag(c, &o.Synthetic, "synthetic", 10*time.Millisecond, time.Minute, synthetic)
+	spanFlag(c, &o.Probe, "probe", 10*time.Millisecond, time.Minute, probing)
 	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit, platform.ProberUnit}, append(weir.serviceNames(), weir.pipelineNames()...)...)
 	c.ValidArgs = units
 	c.RunE = func(c *cobra.Command, args []string) error {

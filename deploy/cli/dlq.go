@@ -22,13 +22,23 @@ func (weir App) dlqCommand() *cobra.Command {
 		Long: `An input whose decision failed parks its key: later inputs of that key wait
 behind it, in order, and all others flow. Mend the cause, then retry; or drop the
 failed input, and those behind it are decided.`,
-		Example: `  weir dlq ls --service payment
-  weir dlq show payment payment o-17
-  weir dlq retry payment payment o-17
-  weir dlq retry --all --service payment`}
+		Example: weir.example(`  weir dlq ls --service SERVICE
+  weir dlq show SERVICE DECIDER k-17
+  weir dlq retry SERVICE DECIDER k-17
+  weir dlq retry --all --service SERVICE`)}
 	cl := urlFlag(c)
 	c.AddCommand(weir.dlqList(cl), weir.dlqShow(cl), weir.dlqAct(cl, "retry", "Decide parked keys' inputs again, in order"), weir.dlqAct(cl, "drop", "Drop the input that a key is parked behind, and decide the rest"))
 	return c
+}
+
+// example puts a service and a decider of the business into examples, if it has any.
+func (weir App) example(text string) string {
+	for _, s := range weir.Business.Services {
+		for _, d := range s.Deciders {
+			return strings.NewReplacer("SERVICE", s.Name, "DECIDER", d.Name).Replace(text)
+		}
+	}
+	return text
 }
 
 // serviceFlag narrows to one service.

@@ -126,9 +126,8 @@ const (
 	kindAddress = "host:port"
 )
 
-func webURL(to *string) checked    { return checked{to, kindURL, config.Web} }
-func listener(to *string) checked  { return checked{to, kindAddress, config.Address} }
-func elsewhere(to *string) checked { return checked{to, kindAddress, config.Elsewhere} }
+func webURL(to *string) checked   { return checked{to, kindURL, config.Web} }
+func listener(to *string) checked { return checked{to, kindAddress, config.Address} }
 
 // loopback is an address that this machine alone reaches.
 func loopback(to *string) checked {

@@ -11,7 +11,7 @@ import (
 
 // Load is how a business takes a file of data that others have: the load command.
 type Load struct {
-	Of, Short, Long, Example string // Of is what is sent: "orders"
+	Of, Short, Long, Example string // Of is what is sent, in the plural
 	// Run sends what is in the file. Its error is one of Unreachable if nobody answered.
 	Run         func(ctx context.Context, o LoadOptions) (LoadReport, error)
 	Unreachable error

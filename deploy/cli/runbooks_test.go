@@ -79,10 +79,14 @@ var runbookCall = regexp.MustCompile("`weir ([^`]+)`")
 // trouble: what only looks answers, and what acts acts or says why not.
 func TestRunbookCommandsWork(t *testing.T) {
 	key := parkedPlatform(t)
-	words := map[string]string{"SERVICE": "inventory", "DECIDER": "shelf", "KEY": key, "ORDER": "o-1", "NAME": "hot-key", "UNIT": "projection"}
+	words := map[string]string{"SERVICE": "inventory", "DECIDER": "shelf", "KEY": key, "CORRELATION": "o-1", "NAME": "hot-key", "UNIT": "projection"}
 	calls := map[string][]string{} // by the runbooks that have them
-	for _, name := range alertNames(t) {
-		text, err := alerts.Runbook(name)
+	s, err := tested.businessAlerts(alerts.DefaultRunbooks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range s.Names() {
+		text, err := s.Runbook(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,13 +121,4 @@ func TestRunbookCommandsWork(t *testing.T) {
 	if did < 9 {
 		t.Errorf("%d commands were run: %v", did, calls)
 	}
-}
-
-func alertNames(t *testing.T) []string {
-	t.Helper()
-	s, err := tested.businessAlerts(alerts.DefaultRunbooks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Names()
 }

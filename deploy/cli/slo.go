@@ -167,7 +167,7 @@ say which; with 3 if that cannot be said, as Prometheus does not answer or has n
 data of an objective; with 2 if the call is wrong. With --unknown, objectives of which
 there are no data are let pass.`,
 		Example: `  weir slo gate --at-least 10                        # percent of the budget, of all
-  weir slo gate gateway-availability journey-buying  # of these, anything above 0`}
+  weir slo gate gateway-availability read-model-freshness  # of these, anything above 0`}
 	numberFlag(c, &least, "at-least", 0, 100, "percent of the budget that must be left, up to 100")
 	c.Flags().BoolVar(&unknown, "unknown", false, "let objectives pass of which there are no data")
 	c.RunE = func(c *cobra.Command, args []string) error {

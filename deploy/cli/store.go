@@ -18,8 +18,7 @@ func (weir App) laneCommand() *cobra.Command {
 	c := &cobra.Command{Use: "lane", Short: "See how the lanes of a process are, and why one stands still",
 		Long: `A lane is a service's share of work on one partition. One that is halted cannot
 prove that it would go on in order; its reason says what cures it.`,
-		Example: `  weir lane ls
-  weir lane accept inventory/0`}
+		Example: weir.example("  weir lane ls\n  weir lane accept SERVICE/0")}
 	cl := urlFlag(c)
 	ls := &cobra.Command{Use: "ls", Args: cobra.NoArgs, Short: "List the lanes of a process"}
 	out := output(ls, "table", "json")
@@ -51,11 +50,11 @@ func (weir App) laneAccept(cl client) *cobra.Command {
 		Long: `Let a lane go on that is halted because records it has to read are not on the log
 any more. What would have followed from them never happens: read the reason with
 weir lane ls first.`,
-		Example: `  weir lane accept inventory/0`,
+		Example: weir.example("  weir lane accept SERVICE/0"),
 		RunE: func(c *cobra.Command, args []string) error {
 			service, lane, ok := strings.Cut(args[0], "/")
 			if _, err := strconv.ParseUint(lane, 10, 31); !ok || err != nil {
-				return usagef("%q is no lane: give a service and a number, as inventory/0", args[0])
+				return usagef("%q is no lane: give a service and a number, as %s", args[0], weir.example("SERVICE/0"))
 			}
 			if err := oneOf("service", service, weir.serviceNames()...); err != nil {
 				return err
@@ -78,7 +77,7 @@ events for ever. Restore the newest copy, if there is one. These commands are fo
 when there is none. Stop the service first, all instances of it.
 
 accept  takes the store that is there as the service's: a new beginning. What the
-        one before knew is gone: orders under way stand still at other services,
+        one before knew is gone: sagas under way stand still at other services,
         and a client who sends an old request again has it carried out again.
 renew   lets a store go on that is an older copy. Its newest commits are lost for
         good, and that hurts: what they had decided about commands is forgotten,
@@ -88,9 +87,9 @@ renew   lets a store go on that is an older copy. Its newest commits are lost fo
         and other services may wait for answers about what this one has forgotten.
         Afterwards look at weir dlq ls and weir saga ls --state running, and settle
         by hand what stands there.`,
-		Example: `  weir store ls
-  weir store renew order --data ./data    # of weir dev --data ./data
-  weir store accept order                 # of ./weir.yaml`}
+		Example: weir.example(`  weir store ls
+  weir store renew SERVICE --data ./data    # of weir dev --data ./data
+  weir store accept SERVICE                 # of ./weir.yaml`)}
 	c.AddCommand(storeList(), weir.storeChange("accept", "Take the event store that is there as the service's", platform.AcceptStore),
 		weir.storeChange("renew", "Let an older copy go on, under another name", platform.RenewStore))
 	return c

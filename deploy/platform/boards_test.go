@@ -57,7 +57,7 @@ func TestEveryQueryReturnsData(t *testing.T) {
 }
 
 // answers tells whether a query has a value that is a number.
-func (p *practice) answers(q dashboards.Query) bool {
+func (p *exercise) answers(q dashboards.Query) bool {
 	p.t.Helper()
 	for _, v := range p.query(q.Filled(wide)) {
 		if !math.IsNaN(v) {
@@ -68,7 +68,7 @@ func (p *practice) answers(q dashboards.Query) bool {
 }
 
 // send posts deliveries one by one, faster than the quota allows.
-func (p *practice) send(t *testing.T, client string, n int) {
+func (p *exercise) send(t *testing.T, client string, n int) {
 	t.Helper()
 	for i := range n {
 		body := fmt.Sprintf(`{"specversion":"1.0","id":"%s-%d","source":"/test","type":"stock.received","data":{"sku":"tea","quantity":1}}`, client, i)
@@ -88,7 +88,7 @@ func (p *practice) send(t *testing.T, client string, n int) {
 
 // onlyDeclared wants every metric of ours that Prometheus has scraped to be in
 // the catalogue, with its type and no other labels.
-func (p *practice) onlyDeclared() {
+func (p *exercise) onlyDeclared() {
 	p.t.Helper()
 	var metadata struct {
 		Data map[string][]struct{ Type string }
@@ -115,7 +115,7 @@ func (p *practice) onlyDeclared() {
 	}
 }
 
-func (p *practice) labels(m telemetry.Metric) {
+func (p *exercise) labels(m telemetry.Metric) {
 	p.t.Helper()
 	var series struct{ Data []map[string]string }
 	match := m.Name

@@ -18,7 +18,7 @@ func (p *platform) startFaults(context.Context) (err error) {
 		return nil
 	}
 	p.faults, err = practice.New(practice.Platform{Business: p.business, Topology: p.topology, Kafka: p.kafka, Partitions: p.Config.Partitions, HTTP: p.Config.HTTP,
-		PerSecond: p.Config.Quota.PerSecond, Customers: p.Rate > 0, Simulated: p.outside.simulated, Log: p.Log,
+		PerSecond: p.Config.Quota.PerSecond, Alerts: p.promises.set.Names(), Customers: p.Rate > 0, Simulated: p.outside.simulated, Log: p.Log,
 		Drop: func(ctx context.Context, service string, key streams.StreamID) (int, error) {
 			return p.unpark(ctx, service, key, drop)
 		},

@@ -36,7 +36,7 @@ func panel(t *testing.T, all []dashboards.Board, board, title string) (out []str
 
 // slow are the alerts that a slow machine sets off by itself, with windows of
 // seconds, and a scrape that may take one. All others fire for their own reasons only.
-var slow = []string{"Blind", "ProcessDown", "ReadModelUnknown", "BuyingJourneyBurn", "CompletenessBurn", "IngestionLatencyBurn", "ConfirmationLatencyBurn", "GatewayLatencyBurn", "ServiceLatencyBurn", "StoreSlow"}
+var slow = []string{"Blind", "ProcessDown", "ReadModelUnknown", "CustomerJourneyBurn", "CompletenessBurn", "IngestionLatencyBurn", "SagaAnswerBurn", "GatewayLatencyBurn", "ServiceLatencyBurn", "StoreSlow"}
 
 // What each fault may bring along, beside the alerts that it must and the slow
 // ones, and the panel that it moves.
@@ -46,13 +46,14 @@ var practised = map[string]struct {
 	rises        float64 // by more than this, of the highest series; below 0: it falls by so much
 	lingers      bool    // in the longest window: what it spoiled weighs more while a later fault lets nothing end
 }{
-	"entrance-dead":   {[]string{"SyntheticOrdersBurn", "CustomersGone"}, "weir-overview", "Requests", -2, false},
+	"entrance-dead":   {[]string{"ProbesBurn", "CustomersGone"}, "weir-overview", "Requests", -2, false},
 	"entrance-silent": {nil, "weir-overview", "Requests", -2, false},
-	"host-starved": {[]string{"SyntheticOrdersBurn", "ServiceFreshnessBurn", "ReadModelFreshnessBurn", "ProbesFail", "SagaOverdueBurn", "GatewayAvailabilityBurn", "CustomersGone",
+	"host-starved": {[]string{"ProbesBurn", "ServiceFreshnessBurn", "ReadModelFreshnessBurn", "ProbesFail",
+		"SagaOverdueBurn", "GatewayAvailabilityBurn", "CustomersGone",
 		"OutboxStuck", "OutsideCallsBurn", "BreakerOpen", "StoreContended", "FailuresInARow", "UnitMissing", "HotKey", "SagasLate"}, "weir-overview", "Time to answer", 0.05, false},
-	"provider-slow":      {[]string{"SyntheticOrdersBurn"}, "weir-pipeline", "Time of a call", 0.5, false},
-	"provider-declining": {[]string{"SyntheticOrdersBurn"}, "weir-saga-place-order", "Kept and taken back", 0.1, true},
-	"provider-down":      {[]string{"SyntheticOrdersBurn"}, "weir-pipeline", "Circuit breakers", 0.9, false},
+	"provider-slow":      {[]string{"ProbesBurn"}, "weir-pipeline", "Time of a call", 0.5, false},
+	"provider-declining": {[]string{"ProbesBurn"}, "weir-saga-place-order", "Kept and taken back", 0.1, true},
+	"provider-down":      {[]string{"ProbesBurn"}, "weir-pipeline", "Circuit breakers", 0.9, false},
 	"carrier-down":       {nil, "weir-pipeline", "Circuit breakers", 0.9, false},
 	"poison-event":       {nil, "weir-pipeline", "Parked", 0.9, false},
 	"hot-key":            {nil, "weir-ingestion", "Accepted, by client", 50, false},
@@ -89,7 +90,7 @@ func TestFaultsAndTheirAlerts(t *testing.T) {
 			t.Errorf("%d of %d faults were practised in %s: is the machine busy with other things?", i, len(list.Faults), time.Since(began).Round(time.Second))
 			break
 		}
-		if !t.Run(f.Name, func(t *testing.T) { (&practice{t: t, url: p.url}).fault(f, all) }) {
+		if !t.Run(f.Name, func(t *testing.T) { (&exercise{t: t, url: p.url}).fault(f, all) }) {
 			t.Errorf("the faults after %s are not practised: what it left behind would be theirs", f.Name)
 			break
 		}
@@ -99,7 +100,7 @@ func TestFaultsAndTheirAlerts(t *testing.T) {
 	}
 }
 
-func (p *practice) fault(f practice.Fault, all []dashboards.Board) {
+func (p *exercise) fault(f practice.Fault, all []dashboards.Board) {
 	with, ok := practised[f.Name]
 	if !ok {
 		p.t.Fatalf("no test practises %s", f.Name)

@@ -117,7 +117,7 @@ func (p *platform) counted(h http.Handler) http.Handler {
 }
 
 // readyz tells whether this process takes what it is for, and names what does not
-// work. Trouble of the read model is told and does not make it unready: orders
+// work. Trouble of the read model is told and does not make it unready: commands
 // are taken all the same, and whoever reads sees the answers' age.
 func (p *platform) readyz(w http.ResponseWriter, _ *http.Request) {
 	answer, status := map[string]any{"ready": true}, http.StatusOK

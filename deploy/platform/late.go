@@ -12,7 +12,7 @@ import (
 )
 
 // lateStore is the read model's store, which may be opened only after the rest
-// has begun: services take orders without it. Until then it cannot serve.
+// has begun: services take commands without it. Until then it cannot serve.
 type lateStore struct {
 	opened atomic.Pointer[projection.Store]
 }

@@ -20,7 +20,7 @@ import (
 const (
 	GatewayUnit    = "gateway"    // the HTTP interface: commands, queries, ingestion, the live page
 	ProjectionUnit = "projection" // writes the read model
-	ProberUnit     = "prober"     // places an order now and then, to see whether orders work
+	ProberUnit     = "prober"     // does what a customer does now and then, to see whether it works
 	AllUnits       = "all"
 )
 
@@ -31,11 +31,11 @@ type Options struct {
 	Config   config.Config
 	Units    []string // names of services and pipelines, gateway, projection, prober; or all
 
-	Kafka     string        // address of the embedded log; default 127.0.0.1:9092
-	Synthetic time.Duration // between the prober's orders; 0: none
-	Rate      float64       // simulated shoppers' orders per second; 0: none
-	For       time.Duration // how long to run; 0: until ctx ends
-	Keep      int           // records per partition that the embedded log keeps behind its slowest reader; default 2,000
+	Kafka string        // address of the embedded log; default 127.0.0.1:9092
+	Probe time.Duration // between the prober's visits; 0: none
+	Rate  float64       // simulated customers per second; 0: none
+	For   time.Duration // how long to run; 0: until ctx ends
+	Keep  int           // records per partition that the embedded log keeps behind its slowest reader; default 2,000
 
 	Prometheus bool          // runs in this process, with the rules of the business, unless Config names one
 	Policy     alerts.Policy // of its alerts; default DevPolicy, or the standard of the one that Config names

@@ -1,7 +1,7 @@
 // Package platform runs units of the business in one process: services, the
 // read model, the HTTP interface. What the configuration names no server for is
-// embedded: the log, event stores, the read model, the simulated provider,
-// carrier and mailbox; and there are shoppers, if asked for.
+// embedded: the log, event stores, the read model, simulated
+// endpoints; and there are customers, if asked for.
 package platform
 
 import (
@@ -164,7 +164,7 @@ func (p *platform) start(ctx context.Context) error {
 	if p.units, err = choose(p.topology, p.Units); err != nil {
 		return err
 	}
-	p.units.prober = p.units.prober && p.Synthetic > 0 && p.business.Customer != nil // one that never asks is none
+	p.units.prober = p.units.prober && p.Probe > 0 && p.business.Customer != nil // one that never asks is none
 	if err := p.units.check(&p.Config, p.business.Endpoints()); err != nil {
 		return err
 	}

@@ -18,8 +18,20 @@ func TestReadinessIncludesEveryPort(t *testing.T) {
 		var away [3]atomic.Bool
 		p := ports{failed: map[string]error{}}
 		done := make(chan bool)
-		for i, name := range []string{"log", "commands", cachePort} {
+		ports := []string{"log", "commands", cachePort}
+		for _, name := range ports {
 			p.failed[name] = errNotAsked
+		}
+		want := func(when string, unwell, weak []string) {
+			t.Helper()
+			if a, b := p.unwell(), p.weak(); !slices.Equal(a, unwell) || !slices.Equal(b, weak) {
+				t.Errorf("%s: without %q, and worse with %q", when, a, b)
+			}
+		}
+		want("before anybody has answered",
+			[]string{"the commands: has not answered yet", "the log: has not answered yet"},
+			[]string{"the cache: has not answered yet"})
+		for i, name := range ports {
 			go func() {
 				defer func() { done <- true }()
 				p.watch(ctx, name, func(ctx context.Context) error {
@@ -34,13 +46,6 @@ func TestReadinessIncludesEveryPort(t *testing.T) {
 				})
 			}()
 		}
-		want := func(when string, unwell, weak []string) {
-			t.Helper()
-			if a, b := p.unwell(), p.weak(); !slices.Equal(a, unwell) || !slices.Equal(b, weak) {
-				t.Errorf("%s: without %q, and worse with %q", when, a, b)
-			}
-		}
-		want("before anybody has answered", []string{"the commands: has not answered yet", "the log: has not answered yet"}, []string{"the cache: has not answered yet"})
 		time.Sleep(time.Second)
 		want("when all is well", nil, nil)
 		away[0].Store(true)

@@ -36,14 +36,14 @@ func quick() alerts.Policy {
 	}}
 }
 
-// practice is a platform with shoppers and a Prometheus.
-type practice struct {
+// exercise is a platform with shoppers and a Prometheus.
+type exercise struct {
 	t    *testing.T
 	url  string
 	stop func() error
 }
 
-func startPractice(t *testing.T) *practice {
+func startPractice(t *testing.T) *exercise {
 	t.Helper()
 	cfg := config.Default()
 	cfg.HTTP, cfg.Data, cfg.Partitions = "127.0.0.1:0", t.TempDir(), 2
@@ -51,11 +51,12 @@ func startPractice(t *testing.T) *practice {
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		ended <- platform.Run(ctx, platform.Options{Business: shop.Business, Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Rate: 8, Synthetic: time.Second,
+		ended <- platform.Run(ctx, platform.Options{Business: shop.Business, Config: cfg,
+			Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Rate: 8, Probe: time.Second,
 			Prometheus: true, Policy: quick(), Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 			Ready: func(http, _ string) { ready <- http }})
 	}()
-	p := &practice{t: t, stop: func() error { cancel(); return <-ended }}
+	p := &exercise{t: t, stop: func() error { cancel(); return <-ended }}
 	select {
 	case addr := <-ready:
 		p.url = "http://" + addr
@@ -73,7 +74,7 @@ func startPractice(t *testing.T) *practice {
 }
 
 // get asks the platform.
-func (p *practice) get(method, path string, into any) {
+func (p *exercise) get(method, path string, into any) {
 	p.t.Helper()
 	req, err := http.NewRequestWithContext(p.t.Context(), method, p.url+path, nil)
 	if err != nil {
@@ -94,7 +95,7 @@ func (p *practice) get(method, path string, into any) {
 }
 
 // query is an instant query as Grafana's datasource makes it.
-func (p *practice) query(expr string) (values []float64) {
+func (p *exercise) query(expr string) (values []float64) {
 	p.t.Helper()
 	var answer struct {
 		Data struct{ Result json.RawMessage }
@@ -115,7 +116,7 @@ func (p *practice) query(expr string) (values []float64) {
 }
 
 // firing are the alerts that fire, as NAME or NAME/what it is about.
-func (p *practice) firing() (out []string) {
+func (p *exercise) firing() (out []string) {
 	p.t.Helper()
 	var answer struct {
 		Data struct {
@@ -136,7 +137,7 @@ func (p *practice) firing() (out []string) {
 }
 
 // await looks until f is content, and tells how long that took.
-func (p *practice) await(what string, within time.Duration, f func() (bool, string)) time.Duration {
+func (p *exercise) await(what string, within time.Duration, f func() (bool, string)) time.Duration {
 	p.t.Helper()
 	began := time.Now()
 	for {
@@ -152,7 +153,7 @@ func (p *practice) await(what string, within time.Duration, f func() (bool, stri
 }
 
 // calm waits until nothing fires, twice in a row.
-func (p *practice) calm(within time.Duration, but ...string) time.Duration {
+func (p *exercise) calm(within time.Duration, but ...string) time.Duration {
 	p.t.Helper()
 	quiet := 0
 	return p.await("calm", within, func() (bool, string) {
@@ -170,7 +171,8 @@ func boards(t *testing.T) []dashboards.Board {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := dashboards.Boards(dashboards.Business{Topology: topology, Sagas: shop.Business.Sagas, Amounts: shop.Money(), Alerts: alerts.Business(topology, shop.Business.Sagas, quick())})
+	all, err := dashboards.Boards(dashboards.Business{Business: shop.Business, Topology: topology,
+		Alerts: alerts.Business(shop.Business, topology, quick())})
 	if err != nil {
 		t.Fatal(err)
 	}

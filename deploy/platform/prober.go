@@ -22,8 +22,8 @@ import (
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
-// syntheticWait is how long a probe may wait for its answer.
-const syntheticWait = 30 * time.Second
+// probeWait is how long a probe may wait for its answer.
+const probeWait = 30 * time.Second
 
 // prober does what a customer would do, wherever the gateway is, so that it is known
 // whether the business works while nobody comes.
@@ -39,17 +39,17 @@ func (p *platform) startProber(ctx context.Context) error {
 		return nil
 	}
 	i := telemetry.NewInstruments(p.metrics)
-	results, seconds := i.Counter(telemetry.SyntheticOrders), i.Histogram(telemetry.SyntheticSeconds)
+	results, seconds := i.Counter(telemetry.Probes), i.Histogram(telemetry.ProbeSeconds)
 	if err := i.Err(); err != nil {
 		return err
 	}
 	for _, r := range []string{"done", "undone", unanswered, "refused"} {
 		results.WithLabelValues(r)
 	}
-	probe := &prober{p: p, client: http.Client{Timeout: syntheticWait}, seconds: seconds.WithLabelValues()}
+	probe := &prober{p: p, client: http.Client{Timeout: probeWait}, seconds: seconds.WithLabelValues()}
 	p.background(ctx, ProberUnit, func(ctx context.Context) error {
 		probe.awaitGateway(ctx)
-		tick := time.NewTicker(p.Synthetic)
+		tick := time.NewTicker(p.Probe)
 		defer tick.Stop()
 		for {
 			result := probe.visit(ctx)
@@ -70,7 +70,7 @@ func (p *platform) startProber(ctx context.Context) error {
 
 // awaitGateway waits at the start until there is a gateway to ask, or should be.
 func (x *prober) awaitGateway(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, syntheticWait)
+	ctx, cancel := context.WithTimeout(ctx, probeWait)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -89,11 +89,11 @@ func (x *prober) awaitGateway(ctx context.Context) {
 // visit does what the business's probe does, and waits for the saga's answer.
 func (x *prober) visit(ctx context.Context) string {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, syntheticWait)
+	ctx, cancel := context.WithTimeout(ctx, probeWait)
 	defer cancel()
 	// Whoever could guess the name would take it first; what all probes used could be
 	// made to run out.
-	name := "synthetic-" + strings.ToLower(rand.Text())
+	name := "probe-" + strings.ToLower(rand.Text())
 	act := x.p.business.Customer.Probe(name)
 	token, err := x.send(ctx, name, act)
 	switch {

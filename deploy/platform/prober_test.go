@@ -17,7 +17,7 @@ import (
 func TestNobodyOutsideHasTheProberFail(t *testing.T) {
 	url := running(t, 50*time.Millisecond)
 	probed := func() (ids []string) {
-		res, err := http.Get(url + "/v1/orders?customer=synthetic")
+		res, err := http.Get(url + "/v1/orders?customer=probe")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +33,7 @@ func TestNobodyOutsideHasTheProberFail(t *testing.T) {
 	}
 	until := func(n float64) (got map[string]float64) {
 		for range 300 {
-			if got = series(t, url); got[`weir_synthetic_orders_total{result="confirmed"}`] >= n || got[`weir_synthetic_orders_total{result="cancelled"}`] > 0 {
+			if got = series(t, url); got[`weir_probes_total{result="done"}`] >= n || got[`weir_probes_total{result="undone"}`] > 0 {
 				break
 			}
 			time.Sleep(50 * time.Millisecond)
@@ -43,26 +43,26 @@ func TestNobodyOutsideHasTheProberFail(t *testing.T) {
 	until(2)
 	ids := probed()
 	for _, id := range ids {
-		if len(id) < 30 || !regexp.MustCompile(`^synthetic-[a-z0-9]+$`).MatchString(id) {
+		if len(id) < 30 || !regexp.MustCompile(`^probe-[a-z0-9]+$`).MatchString(id) {
 			t.Errorf("the name %s can be guessed", id)
 		}
 	}
-	for _, sku := range append(slices.Clone(ids), "synthetic") { // who counts it, has it run out
+	for _, sku := range append(slices.Clone(ids), "probe") { // who counts it, has it run out
 		body := `{"specversion":"1.0","id":"` + sku + `","source":"/scan","type":"stock.received","data":{"sku":"` + sku + `","quantity":1}}`
 		if status := send(t, "POST", url+"/v1/events", body, "Content-Type", "application/cloudevents+json"); status != http.StatusAccepted {
 			t.Fatalf("answered %d", status)
 		}
 	}
 	before := series(t, url)
-	want := before[`weir_synthetic_orders_total{result="confirmed"}`] + 5
+	want := before[`weir_probes_total{result="done"}`] + 5
 	got := until(want)
-	for _, result := range []string{"cancelled", "refused", "unanswered"} {
-		series := `weir_synthetic_orders_total{result="` + result + `"}`
+	for _, result := range []string{"undone", "refused", "unanswered"} {
+		series := `weir_probes_total{result="` + result + `"}`
 		if n := got[series] - before[series]; n != 0 {
-			t.Errorf("%v of the prober's orders were %s", n, result)
+			t.Errorf("%v of the prober's visits were %s", n, result)
 		}
 	}
-	if got[`weir_synthetic_orders_total{result="confirmed"}`] < want {
+	if got[`weir_probes_total{result="done"}`] < want {
 		t.Error("the prober's orders are not confirmed any more")
 	}
 }

@@ -39,7 +39,7 @@ func DevPolicy() alerts.Policy {
 
 // findPrometheus decides who is asked how the objectives stand.
 func (p *platform) findPrometheus(context.Context) error {
-	p.promises.set = alerts.Business(p.topology, p.business.Sagas, p.Policy)
+	p.promises.set = alerts.Business(p.business, p.topology, p.Policy)
 	p.promises.here = p.Prometheus
 	base := p.Config.Prometheus.URL.Reveal()
 	if p.Prometheus {
@@ -196,7 +196,7 @@ func (x *promises) shownAlerts(ctx context.Context) ([]console.Alert, error) {
 	var out []console.Alert
 	for _, a := range all.Alerts {
 		name := string(a.Labels[model.AlertNameLabel])
-		if _, ours := runbook(name); !ours || a.Labels["severity"] == alerts.Heartbeat {
+		if _, ours := x.runbook(name); !ours || a.Labels["severity"] == alerts.Heartbeat {
 			continue
 		}
 		value, err := strconv.ParseFloat(a.Value, 64)
@@ -233,7 +233,7 @@ func texts(labels model.LabelSet) map[string]string {
 	return out
 }
 
-func runbook(name string) (string, bool) {
-	b, err := alerts.Runbook(name)
+func (x *promises) runbook(name string) (string, bool) {
+	b, err := x.set.Runbook(name)
 	return string(b), err == nil
 }

@@ -108,7 +108,7 @@ func (p *platform) readsBehind() (records int64, age time.Duration, err error) {
 	return p.lag.records, p.lag.age, nil
 }
 
-// degraded lists what does not keep orders from being taken, and still needs a
+// degraded lists what does not keep commands from being taken, and still needs a
 // look: halted units, and a read model that is late, or of which nothing is known.
 func (p *platform) degraded() (why []string) {
 	for _, u := range p.supervised.list() {

@@ -26,8 +26,9 @@ func TestRunbooksLeadSomewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := 0
-	for _, name := range alerts.Business(topology, shop.Business.Sagas, alerts.Standard()).Names() {
-		text, err := alerts.Runbook(name)
+	s := alerts.Business(shop.Business, topology, alerts.Standard())
+	for _, name := range s.Names() {
+		text, err := s.Runbook(name)
 		if err != nil {
 			t.Error(err)
 			continue

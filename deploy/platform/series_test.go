@@ -26,7 +26,7 @@ import (
 
 // running is a platform without shoppers and Prometheus, and without a prober unless
 // it is told how often that orders.
-func running(t *testing.T, synthetic time.Duration) (url string) {
+func running(t *testing.T, probe time.Duration) (url string) {
 	t.Helper()
 	cfg := config.Default()
 	cfg.HTTP, cfg.Data, cfg.Partitions = "127.0.0.1:0", t.TempDir(), 2
@@ -34,7 +34,7 @@ func running(t *testing.T, synthetic time.Duration) (url string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		ended <- platform.Run(ctx, platform.Options{Business: shop.Business, Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
-			Synthetic: synthetic, Ready: func(http, _ string) { ready <- http }})
+			Probe: probe, Ready: func(http, _ string) { ready <- http }})
 	}()
 	select {
 	case addr := <-ready:
@@ -173,7 +173,7 @@ func counted(t *testing.T) (out []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups, err := alerts.Business(topology, shop.Business.Sagas, alerts.Standard()).Groups()
+	groups, err := alerts.Business(shop.Business, topology, alerts.Standard()).Groups()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ const settleTime = 20 * time.Second
 // summary prints what the run did, and fails if its books do not balance.
 func (p *platform) summary(ctx context.Context) error {
 	p.customers()
-	p.probes() // or an order of its own is on the log after that was read
+	p.probes() // or a saga of its own begins on the log after that was read
 	settled := p.settle(ctx)
 	if err := p.printCounts(ctx); err != nil {
 		return err

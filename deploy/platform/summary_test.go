@@ -19,8 +19,10 @@ func TestTheProberEndsBeforeTheBooksAreRead(t *testing.T) {
 	cfg := config.Default()
 	cfg.HTTP, cfg.Data, cfg.Partitions = "127.0.0.1:0", t.TempDir(), 2
 	var out bytes.Buffer
-	err := platform.Run(t.Context(), platform.Options{Business: shop.Business, Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0", Rate: 10, Synthetic: 20 * time.Millisecond,
-		For: 3 * time.Second, Log: slog.New(slog.DiscardHandler), Out: &out})
+	err := platform.Run(t.Context(),
+		platform.Options{Business: shop.Business, Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0",
+			Rate: 10, Probe: 20 * time.Millisecond,
+			For: 3 * time.Second, Log: slog.New(slog.DiscardHandler), Out: &out})
 	if err != nil {
 		t.Errorf("%v\n%s", err, out.String())
 	}

@@ -89,7 +89,7 @@ func (p *platform) startReads(ctx context.Context) error {
 	p.closeAtEnd("event stores of others", p.closeBorrowed)
 	if s, err := p.openReads(ctx); err == nil {
 		rows.open(s)
-	} else { // services take orders without it
+	} else { // services take commands without it
 		first := err
 		p.background(ctx, "store of the read model", func(ctx context.Context) error {
 			if err := first; err != nil {

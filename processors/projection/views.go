@@ -64,14 +64,14 @@ func namedBy(t reflect.Type, kinds []string) (out []named) {
 	if t.Kind() != reflect.Struct {
 		return nil
 	}
-	for _, f := range reflect.VisibleFields(t) {
+	for name, f := range streams.Fields(t) {
 		key, ok := reflect.Zero(f.Type).Interface().(streams.Key)
-		if !ok || f.Type.Kind() == reflect.Pointer || !f.IsExported() {
+		if !ok || f.Type.Kind() == reflect.Pointer {
 			continue
 		}
 		kind := key.Kind()
 		if slices.Contains(kinds, kind) && !slices.ContainsFunc(out, func(n named) bool { return n.kind == kind }) {
-			out = append(out, named{business.JSONName(f), kind, f.Type})
+			out = append(out, named{name, kind, f.Type})
 		}
 	}
 	return out

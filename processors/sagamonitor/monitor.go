@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -33,28 +34,36 @@ const (
 // Monitor follows sagas. It is told every event once, in any order between
 // topics.
 type Monitor struct {
-	now   func() time.Time
-	plans map[string]*plan // by the type of event that starts a saga
-	known map[string]bool  // types of events that belong to any saga
-	facts *streams.Vocabulary
+	now      func() time.Time
+	plans    map[string]*plan // by the type of event that starts a saga
+	known    map[string]bool  // types of events that belong to any saga
+	accounts []account
+	facts    *streams.Vocabulary
 
 	mu    sync.Mutex
 	sagas map[string]*saga // by correlation
 	order []string         // of their first events
-	total moneyBox         // held, of all
+	total map[string]sum   // held by all, by account
 
-	started, ended, overdue, again, taken *prometheus.CounterVec
+	started, ended, overdue, again, moved *prometheus.CounterVec
 	running, late, oldest, held           *prometheus.GaugeVec
 	eventSeconds, stepSeconds, answer     *prometheus.HistogramVec
 }
 
-// New registers the metrics of sagas.
-func New(t *streams.Topology, sagas []streams.Saga, i *telemetry.Instruments, now func() time.Time) (*Monitor, error) {
-	m := &Monitor{now: now, plans: map[string]*plan{}, known: map[string]bool{}, facts: t.Vocabulary, sagas: map[string]*saga{}, total: moneyBox{},
-		started: i.Counter(telemetry.SagasStarted), ended: i.Counter(telemetry.SagasEnded), overdue: i.Counter(telemetry.SagasOverdue), again: i.Counter(telemetry.DuplicateEffects), taken: i.Counter(telemetry.MoneyTaken),
+// New registers the metrics of the sagas of a business and of the money that they move.
+func New(b *business.Business, t *streams.Topology, i *telemetry.Instruments, now func() time.Time) (*Monitor, error) {
+	m := &Monitor{now: now, plans: map[string]*plan{}, known: map[string]bool{}, facts: t.Vocabulary,
+		sagas: map[string]*saga{}, total: map[string]sum{},
+		started: i.Counter(telemetry.SagasStarted), ended: i.Counter(telemetry.SagasEnded),
+		overdue: i.Counter(telemetry.SagasOverdue),
+		again:   i.Counter(telemetry.DuplicateEffects), moved: i.Counter(telemetry.MoneyMoved),
 		running: i.Gauge(telemetry.SagasRunning), late: i.Gauge(telemetry.SagasLate), oldest: i.Gauge(telemetry.SagaOldest), held: i.Gauge(telemetry.MoneyHeld),
 		eventSeconds: i.Histogram(telemetry.SagaEventSeconds), answer: i.Histogram(telemetry.SagaAnswer), stepSeconds: i.Histogram(telemetry.SagaStepSeconds)}
-	for _, s := range sagas {
+	for _, money := range b.Money {
+		m.accounts = append(m.accounts, newAccount(t, money))
+		m.total[money.Name] = sum{}
+	}
+	for _, s := range b.Sagas {
 		p, err := newPlan(t, s)
 		if err != nil {
 			return nil, err
@@ -108,7 +117,7 @@ func (m *Monitor) take(events []Event, count bool) {
 		}
 		s := m.sagas[e.Correlation]
 		if s == nil {
-			s = &saga{first: m.now(), at: map[string]time.Time{}, seen: map[string]int{}}
+			s = &saga{first: m.now(), at: map[string]time.Time{}, seen: map[string]int{}, money: map[string]*purse{}}
 			m.sagas[e.Correlation] = s
 			m.order = append(m.order, e.Correlation)
 		}
@@ -151,11 +160,8 @@ func (m *Monitor) event(s *saga, e Event, count bool) {
 	s.compensated = s.compensated || p.undoOnly[e.Type]
 	first := p.answers[e.Type] && !s.answered
 	s.answered = s.answered || first
-	captured := s.money.take(m.facts, e)
+	m.money(s, e, count)
 	if count {
-		for currency, minor := range captured {
-			m.taken.WithLabelValues(currency).Add(float64(minor))
-		}
 		m.measure(s, e)
 	}
 	if count && first {
@@ -163,6 +169,30 @@ func (m *Monitor) event(s *saga, e Event, count bool) {
 	}
 	if p.ends[e.Type] && s.ended.IsZero() {
 		m.end(s, e, count)
+	}
+}
+
+// money follows what an event moves. A counter takes nothing that is below zero: it
+// would bring the process down.
+func (m *Monitor) money(s *saga, e Event, count bool) {
+	for i := range m.accounts {
+		a := &m.accounts[i]
+		put := a.put(m.facts, e)
+		if len(a.out) > 0 {
+			if s.money[a.name] == nil {
+				s.money[a.name] = &purse{}
+			}
+			s.money[a.name].move(a, e, put)
+			for currency := range put { // it is there from now on, also if all is out before the next sweep
+				m.total[a.name][currency] += 0
+			}
+			continue
+		}
+		for currency, units := range put {
+			if count && units >= 0 {
+				m.moved.WithLabelValues(a.name, currency).Add(units)
+			}
+		}
 	}
 }
 
@@ -205,8 +235,10 @@ func (m *Monitor) Sweep() {
 	defer m.mu.Unlock()
 	now := m.now()
 	under := map[string]*flight{}
-	for currency := range m.total { // a currency that is not held any more is at 0
-		m.total[currency] = 0
+	for _, total := range m.total { // a currency that is not held any more is at 0
+		for currency := range total {
+			total[currency] = 0
+		}
 	}
 	for _, p := range m.plans {
 		under[p.name] = &flight{}
@@ -219,8 +251,10 @@ func (m *Monitor) Sweep() {
 		}
 		if s.plan != nil && s.ended.IsZero() {
 			m.look(s, under[s.plan.name], now)
+			for account, p := range s.money {
+				m.total[account].add(p.in)
+			}
 		}
-		m.total.add(s.money)
 		return false
 	})
 	for name, f := range under {
@@ -228,8 +262,10 @@ func (m *Monitor) Sweep() {
 		m.late.WithLabelValues(name).Set(float64(f.late))
 		m.oldest.WithLabelValues(name).Set(f.oldest.Seconds())
 	}
-	for currency, minor := range m.total {
-		m.held.WithLabelValues(currency).Set(float64(minor))
+	for account, total := range m.total {
+		for currency, units := range total {
+			m.held.WithLabelValues(account, currency).Set(units)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/weirstream/weir/processors/sagamonitor"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/telemetry"
 )
 
@@ -20,6 +21,13 @@ var saga = streams.Saga{
 	Name: "small", Starts: event.OrderPlaced{}, Ends: []streams.Event{event.OrderClosed{}}, Within: time.Minute,
 	Once: []streams.Event{event.PaymentCaptured{}}, Answers: []streams.Event{event.PaymentAuthorised{}, event.OrderCancelled{}},
 	Undo: []streams.Event{event.OrderCancelled{}, event.PaymentVoided{}},
+}
+
+// accounts are its money: what is set aside, and what was captured.
+var accounts = []business.Money{
+	{Name: "held", Title: "Held", Into: []business.MoneyFrom{business.From(func(e event.PaymentAuthorised) business.Sum { return e.Amount })},
+		Out: []streams.Event{event.PaymentCaptured{}, event.PaymentVoided{}}},
+	{Name: "taken", Title: "Taken", Into: []business.MoneyFrom{business.From(func(e event.PaymentCaptured) business.Sum { return e.Amount })}},
 }
 
 // small is a topology of what the saga needs, and no more.
@@ -58,7 +66,8 @@ func watch(t *testing.T) *watched {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.m, err = sagamonitor.New(top, []streams.Saga{saga}, telemetry.NewInstruments(w.reg), func() time.Time { return w.now }); err != nil {
+	if w.m, err = sagamonitor.New(&business.Business{Sagas: []streams.Saga{saga}, Money: accounts}, top,
+		telemetry.NewInstruments(w.reg), func() time.Time { return w.now }); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -81,7 +90,17 @@ func (w *watched) placed(order string) sagamonitor.Event {
 }
 
 func (w *watched) authorised(order string, minor int64) sagamonitor.Event {
-	return w.event(order, "payment.authorised", "payment", "outcome", 2, event.PaymentAuthorised{Amount: event.Money{Minor: minor, Currency: "GBP"}})
+	return w.authorisedIn(order, minor, "GBP")
+}
+
+func (w *watched) authorisedIn(order string, minor int64, currency string) sagamonitor.Event {
+	return w.event(order, "payment.authorised", "payment", "outcome", 2,
+		event.PaymentAuthorised{Amount: event.Money{Minor: minor, Currency: currency}})
+}
+
+func (w *watched) captured(order string, minor int64, currency string) sagamonitor.Event {
+	return w.event(order, "payment.captured", "payment", "outcome", 3,
+		event.PaymentCaptured{Amount: event.Money{Minor: minor, Currency: currency}})
 }
 
 // value is the sum of the series of a metric whose labels hold all of these; of
@@ -121,16 +140,17 @@ func (w *watched) want(n float64, name string, labels ...string) {
 func TestASagaIsMeasured(t *testing.T) {
 	w := watch(t)
 	placed, authorised := w.placed("o-1"), w.authorised("o-1", 500)
-	captured := w.event("o-1", "payment.captured", "payment", "outcome", 3, event.PaymentCaptured{})
+	captured := w.captured("o-1", 500, "GBP")
 	w.m.Observe([]sagamonitor.Event{placed, authorised})
 	w.m.Sweep()
 	w.want(1, telemetry.SagasRunning)
-	w.want(500, telemetry.MoneyHeld, "GBP")
+	w.want(5, telemetry.MoneyHeld, "account=held ", "currency=GBP ")
 	w.m.Observe([]sagamonitor.Event{captured, captured, w.event("o-1", "order.closed", "order", captured.ID, 4, event.OrderClosed{})})
 	w.m.Sweep()
 	w.want(0, telemetry.SagasRunning)
 	w.want(0, telemetry.MoneyHeld)
-	w.want(500, telemetry.MoneyTaken, "GBP")
+	w.want(5, telemetry.MoneyMoved, "account=taken ", "currency=GBP ")
+	w.want(5, telemetry.MoneyMoved)
 	w.want(1, telemetry.SagasStarted)
 	w.want(1, telemetry.SagasEnded, "compensated=false ", "in_time=true ")
 	w.want(1, telemetry.SagasEnded)
@@ -173,7 +193,7 @@ func TestWhatIsTakenBack(t *testing.T) {
 		w.event("o-1", "order.closed", "order", voided.ID, 32, event.OrderClosed{})})
 	w.m.Sweep()
 	w.want(0, telemetry.MoneyHeld)
-	w.want(0, telemetry.MoneyTaken)
+	w.want(0, telemetry.MoneyMoved)
 	w.want(1, telemetry.SagasEnded, "compensated=true ", "in_time=true ")
 	w.want(3, telemetry.SagaStepSeconds, "undo=true ")
 	w.want(1, telemetry.SagaAnswer) // the first one
@@ -222,11 +242,78 @@ func TestRestore(t *testing.T) {
 	w.m.Restore([]sagamonitor.Event{w.placed("o-1"), w.authorised("o-1", 500)})
 	w.m.Sweep()
 	w.want(1, telemetry.SagasRunning)
-	w.want(500, telemetry.MoneyHeld)
+	w.want(5, telemetry.MoneyHeld)
 	w.want(0, telemetry.SagasStarted)
 	w.want(0, telemetry.SagaStepSeconds)
 	w.m.Observe([]sagamonitor.Event{w.event("o-1", "order.closed", "order", "x", 4, event.OrderClosed{})})
 	w.want(1, telemetry.SagasEnded)
+}
+
+// Figures are in units of the currency, of which some have no minor units and some have
+// three; what is no currency makes no series.
+func TestMoneyByCurrency(t *testing.T) {
+	w := watch(t)
+	for i, currency := range []string{"GBP", "JPY", "KWD", "gbp", "ZZZ", ""} {
+		order := fmt.Sprint("o-", i)
+		w.m.Observe([]sagamonitor.Event{w.placed(order), w.authorisedIn(order, 1234, currency)})
+	}
+	w.m.Sweep()
+	w.want(12.34, telemetry.MoneyHeld, "currency=GBP ")
+	w.want(1234, telemetry.MoneyHeld, "currency=JPY ")
+	w.want(1.234, telemetry.MoneyHeld, "currency=KWD ")
+	for _, none := range []string{"gbp", "ZZZ", ""} {
+		w.want(0, telemetry.MoneyHeld, "currency="+none+" ")
+	}
+}
+
+// Into adds, Out takes all that the same saga has put in, whichever is read first, and
+// nothing of another saga's. What a saga holds that has ended is held by nobody.
+func TestMoneyFollowsTheSaga(t *testing.T) {
+	w := watch(t)
+	first, captured := w.authorised("o-1", 200), w.captured("o-1", 500, "GBP")
+	w.m.Observe([]sagamonitor.Event{w.placed("o-1"), w.placed("o-2"), captured, first, first, w.authorised("o-2", 100),
+		w.authorised("o-2", 50)})
+	w.m.Sweep()
+	w.want(1.5, telemetry.MoneyHeld)
+	w.want(5, telemetry.MoneyMoved)
+	w.m.Observe([]sagamonitor.Event{w.event("o-2", "order.closed", "order", "x", 4, event.OrderClosed{})})
+	w.m.Sweep()
+	w.want(0, telemetry.MoneyHeld)
+}
+
+// A currency is seen from its first money on, however short that stays.
+func TestMoneyThatIsGoneAtOnce(t *testing.T) {
+	w := watch(t)
+	w.m.Observe([]sagamonitor.Event{w.placed("o-1"), w.authorised("o-1", 200), w.captured("o-1", 200, "GBP")})
+	w.m.Sweep()
+	families, err := w.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == telemetry.MoneyHeld && len(f.GetMetric()) == 1 && f.GetMetric()[0].GetGauge().GetValue() == 0 {
+			return
+		}
+	}
+	t.Error("nobody knows that there was money")
+}
+
+// An event may tell less than nothing: a counter that was made to fall would end the process.
+func TestMoneyBelowZero(t *testing.T) {
+	w := watch(t)
+	w.m.Observe([]sagamonitor.Event{w.placed("o-1"), w.captured("o-1", -500, "GBP"), w.captured("o-1", 300, "GBP")})
+	w.want(3, telemetry.MoneyMoved)
+}
+
+// What cannot be read as the event moves nothing, and stops nothing.
+func TestMoneyThatCannotBeRead(t *testing.T) {
+	w := watch(t)
+	odd := w.authorised("o-1", 1)
+	odd.Data = []byte(`{"amount":"much"}`)
+	w.m.Observe([]sagamonitor.Event{w.placed("o-1"), odd})
+	w.m.Sweep()
+	w.want(0, telemetry.MoneyHeld)
+	w.want(1, telemetry.SagasRunning)
 }
 
 // What does not belong to a saga takes no memory, and what has ended is forgotten.

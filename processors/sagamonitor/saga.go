@@ -69,7 +69,7 @@ type saga struct {
 	overdue        bool
 	compensated    bool
 	answered       bool
-	money          moneyBox
+	money          map[string]*purse    // by account
 	at             map[string]time.Time // of its events, by id
 	seen           map[string]int       // by type
 	last           []moment             // in the order of reading

@@ -67,7 +67,7 @@ func (d *description) tags() (out []object) {
 
 const platformTag = "platform"
 
-// operationID makes a name for programs: "place-order" is placeOrder.
+// operationID makes a name for programs: "open-account" is openAccount.
 func operationID(words ...string) string {
 	var b strings.Builder
 	for _, w := range strings.FieldsFunc(strings.Join(words, "-"), func(r rune) bool { return r == '-' || r == '_' || r == ' ' }) {

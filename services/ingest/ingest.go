@@ -1,6 +1,6 @@
 // Package ingest is the entrance for events from outside: CloudEvents 1.0 over
 // HTTP, in binary, structured and batch mode, onto the log. It takes only
-// types that are declared external, so that nobody posts a payment.
+// types that are declared external, so that nobody posts what only services tell.
 package ingest
 
 import (

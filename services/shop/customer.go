@@ -65,7 +65,7 @@ func article(n int) string { return fmt.Sprintf("sku-%03d", n) }
 
 // probe buys what only this probe has ever heard of: what all probes bought could be
 // made to run out.
-func probe(name string) business.Act { return buys(name, "synthetic", line(name, 1, 1)) }
+func probe(name string) business.Act { return buys(name, "probe", line(name, 1, 1)) }
 
 func delivery(name string) streams.Event {
 	return event.StockReceived{SKU: event.SKU(name), Quantity: 1}

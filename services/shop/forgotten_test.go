@@ -48,7 +48,7 @@ func (s *house) forgets(f func()) {
 func (s *house) late() float64 {
 	s.t.Helper()
 	reg := prometheus.NewRegistry()
-	m, err := sagamonitor.New(s.c.Topology, shop.Business.Sagas, telemetry.NewInstruments(reg), time.Now)
+	m, err := sagamonitor.New(shop.Business, s.c.Topology, telemetry.NewInstruments(reg), time.Now)
 	check(s.t, err)
 	m.Observe(s.published())
 	m.Sweep()

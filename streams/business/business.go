@@ -80,6 +80,9 @@ func (b *Business) Topology() (*streams.Topology, error) {
 // check looks at all that stands beside the topology.
 func (b *Business) check(t *streams.Topology) error {
 	var errs []error
+	if b.Owner == "" {
+		errs = append(errs, errors.New("it has no owner: say who is called about what no service owns"))
+	}
 	for _, s := range b.Sagas {
 		errs = append(errs, s.Check(t))
 	}

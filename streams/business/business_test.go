@@ -147,6 +147,7 @@ func TestWhatDoesNotHoldIsRefused(t *testing.T) {
 		},
 		"is there twice":          from(business.Takes[checked]("again_at")),
 		"both set \"seat\"":       from(business.On(func(printed, business.Moment) business.Set { return business.Set{"seat": "B2"} })),
+		"both set \"extras\"":     from(business.On(func(printed, business.Moment) business.Set { return business.Set{"extras": business.Plus(1)} })),
 		"has no field \"colour\"": from(business.Takes[printed]("printed_at", "colour")),
 		"or of another kind":      from(business.On(func(printed, business.Moment) business.Set { return business.Set{"state": "x"} })),
 		"speaks of a":             from(business.OnOther(func(e printed, m business.Moment) (seatID, business.Set) { return "", business.Set{} })),

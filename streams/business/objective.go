@@ -3,6 +3,7 @@ package business
 import (
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/weirstream/weir/streams"
 )
@@ -58,6 +59,11 @@ func (b *Business) checkObjectives(t *streams.Topology) (errs []error) {
 			if seen[id] || !alertName.MatchString(o.Alert) || o.About == "" || !(o.Percent > 0 && o.Percent < 100) || len(o.Good) == 0 || len(o.Bad) == 0 {
 				errs = append(errs, fmt.Errorf("objective %s needs a name of its own, an alert in CamelCase, what it is about, a share between 0 and 100, and good and bad events", id))
 			}
+			for _, e := range o.Bad {
+				if slices.ContainsFunc(o.Good, func(g streams.Event) bool { return t.Name(g) == t.Name(e) }) {
+					errs = append(errs, fmt.Errorf("objective %s calls %T good and bad: it can be one of them", id, e))
+				}
+			}
 			seen[id] = true
 			errs = append(errs, registered(t, "objective "+id, append(o.Good[:len(o.Good):len(o.Good)], o.Bad...)...)...)
 		}
@@ -65,8 +71,23 @@ func (b *Business) checkObjectives(t *streams.Topology) (errs []error) {
 	return errs
 }
 
+// checkMoney wants the events that move money to be emitted in sagas: who measures money
+// follows sagas, and would never see others.
 func (b *Business) checkMoney(t *streams.Topology) (errs []error) {
+	emitted := map[string]bool{}
+	for _, s := range b.Sagas {
+		for _, st := range s.Steps(t) {
+			for _, e := range st.Emits {
+				emitted[e] = true
+			}
+		}
+	}
+	seen := map[string]bool{}
 	for _, m := range b.Money {
+		if seen[m.Name] {
+			errs = append(errs, fmt.Errorf("money %q is declared twice", m.Name))
+		}
+		seen[m.Name] = true
 		if !nameRule.MatchString(m.Name) || m.Title == "" || len(m.Into) == 0 {
 			errs = append(errs, fmt.Errorf("money %q needs a name in lower case, a title, and the events that it comes from", m.Name))
 		}
@@ -75,6 +96,12 @@ func (b *Business) checkMoney(t *streams.Topology) (errs []error) {
 			events = append(events[:len(events):len(events)], i.Event)
 		}
 		errs = append(errs, registered(t, "money "+m.Name, events...)...)
+		for _, e := range events {
+			if f, ok := t.Vocabulary.FactOf(e); ok && (f.Private || !emitted[f.Name]) {
+				errs = append(errs, fmt.Errorf("money %s is moved by %s, which no saga emits for others to see: it would "+
+					"never be counted", m.Name, f.Name))
+			}
+		}
 	}
 	return errs
 }

@@ -268,7 +268,7 @@ func (v *View) checkFields(bad func(string, ...any)) {
 // checkSources calls each source with a zero event, as all events of a type set the same
 // names.
 func (v *View) checkSources(t *streams.Topology, bad func(string, ...any)) {
-	setBy := map[string]string{}
+	setBy, setOnce := map[string]string{}, map[string]bool{}
 	sources := map[string]bool{}
 	for _, s := range v.From {
 		f, ok := t.Vocabulary.FactOf(s.Event)
@@ -297,10 +297,11 @@ func (v *View) checkSources(t *streams.Topology, bad func(string, ...any)) {
 				bad("%s sets %q to a %T, which is no field of the view, or of another kind", f.Name, name, set[name])
 			} else if s.other && !adds && field.Kind != Time {
 				bad("%s sets %q of another key's document: events of several keys are read in any order, so they can count and tell the latest time only", f.Name, name)
-			} else if by := setBy[name]; by != "" && !adds && !s.other {
+			} else if by, once := setBy[name], !adds && !s.other; by != "" && (once || setOnce[name]) {
 				bad("%s and %s both set %q: whatever is read last would count", by, f.Name, name)
+			} else {
+				setBy[name], setOnce[name] = f.Name, once
 			}
-			setBy[name] = f.Name
 		}
 	}
 	for _, e := range v.Begins {

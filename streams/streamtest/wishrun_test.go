@@ -18,7 +18,7 @@ func TestWishlistRuns(t *testing.T) {
 		c := streamtest.NewCluster(t, wishTopology(t), 2)
 		c.Start("wishlists")
 		tokens := []string{":1", ":3", ""} // the second wish is two events
-		for n, want := range []string{"1", "2", `{"code":"full","detail":"ada has two wishes already"}`} {
+		for n, want := range []string{"1", "2", `{"class":"conflict","code":"full","detail":"ada has two wishes already"}`} {
 			cmd, err := streams.NewCommand(string(rune('a'+n)), "wish", Wish{"ada", "tea"})
 			if err != nil {
 				t.Fatal(err)

@@ -84,11 +84,14 @@ var Catalogue = []Metric{
 	duration(SagaAnswer, "Time from a saga's start to the first event that tells its customer how it goes. Sagas without one yet are missing here.", "saga"),
 	duration(SagaStepSeconds, "Time from what a decider reacted to, to the event that came of it.", "saga", "decider", "event", "undo"),
 	counter(DuplicateEffects, "events", "Events that may happen once in a saga, and happened again. Anything above 0 is a fault of the platform.", "saga", "event"),
-	gauge(MoneyHeld, "minor units", "Money set aside at the provider that is neither captured nor given back yet.", "currency"),
-	counter(MoneyTaken, "minor units", "Money that was captured, of what was set aside.", "currency"),
+	gauge(MoneyHeld, "units of the currency",
+		"Money that sagas under way have put into an account and not taken out again.", "account", "currency"),
+	counter(MoneyMoved, "units of the currency", "Money that came into an account that nothing takes it out of.",
+		"account", "currency"),
 
-	counter(SyntheticOrders, "orders", "Orders placed by the platform itself to see whether orders work: confirmed, cancelled, unanswered or refused.", "result"),
-	duration(SyntheticSeconds, "Time from the click to the confirmation of a synthetic order."),
+	counter(Probes, "visits", "Visits of the prober, which does what a customer does, by how they went: done, "+
+		"undone, unanswered or refused.", "result"),
+	duration(ProbeSeconds, "Time from the prober's command to an answer that does not take it back."),
 	gauge(FaultOn, "faults", "1 while a fault is switched on for practice.", "fault"),
 	gauge(BuildInfo, "processes", "1, with the version of the program and of Go.", "version", "go"),
 	gauge(DiskFree, "bytes", "What this process may still write on the disk under its data directory."),

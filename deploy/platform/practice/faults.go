@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/weirstream/weir/alerts"
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/business"
@@ -48,6 +49,7 @@ type Platform struct {
 	Partitions int32
 	HTTP       string                   // address of its interface
 	PerSecond  float64                  // what its quota allows one client; 0: no bound
+	Alerts     []string                 // names of those that watch the business
 	Customers  bool                     // come by themselves
 	Simulated  map[string]sim.Simulated // endpoints
 	// Drop drops the input that a key is parked behind.
@@ -110,13 +112,34 @@ func New(p Platform, i *telemetry.Instruments) (*Faults, error) {
 	for _, x := range f.all {
 		f.gauge.WithLabelValues(x.Name).Set(0)
 	}
-	return f, i.Err()
+	return f, errors.Join(i.Err(), f.unknownAlerts())
+}
+
+// unknownAlerts reports faults of endpoints that say they call by an alert that there is not.
+func (f *Faults) unknownAlerts() error {
+	var errs []error
+	for _, e := range f.Business.Endpoints() {
+		for _, x := range e.Faults {
+			for _, a := range x.Alerts {
+				if !slices.Contains(f.Alerts, a) {
+					errs = append(errs, fmt.Errorf("fault %s of endpoint %s names the alert %s, which there is not: see weir "+
+						"alerts render", x.Name, e.Name, a))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // All are the faults that can be practised with a business, none of them on.
 func All(b *business.Business) []Fault {
+	t, err := b.Topology()
+	if err != nil {
+		return nil // whoever needs the topology says why
+	}
 	var out []Fault
-	for _, x := range (&Faults{Platform: Platform{Business: b}}).switches() {
+	p := Platform{Business: b, Topology: t, Alerts: alerts.Business(b, t, alerts.Standard()).Names()}
+	for _, x := range (&Faults{Platform: p}).switches() {
 		out = append(out, x.Fault)
 	}
 	return out
@@ -138,6 +161,9 @@ func (f *Faults) switches() []*fault {
 		}
 		all = append(all, f.ofCustomers()...)
 	}
+	for _, x := range all { // what a business has not, it is not called for
+		x.Alerts = slices.DeleteFunc(slices.Clone(x.Alerts), func(a string) bool { return !slices.Contains(f.Alerts, a) })
+	}
 	return all
 }
 
@@ -145,13 +171,13 @@ func (f *Faults) ofThePlatform() []*fault {
 	stuck, skewed := f.stuckService(), f.skewed()
 	return []*fault{
 		{Fault: Fault{Name: "slow-store", What: fmt.Sprintf("Every commit takes %s longer.", slowCommit), Effect: "Everything is late by a commit at every hop.",
-			Alerts: []string{"StoreSlow", "ConfirmationLatencyBurn"}}, on: set(&f.slow, int64(slowCommit)), off: set(&f.slow, 0)},
+			Alerts: []string{"StoreSlow", "SagaAnswerBurn"}}, on: set(&f.slow, int64(slowCommit)), off: set(&f.slow, 0)},
 		{Fault: Fault{Name: "consumer-stuck", What: "The lanes of " + stuck + " hang, and take nothing.", Effect: "What " + stuck + " has to do waits, and sagas do not end without it.",
 			Alerts: []string{"ServiceFreshnessBurn", "CompletenessBurn"}}, on: f.stick, off: f.unstick},
 		{Fault: Fault{Name: "clock-skew", What: fmt.Sprintf("The clock of %s is %s ahead.", skewed, clockAhead), Effect: "Events from the future; ages and deadlines are wrong by so much.",
 			Alerts: []string{"ClockSkew"}}, on: set(&f.skew, int64(clockAhead)), off: set(&f.skew, 0)},
 		{Fault: Fault{Name: "host-starved", What: "Something else on the host takes nearly all of the processors.", Effect: "Everything is slow, for one reason: one call.",
-			Alerts: []string{"GatewayLatencyBurn", "ConfirmationLatencyBurn"}}, on: f.noise.begin("host-starved", f.starve), off: f.noise.end("host-starved")},
+			Alerts: []string{"GatewayLatencyBurn", "SagaAnswerBurn"}}, on: f.noise.begin("host-starved", f.starve), off: f.noise.end("host-starved")},
 	}
 }
 

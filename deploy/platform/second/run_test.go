@@ -57,7 +57,7 @@ func TestTheLibraryRuns(t *testing.T) {
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
 		ended <- platform.Run(context.Background(), platform.Options{Business: library, Config: cfg, Units: []string{platform.AllUnits}, Kafka: "127.0.0.1:0",
-			Rate: 10, Synthetic: 200 * time.Millisecond, For: 12 * time.Second, Out: &out,
+			Rate: 10, Probe: 200 * time.Millisecond, For: 12 * time.Second, Out: &out,
 			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})), Ready: func(http, _ string) { ready <- "http://" + http }})
 	}()
 	var url string

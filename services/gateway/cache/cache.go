@@ -2,8 +2,8 @@
 // had again, more slowly, and how much each client has asked lately. Memory
 // keeps it in this process, cache/redis shares it between processes.
 //
-// The truth is elsewhere: replies to commands in the event stores, orders in
-// the read model. A cache that has lost everything, or is away, makes answers
+// The truth is elsewhere: replies to commands in the event stores, documents
+// in the read model. A cache that has lost everything, or is away, makes answers
 // slower and no answer wrong.
 package cache
 

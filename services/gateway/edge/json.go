@@ -66,7 +66,7 @@ func tooDeep(b []byte) bool {
 // Quantity for quantity, and makes U+FFFD of every lone surrogate, so that two
 // texts become one. Control characters are refused too, as no store and no
 // terminal has to live with them; texts may hold line feeds and tabs. The error
-// names the member, as in lines[0].sku.
+// names the member, as in parts[0].name.
 func CheckMembers(b []byte) error {
 	s := scanner{b: b}
 	if f := s.value(); f != nil {

@@ -20,11 +20,11 @@ import (
 // Endpoint is the provider, and what can be wrong with it.
 var Endpoint = business.Endpoint{Name: "provider", What: "payment provider", Protocol: business.HTTP, Simulate: New, Refusals: []string{Declined, CaptureFailed}, Faults: []business.Fault{
 	{Name: "provider-slow", What: "Every call of the payment provider takes a second and a half.", Effect: "Orders are confirmed late; none is lost.",
-		Alerts: []string{"ConfirmationLatencyBurn"}, Trouble: business.Trouble{LatencyMS: 1500}},
+		Alerts: []string{"SagaAnswerBurn"}, Trouble: business.Trouble{LatencyMS: 1500}},
 	{Name: "provider-declining", What: "The provider declines four payments of five.", Effect: "Orders are cancelled, and their stock freed.",
 		Alerts: []string{"CompensationBurn"}, Trouble: business.Trouble{Refuse: map[string]float64{Declined: .8}}},
 	{Name: "provider-down", What: "The provider cuts every connection.", Effect: "Orders wait for their payment; calls are repeated under the same key.",
-		Alerts: []string{"OutsideCallsBurn", "BreakerOpen", "ConfirmationLatencyBurn"}, Trouble: business.Trouble{Down: true}},
+		Alerts: []string{"OutsideCallsBurn", "BreakerOpen", "SagaAnswerBurn"}, Trouble: business.Trouble{Down: true}},
 }}
 
 // Kinds of refusals that can be drawn.
