@@ -20,7 +20,6 @@ var unaware = []string{"streams", "processors", "services/gateway", "services/in
 // notGeneric are packages below them that know the shop, and what they still know of it.
 // One that knows nothing any more is to leave the list.
 var notGeneric = map[string]string{
-	"dashboards/console":                   "the pages of orders, their story, and money as they write it",
 	"processors/projection/projectiontest": "nothing: the library of its test has shelves",
 	"streams/business":                     "examples in comments",
 	"streams/commandtest":                  "its topology is an order's",

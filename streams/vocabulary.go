@@ -17,8 +17,8 @@ type Fact struct {
 	Kind     string // of the key
 	External bool   // posted from outside, through ingestion
 	Private  bool   // stays in its decider's store
-	Happened string // for people, what it says: "the parcel was sent"
-	ToDo     string // for people, what it takes to bring it about: "has to send the parcel"
+	Happened string // for people, what it says: "the bill was paid"
+	ToDo     string // for people, what it takes to bring it about: "has to pay the bill"
 	Type     reflect.Type
 	decode   func([]byte) (Event, error)
 	upcasts  map[int]upcast

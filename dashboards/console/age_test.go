@@ -66,6 +66,7 @@ func TestWhatIsOldTellsItsAge(t *testing.T) {
 // A store that fails is a page that tries again: it does not stand there for good.
 func TestFailedPageIsAskedForAgain(t *testing.T) {
 	h := newHouse(t)
+	h.emit("c1", "", placed("o-1", "ada")) // its writer is at work
 	if err := h.reads.Close(); err != nil {
 		t.Fatal(err)
 	}

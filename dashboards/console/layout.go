@@ -235,7 +235,7 @@ func move(column []*spot, from, to int) {
 	column[to] = s
 }
 
-// cost judges an order: lengths, crossings, and neighbours that are none.
+// cost judges an arrangement: lengths, crossings, and neighbours that are none.
 func cost(grid [][]*spot, chains [][]*spot) float64 {
 	row := map[*spot]float64{}
 	for _, column := range grid {

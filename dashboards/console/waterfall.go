@@ -158,7 +158,7 @@ func pairs(attributes map[string]string) (out []pair) {
 	return out
 }
 
-// family orders spans so that each stands below its parent, the earlier first.
+// family arranges spans so that each stands below its parent, the earlier first.
 func family(spans []telemetry.Span) []spanRow {
 	known, children := map[string]bool{}, map[string][]telemetry.Span{}
 	for _, s := range spans {
