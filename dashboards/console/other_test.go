@@ -280,7 +280,7 @@ func TestWhatIsTakenBackIsFound(t *testing.T) {
 	for i := range before { // the last ones, of each partition
 		h.await(fmt.Sprint("p", all-1-i), h.n-i)
 	}
-	h.get("/sagas?state=taken-back", 200, "<code>zoo")
+	lacks(t, "the list", h.get("/sagas?state=taken-back", 200, "<code>zoo"), "data-live")
 	h.emit("one-more", "", planned{"sea"})
 	body := h.get("/sagas?state=taken-back", 200, "None of those that were looked at", "older →")
 	next := regexp.MustCompile(`href="(/sagas\?page=[^"]+)"`).FindStringSubmatch(body)

@@ -167,7 +167,9 @@ func (c *Console) sagaList(w http.ResponseWriter, r *http.Request) {
 	if q.Has("page") {
 		b.Newest = pathOf("/sagas", "saga", b.Saga, "state", b.State)
 	}
-	c.show(w, r, status, "sagas", frame{Title: "Sagas", At: "sagas", Live: b.Newest == "", Body: b})
+	// Those taken back are looked for among many: not every two seconds, for each who looks.
+	live := b.Newest == "" && b.State != takenBack
+	c.show(w, r, status, "sagas", frame{Title: "Sagas", At: "sagas", Live: live, Body: b})
 }
 
 // choose fills in the choices: of sagas, and of the states that there are of them.
