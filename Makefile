@@ -74,5 +74,5 @@ bench-real: ## Measure lanes on PostgreSQL and a pipeline on Kafka beside bare p
 	eval "$$(deploy/local/servers/servers env)"; go test -tags 'real synctests' -run '^$$' -bench 'PostgresLanes|PassThrough' -benchtime 400000x ./bench
 
 .PHONY: golden
-golden: ## Write again what is rendered from the code: parts of the README, topics, rules, the table of alerts, boards
-	go test $(TAGS) ./deploy/cli ./alerts ./dashboards -run 'TestGolden|TestWhenAlertsFire' -update
+golden: ## Write again what is rendered from the code: parts of the README, topics, rules, the table of alerts, boards, the interface, names of facts
+	go test $(TAGS) ./deploy/cli ./alerts ./dashboards ./services/gateway ./services/shop -run 'TestGolden|TestWhenAlertsFire|TestHistoryStaysReadable' -update

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/weirstream/weir/alerts"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -70,7 +71,9 @@ func TestQuietIsZero(t *testing.T) {
 	for _, alive := range []string{anybody + `{instance="a",version="1",go="1"}`, alerts.Info + `{sloth_id="x"}`} {
 		quiet += "  " + alive + " 1x60\n"
 	}
-	quiet += "  " + followed + `{saga="place-order"} 0x60` + "\n"
+	for _, saga := range shop.Business.Sagas {
+		quiet += "  " + followed + `{saga="` + saga.Name + `"} 0x60` + "\n"
+	}
 	db := promqltest.LoadedStorage(t, quiet)
 	zeros := 0
 	for _, board := range boards(t) {

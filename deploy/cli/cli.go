@@ -86,7 +86,13 @@ Commands that ask a running weir take its address from --url, or ` + urlVariable
 	}
 	root.SetVersionTemplate("weir {{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(weir.devCommand(), weir.runCommand(), weir.topologyCommand(), weir.dashboardsCommand(), weir.alertsCommand(), weir.sloCommand(), metricsCommand(), weir.faultCommand(), unitCommand(), weir.laneCommand(), weir.storeCommand(), weir.dlqCommand(), sagaCommand(), weir.simulateCommand(), weir.outsideCommand(), weir.configCommand(), weir.kafkaCommand(), logsCommand(), versionCommand())
+	root.AddCommand(weir.devCommand(), weir.runCommand(), weir.topologyCommand(), weir.dashboardsCommand(), weir.alertsCommand(), weir.sloCommand(), metricsCommand(), weir.faultCommand(), unitCommand(), weir.laneCommand(), weir.storeCommand(), weir.dlqCommand(), sagaCommand(), weir.configCommand(), weir.kafkaCommand(), logsCommand(), versionCommand())
+	if weir.Business.Customer != nil {
+		root.AddCommand(weir.simulateCommand())
+	}
+	if len(weir.endpoints()) > 0 {
+		root.AddCommand(weir.outsideCommand())
+	}
 	if weir.Load != nil {
 		root.AddCommand(weir.loadCommand())
 	}

@@ -27,8 +27,7 @@ with their event stores, the read model, the HTTP interface with a live page, an
 what the services call outside, simulated. Ctrl-C drains and stops;
 a second Ctrl-C stops at once. It reads no configuration: see weir run for that.`,
 		Example: `  weir dev                                # then open http://127.0.0.1:8080
-  weir dev --data ./data                  # keep everything, and go on from there next time
-  weir dev --customers-per-second 20 --for 1m   # with customers; exit code 1 if the books do not balance`,
+  weir dev --data ./data                  # keep everything, and go on from there next time`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if logJSON {
 				o.Config.Logs.Format = "ecs"
@@ -54,8 +53,11 @@ a second Ctrl-C stops at once. It reads no configuration: see weir run for that.
 	f.Var(loopback(&o.Kafka), "kafka", "address where the embedded log speaks Kafka")
 	f.StringVar(&cfg.Data, "data", "", "directory to keep everything in (default: a temporary one)")
 	wholeFlag(c, &cfg.Partitions, "partitions", 1, 256, "partitions of every topic; cannot be changed for a data directory")
-	numberFlag(c, &o.Rate, "customers-per-second", 0, 100_000, "simulated customers that come")
-	spanFlag(c, &o.Probe, "probe", 10*time.Millisecond, time.Minute, probing)
+	if weir.Business.Customer != nil {
+		numberFlag(c, &o.Rate, "customers-per-second", 0, 100_000, "simulated customers that come")
+		spanFlag(c, &o.Probe, "probe", 10*time.Millisecond, time.Minute, probing)
+		c.Example += "\n  weir dev --customers-per-second 20 --for 1m   # with customers; exit code 1 if the books do not balance"
+	}
 	f.BoolVar(&o.Prometheus, "prometheus", true, "run a Prometheus in this process, with all rules and alerts, at /prometheus")
 	numberFlag(c, &cfg.Quota.PerSecond, "quota", 0, 1e9, "requests a second that one client may make; 0: no bound")
 	spanFlag(c, &o.For, "for", time.Millisecond, longest, "run this long, print a summary, and fail if an invariant broke (default: until Ctrl-C)")

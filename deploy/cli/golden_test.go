@@ -27,8 +27,13 @@ func TestGoldenReadme(t *testing.T) {
 	}
 	want := replaceBlock(t, string(b), "topology", "```mermaid\n"+top.Mermaid()+"```")
 	want = replaceBlock(t, want, "faults", faultTable())
-	want = replaceBlock(t, want, "service", "```go\n"+codeOf(t, "wishlist_test.go")+"```")
-	want = replaceBlock(t, want, "simulation", "```go\n"+codeOf(t, "wishdays_test.go")+"```")
+	for block, file := range map[string]string{"service": "wishlist.go", "test": "wishlist_test.go", "business": "main.go", "simulation": "days_test.go"} {
+		code, err := os.ReadFile(filepath.Join("wishes", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = replaceBlock(t, want, block, "```go\n"+string(code)+"```")
+	}
 	if want == string(b) {
 		return
 	}
@@ -78,20 +83,6 @@ func TestGoldenKafka(t *testing.T) {
 	if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// codeOf is an example of streamtest, as a file of a package of one's own.
-func codeOf(t *testing.T, file string) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "streams", "streamtest", file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, code, ok := strings.Cut(string(b), "package streamtest_test\n")
-	if !ok {
-		t.Fatalf("%s is of another package", file)
-	}
-	return "package wishes\n" + code
 }
 
 // replaceBlock puts text between the markers of a name.

@@ -86,6 +86,9 @@ func (weir App) endpoints() (names []string) {
 
 // outsideFlag adds --outside, which names servers to use instead of the simulated ones.
 func (weir App) outsideFlag(c *cobra.Command, cfg *config.Config) {
+	if len(weir.endpoints()) == 0 {
+		return
+	}
 	usage := "ENDPOINT=ADDRESS of a server to use instead of the simulated one, a URL or host:port of SMTP; endpoints are " + strings.Join(weir.endpoints(), ", ")
 	c.Flags().Var(addresses{cfg, weir.Business}, "outside", usage)
 }

@@ -18,7 +18,7 @@ import (
 func (weir App) simulateCommand() *cobra.Command {
 	c := &cobra.Command{Use: "simulate", Short: "Live through a bad day of the business, in virtual time", Args: cobra.NoArgs,
 		Long: `Simulate runs the whole business in virtual time while instances die, freeze and
-come back, brokers and stores fail, the provider goes silent and events come
+come back, brokers and stores fail, what is outside goes silent and events come
 twice or broken. What runs is what ships: the runtime, the Kafka client, the
 event store. At the end the books have to balance, as after "weir dev --for".
 

@@ -112,10 +112,10 @@ var lending = business.Service{Name: "lending",
 			return streams.Emit(loanOver{c.loanOf}, copyBack{copyOf{l.Book, c.Loan}}).Cancel("due").Reply(c.loanOf)
 		}, loanOver{}, copyBack{}),
 		streams.On(func(l loan, e copyLent, _ streams.Input) streams.Decision {
-			return streams.Emit(loanBegun{e.loanOf, e.Book}).After("due", 2*time.Minute, e.Loan)
+			return streams.Emit(loanBegun(e)).After("due", 2*time.Minute, e.Loan)
 		}, loanBegun{}),
 		streams.On(func(l loan, e copyMissing, _ streams.Input) streams.Decision {
-			return streams.Emit(loanRefused{e.loanOf})
+			return streams.Emit(loanRefused(e))
 		}, loanRefused{}),
 		streams.OnTimer("due", func(l loan, id LoanID, _ streams.Input) streams.Decision {
 			if l.Over {
@@ -176,13 +176,13 @@ var catalogue = business.Service{Name: "catalogue",
 			case len(b.Lent) >= b.Copies:
 				return streams.Emit(copyMissing{loanOf{e.Loan}})
 			}
-			return streams.Emit(lent{e.copyOf}, copyLent{loanOf{e.Loan}, e.Book})
+			return streams.Emit(lent(e), copyLent{loanOf{e.Loan}, e.Book})
 		}, lent{}, copyLent{}, copyMissing{}),
 		streams.On(func(b book, e copyBack, _ streams.Input) streams.Decision {
 			if !b.Lent[e.Loan] {
 				return streams.Nothing()
 			}
-			return streams.Emit(returned{e.copyOf})
+			return streams.Emit(returned(e))
 		}, returned{}))},
 	Views: []*business.View{{Name: "books", One: "book", Key: BookID(""), Path: "/v1/books", Title: "Book", About: "How much a book is read.", Sort: "loans",
 		Begins: []streams.Event{copiesCounted{}},

@@ -1,4 +1,4 @@
-package streamtest_test
+package main
 
 import (
 	"context"
@@ -11,25 +11,15 @@ import (
 	"github.com/weirstream/weir/streams/verify"
 )
 
-// What there is to know of the business: its events, its services.
-func wishTopology(t *testing.T) *streams.Topology {
-	t.Helper()
-	v, err := streams.NewVocabulary(streams.NewFact[Wished]("wishlist.wished"), streams.NewFact[Filled]("wishlist.filled"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, err := streams.NewTopology(v, []streams.Service{{Name: "wishlists", Deciders: []*streams.Decider{Wishlists}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return top
-}
-
 // Bad days for a business of one's own: what customers do, and what must hold
 // whatever goes wrong meanwhile. Everything else is the simulator's.
 func TestWishlistOnBadDays(t *testing.T) {
+	top, err := wishes.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
 	streamtest.Simulate(t, &streamtest.Simulation{
-		Topology: wishTopology(t),
+		Topology: top,
 		Work: func(w *streamtest.World) {
 			for n := range 20 {
 				customer := Customer(fmt.Sprint("customer-", n%6))
