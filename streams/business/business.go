@@ -83,8 +83,11 @@ func (b *Business) check(t *streams.Topology) error {
 	if b.Owner == "" {
 		errs = append(errs, errors.New("it has no owner: say who is called about what no service owns"))
 	}
-	for _, s := range b.Sagas {
+	for i, s := range b.Sagas {
 		errs = append(errs, s.Check(t))
+		if slices.ContainsFunc(b.Sagas[:i], func(other streams.Saga) bool { return other.Name == s.Name }) {
+			errs = append(errs, fmt.Errorf("saga %s is there twice", s.Name))
+		}
 	}
 	errs = append(errs, b.checkCommands(t)...)
 	errs = append(errs, b.checkViews(t)...)

@@ -169,6 +169,7 @@ func TestWhatDoesNotHoldIsRefused(t *testing.T) {
 		"a saga that has answers":          func(b *business.Business) { b.Customer.Begins = "concert" },
 		"which no service has a door for":  func(b *business.Business) { b.Services[0].Commands = nil },
 		"no external event":                func(b *business.Business) { b.Customer.Delivery = func(string) streams.Event { return printed{} } },
+		"saga visit is there twice":        func(b *business.Business) { b.Sagas = append(b.Sagas, b.Sagas[0]) },
 		"saga visit needs a start, an end": func(b *business.Business) { b.Sagas[0].Within = 0 },
 		"promises an answer":               func(b *business.Business) { b.Sagas[0].Answers, b.Sagas[0].AnswerWithin = nil, time.Second },
 	} {
