@@ -177,7 +177,7 @@ func (f *Faults) ofThePlatform() []*fault {
 		{Fault: Fault{Name: "clock-skew", What: fmt.Sprintf("The clock of %s is %s ahead.", skewed, clockAhead), Effect: "Events from the future; ages and deadlines are wrong by so much.",
 			Alerts: []string{"ClockSkew"}}, on: set(&f.skew, int64(clockAhead)), off: set(&f.skew, 0)},
 		{Fault: Fault{Name: "host-starved", What: "Something else on the host takes nearly all of the processors.", Effect: "Everything is slow, for one reason: one call.",
-			Alerts: []string{"GatewayLatencyBurn", "SagaAnswerBurn"}}, on: f.noise.begin("host-starved", f.starve), off: f.noise.end("host-starved")},
+			Alerts: []string{"GatewayLatencyBurn"}}, on: f.noise.begin("host-starved", f.starve), off: f.noise.end("host-starved")},
 	}
 }
 
