@@ -127,6 +127,11 @@ func TestOpenSLOThereAndBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := back[0].Rules(p, "/runbooks/")
+		if slices.Contains(own(), o.Alert) { // who imports a document has no runbook that weir rendered
+			for _, r := range want[1].Rules {
+				delete(r.Annotations, "runbook_url")
+			}
+		}
 		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s comes back as other rules (%v):\n%v\n%v", o.ID(), err, got, want)
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/text/currency"
+
 	"github.com/weirstream/weir/processors/projection"
 )
 
@@ -87,21 +89,24 @@ func valueUnit(d time.Duration) [2]string {
 // signs of currencies that are written before the amount.
 var signs = map[string]string{"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥"}
 
-// money writes an amount: £48.20, ¥1250, 3.00 CHF.
+// money writes an amount: £48.20, ¥1250, 3.00 CHF, with as many digits as ISO 4217 has for
+// its currency; two if that knows none.
 func money(m projection.Money) string {
 	if m.Currency == "" {
 		return ""
 	}
-	amount := count(m.Minor)
-	if m.Currency != "JPY" {
-		minor := m.Minor % 100
-		if minor < 0 {
-			minor = -minor
-		}
-		amount = fmt.Sprintf("%s.%02d", count(m.Minor/100), minor)
-		if m.Minor < 0 && m.Minor > -100 {
+	digits := 2
+	if unit, err := currency.ParseISO(m.Currency); err == nil {
+		digits, _ = currency.Standard.Rounding(unit)
+	}
+	one := int64(math.Pow10(digits))
+	amount := count(m.Minor / one)
+	if digits > 0 {
+		rest := m.Minor % one
+		if rest < 0 && m.Minor > -one {
 			amount = "-" + amount
 		}
+		amount += fmt.Sprintf(".%0*d", digits, max(rest, -rest))
 	}
 	if sign, ok := signs[m.Currency]; ok {
 		return sign + amount

@@ -70,30 +70,32 @@ type sagaTable struct {
 	Rows []sagaRow
 }
 
-// columns of a saga's list, or of one of all: those of their subjects' view if they have
-// one in common.
-func (c *Console) columns(saga string) columns {
-	var of []declared
+// columns of a saga's list, or of one of all: each is called as all who have it call it.
+func (c *Console) columns(saga string) (out columns) {
 	for _, d := range c.sagas {
-		if saga == "" || d.Name == saga {
-			of = append(of, d)
+		if saga != "" && d.Name != saga {
+			continue
 		}
-	}
-	if len(of) == 0 || slices.ContainsFunc(of, func(d declared) bool { return d.Starts.Key().Kind() != of[0].Starts.Key().Kind() }) {
-		return columns{Key: "about"}
-	}
-	v := of[0].view
-	if v == nil {
-		return columns{Key: of[0].Starts.Key().Kind()}
-	}
-	out := columns{Key: fieldName(v.One), Text: fieldName(chosenBy(v))}
-	for _, f := range v.All() {
-		if f.Kind == business.Amount && !f.Personal {
-			out.Amount = fieldName(f.Name)
-			break
+		key := d.Starts.Key().Kind()
+		if d.view != nil {
+			key = fieldName(d.view.One)
+			out.Amount = called(out.Amount, fieldName(amountOf(d.view)), "amount")
+			out.Text = called(out.Text, fieldName(chosenBy(d.view)), "whose")
 		}
+		out.Key = called(out.Key, key, "about")
 	}
 	return out
+}
+
+// called is what two call something, and else what anybody would; empty if neither has it.
+func called(one, other, otherwise string) string {
+	switch {
+	case one == "" || one == other:
+		return other
+	case other == "":
+		return one
+	}
+	return otherwise
 }
 
 // rows adds to sagas what they are about, each by its primary key.

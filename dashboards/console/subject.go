@@ -31,12 +31,18 @@ func (s *subject) text(field string) string {
 
 // Amount is the first amount of it.
 func (s *subject) Amount() projection.Money {
-	for _, f := range s.view.All() {
-		if m, ok := s.Values[f.Name].(projection.Money); ok && !f.Personal {
-			return m
+	m, _ := s.Values[amountOf(s.view)].(projection.Money)
+	return m
+}
+
+// amountOf is the first amount of a view's documents, or empty.
+func amountOf(v *business.View) string {
+	for _, f := range v.All() {
+		if f.Kind == business.Amount && !f.Personal {
+			return f.Name
 		}
 	}
-	return projection.Money{}
+	return ""
 }
 
 // Whose is the first text by which documents of its view can be chosen.

@@ -31,7 +31,7 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("perSecond(%v) is %q, want %q", v, got, want)
 		}
 	}
-	for m, want := range map[projection.Money]string{{Minor: 4820, Currency: "GBP"}: "£48.20", {Minor: 1250, Currency: "JPY"}: "¥1,250", {Minor: 300, Currency: "CHF"}: "3.00 CHF", {Minor: -5, Currency: "EUR"}: "€-0.05", {}: ""} {
+	for m, want := range map[projection.Money]string{{Minor: 4820, Currency: "GBP"}: "£48.20", {Minor: 1250, Currency: "JPY"}: "¥1,250", {Minor: 300, Currency: "CHF"}: "3.00 CHF", {Minor: -5, Currency: "EUR"}: "€-0.05", {Minor: -1205, Currency: "KWD"}: "-1.205 KWD", {Minor: 7, Currency: "XXQ"}: "0.07 XXQ", {}: ""} {
 		if got := money(m); got != want {
 			t.Errorf("money(%v) is %q, want %q", m, got, want)
 		}
