@@ -75,7 +75,7 @@ func TestGoInDocumentsCompiles(t *testing.T) {
 		if err := os.WriteFile(file, overlay, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		build := exec.CommandContext(t.Context(), "go", "build", "-overlay", file, "./shown")
+		build := exec.CommandContext(t.Context(), "go", "build", "-o", os.DevNull, "-overlay", file, "./shown")
 		build.Dir = root
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", path, err, out)
