@@ -28,7 +28,7 @@ func (l *load) finish(t *testing.T, log []kgo.Opt) {
 	l.stop()
 	<-l.done
 	for _, id := range l.acknowledged {
-		for n := 0; !l.look(event.OrderID(id), n).Closed; n++ {
+		for n := 0; !l.look(id.(event.OrderID), n).Closed; n++ {
 			if time.Since(began) > time.Minute {
 				t.Fatalf("order %s is not over a minute after the last trouble", id)
 			}

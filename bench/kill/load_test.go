@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/streams"
 )
 
 // How the load is made.
@@ -34,7 +35,7 @@ type load struct {
 
 	mu           sync.Mutex
 	asked        int
-	acknowledged []string
+	acknowledged []streams.Key
 	refused      map[string]int // by what it was answered
 	repeated     int            // requests sent again after no answer
 	doubled      int            // requests made twice at once
@@ -193,7 +194,7 @@ func (l *load) place(end context.Context, id string, body []byte) {
 	status, answer := l.insist(end, "/v1/orders", id, body)
 	if status == http.StatusCreated {
 		l.mu.Lock()
-		l.acknowledged = append(l.acknowledged, id)
+		l.acknowledged = append(l.acknowledged, event.OrderID(id))
 		l.mu.Unlock()
 	} else if status != 0 {
 		l.t.Errorf("order %s was answered %d: %s", id, status, answer)

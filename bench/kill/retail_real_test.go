@@ -13,6 +13,8 @@ import (
 
 	"github.com/weirstream/weir/bench/retail"
 	"github.com/weirstream/weir/deploy/local/sim"
+	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/streams"
 )
 
 const invoices = "../retail/online_retail_2010-12.csv"
@@ -58,7 +60,7 @@ func loadInvoices(t *testing.T, binary, url string) string {
 	return string(out)
 }
 
-func invoiceOrders(t *testing.T) (ids []string) {
+func invoiceOrders(t *testing.T) (ids []streams.Key) {
 	t.Helper()
 	f, err := os.Open(invoices)
 	check(t, err)
@@ -66,7 +68,7 @@ func invoiceOrders(t *testing.T) (ids []string) {
 	file, err := retail.Read(f)
 	check(t, err)
 	for _, o := range file.Orders {
-		ids = append(ids, string(o.Invoice))
+		ids = append(ids, event.OrderID(o.Invoice))
 	}
 	return ids
 }

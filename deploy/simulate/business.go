@@ -33,7 +33,7 @@ type world struct {
 	business *business.Business
 	mu       sync.Mutex
 	faults   sim.Faults
-	acked    []string
+	acked    []streams.Key
 }
 
 // New is the simulation of a whole business. It needs customers.
@@ -156,7 +156,7 @@ func (s *world) send(w *streamtest.World, id string, a business.Act) {
 	}
 	if r.Status == streams.ReplyDone {
 		s.mu.Lock()
-		s.acked = append(s.acked, a.Body.Key().String())
+		s.acked = append(s.acked, a.Body.Key())
 		s.mu.Unlock()
 	}
 }

@@ -22,7 +22,7 @@ import (
 type Input struct {
 	verify.Input
 	Business     *business.Business
-	Acknowledged []string                   // keys of commands that were answered with a yes
+	Acknowledged []streams.Key              // keys of commands that were answered with a yes
 	Ledgers      map[string]json.RawMessage // of endpoints, in the form of their simulators' GET /ledger
 	// MailRepeats is the share of mails that may arrive more than once, as mail
 	// has no idempotency key; 0.25 if 0.

@@ -28,7 +28,7 @@ type Audit struct {
 	// Complete says that all was posted that has ever been: the log was never trimmed.
 	Complete bool
 	// Acknowledged are the keys of the commands that were answered with a yes.
-	Acknowledged []string
+	Acknowledged []streams.Key
 	// Ledger reads what an endpoint's simulator says has happened, {"keys": …, "books": …};
 	// false if there is none.
 	Ledger func(endpoint string, into any) bool

@@ -91,7 +91,7 @@ var corruptions = []corruption{
 	{what: "order closes twice", want: books.Terminal, says: "closed 2 times", lie: stored("order", again("order.closed"))},
 	{what: "closed as something else", want: books.Terminal, says: "closed as", lie: stored("order", rewritten("order.closed", `"fulfilled"`, `"cancelled"`))},
 	{what: "a step is missing", want: books.Terminal, says: "a step is missing", lie: stored("order", without("order.released"))},
-	{what: "acknowledged and lost", want: books.Terminal, says: "does not exist", lie: func(in *audit.Input) { in.Acknowledged = append(in.Acknowledged, "lost") }},
+	{what: "acknowledged and lost", want: books.Terminal, says: "does not exist", lie: func(in *audit.Input) { in.Acknowledged = append(in.Acknowledged, event.OrderID("lost")) }},
 	{what: "never placed", want: books.Terminal, says: "never placed", lie: stored("order", without("order.placed"))},
 	{what: "timer left", want: books.Terminal, says: "still set", lie: stored("order", liar{timers: []streams.Timer{{Stream: streams.StreamID{Decider: "order", Key: "good"}, Name: "close-by"}}})},
 	{what: "parked input", want: verify.Settled, says: "is parked at", lie: stored("order", liar{parked: []streams.ParkedInput{{Seq: 1, Stream: streams.StreamID{Decider: "order", Key: "good"}, Reason: "broken"}}})},

@@ -123,8 +123,9 @@ func (c *shop) Timer(t streams.Timer) {
 }
 
 func (c *shop) judgeOrders() {
-	for _, id := range c.Acknowledged {
-		if o := c.orders[event.OrderID(id)]; o == nil || o.placed == 0 {
+	for _, key := range c.Acknowledged {
+		id, is := key.(event.OrderID)
+		if o := c.orders[id]; is && (o == nil || o.placed == 0) {
 			c.Bad(Terminal, "order %s was acknowledged and does not exist", id)
 		}
 	}

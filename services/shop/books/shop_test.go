@@ -35,7 +35,7 @@ type house struct {
 	c       *streamtest.Cluster
 	world   *sim.World
 	nodes   map[string][]*streamtest.Node
-	placed  []string
+	placed  []streams.Key
 	started int // instances
 	close   []func()
 	stores  map[string]streams.Store // opened for audits
@@ -118,7 +118,7 @@ func (s *house) send(id, name string, c streams.Event) {
 	if r, err := s.c.Send(ctx, cmd); err != nil && !lanesMayHalt {
 		s.t.Errorf("%s: %v", id, err)
 	} else if r.Status == streams.ReplyDone && name == "place-order" {
-		s.placed = append(s.placed, c.Key().String())
+		s.placed = append(s.placed, c.Key())
 	}
 }
 
