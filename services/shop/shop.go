@@ -8,6 +8,7 @@ import (
 	"github.com/weirstream/weir/services/notification"
 	"github.com/weirstream/weir/services/order"
 	"github.com/weirstream/weir/services/payment"
+	"github.com/weirstream/weir/services/review"
 	"github.com/weirstream/weir/services/shipping"
 	"github.com/weirstream/weir/services/shop/books"
 	"github.com/weirstream/weir/streams"
@@ -19,8 +20,8 @@ var Business = &business.Business{
 	Name: "shop", Title: "Weir's shop", Owner: "checkout",
 	About:    "Orders are placed as commands, and go from the click to the door: stock is claimed, money is set aside and taken, parcels leave, and customers hear of it.",
 	Facts:    event.Facts,
-	Services: []business.Service{order.Service, inventory.Service, payment.Service, shipping.Service, notification.Service},
-	Sagas:    []streams.Saga{PlaceOrder},
+	Services: []business.Service{order.Service, inventory.Service, payment.Service, shipping.Service, notification.Service, review.Service},
+	Sagas:    []streams.Saga{PlaceOrder, review.Moderation},
 	Money:    []business.Money{held, taken},
 	Customer: &customer,
 	Books:    books.New, Invariants: books.Invariants,
