@@ -18,8 +18,8 @@ type ReviewID string
 func (ReviewID) Kind() string      { return "review" }
 func (id ReviewID) String() string { return string(id) }
 
-// nameOf is the one review of a customer and a product, however often it was bought.
-func nameOf(customer string, product event.SKU) ReviewID {
+// IDOf is the one review of a customer and a product, however often it was bought.
+func IDOf(customer string, product event.SKU) ReviewID {
 	sum := sha256.Sum256([]byte(customer + "\x00" + string(product)))
 	return ReviewID("r-" + hex.EncodeToString(sum[:13]))
 }
@@ -108,7 +108,7 @@ func delivered(p purchase, e event.OrderClosed, _ streams.Input) streams.Decisio
 	}
 	var d streams.Decision
 	for _, product := range p.Products {
-		d = d.Emit(Invited{of{nameOf(p.Customer, product)}, p.Customer, product})
+		d = d.Emit(Invited{of{IDOf(p.Customer, product)}, p.Customer, product})
 	}
 	return d
 }

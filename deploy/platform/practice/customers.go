@@ -95,7 +95,8 @@ func ask(ctx context.Context, client *http.Client, method, url, key string, body
 	if err != nil {
 		return err
 	}
-	if res.StatusCode >= 300 && res.StatusCode != http.StatusConflict {
+	no := res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusConflict // the business's own
+	if res.StatusCode >= 300 && !no {
 		return fmt.Errorf("%s answered %d: %s", url, res.StatusCode, answer)
 	}
 	return nil
