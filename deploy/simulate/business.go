@@ -48,7 +48,7 @@ func newDays(of *business.Business, story func(Story)) (*streamtest.Simulation, 
 		return nil, fmt.Errorf("business %s has no Customer: nothing would happen on any day", of.Name)
 	}
 	b := &days{business: of, topology: top, worlds: map[*streamtest.World]*world{}, story: story}
-	s := &streamtest.Simulation{Topology: top, Instances: 2, Open: b.open, Work: func(w *streamtest.World) { b.of(w).work(w) }, Check: b.check}
+	s := &streamtest.Simulation{Topology: top, Instances: 2, Longest: longest(of), Open: b.open, Work: func(w *streamtest.World) { b.of(w).work(w) }, Check: b.check}
 	for _, e := range of.Endpoints() { // a seed means the same at every start
 		for _, t := range troubles {
 			if t.of == "" || t.of == e.Protocol {
@@ -57,6 +57,14 @@ func newDays(of *business.Business, story func(Story)) (*streamtest.Simulation, 
 		}
 	}
 	return s, nil
+}
+
+// longest is what any saga may take: no timer of the business waits longer.
+func longest(b *business.Business) (d time.Duration) {
+	for _, s := range b.Sagas {
+		d = max(d, s.Within)
+	}
+	return d
 }
 
 // troubles are beside what goes wrong with every tenth call anyway.

@@ -28,6 +28,9 @@ type Simulation struct {
 	Instances  int           // of each service, at most; default 3
 	Lasts      time.Duration // the span in which trouble begins; default 1 min
 	Patience   time.Duration // after the last trouble or due timer all must be settled within it; default 5 min
+	// Longest is how far ahead a timer may be set; default 12 h, beyond which a run does not
+	// wait for one.
+	Longest time.Duration
 	// Open prepares what the services reach outside, before they start:
 	// w.Transports, servers on w.Listen. It returns what closes that again.
 	Open func(w *World) (closeAll func())
@@ -56,6 +59,7 @@ func (s *Simulation) defaults() {
 	if s.Lasts == 0 {
 		s.Lasts = time.Minute
 	}
+	s.Longest = max(s.Longest, longestWait)
 	if s.Patience == 0 {
 		s.Patience = 5 * time.Minute
 	}
@@ -194,7 +198,7 @@ func (w *World) awaitLanes() {
 
 // judge compares everything at the end of a run.
 func (s *Simulation) judge(w *World, o *Outcome) {
-	in := verify.Input{Topology: s.Topology, Partitions: s.Partitions, Stores: map[string]streams.Store{}, Client: w.Client(), Complete: true, Settled: true, Decide: true, Skew: w.schedule.Skew, ReplyTTL: 24 * time.Hour}
+	in := verify.Input{Topology: s.Topology, Partitions: s.Partitions, Stores: map[string]streams.Store{}, Client: w.Client(), Complete: true, Settled: true, Rest: time.Now().Add(longestWait - time.Hour), Decide: true, Skew: w.schedule.Skew, ReplyTTL: 24 * time.Hour}
 	for _, svc := range s.Topology.Services {
 		in.Stores[svc.Name] = w.look(svc.Name)
 	}

@@ -51,7 +51,9 @@ func (r *laneReader) readTimers(ctx context.Context) error {
 	}
 	r.end.timers = rows
 	for _, t := range rows {
-		r.left("timer %q of %s %q is still set, for %s", t.Name, t.Stream.Decider, t.Stream.Key, clock(t.Due))
+		if r.Rest.IsZero() || t.Due.Before(r.Rest) {
+			r.left("timer %q of %s %q is still set, for %s", t.Name, t.Stream.Decider, t.Stream.Key, clock(t.Due))
+		}
 		if r.Timer != nil {
 			r.Timer(r.service, t)
 		}

@@ -35,6 +35,9 @@ type Input struct {
 	// Settled says that nothing moves any more: all work is done and every
 	// event is read. Else only what holds at every moment is checked.
 	Settled bool
+	// Rest is when whoever settled it stopped to wait for timers: those that fall due later
+	// may be set. Zero: none may.
+	Rest time.Time
 	// Decide decides the stored inputs again, with the topology's own code. It
 	// needs Complete and a Client, and keeps the log's records and a lane's
 	// events in memory: it is for tests.

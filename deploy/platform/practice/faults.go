@@ -86,9 +86,23 @@ func (f *Faults) skewed() string {
 	return f.Business.Services[0].Name
 }
 
-// stuck is the service that can hang: the last one.
+// stuckService is the service that can hang: the last one without which the saga of
+// customers does not go on, or any.
 func (f *Faults) stuckService() string {
-	return f.Business.Services[len(f.Business.Services)-1].Name
+	last := f.Business.Services[len(f.Business.Services)-1].Name
+	if f.Business.Customer == nil {
+		return last
+	}
+	saga, _ := f.Business.Saga(f.Business.Customer.Begins)
+	place := -1
+	for _, step := range saga.Steps(f.Topology) {
+		service, _, _ := f.Topology.Decider(step.By)
+		at := slices.IndexFunc(f.Business.Services, func(s business.Service) bool { return service != nil && s.Name == service.Name })
+		if at > place && len(step.Emits) > 0 {
+			place, last = at, service.Name
+		}
+	}
+	return last
 }
 
 // startTopic carries what begins the saga of customers.
