@@ -16,7 +16,7 @@ import (
 // Behind is how far a service or a pipeline is behind a topic.
 type Behind struct {
 	Service, Topic string
-	Records        int64         // that it has not taken
+	Records        int64         // that it has not taken; of a partition where the oldest is younger than what a cursor may be, none
 	Age            time.Duration // since the oldest of them was first seen on the log; 0 if there are none
 	Older          bool          // than Age: the oldest is no longer on the log, and its time is not known
 }
@@ -49,6 +49,10 @@ type mark struct {
 	end int64
 	at  time.Time
 }
+
+// cursorAge is how old a mirrored cursor may be. What is younger may be taken already:
+// a busy service that keeps up would seem to be behind by what comes in so long.
+const cursorAge = 2 * mirrorEvery
 
 // maxMarks bounds the marks of a partition. Beyond, every second one is
 // dropped: ages get coarser.
@@ -93,8 +97,7 @@ func (t *Topology) readers() (out []reader) {
 // Close ends the watcher.
 func (w *Watcher) Close() { w.adm.Close() }
 
-// Look tells how far everyone is behind each of their topics. Mirrored
-// cursors are two seconds old at most.
+// Look tells how far everyone is behind each of their topics.
 func (w *Watcher) Look(ctx context.Context) ([]Behind, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -245,16 +248,26 @@ func (w *Watcher) behind(r reader, cursor func(string, int32) (int64, bool), sta
 			if next >= end.Offset {
 				continue
 			}
-			b.Records += end.Offset - next
-			b.Older = b.Older || ok && next < first.Offset
-			for _, m := range w.marks[topic][partition] {
-				if m.end > next {
-					b.Age = max(b.Age, now.Sub(m.at))
-					break
-				}
+			gone := ok && next < first.Offset
+			age := w.seen(topic, partition, next, now)
+			if !gone && r.cursors == nil && age < cursorAge {
+				continue
 			}
+			b.Records += end.Offset - next
+			b.Older = b.Older || gone
+			b.Age = max(b.Age, age)
 		}
 		out = append(out, b)
 	}
 	return out
+}
+
+// seen is how long ago the record at an offset was first seen on the log.
+func (w *Watcher) seen(topic string, partition int32, at int64, now time.Time) time.Duration {
+	for _, m := range w.marks[topic][partition] {
+		if m.end > at {
+			return now.Sub(m.at)
+		}
+	}
+	return 0
 }

@@ -13,9 +13,11 @@ import (
 // lag tools. Nobody consumes with it.
 func MirrorGroup(service string) string { return service + ".cursors" }
 
+const mirrorEvery = 2 * time.Second
+
 // mirror copies the cursors to the mirror group, until ctx ends.
 func (i *Instance) mirror(ctx context.Context, cl *kgo.Client) {
-	for sleep(ctx, 2*time.Second) {
+	for sleep(ctx, mirrorEvery) {
 		if err := i.mirrorOnce(ctx, cl, i.Lanes()); err != nil && ctx.Err() == nil {
 			i.log.Warn("cursors not mirrored for lag tools", "error", err)
 		}
