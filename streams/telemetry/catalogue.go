@@ -63,7 +63,7 @@ var Catalogue = []Metric{
 	gauge(LanesHalted, "lanes", "1 while a lane is halted and waits for a person.", "service", "lane"),
 	gauge(UnitRuns, "units", "1 for each unit that the process is there for, whatever its state.", "unit"),
 	gauge(UnitHalted, "units", "1 while a unit of a process is halted and waits for a person; the others go on.", "unit"),
-	gauge(BehindRecords, "records", "Records between the stored cursors of a service, a pipeline or the read model (projection) and the ends of a topic, seen from outside; of services none that are younger than four seconds, as their cursors are seen late.", "service", "topic"),
+	gauge(BehindRecords, "records", "Records between the stored cursors of a service, a pipeline or the read model (projection) and the ends of a topic, seen from outside; of services and pipelines none that are younger than four seconds, as their cursors are seen late.", "service", "topic"),
 	gauge(BehindSeconds, "seconds", "How long the oldest record that a service, a pipeline or the read model (projection) has not taken is on the log, seen from outside; 0 if it has taken all.", "service"),
 
 	counter(Requests, "requests", "HTTP requests, by what was answered; 499 if the client went away before that. The caller is the prober or a client.", "route", "method", "status", "caller"),
