@@ -90,15 +90,17 @@ renew   lets a store go on that is an older copy. Its newest commits are lost fo
 		Example: weir.example(`  weir store ls
   weir store renew SERVICE --data ./data    # of weir dev --data ./data
   weir store accept SERVICE                 # of ./weir.yaml`)}
-	c.AddCommand(storeList(), weir.storeChange("accept", "Take the event store that is there as the service's", platform.AcceptStore),
+	c.AddCommand(weir.storeList(), weir.storeChange("accept", "Take the event store that is there as the service's", platform.AcceptStore),
 		weir.storeChange("renew", "Let an older copy go on, under another name", platform.RenewStore))
 	return c
 }
 
 // storeOptions adds the flags that say where the stores are.
-func storeOptions(c *cobra.Command) func() (platform.Options, error) {
+func (weir App) storeOptions(c *cobra.Command) func() (platform.Options, error) {
 	path, data := configFlag(c), c.Flags().String("data", "", "the directory of a weir dev --data")
-	return func() (o platform.Options, err error) {
+	return func() (platform.Options, error) {
+		var err error
+		o := platform.Options{Business: weir.Business}
 		if o.Config, err = config.Load(*path); err == nil && *data != "" {
 			o.Config = config.Default()
 			o.Config.Data = *data
@@ -107,9 +109,9 @@ func storeOptions(c *cobra.Command) func() (platform.Options, error) {
 	}
 }
 
-func storeList() *cobra.Command {
+func (weir App) storeList() *cobra.Command {
 	c := &cobra.Command{Use: "ls", Args: cobra.NoArgs, Short: "List event stores, and which the platform knows"}
-	out, options := output(c, "table", "json"), storeOptions(c)
+	out, options := output(c, "table", "json"), weir.storeOptions(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		o, err := options()
 		if err != nil {
@@ -143,7 +145,7 @@ func storeList() *cobra.Command {
 
 func (weir App) storeChange(verb, short string, change func(context.Context, platform.Options, string) (platform.StoreState, error)) *cobra.Command {
 	c := &cobra.Command{Use: verb + " SERVICE", Args: cobra.ExactArgs(1), ValidArgs: weir.serviceNames(), Short: short}
-	options, force := storeOptions(c), new(bool)
+	options, force := weir.storeOptions(c), new(bool)
 	if verb == "renew" {
 		c.Flags().BoolVar(force, "force", false, "renew a store also if it does not look like an older copy")
 	}
