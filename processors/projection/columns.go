@@ -5,13 +5,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/business"
 )
 
@@ -35,7 +33,7 @@ func currencyOf(field string) string { return "c_" + field }
 type shape struct {
 	columns []Column
 	latest  map[string]bool // times of which the latest counts: of events, and of other keys'
-	first   map[string]bool // fields that the events set with which a document begins
+	always  map[string]bool // what every document has, be it empty
 }
 
 var shapes sync.Map // by view
@@ -44,7 +42,7 @@ func shapeOf(v *business.View) *shape {
 	if s, ok := shapes.Load(v); ok {
 		return s.(*shape)
 	}
-	s := &shape{latest: map[string]bool{}, first: map[string]bool{}}
+	s := &shape{latest: map[string]bool{}, always: v.Always()}
 	for _, f := range v.All() {
 		switch f.Kind {
 		case business.Text:
@@ -62,17 +60,10 @@ func shapeOf(v *business.View) *shape {
 			if t, ok := value.(time.Time); ok && (from.OfOther() || t.Equal(at)) {
 				s.latest[name] = true
 			}
-			s.first[name] = s.first[name] || begins(v, from)
 		}
 	}
 	shapes.Store(v, s)
 	return s
-}
-
-// begins tells whether a document begins with an event of a source.
-func begins(v *business.View, s business.Source) bool {
-	of := reflect.TypeOf(s.Event)
-	return slices.ContainsFunc(v.Begins, func(e streams.Event) bool { return reflect.TypeOf(e) == of })
 }
 
 // Columns are those of a view's fields, in their order.
@@ -140,7 +131,7 @@ func Fingerprint(views []*business.View) string {
 		}
 		for _, s := range v.From {
 			_, set := s.Apply(s.Event, business.Moment{})
-			fmt.Fprintf(&b, "  from %T, of another %t, begins %t:", s.Event, s.OfOther(), begins(v, s))
+			fmt.Fprintf(&b, "  from %T, of another %t, begins %t:", s.Event, s.OfOther(), v.BegunBy(s))
 			for _, name := range slices.Sorted(maps.Keys(set)) {
 				fmt.Fprintf(&b, " %s %T", name, set[name])
 			}

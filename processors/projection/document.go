@@ -121,12 +121,13 @@ func JSON(v *business.View, d Document) json.RawMessage {
 		fmt.Fprintf(&b, "%q:%s", name, j) // names are words in lower case
 	}
 	add(v.One, d.Key)
-	first := shapeOf(v).first
+	always := shapeOf(v).always
 	for _, f := range v.All() {
-		if value := shown(f, d); !f.Personal && (value != nil || first[f.Name]) {
-			if value == nil {
-				value = d.Values[f.Name]
-			}
+		value := shown(f, d)
+		if value == nil && always[f.Name] {
+			value = d.Values[f.Name] // empty
+		}
+		if !f.Personal && value != nil {
 			add(f.Name, value)
 		}
 	}

@@ -72,6 +72,22 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// What only one of several events sets with which a document begins is missing until it
+// is known.
+func TestWhatOneBeginningSets(t *testing.T) {
+	v := parcels()
+	v.Begins = append(v.Begins, arrived{})
+	values := Values(v, func(string) any { return nil })
+	values["arrived_at"], values["by"] = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), "bob"
+	const want = `{"parcel":"p","state":"arrived","there":true,"by":"bob","pieces":0,"weight":0,"arrived_at":"2026-01-02T03:04:05Z"}`
+	if got := string(JSON(v, Document{Key: "p", State: "arrived", Values: values})); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if always := v.Always(); always["sent_at"] || always["arrived_at"] || always["state"] || !always["there"] || !always["pieces"] {
+		t.Errorf("always there: %v", always)
+	}
+}
+
 // Whatever changes what is kept gives another fingerprint, and nothing else does.
 func TestFingerprint(t *testing.T) {
 	first := Fingerprint([]*business.View{parcels()})

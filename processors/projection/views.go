@@ -48,7 +48,7 @@ func meanings(b *business.Business, v *streams.Vocabulary) map[string]*meaning {
 			if f, ok := v.FactOf(from.Event); ok {
 				_, set := from.Apply(from.Event, business.Moment{})
 				m := out[f.Name]
-				m.sources = append(m.sources, viewSource{view, from, begins(view, from), slices.Sorted(maps.Keys(set))})
+				m.sources = append(m.sources, viewSource{view, from, view.BegunBy(from), slices.Sorted(maps.Keys(set))})
 			}
 		}
 	}

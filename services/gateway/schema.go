@@ -136,7 +136,7 @@ func ruled(schema object, rule streams.FieldRule) object {
 // view is the schema of a view's documents.
 func (s *schemas) view(v *business.View) object {
 	properties, required := object{v.One: object{"type": "string"}}, []string{v.One}
-	always := alwaysThere(v)
+	always := v.Always()
 	for _, f := range v.All() {
 		if f.Personal {
 			continue
@@ -146,7 +146,7 @@ func (s *schemas) view(v *business.View) object {
 			schema["description"] = f.About
 		}
 		properties[f.Name] = schema
-		if slices.Contains(always, f.Name) {
+		if always[f.Name] {
 			required = append(required, f.Name)
 		}
 	}
@@ -180,31 +180,4 @@ func (s *schemas) viewField(v *business.View, f business.Field) object {
 			"currency": object{"type": "string", "description": "ISO 4217."}}}
 	}
 	return schema
-}
-
-// alwaysThere are the fields that every document has: those that each event sets with
-// which one begins, and those that follow from others.
-func alwaysThere(v *business.View) (out []string) {
-	for _, f := range v.All() {
-		switch f.Kind {
-		case business.Count, business.State, business.Flag:
-			out = append(out, f.Name)
-			continue
-		}
-		sets := 0
-		for _, e := range v.Begins {
-			for _, s := range v.From {
-				if reflect.TypeOf(s.Event) != reflect.TypeOf(e) {
-					continue
-				}
-				if _, set := s.Apply(e, business.Moment{}); set[f.Name] != nil {
-					sets++
-				}
-			}
-		}
-		if sets == len(v.Begins) {
-			out = append(out, f.Name)
-		}
-	}
-	return out
 }
