@@ -14,6 +14,30 @@ import (
 	"github.com/weirstream/weir/streams/sqlite"
 )
 
+// A run that is over tells what of it waits for a person.
+func TestParkedInputsAreToldAtTheEnd(t *testing.T) {
+	top, err := shop.Business.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &platform{Options: Options{Config: config.Config{Partitions: 2}}, topology: top, stores: map[string]streams.Store{}}
+	want := ""
+	for n, s := range top.Services {
+		store, err := sqlite.Open(filepath.Join(t.TempDir(), s.Name), sqlite.WithoutSync())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { store.Close() })
+		p.stores[s.Name] = store
+		if park(t, store, 1, n%3) > 0 {
+			want += fmt.Sprintf("parked at %s: %d, the first of d \"0\": \n", s.Name, n%3)
+		}
+	}
+	if got, err := p.standing(t.Context()); err != nil || got != want {
+		t.Errorf("got %q (%v), want %q", got, err, want)
+	}
+}
+
 // However many inputs are parked, and wherever a page ends, following the pages
 // shows each of them once.
 func TestPagesShowEveryParkedInputOnce(t *testing.T) {

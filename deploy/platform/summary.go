@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirstream/weir/deploy/local/sim"
 	"github.com/weirstream/weir/processors/audit"
+	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/verify"
 )
 
@@ -34,10 +35,37 @@ func (p *platform) summary(ctx context.Context) error {
 		return fmt.Errorf("the books cannot be audited: %w", err)
 	}
 	fmt.Fprintln(p.Out, report)
-	if !report.OK() {
+	standing, err := p.standing(ctx)
+	if err != nil {
+		return err
+	}
+	if !settled {
+		fmt.Fprintf(p.Out, "sagas were under way still, %s after the end: what holds once all are over was not asked\n%s", settleTime, standing)
+	}
+	if !report.OK() || standing != "" {
 		return ErrInvariant
 	}
 	return nil
+}
+
+// standing tells of each service the first of its inputs that are parked: they wait for a
+// person, however long anybody waits for sagas to end.
+func (p *platform) standing(ctx context.Context) (out string, err error) {
+	for _, s := range p.topology.Services {
+		l, err := p.letters(ctx, s.Name, streams.StreamID{}, letterPage{limit: maxLetters})
+		if err != nil {
+			return "", err
+		}
+		if len(l.DeadLetters) == 0 {
+			continue
+		}
+		n, first := fmt.Sprint(len(l.DeadLetters)), l.DeadLetters[0]
+		if l.Next != "" {
+			n += " or more"
+		}
+		out += fmt.Sprintf("parked at %s: %s, the first of %s %q: %s\n", s.Name, n, first.Decider, first.Key, first.Reason)
+	}
+	return out, nil
 }
 
 // settle waits until no saga is under way, and tells whether it came to that.
