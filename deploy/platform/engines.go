@@ -151,12 +151,12 @@ func (p *platform) openStore(ctx context.Context, service string) (streams.Store
 // openReads opens the read model.
 func (p *platform) openReads(ctx context.Context) (projection.Store, error) {
 	if p.Config.Mongo.URL != "" {
-		return projectionmongo.Open(ctx, p.Config.Mongo.URL.Reveal(), p.Config.Mongo.Database, p.business.Views())
+		return projectionmongo.Open(ctx, p.Config.Mongo.URL.Reveal(), p.Config.Mongo.Database, p.Business.Views())
 	}
 	if err := p.makeData(); err != nil {
 		return nil, err
 	}
-	return projectionsqlite.Open(p.path("reads.db"), p.business.Views())
+	return projectionsqlite.Open(p.path("reads.db"), p.Business.Views())
 }
 
 // startCache opens what the interface may forget.
@@ -190,7 +190,7 @@ func (p *platform) makeData() error {
 	if p.data != nil {
 		return nil
 	}
-	d, err := embedded.Hold(p.Config.Data, p.Config.HTTP)
+	d, err := embedded.Hold(p.Config.Data, p.Business.Name, p.Config.HTTP)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func (p *platform) startFaults(context.Context) (err error) {
 	if p.broker == nil || !p.units.all {
 		return nil
 	}
-	p.faults, err = practice.New(practice.Platform{Business: p.business, Topology: p.topology, Kafka: p.kafka, Partitions: p.Config.Partitions, HTTP: p.Config.HTTP,
+	p.faults, err = practice.New(practice.Platform{Business: p.Business, Topology: p.topology, Kafka: p.kafka, Partitions: p.Config.Partitions, HTTP: p.Config.HTTP,
 		PerSecond: p.Config.Quota.PerSecond, Alerts: p.promises.set.Names(), Customers: p.Rate > 0, Simulated: p.outside.simulated, Log: p.Log,
 		Drop: func(ctx context.Context, service string, key streams.StreamID) (int, error) {
 			return p.unpark(ctx, service, key, drop)
@@ -35,10 +35,10 @@ func (p *platform) startFaults(context.Context) (err error) {
 // startCustomers has customers come, if any are asked for.
 func (p *platform) startCustomers(ctx context.Context) error {
 	p.customers = func() {}
-	if p.Rate <= 0 || p.business.Customer == nil {
+	if p.Rate <= 0 || p.Business.Customer == nil {
 		return nil
 	}
-	c := &practice.Customers{Business: p.business, HTTP: p.Config.HTTP, Rate: p.Rate, Faults: p.faults, Log: p.Log}
+	c := &practice.Customers{Business: p.Business, HTTP: p.Config.HTTP, Rate: p.Rate, Faults: p.faults, Log: p.Log}
 	p.background(ctx, "customers", c.Run)
 	p.customers = p.wait[len(p.wait)-1]
 	return nil

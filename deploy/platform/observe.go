@@ -66,7 +66,7 @@ type behindGauges struct{ records, seconds *prometheus.GaugeVec }
 func newWatched(p *platform) (w *watched, err error) {
 	i := telemetry.NewInstruments(p.metrics)
 	w = &watched{}
-	if w.monitor, err = sagamonitor.New(p.business, p.topology, i, time.Now); err != nil {
+	if w.monitor, err = sagamonitor.New(p.Business, p.topology, i, time.Now); err != nil {
 		return nil, err
 	}
 	if w.behind, err = streams.NewWatcher(p.runtime()); err != nil {

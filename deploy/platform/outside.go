@@ -37,7 +37,7 @@ func reach(endpoints []business.Endpoint, at map[string]config.Secret) streams.T
 
 // startOutside simulates what was not given an address.
 func (p *platform) startOutside(ctx context.Context) error {
-	endpoints := p.business.Endpoints()
+	endpoints := p.Business.Endpoints()
 	if err := p.Config.CheckOutside(endpoints); err != nil {
 		return err
 	}

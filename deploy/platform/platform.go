@@ -25,7 +25,6 @@ import (
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/streams"
-	"github.com/weirstream/weir/streams/business"
 	"github.com/weirstream/weir/streams/postgres"
 	"github.com/weirstream/weir/streams/telemetry"
 )
@@ -39,7 +38,6 @@ type platform struct {
 	hosts     []string // names that the interface is asked by
 	route     func(*http.Request) string
 	units     chosen
-	business  *business.Business
 	topology  *streams.Topology
 	kafka     []kgo.Opt      // for clients of the log
 	broker    *embedded.Log  // or nil
@@ -91,7 +89,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		business: o.Business, traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
+		traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 	err = p.start(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = p.cutShort("before it was up, ")
@@ -158,14 +156,14 @@ func (p *platform) stop() {
 
 func (p *platform) start(ctx context.Context) error {
 	var err error
-	if p.topology, err = p.business.Topology(); err != nil {
+	if p.topology, err = p.Business.Topology(); err != nil {
 		return err
 	}
 	if p.units, err = choose(p.topology, p.Units); err != nil {
 		return err
 	}
-	p.units.prober = p.units.prober && p.Probe > 0 && p.business.Customer != nil // one that never asks is none
-	if err := p.units.check(&p.Config, p.business.Endpoints()); err != nil {
+	p.units.prober = p.units.prober && p.Probe > 0 && p.Business.Customer != nil // one that never asks is none
+	if err := p.units.check(&p.Config, p.Business.Endpoints()); err != nil {
 		return err
 	}
 	listener, err := listen(p.Config.HTTP)

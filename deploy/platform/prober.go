@@ -94,7 +94,7 @@ func (x *prober) visit(ctx context.Context) string {
 	// Whoever could guess the name would take it first; what all probes used could be
 	// made to run out.
 	name := "probe-" + strings.ToLower(rand.Text())
-	act := x.p.business.Customer.Probe(name)
+	act := x.p.Business.Customer.Probe(name)
 	token, err := x.send(ctx, name, act)
 	switch {
 	case ctx.Err() != nil:
@@ -108,7 +108,7 @@ func (x *prober) visit(ctx context.Context) string {
 
 // send sends a command to a gateway that the registry knows.
 func (x *prober) send(ctx context.Context, name string, act business.Act) (token string, err error) {
-	command, _ := x.p.business.Command(act.Command) // the business was checked
+	command, _ := x.p.Business.Command(act.Command) // the business was checked
 	path, body, err := command.Request(act.Body)
 	if err != nil {
 		return "", err
@@ -146,7 +146,7 @@ func (x *prober) await(ctx context.Context, began time.Time, key, token string) 
 
 // answered is how the saga's first answer has it; empty: there is none yet.
 func (x *prober) answered(s gateway.Saga) string {
-	saga, _ := x.p.business.Saga(x.p.business.Customer.Begins)
+	saga, _ := x.p.Business.Saga(x.p.Business.Customer.Begins)
 	is := func(events []streams.Event, typ string) bool {
 		return slices.ContainsFunc(events, func(e streams.Event) bool { return x.p.topology.Name(e) == typ })
 	}

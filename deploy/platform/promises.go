@@ -39,7 +39,7 @@ func DevPolicy() alerts.Policy {
 
 // findPrometheus decides who is asked how the objectives stand.
 func (p *platform) findPrometheus(context.Context) error {
-	p.promises.set = alerts.Business(p.business, p.topology, p.Policy)
+	p.promises.set = alerts.Business(p.Business, p.topology, p.Policy)
 	p.promises.here = p.Prometheus
 	base := p.Config.Prometheus.URL.Reveal()
 	if p.Prometheus {

@@ -25,7 +25,7 @@ func (p *platform) summary(ctx context.Context) error {
 	if err := p.printCounts(ctx); err != nil {
 		return err
 	}
-	in := audit.Input{Input: verify.Input{Topology: p.topology, Partitions: p.Config.Partitions, Stores: p.stores, Client: p.kafka, Settled: settled}, Business: p.business}
+	in := audit.Input{Input: verify.Input{Topology: p.topology, Partitions: p.Config.Partitions, Stores: p.stores, Client: p.kafka, Settled: settled}, Business: p.Business}
 	var err error
 	if in.Ledgers, err = sim.Ledgers(p.outside.simulated); err != nil { // of those that run elsewhere there are none here
 		return err
@@ -91,7 +91,7 @@ func (p *platform) settle(ctx context.Context) bool {
 // printCounts tells how many there are of what goes through states.
 func (p *platform) printCounts(ctx context.Context) error {
 	fmt.Fprintf(p.Out, "ran %s", time.Since(p.began).Round(time.Second))
-	for _, v := range p.business.Views() {
+	for _, v := range p.Business.Views() {
 		if len(v.States) == 0 {
 			continue
 		}

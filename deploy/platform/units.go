@@ -139,7 +139,7 @@ func (p *platform) writeReads(ctx context.Context) error {
 	if err := p.restoreSagas(ctx); err != nil {
 		return err
 	}
-	err := p.reads.Run(ctx, projection.Config{Client: p.kafka, Business: p.business, Topology: p.topology, Partitions: p.Config.Partitions,
+	err := p.reads.Run(ctx, projection.Config{Client: p.kafka, Business: p.Business, Topology: p.topology, Partitions: p.Config.Partitions,
 		Log: p.Log, TopicWait: 2 * time.Minute, // the services make the topics at the same time
 		Stores: p.eventStores(), Keep: time.Duration(p.Config.HistoryDays) * 24 * time.Hour,
 		Changed: gateway.DocumentsChanged(p.cache), Written: p.observe})

@@ -21,10 +21,13 @@ type Data struct {
 // holderFile says who holds the directory. Nothing is decided by it.
 const holderFile = "weir.pid"
 
+// ownerFile says of which business the directory is.
+const ownerFile = "business"
+
 // Hold makes the directory if it is not there, takes hold of it, and closes it
-// to other users: addresses and card tokens are in it. at is where this process is
-// reached.
-func Hold(dir, at string) (*Data, error) {
+// to other users: addresses and card tokens are in it. It is one business's: another one
+// would write its events beside them. at is where this process is reached.
+func Hold(dir, business, at string) (*Data, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
@@ -49,10 +52,25 @@ func Hold(dir, at string) (*Data, error) {
 	}
 	onlyOurs()
 	d := &Data{dir, f}
-	if err := errors.Join(d.tighten(), d.sign(at)); err != nil {
+	if err := errors.Join(d.tighten(), d.claim(business), d.sign(at)); err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), f.Close())
 	}
 	return d, nil
+}
+
+// claim makes the directory the business's, unless it is another one's. Older programs
+// did not say whose it was.
+func (d *Data) claim(business string) error {
+	path := filepath.Join(d.dir, ownerFile)
+	whose, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.WriteFile(path, []byte(business+"\n"), 0o600)
+	}
+	if of := strings.TrimSpace(string(whose)); err == nil && of != business {
+		return fmt.Errorf("%s holds the data of the business %q, and this one is %q: choose another directory (--data, or data in the configuration); if it has only changed its name, write that into %s",
+			d.dir, of, business, path)
+	}
+	return err
 }
 
 // sign writes who holds the directory. What is there is replaced, whatever it is.

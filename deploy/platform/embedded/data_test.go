@@ -17,7 +17,7 @@ import (
 // below; it is this test program.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("HOLD_DATA"); dir != "" {
-		d, err := Hold(dir, "127.0.0.1:1")
+		d, err := Hold(dir, "shop", "127.0.0.1:1")
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
@@ -65,7 +65,7 @@ func TestADirectoryIsOneProcesss(t *testing.T) {
 		}
 	}
 	for _, path := range []string{dir, filepath.Join(links, "a"), filepath.Join(links, "b") + "/", dir + "/../yet"} {
-		_, err := Hold(path, "127.0.0.1:2")
+		_, err := Hold(path, "shop", "127.0.0.1:2")
 		if err == nil {
 			t.Fatalf("%s is held twice", path)
 		}
@@ -80,7 +80,7 @@ func TestADirectoryIsOneProcesss(t *testing.T) {
 	if err := os.Remove(note); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Hold(dir, ""); err == nil || !strings.Contains(err.Error(), "another process") {
+	if _, err := Hold(dir, "shop", ""); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("without its note: %v", err)
 	}
 	if err := os.WriteFile(note, []byte("process 1, nonsense"), 0o400); err != nil {
@@ -91,7 +91,7 @@ func TestADirectoryIsOneProcesss(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = holding.Wait()
-	d, err := Hold(dir, "127.0.0.1:2")
+	d, err := Hold(dir, "shop", "127.0.0.1:2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestDataIsForItsUserAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err := Hold(dir, "")
+	d, err := Hold(dir, "shop", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,21 @@ func TestDataIsForItsUserAlone(t *testing.T) {
 	if err := os.Chmod(everybodys, 0o777|fs.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Hold(everybodys, ""); err == nil || !strings.Contains(err.Error(), "is everybody's") {
+	if _, err := Hold(everybodys, "shop", ""); err == nil || !strings.Contains(err.Error(), "is everybody's") {
 		t.Errorf("a directory like /tmp: %v", err)
+	}
+}
+
+// The data of another business are not gone on with, and not touched.
+func TestADirectoryIsOneBusinesss(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct{ business, want string }{{"shop", ""}, {"shop", ""}, {"wishes", `business "shop", and this one is "wishes"`}, {"shop", ""}} {
+		d, err := Hold(dir, c.business, "")
+		if c.want == "" && err == nil {
+			err = d.Release()
+		}
+		if (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.business, err, c.want)
+		}
 	}
 }
