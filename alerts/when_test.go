@@ -27,7 +27,7 @@ const calmFor, watchedFor = 7 * time.Hour, 7 * time.Hour
 
 // trouble is a row of the table: what happens, to whose series.
 type trouble struct {
-	alert, what string
+	alert, of, what string // of: where several objectives share an alert
 	rules       []string // files
 	groups      []string // in their order
 	share       float64  // of the events that are bad
@@ -40,9 +40,12 @@ func troubles(s *Set) (out []trouble) {
 		if o.NoPage || o.SLI.drive == nil || o.SLI.weigh != nil {
 			continue
 		}
-		drive := o.SLI.drive
+		drive, of := o.SLI.drive, ""
+		if slices.ContainsFunc(s.SLOs, func(x *SLO) bool { return x != o && x.Alert == o.Alert }) {
+			of = " of " + o.Service
+		}
 		for _, share := range []float64{1, 0.1} {
-			t := trouble{o.Alert, "all of them fail", o.ruleFiles(), o.groupOrder(), share, func(rate, share float64) []input {
+			t := trouble{o.Alert, of, "all of them fail", o.ruleFiles(), o.groupOrder(), share, func(rate, share float64) []input {
 				if o.Service == proberUnit {
 					rate = 1.0 / 60 // of the prober, whatever the traffic
 				}
@@ -70,7 +73,7 @@ func troubles(s *Set) (out []trouble) {
 		if what == "" {
 			what = "all of them fail"
 		}
-		out = append(out, trouble{name, what, []string{"../" + CauseFile}, nil, 1, drive})
+		out = append(out, trouble{name, "", what, []string{"../" + CauseFile}, nil, 1, drive})
 	}
 	return out
 }
@@ -85,7 +88,7 @@ func (x trouble) after(t *testing.T, dir string, rate float64) time.Duration {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "tests", fmt.Sprintf("when-%s-%v-%v.yml", x.alert, x.share, rate))
+	file := filepath.Join(dir, "tests", fmt.Sprintf("when-%s%s-%v-%v.yml", x.alert, x.of, x.share, rate))
 	if err := os.WriteFile(file, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +133,7 @@ func TestWhenAlertsFire(t *testing.T) {
 		telling.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			row := fmt.Sprintf("| %s: %s |", x.alert, x.what)
+			row := fmt.Sprintf("| %s%s: %s |", x.alert, x.of, x.what)
 			for _, n := range traffics {
 				cell := " – |"
 				if d := x.after(t, dir, n.rate); d > 0 {

@@ -123,6 +123,7 @@ func (x checked) Set(s string) error {
 // Kinds of checked flags. What a URL was is not told again: it may hold a secret.
 const (
 	kindURL     = "URL"
+	kindOutside = "ENDPOINT=ADDRESS"
 	kindAddress = "host:port"
 )
 
@@ -160,7 +161,7 @@ func isURL(flag, s string) error {
 func wrongFlag(c *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	switch {
-	case errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == kindURL:
+	case errors.As(err, &invalid) && slices.Contains([]string{kindURL, kindOutside}, invalid.GetFlag().Value.Type()):
 		err = fmt.Errorf("--%s cannot be used: %w", invalid.GetFlag().Name, invalid.Unwrap())
 	case errors.As(err, &invalid):
 		err = fmt.Errorf("--%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap())

@@ -29,6 +29,7 @@ var nonsense = map[string][]string{
 	"duration":  {"-1s", "-1ns", "1ns", "NaN", "Inf", "x", "", "1", "2562047h", "9999999999h"},
 	"uint64":    {"-1", "NaN", "1.5", "x", "", "99999999999999999999"},
 	kindURL:     {"nonsense", "file:///etc/passwd", "http://", "http:///x", "http://h:99999", "http://h:", "http://h:x", "://", "", "javascript:alert(1)", "http://%zz"},
+	kindOutside: {"nonsense", "", "=", "=http://h", "provider=", "provider=nonsense", "nobody=http://h"},
 	kindAddress: {"nonsense", "x", "", ":", "h:", "h:99999", "h:-1", "h:x", "h:http", "http://h:1", "1", "a b:1", "h:1:2"},
 	"bool":      {"x", "2", "NaN"},
 }

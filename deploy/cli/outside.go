@@ -89,7 +89,7 @@ func (weir App) outsideFlag(c *cobra.Command, cfg *config.Config) {
 	if len(weir.endpoints()) == 0 {
 		return
 	}
-	usage := "ENDPOINT=ADDRESS of a server to use instead of the simulated one, a URL or host:port of SMTP; endpoints are " + strings.Join(weir.endpoints(), ", ")
+	usage := "server to use instead of the simulated one, a URL or host:port of SMTP; endpoints are " + strings.Join(weir.endpoints(), ", ")
 	c.Flags().Var(addresses{cfg, weir.Business}, "outside", usage)
 }
 
@@ -100,7 +100,7 @@ type addresses struct {
 }
 
 func (a addresses) String() string { return "" }
-func (a addresses) Type() string   { return kindURL }
+func (a addresses) Type() string   { return kindOutside }
 func (a addresses) Set(s string) error {
 	name, address, ok := strings.Cut(s, "=")
 	if !ok || address == "" {
