@@ -18,22 +18,18 @@ var Service = business.Service{Name: "review", Owner: "community", Facts: facts,
 	Deciders: []*streams.Decider{
 		streams.Define("purchase", event.OrderID(""), purchase.evolve, streams.On(bought, Bought{}), streams.On(delivered, Invited{})),
 		streams.Define("review", ReviewID(""), state.evolve, streams.On(invited, Noted{}), streams.OnCommand("write-review", write, Written{}),
-			streams.OnCommand("moderate-review", moderate, Published{}, Refused{}), streams.OnTimer("read-by", overdue, Overdue{}))},
+			streams.OnCommand("moderate-review", moderate, Published{}, Refused{}, InTime{}), streams.OnTimer("read-by", overdue, Overdue{}))},
 	Objectives: []business.Objective{{Name: "moderation", Alert: "ModerationBurn", About: "Reviews that somebody reads within a day.", Percent: 95,
-		Good: emits{Published{}, Refused{}}, Bad: emits{Overdue{}}}}}
+		Good: emits{InTime{}}, Bad: emits{Overdue{}}}}}
 
 // Moderation takes a review from its writer to its readers, or away.
-var Moderation = streams.Saga{Name: "moderate-review", Starts: Written{}, Ends: emits{Published{}, Refused{}}, Within: 3 * ReadBy,
-	Once: emits{Written{}, Published{}, Refused{}}}
+var Moderation = streams.Saga{Name: "moderate-review", Starts: Written{}, Ends: emits{Published{}, Refused{}}, Within: 3 * ReadBy, Once: emits{Written{}, Published{}, Refused{}}}
 
 var facts = []streams.Fact{
-	streams.NewFact[Bought]("review.bought", streams.Private()),
-	streams.NewFact[Invited]("review.invited"),
-	streams.NewFact[Noted]("review.noted", streams.Private()),
-	streams.NewFact[Written]("review.written"),
-	streams.NewFact[Published]("review.published"),
-	streams.NewFact[Refused]("review.refused"),
-	streams.NewFact[Overdue]("review.overdue"),
+	streams.NewFact[Bought]("review.bought", streams.Private()), streams.NewFact[Noted]("review.noted", streams.Private()),
+	streams.NewFact[Invited]("review.invited"), streams.NewFact[Written]("review.written"),
+	streams.NewFact[Published]("review.published"), streams.NewFact[Refused]("review.refused"),
+	streams.NewFact[InTime]("review.in-time"), streams.NewFact[Overdue]("review.overdue"),
 }
 
 // Write is refused with "not-delivered", or "written-already".
@@ -70,8 +66,7 @@ var reviews = &business.View{Name: "reviews", One: "review", Key: ReviewID(""), 
 		business.Takes[Published]("published_at"), business.Takes[Refused]("refused_at", "reason"), business.Takes[Overdue]("overdue_at")}}
 
 var ratings = &business.View{Name: "ratings", One: "product", Key: event.SKU(""), Path: "/v1/ratings", Title: "Rating", About: "What customers think of a product.",
-	Begins: emits{Published{}}, Sort: "reviews",
-	Fields: []business.Field{{Name: "rating", Kind: business.Mean, Of: "stars", Per: "reviews"}},
+	Begins: emits{Published{}}, Sort: "reviews", Fields: []business.Field{{Name: "rating", Kind: business.Mean, Of: "stars", Per: "reviews"}},
 	From: []business.Source{business.OnOther(func(e Published, m business.Moment) (event.SKU, business.Set) {
 		return e.Product, business.Set{"stars": business.Plus(e.Stars), "reviews": business.Plus(1), "reviewed_at": m.At}
 	})}}

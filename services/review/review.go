@@ -14,7 +14,6 @@ import (
 // ReviewID names what one customer may say about one product.
 type ReviewID string
 
-// Kind is "review".
 func (ReviewID) Kind() string      { return "review" }
 func (id ReviewID) String() string { return string(id) }
 
@@ -52,9 +51,6 @@ type Invited struct {
 // Noted notes an invitation in its review.
 type Noted Invited
 
-// Key is the review.
-func (e Noted) Key() streams.Key { return e.Review }
-
 // Written says what a customer thinks. Nobody else has read it yet.
 type Written struct {
 	of
@@ -63,21 +59,21 @@ type Written struct {
 	Text    string    `json:"text"`
 }
 
-// Published says that a review may be shown.
-type Published struct {
-	of
-	Product event.SKU `json:"product"`
-	Stars   int       `json:"stars"`
-}
-
-// Refused says that a review will never be shown.
-type Refused struct {
-	of
-	Reason string `json:"reason"`
-}
-
-// Overdue says that nobody has read a review in time.
-type Overdue struct{ of }
+// Published says that a review may be shown, Refused that it never will; InTime that it was
+// read in time, Overdue that it was not.
+type (
+	Published struct {
+		of
+		Product event.SKU `json:"product"`
+		Stars   int       `json:"stars"`
+	}
+	Refused struct {
+		of
+		Reason string `json:"reason"`
+	}
+	InTime  struct{ of }
+	Overdue struct{ of }
+)
 
 // purchase is what is known of an order.
 type purchase struct {
@@ -117,7 +113,8 @@ func delivered(p purchase, e event.OrderClosed, _ streams.Input) streams.Decisio
 type state struct {
 	Product event.SKU `json:"product,omitempty"` // of the invitation
 	Stars   int       `json:"stars,omitempty"`   // once it is written
-	Read    string    `json:"read,omitempty"`    // "published" or "refused"
+	Overdue bool      `json:"overdue,omitempty"`
+	Read    string    `json:"read,omitempty"` // "published" or "refused"
 }
 
 func (s state) evolve(e streams.Event) state {
@@ -130,6 +127,8 @@ func (s state) evolve(e streams.Event) state {
 		s.Read = "published"
 	case Refused:
 		s.Read = "refused"
+	case Overdue:
+		s.Overdue = true
 	}
 	return s
 }
@@ -159,10 +158,16 @@ func moderate(s state, c Moderate, _ streams.Input) streams.Decision {
 		return streams.Reject(streams.Conflict, "moderated-already", "review %s is %s already", c.Review, s.Read)
 	case s.Read != "":
 		return streams.Nothing().Reply(Reply{c.of, s.Read})
-	case c.Publish:
-		return streams.Emit(Published{c.of, s.Product, s.Stars}).Cancel("read-by").Reply(Reply{c.of, "published"})
 	}
-	return streams.Emit(Refused{c.of, c.Reason}).Cancel("read-by").Reply(Reply{c.of, "refused"})
+	end, reply := streams.Event(Refused{c.of, c.Reason}), Reply{c.of, "refused"}
+	if c.Publish {
+		end, reply = Published{c.of, s.Product, s.Stars}, Reply{c.of, "published"}
+	}
+	d := streams.Emit(end).Cancel("read-by").Reply(reply)
+	if s.Overdue {
+		return d
+	}
+	return d.Emit(InTime{c.of})
 }
 
 func overdue(s state, id ReviewID, _ streams.Input) streams.Decision {

@@ -69,13 +69,15 @@ func TestOneReviewEach(t *testing.T) {
 
 func TestModeration(t *testing.T) {
 	_, open, _, moderate := about(t)
+	var inTime review.InTime
+	var late review.Overdue
+	inTime.Review, late.Review = "key-1", "key-1"
 	given(t, 1, open).When(moderate(true)).Rejected("not-written")
-	given(t, 1, open, written(4)).When(moderate(true)).Then(published(4)).Cancels("read-by")
-	given(t, 1, open, written(1)).When(moderate(false)).Then(refused()).Cancels("read-by")
+	given(t, 1, open, written(4)).When(moderate(true)).Then(published(4), inTime).Cancels("read-by")
+	given(t, 1, open, written(1)).When(moderate(false)).Then(refused(), inTime).Cancels("read-by")
 	given(t, 1, open, written(4), published(4)).When(moderate(true)).Then()
 	given(t, 1, open, written(4), published(4)).When(moderate(false)).Rejected("moderated-already")
-	var late review.Overdue
-	late.Review = "key-1"
+	given(t, 1, open, written(4), late).When(moderate(true)).Then(published(4)).Cancels("read-by") // it is counted once
 	given(t, 1, open, written(4)).WhenTimer("read-by", review.ReviewID("key-1")).Then(late)
 	given(t, 1, open, written(4), published(4)).WhenTimer("read-by", review.ReviewID("key-1")).Then()
 }
