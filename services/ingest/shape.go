@@ -29,7 +29,7 @@ func keyOf(f *streams.Fact, version int, data []byte) (string, error) {
 		}
 	}
 	key := e.Key().String()
-	if err := streams.CheckKey(key); err != nil {
+	if err := streams.CheckName(key); err != nil {
 		return "", fmt.Errorf("data of %s: %w", f.Name, err)
 	}
 	return key, nil
