@@ -41,8 +41,12 @@ type checker interface{ Check() error }
 func checkShape(t reflect.Type, data []byte) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	if err := d.Decode(reflect.New(t).Interface()); err != nil {
+	v := reflect.New(t)
+	if err := d.Decode(v.Interface()); err != nil {
 		return err
 	}
-	return edge.CheckFields(t, data, true)
+	if err := edge.CheckFields(t, data, true); err != nil {
+		return err
+	}
+	return edge.CheckRules(v.Elem(), data)
 }
