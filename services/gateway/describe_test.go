@@ -107,7 +107,7 @@ func TestTheDescriptionHolds(t *testing.T) {
 func TestWhatClientsRelyOnIsSaid(t *testing.T) {
 	_, doc := described(t)
 	at := func(path, method string) object { return doc["paths"].(object)[path].(object)[method].(object) }
-	for path, want := range map[string]bool{"/v1/orders post": true, "/v1/orders/{order}/cancel post": false, "/v1/reviews/{review} put": true} {
+	for path, want := range map[string]bool{"/v1/orders post": true, "/v1/orders/{order}/cancel post": false, "/v1/reviews/{review} put": true, "/v1/reviews/{review}/moderation post": true} {
 		p, method, _ := strings.Cut(path, " ")
 		if got := at(p, method)["requestBody"].(object)["required"]; got != want {
 			t.Errorf("the body of %s is required: %v", path, got)

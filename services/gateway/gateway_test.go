@@ -233,6 +233,8 @@ func TestWhatIsRefused(t *testing.T) {
 		"no quantity":        {"POST", "/v1/orders", with(`"quantity":2,`, ``), 422, "lines[0].quantity is missing"},
 		"no line":            {"POST", "/v1/orders", with(`"lines":[`, `"lines":[null,`), 422, "lines[0] is null"},
 		"no body":            {"POST", "/v1/orders", ``, 422, "customer is missing"},
+		"no verdict":         {"POST", "/v1/reviews/r-1/moderation", ``, 422, "publish is missing"},
+		"an empty verdict":   {"POST", "/v1/reviews/r-1/moderation", `{}`, 422, "publish is missing"},
 		"no stars":           {"PUT", "/v1/reviews/r-1", ``, 422, "stars is missing"},
 		"a name of no path":  {"POST", "/v1/orders", with(`"mug"`, `".."`), 422, "lines[0].sku: nothing may be called"},
 		"quantity 0":         {"POST", "/v1/orders", with(`:2`, `:0`), 422, "lines[0].quantity"},

@@ -46,7 +46,7 @@ type Write struct {
 // Moderate is refused with "not-written", or "moderated-already" if it was otherwise.
 type Moderate struct {
 	of
-	Publish bool   `json:"publish"`
+	Publish bool   `json:"publish" weir:"required"`
 	Reason  string `json:"reason" weir:"max=254"`
 }
 
