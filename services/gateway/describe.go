@@ -201,6 +201,9 @@ func (d *description) view(service string, v *business.View) {
 		}
 	}
 	list := question(operationID("list", v.Name), service, fmt.Sprintf("List %s, %s, 50 to a page", words(v.Name), sorted(v)), page(document), append(filters, pageParam))
+	if v.Sort != "" {
+		list["description"] = "Who reads page after page may miss documents whose " + words(v.Sort) + " change meanwhile: they move within the list."
+	}
 	d.add(v.Path, http.MethodGet, list)
 	show := question(operationID("get", v.One), service, v.About, document, []object{one}, "404 Problem")
 	show["description"] = "Without a token the answer may be behind the read model, by a moment mostly, by five seconds at most."

@@ -103,7 +103,7 @@ func TestTheDescriptionHolds(t *testing.T) {
 	}
 }
 
-// A body that may not be left out is said to be required.
+// A body that may not be left out is said to be required, and a list that moves to move.
 func TestWhatClientsRelyOnIsSaid(t *testing.T) {
 	_, doc := described(t)
 	at := func(path, method string) object { return doc["paths"].(object)[path].(object)[method].(object) }
@@ -112,6 +112,9 @@ func TestWhatClientsRelyOnIsSaid(t *testing.T) {
 		if got := at(p, method)["requestBody"].(object)["required"]; got != want {
 			t.Errorf("the body of %s is required: %v", path, got)
 		}
+	}
+	if got, _ := at("/v1/ratings", "get")["description"].(string); !strings.Contains(got, "may miss documents whose reviews change") {
+		t.Errorf("a list by a count is described as %q", got)
 	}
 }
 
