@@ -26,7 +26,7 @@ func NewCommand(id, name string, c Event) (Command, error) {
 	if err != nil {
 		return Command{}, fmt.Errorf("command %s cannot be encoded: %w", name, err)
 	}
-	if err := CheckKey(c.Key().String()); err != nil {
+	if err := CheckName(c.Key().String()); err != nil {
 		return Command{}, fmt.Errorf("command %s: %w", name, err)
 	}
 	return Command{ID: id, Name: name, Key: c.Key().String(), Body: b}, nil

@@ -130,6 +130,15 @@ func CheckKey(key string) error {
 	return nil
 }
 
+// CheckName reports why nothing new may be called so: CheckKey, and what paths cannot
+// hold. What is on a log already may be.
+func CheckName(key string) error {
+	if key == "." || key == ".." {
+		return fmt.Errorf("nothing may be called %q: clients take it out of paths", key)
+	}
+	return CheckKey(key)
+}
+
 // Unprintable tells characters that act on a terminal or a page instead of
 // standing there: controls, separators of lines, and those that turn text around.
 func Unprintable(r rune) bool {

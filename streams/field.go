@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"reflect"
@@ -13,9 +14,12 @@ import (
 // FieldRule is what the tag `weir:"…"` of a field says, its parts separated by commas:
 //
 //	personal         it says who somebody is, or is secret: written wherever the data are, and shown nowhere
-//	required         who sends it must not leave it out, nor empty
-//	min=1, max=254   of a number; of a text its length in bytes, of a list that of its items
-//	enum=a|b|c       the texts that there are
+//	required         who sends it must not leave it out, nor a text or list empty
+//	min=1, max=254   of a whole number; of a text its length in bytes, of a list that of its items
+//	enum=a|b|c       the texts that there are, also in a list
+//
+// They hold for what is sent. A number that is left out would be 0: where the bounds
+// forbid that, it is required.
 type FieldRule struct {
 	Personal, Required bool
 	Min, Max           *int64
@@ -51,8 +55,34 @@ func Rule(f reflect.StructField) (r FieldRule, err error) {
 			return r, fmt.Errorf("field %s has the tag weir:%q, of which %q means nothing: there are personal, required, min=, max= and enum=", f.Name, tag, part)
 		}
 	}
+	if err := r.fits(f.Type); err != nil {
+		return r, fmt.Errorf("field %s of type %v has the tag weir:%q: %w", f.Name, f.Type, tag, err)
+	}
+	if isWhole(f.Type) && (r.Min != nil && *r.Min > 0 || r.Max != nil && *r.Max < 0) {
+		r.Required = true
+	}
 	return r, nil
 }
+
+// fits refuses what nobody could hold a value of the type to.
+func (r *FieldRule) fits(t reflect.Type) error {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	list := t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8
+	text := t.Kind() == reflect.String
+	switch {
+	case (r.Min != nil || r.Max != nil) && !list && !text && !isWhole(t):
+		return errors.New("min= and max= bound texts, lists and int, int8 to int64: drop them and have the decider check it")
+	case r.Enum != nil && !text && !(list && t.Elem().Kind() == reflect.String):
+		return errors.New("enum= is of texts and lists of texts: drop it and have the decider check it")
+	case r.Min != nil && r.Max != nil && *r.Min > *r.Max:
+		return fmt.Errorf("nothing is at least %d and at most %d", *r.Min, *r.Max)
+	}
+	return nil
+}
+
+func isWhole(t reflect.Type) bool { return t.Kind() >= reflect.Int && t.Kind() <= reflect.Int64 }
 
 // Fields are those that JSON knows of a struct, with its names of them: the fields of
 // embedded structs are the struct's own, the outermost of a name and then the tagged one

@@ -131,3 +131,51 @@ func TestTagsThatNobodyHeedsAreRefused(t *testing.T) {
 		t.Errorf("a misspelt tag of a command: %v", err)
 	}
 }
+
+// A rule that nobody could hold a value to is refused, whatever else the tag says.
+func TestRulesFitTheirFields(t *testing.T) {
+	type fine struct {
+		Text  *string        `weir:"required,min=3,enum=abc|abd"`
+		Texts []string       `weir:"max=3,enum=a|b"`
+		Whole *int8          `weir:"min=-3,max=3"`
+		Yes   bool           `weir:"required"`
+		Home  home           `weir:"required,personal"`
+		By    map[string]int `weir:"required,personal"`
+		Stars int            `weir:"min=1,max=5"`
+		Debt  int            `weir:"max=-1"`
+		Maybe *int           `weir:"min=1"`
+	}
+	required := map[string]bool{"Text": true, "Yes": true, "Home": true, "By": true, "Stars": true, "Debt": true}
+	for name, f := range streams.Fields(reflect.TypeFor[fine]()) {
+		if rule, err := streams.Rule(f); err != nil || rule.Required != required[name] {
+			t.Errorf("%s: %+v, %v", name, rule, err)
+		}
+	}
+	type odd struct {
+		Float  float64        `weir:"max=10"`
+		Uint   *uint8         `weir:"min=10"`
+		Yes    bool           `weir:"min=1"`
+		By     map[string]int `weir:"max=1"`
+		Pair   [2]int         `weir:"max=1"`
+		Bytes  []byte         `weir:"max=3"`
+		Any    any            `weir:"max=3"`
+		Home   home           `weir:"max=3"`
+		Number int            `weir:"enum=1|2"`
+		Wholes []int          `weir:"enum=1|2"`
+		None   string         `weir:"min=3,max=2"`
+	}
+	for name, f := range streams.Fields(reflect.TypeFor[odd]()) {
+		if _, err := streams.Rule(f); err == nil || !strings.Contains(err.Error(), "field "+name+" of type") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err := streams.NewVocabulary(streams.NewFact[oddGuest]("guest.odd"))
+	if err == nil || !strings.Contains(err.Error(), "min= and max= bound") {
+		t.Errorf("an event with a rule that nobody heeds: %v", err)
+	}
+}
+
+type oddGuest struct {
+	ofAccount
+	Size float64 `json:"size" weir:"max=3"`
+}

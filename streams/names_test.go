@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -162,6 +163,14 @@ func TestUnprintableKeys(t *testing.T) {
 		if streams.CheckKey(key) == nil {
 			t.Errorf("%.20q is taken", key)
 		}
+	}
+	for _, key := range []string{".", "..", "a\nb"} {
+		if streams.CheckName(key) == nil {
+			t.Errorf("something new may be called %q", key)
+		}
+	}
+	if err := errors.Join(streams.CheckName("..."), streams.CheckKey("..")); err != nil { // a log may hold it
+		t.Error(err)
 	}
 	for _, key := range []string{"a/b", "ä-ö 1", "日本", `q"\`, "אבג", "می\u200cخواهم"} {
 		if err := streams.CheckKey(key); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/weirstream/weir/streams/business"
@@ -63,7 +64,11 @@ func (q *ListQuery) Equal() (map[string]string, error) {
 // damaged page token is ErrPage.
 func (m *Model) Documents(ctx context.Context, v *business.View, filter map[string]string,
 	page string) (Page[Document], error) {
-	after, err := readMark[Mark](page)
+	asked := map[string]string{}
+	maps.Copy(asked, filter)
+	maps.DeleteFunc(asked, func(_, value string) bool { return value == "" })
+	list := listOf(v.Name, v.Sort, asked)
+	after, err := readMark[Mark](list, page)
 	if err != nil {
 		return Page[Document]{}, err
 	}
@@ -71,7 +76,7 @@ func (m *Model) Documents(ctx context.Context, v *business.View, filter map[stri
 	if err != nil {
 		return Page[Document]{}, err
 	}
-	return cut(items, func(d Document) any { return d.mark(v) }), nil
+	return cut(list, items, func(d Document) Mark { return d.mark(v) }), nil
 }
 
 func (d *Document) mark(v *business.View) Mark {

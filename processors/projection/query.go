@@ -3,7 +3,9 @@ package projection
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,8 +18,8 @@ const PageSize = 50
 // ErrNotFound says that the read model has no such document or saga.
 var ErrNotFound = errors.New("not found")
 
-// ErrPage says that a page token was not made by this read model.
-var ErrPage = errors.New("the page token is damaged: take the one that the page before answered, or none for the first page")
+// ErrPage says that a page token was not made for this list.
+var ErrPage = errors.New("this page token is damaged, or of another list or other filters: begin without it")
 
 // Entry is one event of a history, without what its type declares personal.
 type Entry struct {
@@ -106,7 +108,8 @@ type SagaFilter struct {
 
 // Sagas lists sagas, the newest first. A damaged page token is ErrPage.
 func (m *Model) Sagas(ctx context.Context, f SagaFilter) (Page[Saga], error) {
-	after, err := readMark[SagaMark](f.Page)
+	list := listOf("sagas", f.Name, f.State)
+	after, err := readMark[SagaMark](list, f.Page)
 	if err != nil {
 		return Page[Saga]{}, err
 	}
@@ -114,31 +117,48 @@ func (m *Model) Sagas(ctx context.Context, f SagaFilter) (Page[Saga], error) {
 	if err != nil {
 		return Page[Saga]{}, err
 	}
-	return cut(items, func(x Saga) any { return SagaMark{Nanos(x.Started), x.Name, x.Correlation} }), nil
+	return cut(list, items, func(x Saga) SagaMark { return SagaMark{Nanos(x.Started), x.Name, x.Correlation} }), nil
 }
 
 // cut makes a page of up to PageSize+1 items.
-func cut[T any](items []T, mark func(T) any) Page[T] {
+func cut[T, M any](list string, items []T, mark func(T) M) Page[T] {
 	if len(items) <= PageSize {
 		return Page[T]{Items: items}
 	}
 	items = items[:PageSize]
-	b, _ := json.Marshal(mark(items[PageSize-1])) // of plain integers and strings
-	return Page[T]{Items: items, Next: base64.RawURLEncoding.EncodeToString(b)}
+	return Page[T]{Items: items, Next: token(list, mark(items[PageSize-1]))}
+}
+
+// listOf names a list that was asked for, and its filters, in a token.
+func listOf(asked ...any) string {
+	b, _ := json.Marshal(asked) // of strings, and maps of them in the order of their keys
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// pageToken is where a page of a list ended.
+type pageToken[M any] struct {
+	List  string
+	After M
+}
+
+func token[M any](list string, after M) string {
+	b, _ := json.Marshal(pageToken[M]{list, after}) // of plain integers and strings
+	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // readMark is nil for the first page.
-func readMark[T any](page string) (*T, error) {
+func readMark[M any](list, page string) (*M, error) {
 	if page == "" {
 		return nil, nil
 	}
-	mark := new(T)
+	var t pageToken[M]
 	b, err := base64.RawURLEncoding.DecodeString(page)
 	if err == nil {
-		err = json.Unmarshal(b, mark)
+		err = json.Unmarshal(b, &t)
 	}
-	if err != nil || bytes.Contains(b, []byte(`\u0000`)) { // which no row can hold
+	if err != nil || token(list, t.After) != page || bytes.Contains(b, []byte(`\u0000`)) { // which no row can hold
 		return nil, fmt.Errorf("%q: %w", page, ErrPage)
 	}
-	return mark, nil
+	return &t.After, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/weirstream/weir/services/event"
@@ -41,6 +42,16 @@ func TestMoney(t *testing.T) {
 	b, err := json.Marshal(eur(1250))
 	if err != nil || string(b) != `{"minor":1250,"currency":"EUR"}` {
 		t.Errorf("money is %s on the wire (%v)", b, err)
+	}
+}
+
+// What no path can hold names nothing of an order.
+func TestNamesOfNoPathAreRefused(t *testing.T) {
+	for sku, id := range map[event.SKU]event.OrderID{"..": "o-1", ".": "o-1", "mug": "."} {
+		e := event.OrderPlaced{Order: id, Customer: "ada", Lines: []event.Line{{SKU: sku, Quantity: 1, Unit: event.Money{Minor: 1, Currency: "EUR"}}}}
+		if _, err := e.Priced(); err == nil || !strings.Contains(err.Error(), "nothing may be called") {
+			t.Errorf("%s of order %s: %v", sku, id, err)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ func (e OrderPlaced) Priced() (OrderPlaced, error) {
 	if n := len(e.Lines); n < 1 || n > MaxLines {
 		return e, fmt.Errorf("an order has 1 to %d lines, not %d", MaxLines, n)
 	}
-	if err := streams.CheckKey(string(e.Order)); err != nil {
+	if err := streams.CheckName(string(e.Order)); err != nil {
 		return e, err
 	}
 	if id := string(e.Order); strings.ContainsFunc(id, unicode.IsControl) || strings.TrimSpace(id) != id { // it is part of idempotency keys
@@ -91,6 +91,9 @@ func Clip(text string) string {
 func (l Line) addTo(total Money) (Money, error) {
 	if n := len(l.SKU); n < 1 || n > MaxSKU || strings.ContainsFunc(string(l.SKU), odd) {
 		return total, fmt.Errorf("%.20q is no SKU of 1 to %d printable ASCII characters without \" \\ < > &", l.SKU, MaxSKU)
+	}
+	if err := streams.CheckName(string(l.SKU)); err != nil {
+		return total, err
 	}
 	if l.Quantity < 1 || l.Quantity > MaxQuantity {
 		return total, fmt.Errorf("quantity %d is not within 1 and %d", l.Quantity, MaxQuantity)

@@ -91,7 +91,7 @@ func (d *description) command(service string, c business.Command) {
 	if c.Example != nil {
 		content["example"] = exampleOf(c)
 	}
-	door := door{Command: c, body: body, params: c.Params()}
+	door := door{Command: c, body: body, key: key, params: c.Params()}
 	op := object{"operationId": operationID(c.Name), "tags": []string{service}, "summary": c.Summary, "parameters": params,
 		"requestBody": object{"required": door.needsBody(), "content": object{"application/json": content}},
 		"responses":   d.commandResponses(c)}
@@ -114,11 +114,15 @@ func (d *description) requestOf(body reflect.Type, c business.Command, key refle
 	}
 	properties := schema["properties"].(object)
 	field := object{"type": "string", "pattern": keySchema["pattern"]}
+	required, _ := schema["required"].([]string)
+	required = slices.DeleteFunc(required, func(r string) bool { return r == name })
 	if c.MakesKey != "" {
 		field["description"] = "Made from the Idempotency-Key if missing."
 	} else {
-		required, _ := schema["required"].([]string)
-		schema["required"] = append(required, name)
+		required = append(required, name)
+	}
+	if schema["required"] = required; len(required) == 0 {
+		delete(schema, "required")
 	}
 	properties[name] = field
 	return schema
@@ -196,7 +200,11 @@ func (d *description) view(service string, v *business.View) {
 			filters = append(filters, filter(f.Name, d.viewField(v, f)))
 		}
 	}
-	d.add(v.Path, http.MethodGet, question(operationID("list", v.Name), service, fmt.Sprintf("List %s, %s, 50 to a page", words(v.Name), sorted(v)), page(document), append(filters, pageParam)))
+	list := question(operationID("list", v.Name), service, fmt.Sprintf("List %s, %s, 50 to a page", words(v.Name), sorted(v)), page(document), append(filters, pageParam))
+	if v.Sort != "" {
+		list["description"] = "Who reads page after page may miss documents whose " + words(v.Sort) + " change meanwhile: they move within the list."
+	}
+	d.add(v.Path, http.MethodGet, list)
 	show := question(operationID("get", v.One), service, v.About, document, []object{one}, "404 Problem")
 	show["description"] = "Without a token the answer may be behind the read model, by a moment mostly, by five seconds at most."
 	d.add(v.Path+"/{"+v.One+"}", http.MethodGet, show)
@@ -275,13 +283,16 @@ func (d *description) cloudEvent(f streams.Fact) object {
 		"data": d.eventData(f)}}
 }
 
-// eventData is the schema of an external event's data, all of whose fields have to be there.
+// eventData is the schema of an external event's data, all of whose fields have to be
+// there, but those that JSON leaves out.
 func (d *description) eventData(f streams.Fact) object {
 	return d.name(f.Type, true, func() object {
 		schema := d.structure(f.Type, true, nil)
 		required := []string{}
-		for name := range schema["properties"].(object) {
-			required = append(required, name)
+		for name, f := range streams.Fields(f.Type) {
+			if !strings.Contains(f.Tag.Get("json"), ",omit") {
+				required = append(required, name)
+			}
 		}
 		slices.Sort(required)
 		schema["required"] = required

@@ -103,6 +103,21 @@ func TestTheDescriptionHolds(t *testing.T) {
 	}
 }
 
+// A body that may not be left out is said to be required, and a list that moves to move.
+func TestWhatClientsRelyOnIsSaid(t *testing.T) {
+	_, doc := described(t)
+	at := func(path, method string) object { return doc["paths"].(object)[path].(object)[method].(object) }
+	for path, want := range map[string]bool{"/v1/orders post": true, "/v1/orders/{order}/cancel post": false, "/v1/reviews/{review} put": true, "/v1/reviews/{review}/moderation post": true} {
+		p, method, _ := strings.Cut(path, " ")
+		if got := at(p, method)["requestBody"].(object)["required"]; got != want {
+			t.Errorf("the body of %s is required: %v", path, got)
+		}
+	}
+	if got, _ := at("/v1/ratings", "get")["description"].(string); !strings.Contains(got, "may miss documents whose reviews change") {
+		t.Errorf("a list by a count is described as %q", got)
+	}
+}
+
 func leads(doc object, ref string) bool {
 	at := any(doc)
 	for _, step := range strings.Split(strings.TrimPrefix(ref, "#/"), "/") {

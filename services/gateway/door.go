@@ -62,8 +62,10 @@ func (g *gateway) ask(d door) http.HandlerFunc {
 // where the client names no key, one that is the same for the same id.
 func (d *door) read(w http.ResponseWriter, r *http.Request, id string) (streams.Event, *edge.Problem) {
 	into := reflect.New(d.body)
-	if r.ContentLength != 0 || d.needsBody() {
-		if p := d.decode(w, r, into.Interface()); p != nil {
+	var given []byte
+	if r.ContentLength != 0 {
+		var p *edge.Problem
+		if given, p = d.decode(w, r, into.Interface()); p != nil {
 			return nil, p
 		}
 	}
@@ -71,10 +73,12 @@ func (d *door) read(w http.ResponseWriter, r *http.Request, id string) (streams.
 	for _, name := range d.params {
 		field(v, name).SetString(r.PathValue(name))
 	}
+	besides := d.params
 	if key := v.FieldByIndex(d.key.Index); key.String() == "" && d.MakesKey != "" {
 		key.SetString(d.MakesKey + digest(id))
+		besides = append(slices.Clone(besides), business.JSONName(d.key))
 	}
-	if err := checkRules(v, ""); err != nil {
+	if err := edge.CheckRules(v, given, besides...); err != nil {
 		return nil, invalid(err.Error())
 	}
 	body := v.Interface().(streams.Event)
@@ -90,45 +94,62 @@ var keyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
 // needsBody tells whether anything has to be said beside what stands in the path.
 func (d *door) needsBody() bool {
 	for name, f := range streams.Fields(d.body) {
-		if rule, _ := streams.Rule(f); rule.Required && !slices.Contains(d.params, name) {
+		rule, _ := streams.Rule(f)
+		if (rule.Required || slices.Equal(f.Index, d.key.Index)) && !slices.Contains(d.params, name) && !d.makes(f) {
 			return true
 		}
 	}
 	return false
 }
 
+// makes tells whether a field is the key that the door makes where nobody gives one.
+func (d *door) makes(f reflect.StructField) bool {
+	return d.MakesKey != "" && slices.Equal(f.Index, d.key.Index)
+}
+
 // decode reads a JSON object and refuses fields that it does not know, or that stand in
 // the path.
-func (d *door) decode(w http.ResponseWriter, r *http.Request, into any) *edge.Problem {
+func (d *door) decode(w http.ResponseWriter, r *http.Request, into any) ([]byte, *edge.Problem) {
 	if _, p := edge.MediaType(r, "application/json"); p != nil {
-		return p
+		return nil, p
 	}
 	b, p := edge.Body(w, r)
 	if p != nil {
-		return p
+		return nil, p
 	}
 	if p := edge.CheckJSON(b); p != nil {
-		return p
+		return nil, p
 	}
 	if b = bytes.TrimSpace(b); b[0] != '{' {
-		return invalid("the body is not a JSON object")
+		return nil, invalid("the body is not a JSON object")
 	}
 	in := json.NewDecoder(bytes.NewReader(b))
 	in.DisallowUnknownFields()
 	if err := in.Decode(into); err != nil {
-		return invalid("the body does not fit: " + strings.TrimPrefix(err.Error(), "json: "))
+		return nil, d.unfit(b, err)
 	}
 	if err := edge.CheckFields(d.body, b, false); err != nil {
-		return edge.BadJSON(err.Error())
+		return nil, edge.BadJSON(err.Error())
 	}
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal(b, &members) // it was read
 	for _, name := range d.params {
 		if _, ok := members[name]; ok {
-			return invalid(fmt.Sprintf("%s stands in the path, and not in the body", name))
+			return nil, invalid(fmt.Sprintf("%s stands in the path, and not in the body", name))
 		}
 	}
-	return nil
+	return b, nil
+}
+
+// unfit says why a body cannot be decoded, and where.
+func (d *door) unfit(b []byte, err error) *edge.Problem {
+	detail := strings.TrimPrefix(err.Error(), "json: ")
+	if strings.HasPrefix(detail, "unknown field ") { // which says only its last name
+		if at := edge.CheckFields(d.body, b, false); at != nil {
+			detail = at.Error()
+		}
+	}
+	return invalid("the body does not fit: " + detail)
 }
 
 // field finds the field that JSON calls by a name.
@@ -139,69 +160,6 @@ func field(v reflect.Value, name string) reflect.Value {
 		}
 	}
 	return reflect.Value{}
-}
-
-// checkRules reports the first field that its tag does not allow.
-func checkRules(v reflect.Value, path string) error {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if v.IsNil() {
-			return nil
-		}
-		return checkRules(v.Elem(), path)
-	case reflect.Slice:
-		for i := range v.Len() {
-			if err := checkRules(v.Index(i), fmt.Sprintf("%s[%d]", path, i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	case reflect.Struct:
-	default:
-		return nil
-	}
-	for called, f := range streams.Fields(v.Type()) {
-		rule, err := streams.Rule(f)
-		if err != nil {
-			return err
-		}
-		name := strings.TrimPrefix(path+"."+called, ".")
-		if err := checkRule(rule, v.FieldByIndex(f.Index), name); err != nil {
-			return err
-		}
-		if err := checkRules(v.FieldByIndex(f.Index), name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkRule(rule streams.FieldRule, v reflect.Value, name string) error {
-	size, unit := int64(0), ""
-	switch v.Kind() {
-	case reflect.String:
-		size, unit = int64(v.Len()), " bytes"
-	case reflect.Slice, reflect.Map:
-		size, unit = int64(v.Len()), " items"
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		size = v.Int()
-	default:
-		return nil
-	}
-	empty := unit != "" && size == 0
-	switch {
-	case rule.Required && empty:
-		return fmt.Errorf("%s is missing or empty", name)
-	case empty:
-		return nil
-	case rule.Min != nil && size < *rule.Min:
-		return fmt.Errorf("%s has %d%s, below the least of %d", name, size, unit, *rule.Min)
-	case rule.Max != nil && size > *rule.Max:
-		return fmt.Errorf("%s has %d%s, above the bound of %d", name, size, unit, *rule.Max)
-	case rule.Enum != nil && !slices.Contains(rule.Enum, v.String()):
-		return fmt.Errorf("%s is none of %s", name, strings.Join(rule.Enum, ", "))
-	}
-	return nil
 }
 
 // invalid refuses what the door alone can tell; the decider has codes of its own.

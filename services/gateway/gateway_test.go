@@ -227,9 +227,16 @@ func TestWhatIsRefused(t *testing.T) {
 		has                string
 	}{
 		"unknown field":      {"POST", "/v1/orders", with(`"card"`, `"cvv"`), 422, "unknown field"},
-		"unknown deep field": {"POST", "/v1/orders", with(`"quantity"`, `"count"`), 422, "unknown field"},
+		"unknown deep field": {"POST", "/v1/orders", with(`"quantity"`, `"count"`), 422, `unknown field \"lines[0].count\": there are sku`},
 		"no customer":        {"POST", "/v1/orders", with(`"ada"`, `""`), 422, "customer"},
 		"no lines":           {"POST", "/v1/orders", `{"customer":"ada"}`, 422, "lines is missing"},
+		"no quantity":        {"POST", "/v1/orders", with(`"quantity":2,`, ``), 422, "lines[0].quantity is missing"},
+		"no line":            {"POST", "/v1/orders", with(`"lines":[`, `"lines":[null,`), 422, "lines[0] is null"},
+		"no body":            {"POST", "/v1/orders", ``, 422, "customer is missing"},
+		"no verdict":         {"POST", "/v1/reviews/r-1/moderation", ``, 422, "publish is missing"},
+		"an empty verdict":   {"POST", "/v1/reviews/r-1/moderation", `{}`, 422, "publish is missing"},
+		"no stars":           {"PUT", "/v1/reviews/r-1", ``, 422, "stars is missing"},
+		"a name of no path":  {"POST", "/v1/orders", with(`"mug"`, `".."`), 422, "lines[0].sku: nothing may be called"},
 		"quantity 0":         {"POST", "/v1/orders", with(`:2`, `:0`), 422, "lines[0].quantity"},
 		"a fraction":         {"POST", "/v1/orders", with(`:2`, `:2.5`), 422, "does not fit"},
 		"order id":           {"POST", "/v1/orders", with(`o-9`, `../x`), 422, "order is not 1 to 128"},

@@ -43,14 +43,21 @@ func (s *schemas) of(t reflect.Type, in bool) object {
 		return object{"type": "string"}
 	case reflect.Bool:
 		return object{"type": "boolean"}
-	case reflect.Int32:
+	case reflect.Int8, reflect.Int16, reflect.Int32:
 		return object{"type": "integer", "format": "int32"}
 	case reflect.Int, reflect.Int64:
 		return object{"type": "integer", "format": "int64"}
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return object{"type": "integer", "minimum": 0}
 	case reflect.Float64, reflect.Float32:
 		return object{"type": "number"}
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return object{"type": "string", "contentEncoding": "base64"}
+		}
 		return object{"type": "array", "items": s.of(t.Elem(), in)}
+	case reflect.Array:
+		return object{"type": "array", "items": s.of(t.Elem(), in), "minItems": t.Len(), "maxItems": t.Len()}
 	case reflect.Map:
 		return object{"type": "object", "additionalProperties": s.of(t.Elem(), in)}
 	case reflect.Struct:
@@ -88,7 +95,7 @@ func (s *schemas) structure(t reflect.Type, in bool, without []string) object {
 		}
 		rule, _ := streams.Rule(f) // the vocabulary has checked it, or the business
 		properties[name] = ruled(s.of(f.Type, in), rule)
-		if in && (rule.Required || rule.Min != nil && *rule.Min > 0) || !in && !strings.Contains(f.Tag.Get("json"), ",omit") {
+		if in && rule.Required || !in && !strings.Contains(f.Tag.Get("json"), ",omit") {
 			required = append(required, name)
 		}
 	}
@@ -119,7 +126,7 @@ func ruled(schema object, rule streams.FieldRule) object {
 		return schema
 	}
 	if rule.Required && least != "minimum" {
-		schema[least] = 1
+		schema[least] = int64(1)
 	}
 	if rule.Min != nil {
 		schema[least] = *rule.Min
@@ -127,7 +134,9 @@ func ruled(schema object, rule streams.FieldRule) object {
 	if rule.Max != nil {
 		schema[most] = *rule.Max
 	}
-	if rule.Enum != nil {
+	if items, ok := schema["items"].(object); ok && rule.Enum != nil {
+		items["enum"] = rule.Enum
+	} else if rule.Enum != nil {
 		schema["enum"] = rule.Enum
 	}
 	return schema

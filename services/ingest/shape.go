@@ -29,7 +29,7 @@ func keyOf(f *streams.Fact, version int, data []byte) (string, error) {
 		}
 	}
 	key := e.Key().String()
-	if err := streams.CheckKey(key); err != nil {
+	if err := streams.CheckName(key); err != nil {
 		return "", fmt.Errorf("data of %s: %w", f.Name, err)
 	}
 	return key, nil
@@ -41,8 +41,12 @@ type checker interface{ Check() error }
 func checkShape(t reflect.Type, data []byte) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	if err := d.Decode(reflect.New(t).Interface()); err != nil {
+	v := reflect.New(t)
+	if err := d.Decode(v.Interface()); err != nil {
 		return err
 	}
-	return edge.CheckFields(t, data, true)
+	if err := edge.CheckFields(t, data, true); err != nil {
+		return err
+	}
+	return edge.CheckRules(v.Elem(), data)
 }

@@ -42,7 +42,7 @@ type Write struct {
 // Moderate is refused with "not-written", or "moderated-already" if it was otherwise.
 type Moderate struct {
 	of
-	Publish bool   `json:"publish"`
+	Publish bool   `json:"publish" weir:"required"`
 	Reason  string `json:"reason" weir:"max=254"`
 }
 
@@ -59,7 +59,7 @@ var commands = []business.Command{
 		Example: Moderate{of{"r-1"}, true, ""}},
 }
 
-var reviews = &business.View{Name: "reviews", One: "review", Key: ReviewID(""), Path: "/v1/reviews", Title: "Review", About: "What a customer may say, or has said, about a product.",
+var reviews = &business.View{Name: "reviews", One: "review", Key: ReviewID(""), Path: "/v1/reviews", Title: "Review", About: "What a customer may say, or has said, about a product: to be shown once it is published.",
 	Begins: emits{Invited{}}, States: []string{"invited", "written", "published", "refused"},
 	Fields: []business.Field{{Name: "customer", Kind: business.Text, Filter: true}, {Name: "product", Kind: business.Text, Filter: true}, {Name: "state", Kind: business.State, Filter: true}},
 	From: []business.Source{business.Takes[Invited]("invited_at", "customer", "product"), business.Takes[Written]("written_at", "stars", "text"),

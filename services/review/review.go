@@ -1,5 +1,5 @@
-// Package review decides who may say what about a product: each buyer once, about what was
-// delivered, and nothing is shown that nobody of the shop has read.
+// Package review decides who may say what about a product: each buyer once, about what was delivered.
+// What nobody of the shop has read counts in no rating, and who shows reviews asks for state=published.
 package review
 
 import (

@@ -141,6 +141,9 @@ func (c *Command) checkBody(body reflect.Type, bad func(string, ...any)) {
 	if _, ok := KeyField(body); !ok {
 		bad("no field of %v is of the type of its key", body)
 	}
+	if err := describable(body, nil); err != nil {
+		bad("%w", err)
+	}
 	if c.Example != nil && reflect.TypeOf(c.Example) != body {
 		bad("its example is a %T, the decider takes %v", c.Example, body)
 	}

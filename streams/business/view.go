@@ -63,7 +63,7 @@ type Field struct {
 	Kind     Kind
 	About    string
 	Enum     []string // the texts that there are
-	Filter   bool     // clients may ask for the documents with one value; of texts and states
+	Filter   bool     // clients may ask for the documents with one value; of texts and states that are not Personal
 	Personal bool     // kept, and shown to nobody but who it is about
 	Of, Per  string   // other fields, of a Flag or a Mean
 }
@@ -92,7 +92,8 @@ type Source struct {
 	Event streams.Event // zero value
 	// Of is the key of the document: that of the event, or another one that it names.
 	apply func(e streams.Event, m Moment) (key string, set Set)
-	other bool // the key is not the event's
+	other bool     // the key is not the event's
+	takes []string // fields of the event, by Takes
 	key   reflect.Type
 }
 
@@ -117,6 +118,7 @@ func Takes[E streams.Event](at string, fields ...string) Source {
 		}
 		return set
 	})
+	s.takes = fields
 	return s
 }
 
@@ -259,6 +261,9 @@ func (v *View) checkFields(bad func(string, ...any)) {
 		if f.Filter && f.Kind != Text && f.Kind != State {
 			bad("field %q cannot be filtered by: texts and states can", f.Name)
 		}
+		if f.Personal && (f.Filter || f.Name == v.Sort) {
+			bad("field %q is personal, and the list would tell it to who guesses: it can be neither a Filter nor the Sort", f.Name)
+		}
 	}
 	if v.Sort != "" && !is(v.Sort, Time, Count) {
 		bad("it is sorted by %q, which is no time and no count of it", v.Sort)
@@ -287,6 +292,7 @@ func (v *View) checkSources(t *streams.Topology, bad func(string, ...any)) {
 			continue
 		}
 		sources[f.Name] = true
+		v.checkTaken(s, f.Name, bad)
 		_, set := s.apply(s.Event, Moment{})
 		for _, name := range slices.Sorted(maps.Keys(set)) {
 			field, ok := v.Field(name)
@@ -307,6 +313,17 @@ func (v *View) checkSources(t *streams.Topology, bad func(string, ...any)) {
 	for _, e := range v.Begins {
 		if f, ok := t.Vocabulary.FactOf(e); !ok || !sources[f.Name] {
 			bad("it begins with %T, which it is not made of", e)
+		}
+	}
+}
+
+// checkTaken refuses to show what an event declares personal.
+func (v *View) checkTaken(s Source, event string, bad func(string, ...any)) {
+	for _, name := range s.takes {
+		taken, _ := fieldNamed(reflect.TypeOf(s.Event), name)
+		rule, _ := streams.Rule(taken)
+		if shown, _ := v.Field(name); rule.Personal && !shown.Personal {
+			bad("it takes %q of %s, which is tagged personal there: take it out, or declare it in Fields as business.Field{Name: %q, Kind: …, Personal: true}", name, event, name)
 		}
 	}
 }

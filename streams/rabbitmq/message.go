@@ -40,7 +40,7 @@ func readCommand(d *amqp.Delivery) (streams.Command, error) {
 	if cmd.ID == "" || cmd.Name == "" {
 		return cmd, fmt.Errorf("a command has no message id or no type")
 	}
-	return cmd, streams.CheckKey(cmd.Key)
+	return cmd, streams.CheckName(cmd.Key)
 }
 
 func replyMessage(number string, r *streams.CommandReply) amqp.Publishing {

@@ -59,8 +59,21 @@ func pagesAreStable(p *place) {
 	if c, err := s.Documents(ctx, Loans, map[string]string{"member": "", "state": "withdrawn"}, ""); err != nil || len(c.Items) != 1 || c.Items[0].Values["reason"] != "regret" {
 		p.Errorf("withdrawn loans are %+v (%v)", c, err)
 	}
-	if _, err := s.Documents(ctx, Loans, nil, "no-page"); !errors.Is(err, projection.ErrPage) {
-		p.Errorf("a damaged page token gives %v", err)
+	for _, token := range []string{"no-page", "bnVsbA", "e30", "eyJBdCI6MX0"} { // null, {} and {"At":1}
+		if _, err := s.Documents(ctx, Loans, nil, token); !errors.Is(err, projection.ErrPage) {
+			p.Errorf("the page token %s gives %v", token, err)
+		}
+	}
+	for _, filter := range []map[string]string{nil, {"member": "ada", "state": "asked"}, {"member": "bob"}} {
+		if _, err := s.Documents(ctx, Loans, filter, bobs.Next); !errors.Is(err, projection.ErrPage) {
+			p.Errorf("a page token of bob's loans, asked for %v, gives %v", filter, err)
+		}
+	}
+	if _, err := s.Sagas(ctx, projection.SagaFilter{Page: bobs.Next}); !errors.Is(err, projection.ErrPage) {
+		p.Errorf("a page token of loans, asked for sagas, gives %v", err)
+	}
+	if more, err := s.Documents(ctx, Loans, map[string]string{"member": "bob", "state": "asked"}, bobs.Next); err != nil || len(more.Items) != 3 {
+		p.Errorf("the rest of bob's loans: %d (%v)", len(more.Items), err)
 	}
 	stats := s.Stats(time.Now().Add(time.Second))
 	i := slices.IndexFunc(stats, func(x projection.TopicStats) bool { return x.Topic == "desk.loan" })

@@ -11,8 +11,8 @@ import (
 
 // CheckFields reports a member of data that is not spelt as the field of t that
 // encoding/json takes it for, and with all a field that is missing or null; those
-// marked omitempty or omitzero may be missing. data fits t: it was decoded with
-// DisallowUnknownFields.
+// marked omitempty or omitzero may be missing. Of data that were not decoded with
+// DisallowUnknownFields it reports what t has no field for, too.
 func CheckFields(t reflect.Type, data []byte, all bool) error { return fields{all}.check(t, data, "") }
 
 type fields struct{ all bool }
@@ -70,7 +70,18 @@ func (c fields) object(t reflect.Type, data []byte, path string) error {
 		}
 	}
 	for name := range members {
-		return fmt.Errorf("%s is not spelt as the field is: case matters", strings.TrimPrefix(path+step(name), "."))
+		return unknown(t, name, path)
 	}
 	return nil
+}
+
+func unknown(t reflect.Type, name, path string) error {
+	at, there := strings.TrimPrefix(path+step(name), "."), []string{}
+	for called := range streams.Fields(t) {
+		if strings.EqualFold(called, name) {
+			return fmt.Errorf("%s is not spelt as the field is: case matters", at)
+		}
+		there = append(there, called)
+	}
+	return fmt.Errorf("unknown field \"%s\": there are %s", at, strings.Join(there, ", "))
 }
