@@ -68,7 +68,7 @@ func NewTopology(v *Vocabulary, services []Service, pipelines ...Pipeline) (*Top
 	}
 	own := func(what, name string) {
 		if whose := Reserved(name); whose != "" {
-			errs = append(errs, fmt.Errorf("%s %q is called like %s: rename it", what, name, whose))
+			errs = append(errs, fmt.Errorf("%s %q is called like a part of the platform, %s: rename it", what, name, whose))
 		}
 	}
 	services = slices.Clone(services)
