@@ -40,7 +40,7 @@ func TestBodiesMayEmbed(t *testing.T) {
 	if d.key, err = business.KeyField(d.body); err != nil || business.JSONName(d.key) != "thing" {
 		t.Fatalf("its key is %+v", d.key)
 	}
-	s := schemas{named: object{}, types: map[string]reflect.Type{}}
+	s := newSchemas(nil)
 	schema := s.structure(d.body, true, d.params)
 	p := schema["properties"].(object)
 	if len(p) != 2 || p["text"].(object)["maxLength"] != int64(5) || p["size"] == nil ||
