@@ -194,9 +194,6 @@ func (f *fold) own(s business.Service, o business.Objective) *SLO {
 		Objective: o.Percent,
 		MinBad:    max(o.AtLeast, 1), NoPage: !o.Pages,
 		SLI: Ratio(Outcome, bad, good[0], append(good[:len(good):len(good)], bad...)...)}
-	if _, err := handwritten(o.Alert); err == nil {
-		out.SLI.err = fmt.Errorf("the alert %s is one of the platform's: give the objective's another name", o.Alert)
-	}
 	out.runbook = f.runbook(s, o)
 	return out
 }

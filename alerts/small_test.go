@@ -245,8 +245,6 @@ func TestUselessBusinesses(t *testing.T) {
 	}{
 		"an answer that no bucket measures": {shelved(streams.Saga{Answers: []streams.Event{lent{}},
 			AnswerWithin: 2 * time.Second}), "no histogram of the catalogue with a bucket up to 2s"},
-		"the alert of the platform": {with(func(o *business.Objective) { o.Alert = "SagaOverdueBurn" }),
-			"SagaOverdueBurn is one of the platform's"},
 		"a template": {with(func(o *business.Objective) { o.About = "{{ $labels.x }}" }),
 			"evaluate as a template"},
 		"the platform's objective": {with(func(o *business.Objective) { o.Name = "latency" }),

@@ -114,6 +114,10 @@ func theater(t testing.TB, o *slow) *streams.Topology {
 			return what.After("bell", after, 42)
 		case "cancel undeclared":
 			return what.Cancel("nobody")
+		case "reject oddly":
+			return streams.Reject("weird", "no", "no")
+		case "reject in words":
+			return streams.Reject(streams.Conflict, `a <b> "code"`, "no")
 		case "ask undeclared":
 			return what.Do(unknown.With("x"))
 		case "ask", "ask badly":

@@ -73,6 +73,9 @@ func (d *Decider) check(r *reaction, x Decision) error {
 			return fmt.Errorf("asked for effect %q: %w", i.effect.name, err)
 		}
 	}
+	if err := x.reject.check(); err != nil {
+		return err
+	}
 	if r.kind != CommandInput && x.reply != nil {
 		return fmt.Errorf("replied to what is no command")
 	}

@@ -3,6 +3,7 @@ package streams
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -63,6 +64,20 @@ const (
 	Conflict  Class = "conflict"  // what it is about is in a state that forbids it
 	Forbidden Class = "forbidden" // who asks may not
 )
+
+// check reports a rejection that no client could be told: its class decides the status of
+// the answer, and its code stands in an address.
+func (r *Rejection) check() error {
+	switch {
+	case r == nil:
+		return nil
+	case !slices.Contains([]Class{Invalid, Missing, Conflict, Forbidden}, r.Class):
+		return fmt.Errorf("rejected with the class %q, which there is not: take %q, %q, %q or %q", r.Class, Invalid, Missing, Conflict, Forbidden)
+	case !nameRule.MatchString(r.Code):
+		return fmt.Errorf("rejected with the code %q: use lower case letters, digits and dashes", r.Code)
+	}
+	return nil
+}
 
 func (r *Rejection) Error() string { return r.Code + ": " + r.Detail }
 

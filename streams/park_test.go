@@ -28,6 +28,8 @@ func TestWrongDecisionsPark(t *testing.T) {
 			"cancel undeclared":     `cancelled timer "nobody", which it does not declare`,
 			"ask undeclared":        `asked for effect "unknown", whose outcome it does not declare: add streams.OnOutcome`,
 			"ask without an effect": "panicked",
+			"reject oddly":          `rejected with the class "weird", which there is not: take "invalid", "missing", "conflict" or "forbidden"`,
+			"reject in words":       `rejected with the code "a <b> \"code\"": use lower case letters, digits and dashes`,
 			"reply to an event":     "replied to what is no command",
 			"fail":                  "actor cannot decide on act: I cannot",
 			"panic":                 "actor panicked on act: I shall not",

@@ -199,6 +199,9 @@ func (s Saga) places(t *Topology, steps []Step) []distance {
 // brings about, and every end that is never reached.
 func (s Saga) Check(t *Topology) error {
 	var errs []error
+	if !nameRule.MatchString(s.Name) {
+		errs = append(errs, fmt.Errorf("a saga is called %q: use lower case letters, digits and dashes", s.Name))
+	}
 	reached := map[string]bool{}
 	for _, st := range s.Steps(t) {
 		for _, e := range st.Emits {
@@ -216,7 +219,7 @@ func (s Saga) Check(t *Topology) error {
 		}
 	}
 	if s.Starts == nil || len(s.Ends) == 0 || s.Within <= 0 {
-		return fmt.Errorf("saga %s needs a start, an end, and a time within which it gets there", s.Name)
+		return errors.Join(append(errs, fmt.Errorf("saga %s needs a start, an end, and a time within which it gets there", s.Name))...)
 	}
 	check("starts with", s.Starts)
 	check("ends with", s.Ends...)

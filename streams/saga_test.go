@@ -50,7 +50,7 @@ func TestStepsFollowFromTheDeciders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	top, err := streams.NewTopology(v, []streams.Service{{Name: "all", Deciders: []*streams.Decider{agent, phone, watcher, after}}})
+	top, err := streams.NewTopology(v, []streams.Service{{Name: "every", Deciders: []*streams.Decider{agent, phone, watcher, after}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +74,7 @@ func TestStepsFollowFromTheDeciders(t *testing.T) {
 		"may have once sunk-too, which no": func(s *streams.Saga) { s.Once = []streams.Event{sunkToo{}} },
 		"is no registered event":           func(s *streams.Saga) { s.Undo = []streams.Event{notTold{}} },
 		"needs a start, an end":            func(s *streams.Saga) { s.Ends = nil },
+		`a saga is called "S <x>/?"`:       func(s *streams.Saga) { s.Name = "S <x>/?" },
 		"names no answers":                 func(s *streams.Saga) { s.AnswerWithin = time.Second },
 	} {
 		bad := saga

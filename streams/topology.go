@@ -46,14 +46,17 @@ const ExternalWriter = "external"
 // NewTopology checks the declaration: every error names its culprit and cure.
 func NewTopology(v *Vocabulary, services []Service, pipelines ...Pipeline) (*Topology, error) {
 	t := &Topology{Vocabulary: v, Services: services, Pipelines: pipelines, owner: map[string]string{}}
-	var errs []error
+	errs := noDeciders(services)
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("the topology does not hold:\n%w", errors.Join(errs...))
+	}
 	for _, f := range v.facts {
 		if f.External {
 			t.owner[f.Name] = ExternalWriter
 		}
 		errs = append(errs, checkFact(f)...)
 	}
-	names := map[string]string{ExternalWriter: "ingestion"}
+	names := map[string]string{ExternalWriter: "ingestion", ownTopics: "the platform"}
 	claim := func(name, what string) {
 		if !nameRule.MatchString(name) {
 			errs = append(errs, fmt.Errorf("%s is called %q: use lower case letters, digits and dashes", what, name))
@@ -63,9 +66,15 @@ func NewTopology(v *Vocabulary, services []Service, pipelines ...Pipeline) (*Top
 		}
 		names[name] = what
 	}
+	own := func(what, name string) {
+		if whose := Reserved(name); whose != "" {
+			errs = append(errs, fmt.Errorf("%s %q is called like a part of the platform, %s: rename it", what, name, whose))
+		}
+	}
 	services = slices.Clone(services)
 	seen := map[string]bool{}
 	for _, s := range services {
+		own("service", s.Name)
 		if seen[s.Name] || !nameRule.MatchString(s.Name) {
 			errs = append(errs, fmt.Errorf("service name %q is used twice or is not of lower case letters, digits and dashes", s.Name))
 		}
@@ -76,6 +85,7 @@ func NewTopology(v *Vocabulary, services []Service, pipelines ...Pipeline) (*Top
 		}
 	}
 	for _, p := range pipelines {
+		own("pipeline", p.Name)
 		claim(p.Name, "pipeline "+p.Name)
 		if seen[p.Name] { // they would share a group and a dead-letter topic
 			errs = append(errs, fmt.Errorf("service %s and pipeline %s are both called %q: rename one", p.Name, p.Name, p.Name))
@@ -95,6 +105,18 @@ func NewTopology(v *Vocabulary, services []Service, pipelines ...Pipeline) (*Top
 		return nil, fmt.Errorf("the topology does not hold:\n%w", err)
 	}
 	return t, nil
+}
+
+// noDeciders reports those that are nil.
+func noDeciders(services []Service) (errs []error) {
+	for _, s := range services {
+		for i, d := range s.Deciders {
+			if d == nil {
+				errs = append(errs, fmt.Errorf("decider %d of service %q is nil: make it with streams.Define, or leave it out", i+1, s.Name))
+			}
+		}
+	}
+	return errs
 }
 
 // checkFact reports a type that no topic can carry.
@@ -245,7 +267,7 @@ func DeadTopic(service string) string { return service + ".dead" }
 
 // ControlTopic is compacted and records, once per unit, the partition count
 // and the incarnation of its store.
-const ControlTopic = "weir.control"
+const ControlTopic = ownTopics + ".control"
 
 // Decider finds a decider and its service by the decider's name.
 func (t *Topology) Decider(name string) (*Service, *Decider, bool) {

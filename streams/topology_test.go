@@ -99,11 +99,16 @@ func TestTopologyErrors(t *testing.T) {
 		"pipeline reads what nobody writes": {pipelines: pipe("p", []streams.Event{taken{}}, nil), want: []string{"pipeline p", "teller.taken, which nobody produces"}},
 		"private event of another decider": {facts: []streams.Fact{streams.NewFact[unheard]("unheard", streams.Private())},
 			services: []streams.Service{service("s", define("a", on[bonus](unheard{})), define("b", on[unheard]()))}, want: []string{"decider b of service s", "unheard, which is private to a", "emit an event that is not"}},
-		"private and external":    {facts: []streams.Fact{streams.NewFact[unheard]("unheard", streams.Private(), streams.External())}, want: []string{"unheard", "cannot be both"}},
-		"pipeline reads private":  {facts: []streams.Fact{streams.NewFact[unheard]("unheard", streams.Private())}, services: []streams.Service{service("s", define("a", on[bonus](unheard{})))}, pipelines: pipe("p", []streams.Event{unheard{}}, nil), want: []string{"pipeline p reads unheard, which is private"}},
-		"pipeline emits private":  {facts: []streams.Fact{streams.NewFact[unheard]("unheard", streams.Private())}, services: []streams.Service{front}, pipelines: pipe("p", []streams.Event{taken{}}, []streams.Event{unheard{}}), want: []string{"pipeline p may emit unheard, which is private"}},
-		"all of it at once":       {services: []streams.Service{service("s", define("Big D", on[unheard]())), service("s")}, want: []string{`"Big D"`, "unheard", `"s" is used twice`}},
-		"nothing is declared bad": {services: []streams.Service{front, back}},
+		"private and external":                       {facts: []streams.Fact{streams.NewFact[unheard]("unheard", streams.Private(), streams.External())}, want: []string{"unheard", "cannot be both"}},
+		"pipeline reads private":                     {facts: []streams.Fact{streams.NewFact[unheard]("unheard", streams.Private())}, services: []streams.Service{service("s", define("a", on[bonus](unheard{})))}, pipelines: pipe("p", []streams.Event{unheard{}}, nil), want: []string{"pipeline p reads unheard, which is private"}},
+		"pipeline emits private":                     {facts: []streams.Fact{streams.NewFact[unheard]("unheard", streams.Private())}, services: []streams.Service{front}, pipelines: pipe("p", []streams.Event{taken{}}, []streams.Event{unheard{}}), want: []string{"pipeline p may emit unheard, which is private"}},
+		"service named as a file of the platform":    {services: []streams.Service{service("reads")}, want: []string{`service "reads" is called like a part of the platform, the read model's file: rename it`}},
+		"service named as a unit":                    {services: []streams.Service{service("projection")}, want: []string{`service "projection" is called like a part of the platform, the writer of the read model: rename it`}},
+		"pipeline named as a unit":                   {services: []streams.Service{front}, pipelines: pipe("gateway", []streams.Event{taken{}}, nil), want: []string{`pipeline "gateway" is called like a part of the platform, the HTTP interface: rename it`}},
+		"decider named as the topics of the runtime": {services: []streams.Service{service("s", define("weir"))}, want: []string{`the platform and decider weir of service s are both called "weir": rename one`}},
+		"a decider that is nil":                      {services: []streams.Service{service("s", define("d"), nil)}, want: []string{`decider 2 of service "s" is nil: make it with streams.Define`}},
+		"all of it at once":                          {services: []streams.Service{service("s", define("Big D", on[unheard]())), service("s")}, want: []string{`"Big D"`, "unheard", `"s" is used twice`}},
+		"nothing is declared bad":                    {services: []streams.Service{front, back}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, err := streams.NewVocabulary(append(fleetFacts[:len(fleetFacts):len(fleetFacts)], x.facts...)...)

@@ -90,6 +90,7 @@ type Console struct {
 	samples samples
 	pages   map[string]*template.Template
 	mux     *http.ServeMux
+	own     []string // patterns beside those of views
 	began   time.Time
 	results results
 
@@ -153,7 +154,8 @@ func New(cfg Config) (*Console, error) {
 		return nil, err
 	}
 	c.routes()
-	return c, c.viewRoutes()
+	c.viewRoutes()
+	return c, nil
 }
 
 func (c *Console) parse() error {
@@ -169,32 +171,32 @@ func (c *Console) parse() error {
 }
 
 func (c *Console) routes() {
-	c.mux.HandleFunc("GET /{$}", c.overview)
-	c.mux.HandleFunc("GET /sagas", c.sagaList)
-	c.mux.HandleFunc("GET /sagas/{correlation}", c.sagaPage)
-	c.mux.HandleFunc("GET /views", c.viewList)
-	c.mux.HandleFunc("GET /traces", c.traceList)
-	c.mux.HandleFunc("GET /traces/{trace}", c.tracePage)
-	c.mux.HandleFunc("GET /dead-letters", c.letters)
-	c.mux.HandleFunc("POST /dead-letters/retry", c.act("retry"))
-	c.mux.HandleFunc("POST /dead-letters/drop", c.act("drop"))
-	c.mux.HandleFunc("POST /dead-letters/retry-found", c.retryFound)
-	c.mux.HandleFunc("POST /dead-letters/stop", c.stopBulk)
+	c.handle("GET /{$}", c.overview)
+	c.handle("GET /sagas", c.sagaList)
+	c.handle("GET /sagas/{correlation}", c.sagaPage)
+	c.handle("GET /views", c.viewList)
+	c.handle("GET /traces", c.traceList)
+	c.handle("GET /traces/{trace}", c.tracePage)
+	c.handle("GET /dead-letters", c.letters)
+	c.handle("POST /dead-letters/retry", c.act("retry"))
+	c.handle("POST /dead-letters/drop", c.act("drop"))
+	c.handle("POST /dead-letters/retry-found", c.retryFound)
+	c.handle("POST /dead-letters/stop", c.stopBulk)
 	if c.SLOs != nil {
-		c.mux.HandleFunc("GET /slos", c.sloPage)
+		c.handle("GET /slos", c.sloPage)
 	}
 	if c.Alerts != nil {
-		c.mux.HandleFunc("GET /alerts", c.alertPage)
+		c.handle("GET /alerts", c.alertPage)
 	}
-	c.mux.HandleFunc("GET /runbooks/{name}", c.runbookPage)
+	c.handle("GET /runbooks/{name}", c.runbookPage)
 	if c.Faults != nil {
-		c.mux.HandleFunc("GET /faults", c.faultPage)
+		c.handle("GET /faults", c.faultPage)
 	}
 	if c.SwitchFault != nil {
-		c.mux.HandleFunc("POST /faults/switch", c.switchFault)
+		c.handle("POST /faults/switch", c.switchFault)
 	}
 	for _, name := range []string{"console.css", "console.js", "icon.svg"} {
-		c.mux.HandleFunc("GET /console/"+name, func(w http.ResponseWriter, r *http.Request) {
+		c.handle("GET /console/"+name, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			http.ServeFileFS(w, r, assetFiles, "asset/"+name)
 		})
@@ -207,6 +209,12 @@ func (c *Console) routes() {
 		}
 		c.problem(w, r, http.StatusNotFound, "Nothing is at this address.")
 	})
+}
+
+// handle serves a page of its own, which no view's can be.
+func (c *Console) handle(pattern string, h http.HandlerFunc) {
+	c.own = append(c.own, pattern)
+	c.mux.HandleFunc(pattern, h)
 }
 
 // policy lets the page load its own style and script, and nothing else.

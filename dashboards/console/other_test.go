@@ -9,9 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/weirstream/weir/dashboards/console"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/event"
 	"github.com/weirstream/weir/services/shop"
@@ -240,22 +237,6 @@ func TestABusinessOfLittleIsShown(t *testing.T) {
 	h.get("/sagas?q=nobody", 200, "Nothing is called")
 	h.get("/views", 200, "This business declares no view")
 	h.get("/sagas/c1", 200, "pupil.asked")
-}
-
-// A view that is called like another page is told so, and not shown in its place.
-func TestViewsAreNotCalledLikePages(t *testing.T) {
-	for _, name := range []string{"traces", "views", "sagas", "metrics"} {
-		b := school()
-		b.Services[1].Views[0].Name = name
-		top, err := b.Topology()
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = console.New(console.Config{Reads: &projection.Model{}, Metrics: prometheus.NewRegistry(), Topology: top, Business: b})
-		if err == nil || !strings.Contains(err.Error(), `view "`+name+`" is called like another page`) {
-			t.Errorf("a view is called %s: %v", name, err)
-		}
-	}
 }
 
 // An earlier saga about the same thing may have been taken back; a later one was not.

@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -18,20 +17,13 @@ import (
 // countsFresh is how old the counts of documents may be: a store counts them one by one.
 const countsFresh = 10 * time.Second
 
-// elsewhere are addresses that the process serves beside this page.
-var elsewhere = []string{"v1", "metrics", "readyz", "prometheus"}
-
-// viewRoutes serves the documents of each view under the view's name.
-func (c *Console) viewRoutes() error {
+// viewRoutes serves the documents of each view under the view's name, which is none of
+// another page: see business.ReservedPage.
+func (c *Console) viewRoutes() {
 	for _, v := range c.Business.Views() {
-		at := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/" + v.Name}}
-		if _, pattern := c.mux.Handler(at); pattern != "/" || slices.Contains(elsewhere, v.Name) {
-			return fmt.Errorf("view %q is called like another page: call it otherwise, and the live page can show it", v.Name)
-		}
 		c.mux.HandleFunc("GET /"+v.Name, func(w http.ResponseWriter, r *http.Request) { c.viewPage(w, r, v) })
 		c.mux.HandleFunc("GET /"+v.Name+"/{key}", func(w http.ResponseWriter, r *http.Request) { c.documentPage(w, r, v) })
 	}
-	return nil
 }
 
 // viewCounts are how many documents a view has.

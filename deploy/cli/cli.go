@@ -106,11 +106,7 @@ func checkUsage(c *cobra.Command) {
 		c.Args = cobra.ArbitraryArgs
 		c.RunE = func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				var names []string
-				for _, sub := range c.Commands() {
-					names = append(names, sub.Name())
-				}
-				return usagef("unknown command %q%s. See %s --help", args[0], didYouMean(args[0], names), c.CommandPath())
+				return unknownCommand(c, args[0])
 			}
 			return c.Help()
 		}
@@ -125,6 +121,14 @@ func checkUsage(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		checkUsage(sub)
 	}
+}
+
+func unknownCommand(c *cobra.Command, given string) error {
+	var names []string
+	for _, sub := range c.Commands() {
+		names = append(names, sub.Name())
+	}
+	return usagef("unknown command %q%s. See %s --help", given, didYouMean(given, names), c.CommandPath())
 }
 
 // wanted says which arguments a command takes, by the names in its usage line.

@@ -159,6 +159,9 @@ func isURL(flag, s string) error {
 
 // wrongFlag says what is wrong with a flag. The value of a URL is left out.
 func wrongFlag(c *cobra.Command, err error) error {
+	if c.HasSubCommands() && c.Flags().NArg() > 0 { // whose flag it is, nobody knows
+		return unknownCommand(c, c.Flags().Arg(0))
+	}
 	var invalid *pflag.InvalidValueError
 	switch {
 	case errors.As(err, &invalid) && slices.Contains([]string{kindURL, kindOutside}, invalid.GetFlag().Value.Type()):

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/weirstream/weir/streams/business"
 )
 
 // everyCommand calls f for every command, with the words that call it.
@@ -128,4 +130,16 @@ func TestTheAddressOfARunningWeir(t *testing.T) {
 	contains(t, run(t, 3, "saga", "ls", "--url", "http://127.0.0.1:2"), "http://127.0.0.1:2")
 	t.Setenv(urlVariable, "nonsense")
 	contains(t, run(t, 2, "fault", "ls"), urlVariable)
+}
+
+// Of a command that is not there, that is told, and nothing of its flags.
+func TestAnUnknownCommandIsToldBeforeItsFlags(t *testing.T) {
+	idle := App{Business: &business.Business{Name: "idle"}} // it has no customer, and so no bad days
+	for _, args := range [][]string{{"simulate", "--seed", "1"}, {"simulate"}} {
+		var out, errs bytes.Buffer
+		code := idle.Main(args, &out, &errs)
+		if want := "weir: unknown command \"simulate\". See weir --help\n"; code != exitUsage || errs.String() != want {
+			t.Errorf("weir %q exits with %d: %s", args, code, errs.String())
+		}
+	}
 }

@@ -22,20 +22,9 @@ import (
 // platform if the gateway is here.
 func (p *platform) startHTTP(l net.Listener) error {
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(p.linkedMetrics(), promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	mux.Handle("/readyz", edge.Methods{http.MethodGet: p.readyz})
-	mux.Handle("/v1/units", edge.Methods{http.MethodGet: p.listUnits})
-	mux.Handle("/v1/lanes", edge.Methods{http.MethodGet: p.listLanes})
-	mux.Handle("/v1/lanes/{service}/{lane}/accept", edge.Methods{http.MethodPost: p.acceptLoss})
-	mux.Handle("/v1/units/{name}/restart", edge.Methods{http.MethodPost: p.restartUnit})
-	mux.Handle("/v1/units/{name}/accept", edge.Methods{http.MethodPost: p.acceptUnit})
-	letters := &deadLetters{p}
-	mux.Handle("/v1/dead-letters", edge.Methods{http.MethodGet: letters.list})
-	mux.Handle("/v1/dead-letters/{service}/{decider}/{key}", edge.Methods{http.MethodGet: letters.show})
-	mux.Handle("/v1/dead-letters/{service}/{decider}/{key}/{verb}", edge.Methods{http.MethodPost: letters.act})
-	mux.Handle(prometheus.Path, &p.promises)
-	mux.Handle("/v1/faults", edge.Methods{http.MethodGet: p.listFaults})
-	mux.Handle("/v1/faults/{name}/{verb}", edge.Methods{http.MethodPost: p.turnFault})
+	for path, h := range p.ownRoutes() {
+		mux.Handle(path, h)
+	}
 	if p.units.gateway {
 		if err := p.serveGateway(mux); err != nil {
 			return err
@@ -43,6 +32,26 @@ func (p *platform) startHTTP(l net.Listener) error {
 	}
 	p.serveUntilEnd(l, mux)
 	return nil
+}
+
+// ownRoutes are what every process answers, whatever its units.
+func (p *platform) ownRoutes() map[string]http.Handler {
+	letters := &deadLetters{p}
+	return map[string]http.Handler{
+		"/metrics":                          promhttp.HandlerFor(p.linkedMetrics(), promhttp.HandlerOpts{EnableOpenMetrics: true}),
+		"/readyz":                           edge.Methods{http.MethodGet: p.readyz},
+		"/v1/units":                         edge.Methods{http.MethodGet: p.listUnits},
+		"/v1/lanes":                         edge.Methods{http.MethodGet: p.listLanes},
+		"/v1/lanes/{service}/{lane}/accept": edge.Methods{http.MethodPost: p.acceptLoss},
+		"/v1/units/{name}/restart":          edge.Methods{http.MethodPost: p.restartUnit},
+		"/v1/units/{name}/accept":           edge.Methods{http.MethodPost: p.acceptUnit},
+		"/v1/dead-letters":                  edge.Methods{http.MethodGet: letters.list},
+		"/v1/dead-letters/{service}/{decider}/{key}":        edge.Methods{http.MethodGet: letters.show},
+		"/v1/dead-letters/{service}/{decider}/{key}/{verb}": edge.Methods{http.MethodPost: letters.act},
+		prometheus.Path:            &p.promises,
+		"/v1/faults":               edge.Methods{http.MethodGet: p.listFaults},
+		"/v1/faults/{name}/{verb}": edge.Methods{http.MethodPost: p.turnFault},
+	}
 }
 
 // serveGateway adds ingestion, commands, queries and the live page.

@@ -85,11 +85,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.Business == nil {
 		return errors.New("the platform needs a business to run")
 	}
-	o.defaults()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	p := &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
+	p := newPlatform(o, fail)
 	err = p.start(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = p.cutShort("before it was up, ")
@@ -99,6 +97,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	p.stop()
 	return err
+}
+
+func newPlatform(o Options, fail context.CancelCauseFunc) *platform {
+	o.defaults()
+	return &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
+		traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 }
 
 func (p *platform) announce() {

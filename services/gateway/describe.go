@@ -17,7 +17,7 @@ import (
 // Describe renders the OpenAPI 3.1 document of a business: every path that the
 // gateway and ingestion serve.
 func Describe(b *business.Business, t *streams.Topology) ([]byte, error) {
-	d := &description{business: b, topology: t, paths: object{}, schemas: schemas{named: object{}, types: map[string]reflect.Type{}}}
+	d := &description{business: b, topology: t, paths: object{}, schemas: newSchemas(b.Views())}
 	for _, s := range b.Services {
 		for _, c := range s.Commands {
 			d.command(s.Name, c)
@@ -32,7 +32,6 @@ func Describe(b *business.Business, t *streams.Topology) ([]byte, error) {
 		"info":       object{"title": b.Title, "version": "1", "description": b.About + "\n\n" + manners, "license": object{"name": "MIT", "identifier": "MIT"}},
 		"security":   []object{{}, {"apiKey": []string{}}},
 		"components": object{"securitySchemes": securitySchemes, "schemas": d.named, "parameters": parameters, "headers": headers, "responses": responses}}
-	d.named["Problem"] = problemSchema
 	out, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("the description of %s cannot be written: %w", b.Name, err)
@@ -207,11 +206,11 @@ func (d *description) view(service string, v *business.View) {
 	d.add(v.Path, http.MethodGet, list)
 	show := question(operationID("get", v.One), service, v.About, document, []object{one}, "404 Problem")
 	show["description"] = "Without a token the answer may be behind the read model, by a moment mostly, by five seconds at most."
-	d.add(v.Path+"/{"+v.One+"}", http.MethodGet, show)
+	d.add(v.DocumentPath(), http.MethodGet, show)
 	if v.History {
 		history := object{"type": "object", "required": []string{v.One, "events"}, "properties": object{v.One: object{"type": "string"},
 			"events": object{"type": "array", "items": d.of(reflect.TypeFor[projection.Entry](), false)}}}
-		d.add(v.Path+"/{"+v.One+"}/history", http.MethodGet, question(operationID("get", v.One, "history"), service, "Every event about one of the "+words(v.Name)+", the earliest first", history, []object{one}, "404 Problem"))
+		d.add(v.HistoryPath(), http.MethodGet, question(operationID("get", v.One, "history"), service, "Every event about one of the "+words(v.Name)+", the earliest first", history, []object{one}, "404 Problem"))
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -32,8 +31,9 @@ func (g *gateway) newDoor(c business.Command) (door, error) {
 	if d.service, _, ok = g.Topology.CommandTarget(c.Name); !ok {
 		return d, fmt.Errorf("no decider takes command %q: add its service to the business", c.Name)
 	}
-	if d.key, ok = business.KeyField(d.body); !ok {
-		return d, fmt.Errorf("command %q: no field of %v is its key", c.Name, d.body)
+	var err error
+	if d.key, err = business.KeyField(d.body); err != nil {
+		return d, fmt.Errorf("command %q: %w", c.Name, err)
 	}
 	kind := reflect.Zero(d.body).Interface().(streams.Event).Key().Kind()
 	if v, ok := g.Business.ViewOf(kind); ok && c.Success == http.StatusCreated {
@@ -82,14 +82,11 @@ func (d *door) read(w http.ResponseWriter, r *http.Request, id string) (streams.
 		return nil, invalid(err.Error())
 	}
 	body := v.Interface().(streams.Event)
-	if !keyName.MatchString(body.Key().String()) {
+	if !business.KeyRule.MatchString(body.Key().String()) {
 		return nil, invalid(business.JSONName(d.key) + " is not 1 to 128 letters, digits, dots, underscores, tildes and dashes, a letter or digit first")
 	}
 	return body, nil
 }
-
-// keyName is what a thing may be called by a client: it stands in paths.
-var keyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
 
 // needsBody tells whether anything has to be said beside what stands in the path.
 func (d *door) needsBody() bool {

@@ -36,11 +36,11 @@ type wish struct {
 func TestBodiesMayEmbed(t *testing.T) {
 	c := business.Command{Name: "wish", Path: "/v1/things/{thing}/wish"}
 	d := door{Command: c, body: reflect.TypeFor[wish](), params: c.Params()}
-	var ok bool
-	if d.key, ok = business.KeyField(d.body); !ok || business.JSONName(d.key) != "thing" {
+	var err error
+	if d.key, err = business.KeyField(d.body); err != nil || business.JSONName(d.key) != "thing" {
 		t.Fatalf("its key is %+v", d.key)
 	}
-	s := schemas{named: object{}, types: map[string]reflect.Type{}}
+	s := newSchemas(nil)
 	schema := s.structure(d.body, true, d.params)
 	p := schema["properties"].(object)
 	if len(p) != 2 || p["text"].(object)["maxLength"] != int64(5) || p["size"] == nil ||

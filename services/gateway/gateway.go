@@ -128,9 +128,9 @@ func (g *gateway) routes() (map[string]edge.Methods, error) {
 	}
 	for _, v := range g.Business.Views() {
 		add(v.Path, http.MethodGet, g.aged(g.list(v)))
-		add(v.Path+"/{"+v.One+"}", http.MethodGet, g.aged(g.show(v)))
+		add(v.DocumentPath(), http.MethodGet, g.aged(g.show(v)))
 		if v.History {
-			add(v.Path+"/{"+v.One+"}/history", http.MethodGet, g.aged(g.history(v)))
+			add(v.HistoryPath(), http.MethodGet, g.aged(g.history(v)))
 		}
 	}
 	for _, c := range g.Business.Commands() {

@@ -1,5 +1,7 @@
 package gateway
 
+import "github.com/weirstream/weir/streams/business"
+
 // What is the same for every business: how the interface behaves.
 const manners = `Commands are answered once they are stored, and read from a read model that follows the
 log. An answer to a command carries a Weir-Token; a question that sends it back is
@@ -11,7 +13,7 @@ readers could read differently is answered 400: a member given twice, or in anot
 than its name here, half of a surrogate pair, control characters other than line feeds
 and tabs. A Host that is neither an address nor a name of the server is answered 421.`
 
-var keySchema = object{"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"}
+var keySchema = object{"type": "string", "pattern": business.KeyRule.String()}
 
 func text(about string) object { return object{"type": "string", "description": about} }
 

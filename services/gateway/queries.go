@@ -119,7 +119,7 @@ func (g *gateway) show(v *business.View) http.HandlerFunc {
 			return
 		}
 		key := r.PathValue(v.One)
-		if g.Documents != nil && token(r, q) == "" && keyName.MatchString(key) {
+		if g.Documents != nil && token(r, q) == "" && business.KeyRule.MatchString(key) {
 			body, err := g.cachedDocument(r.Context(), v, key)
 			g.answer(w, r, body, err)
 			return

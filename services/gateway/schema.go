@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +21,31 @@ type object = map[string]any
 type schemas struct {
 	named object
 	types map[string]reflect.Type
+	views map[*business.View]string // the names of theirs
+}
+
+// newSchemas gives the views their names, before any type takes one of them.
+func newSchemas(views []*business.View) schemas {
+	s := schemas{named: object{"Problem": problemSchema}, types: map[string]reflect.Type{"Problem": nil}, views: map[*business.View]string{}}
+	for _, v := range views {
+		name := cmp.Or(notInNames.ReplaceAllString(v.Title, ""), v.Name)
+		s.views[v] = s.free(name, nil)
+		s.types[s.views[v]] = nil
+	}
+	return s
+}
+
+// notInNames is what the name of a schema may not hold.
+var notInNames = regexp.MustCompile(`[^A-Za-z0-9_-]`)
+
+// free is the name for a schema, or the next one with a number that is not another's.
+func (s *schemas) free(name string, t reflect.Type) string {
+	for n, first := 2, name; ; n++ {
+		if have, taken := s.types[name]; !taken || t != nil && have == t {
+			return name
+		}
+		name = fmt.Sprint(first, n)
+	}
 }
 
 // ref is a reference to a named schema.
@@ -61,6 +88,9 @@ func (s *schemas) of(t reflect.Type, in bool) object {
 	case reflect.Map:
 		return object{"type": "object", "additionalProperties": s.of(t.Elem(), in)}
 	case reflect.Struct:
+		if t.Name() == "" {
+			return s.structure(t, in, nil)
+		}
 		return s.name(t, in, func() object { return s.structure(t, in, nil) })
 	}
 	return object{}
@@ -72,6 +102,7 @@ func (s *schemas) name(t reflect.Type, in bool, make func() object) object {
 	if i := strings.IndexByte(name, '['); i >= 0 { // of a generic type
 		name = name[:i]
 	}
+	name = notInNames.ReplaceAllString(name, "")
 	if in {
 		name += "Request"
 	}
@@ -79,7 +110,7 @@ func (s *schemas) name(t reflect.Type, in bool, make func() object) object {
 		path := t.PkgPath()
 		name = strings.ToUpper(path[strings.LastIndexByte(path, '/')+1:][:1]) + path[strings.LastIndexByte(path, '/')+2:] + name
 	}
-	if s.types[name] == nil {
+	if name = s.free(name, t); s.types[name] == nil {
 		s.types[name] = t
 		s.named[name] = make()
 	}
@@ -159,10 +190,8 @@ func (s *schemas) view(v *business.View) object {
 			required = append(required, f.Name)
 		}
 	}
-	name := strings.ReplaceAll(v.Title, " ", "")
-	s.named[name] = object{"type": "object", "description": v.About, "properties": properties, "required": required}
-	s.types[name] = reflect.TypeOf(v)
-	return ref(name)
+	s.named[s.views[v]] = object{"type": "object", "description": v.About, "properties": properties, "required": required}
+	return ref(s.views[v])
 }
 
 func (s *schemas) viewField(v *business.View, f business.Field) object {

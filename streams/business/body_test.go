@@ -50,7 +50,7 @@ func TestWhatABodyHolds(t *testing.T) {
 			N int `json:"n,string"`
 		}](),
 	} {
-		if _, err := b.Topology(); err == nil || !strings.Contains(err.Error(), "command buy of service desk: ") || !strings.Contains(err.Error(), want) {
+		if _, err := b.Topology(); err == nil || !strings.Contains(err.Error(), `command "buy" of service "desk": `) || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}

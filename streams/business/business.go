@@ -57,6 +57,9 @@ func (b *Business) Topology() (*streams.Topology, error) {
 	if !nameRule.MatchString(b.Name) {
 		return nil, fmt.Errorf("the business is called %q: use lower case letters, digits and dashes", b.Name)
 	}
+	if err := b.checkGiven(); err != nil {
+		return nil, fmt.Errorf("business %s does not hold:\n%w", b.Name, err)
+	}
 	facts := slices.Clone(b.Facts)
 	services := make([]streams.Service, len(b.Services))
 	for i, s := range b.Services {
@@ -77,6 +80,22 @@ func (b *Business) Topology() (*streams.Topology, error) {
 	return t, nil
 }
 
+// checkGiven reports what is not there at all.
+func (b *Business) checkGiven() error {
+	if len(b.Services) == 0 {
+		return errors.New("it has no services: add one, with a decider")
+	}
+	var errs []error
+	for _, s := range b.Services {
+		for i, v := range s.Views {
+			if v == nil {
+				errs = append(errs, fmt.Errorf("view %d of service %q is nil: leave it out", i+1, s.Name))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // check looks at all that stands beside the topology.
 func (b *Business) check(t *streams.Topology) error {
 	var errs []error
@@ -91,6 +110,7 @@ func (b *Business) check(t *streams.Topology) error {
 	}
 	errs = append(errs, b.checkCommands(t)...)
 	errs = append(errs, b.checkViews(t)...)
+	errs = append(errs, b.checkRoutes()...)
 	errs = append(errs, b.checkEndpoints(t)...)
 	errs = append(errs, b.checkObjectives(t)...)
 	errs = append(errs, b.checkMoney(t)...)

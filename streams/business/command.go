@@ -27,8 +27,9 @@ type Command struct {
 	Description string
 	Example     streams.Event // a body that is taken
 	Reply       any           // a zero value of what the decider replies
-	// MakesKey lets a client leave out the field that names the key: it is made of
-	// this prefix and the request's Idempotency-Key. Empty: the field has to be there.
+	// MakesKey lets a client leave out the field that names the key: it is made of this
+	// prefix and a digest of the request's Idempotency-Key, or of chance without one.
+	// Empty: the field has to be there.
 	MakesKey string
 }
 
@@ -56,21 +57,6 @@ func (c *Command) Params() (out []string) {
 	return out
 }
 
-// KeyField is the field of a body that is its key: the one of the key's type, of the
-// body's own kind.
-func KeyField(body reflect.Type) (reflect.StructField, bool) {
-	zero, ok := reflect.Zero(body).Interface().(streams.Event)
-	if !ok || body.Kind() != reflect.Struct {
-		return reflect.StructField{}, false
-	}
-	for _, f := range streams.Fields(body) {
-		if f.Type == reflect.TypeOf(zero.Key()) {
-			return f, true
-		}
-	}
-	return reflect.StructField{}, false
-}
-
 // JSONName is what JSON calls a field.
 func JSONName(f reflect.StructField) string {
 	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -95,7 +81,7 @@ func (b *Business) checkCommands(t *streams.Topology) (errs []error) {
 	for _, s := range b.Services {
 		for _, c := range s.Commands {
 			bad := func(format string, args ...any) {
-				errs = append(errs, fmt.Errorf("command "+c.Name+" of service "+s.Name+": "+format, args...))
+				errs = append(errs, fmt.Errorf("command %q of service %q: "+format, append([]any{c.Name, s.Name}, args...)...))
 			}
 			service, _, ok := t.CommandTarget(c.Name)
 			body, _ := t.CommandBody(c.Name)
@@ -109,6 +95,7 @@ func (b *Business) checkCommands(t *streams.Topology) (errs []error) {
 			case c.Summary == "":
 				bad("it needs a summary")
 			}
+			checkPath(c.Path, bad)
 			method := c.Verb()
 			if !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch}, method) {
 				bad("%s is no method of a command", method)
@@ -138,8 +125,11 @@ func (c *Command) checkBody(body reflect.Type, bad func(string, ...any)) {
 			bad("its path names %q, and %v has no text called so", name, body)
 		}
 	}
-	if _, ok := KeyField(body); !ok {
-		bad("no field of %v is of the type of its key", body)
+	if _, err := KeyField(body); err != nil {
+		bad("%w", err)
+	}
+	if c.MakesKey != "" && !KeyRule.MatchString(c.MakesKey+strings.Repeat("0", 26)) { // as long as a digest
+		bad("keys that begin with %q cannot stand in a path: let MakesKey begin with a letter or digit, hold letters, digits and ._~- only, and at most 102 of them", c.MakesKey)
 	}
 	if err := describable(body, nil); err != nil {
 		bad("%w", err)

@@ -104,6 +104,8 @@ func (b *Business) checkEndpoints(t *streams.Topology) (errs []error) {
 			switch {
 			case slices.Contains(names, e.Name):
 				errs = append(errs, fmt.Errorf("endpoint %s is declared twice", e.Name))
+			case !nameRule.MatchString(e.Name): // a file is called so
+				errs = append(errs, fmt.Errorf("endpoint %q of service %s is not called by lower case letters, digits and dashes", e.Name, s.Name))
 			case called[e.Name] == "":
 				errs = append(errs, fmt.Errorf("endpoint %s of service %s is called by no effect", e.Name, s.Name))
 			case e.Protocol != HTTP && e.Protocol != SMTP, e.Protocol == HTTP && e.Simulate == nil, e.What == "":

@@ -51,6 +51,20 @@ func (m MoneyFrom) Sum(e streams.Event) Sum { return m.of(e) }
 
 var alertName = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 
+// platformAlerts are those of any business.
+var platformAlerts = []string{
+	"Blind", "BreakerOpen", "ClientsThrottled", "ClockSkew", "CompensationBurn", "CompletenessBurn",
+	"CustomerJourneyBurn", "CustomersGone", "DuplicateEffect", "FailuresInARow", "FaultPractised",
+	"GatewayAvailabilityBurn", "GatewayLatencyBurn", "HotKey", "IngestionLatencyBurn", "InputsParked",
+	"LaneHalted", "OutboxStuck", "OutsideCallsBurn", "ProbesBurn", "ProbesFail", "ProcessDown",
+	"ReadModelBehind", "ReadModelFreshnessBurn", "ReadModelUnknown", "RepeatsStorm", "SagaAnswerBurn",
+	"SagaOverdueBurn", "SagasLate", "ServiceAvailabilityBurn", "ServiceFreshnessBurn", "ServiceLatencyBurn",
+	"SpansLost", "StoreContended", "StoreSlow", "UnitHalted", "UnitMissing", "Watchdog",
+}
+
+// ReservedAlert tells whether no objective of a business can have an alert of this name.
+func ReservedAlert(name string) bool { return slices.Contains(platformAlerts, name) }
+
 func (b *Business) checkObjectives(t *streams.Topology) (errs []error) {
 	seen := map[string]bool{}
 	for _, s := range b.Services {
@@ -58,6 +72,12 @@ func (b *Business) checkObjectives(t *streams.Topology) (errs []error) {
 			id := s.Name + "-" + o.Name
 			if seen[id] || !alertName.MatchString(o.Alert) || o.About == "" || !(o.Percent > 0 && o.Percent < 100) || len(o.Good) == 0 || len(o.Bad) == 0 {
 				errs = append(errs, fmt.Errorf("objective %s needs a name of its own, an alert in CamelCase, what it is about, a share between 0 and 100, and good and bad events", id))
+			}
+			if !nameRule.MatchString(o.Name) {
+				errs = append(errs, fmt.Errorf("an objective of service %q is called %q: use lower case letters, digits and dashes", s.Name, o.Name))
+			}
+			if ReservedAlert(o.Alert) {
+				errs = append(errs, fmt.Errorf("objective %s has the alert %q, which is one of the platform's: call it otherwise", id, o.Alert))
 			}
 			for _, e := range o.Bad {
 				if slices.ContainsFunc(o.Good, func(g streams.Event) bool { return t.Name(g) == t.Name(e) }) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -160,36 +159,19 @@ func OnOther[E streams.Event, K streams.Key](set func(e E, m Moment) (K, Set)) S
 // Apply says what an event sets, and of which document. Its key is empty if that is none.
 func (s Source) Apply(e streams.Event, m Moment) (key string, set Set) { return s.apply(e, m) }
 
+// setByZero are the names that the source sets, with values of a zero event.
+func (s Source) setByZero() (set Set, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("its function panics on the zero event, which tells what it sets: %v", p)
+		}
+	}()
+	_, set = s.apply(s.Event, Moment{})
+	return set, nil
+}
+
 // OfOther tells a source whose events have other keys than the documents.
 func (s Source) OfOther() bool { return s.other }
-
-var viewName = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
-
-// checkViews reports views that could not be kept, or would depend on what is read first.
-func (b *Business) checkViews(t *streams.Topology) (errs []error) {
-	names, paths := map[string]bool{}, map[string]bool{}
-	for _, s := range b.Services {
-		for _, v := range s.Views {
-			bad := func(format string, args ...any) {
-				errs = append(errs, fmt.Errorf("view "+v.Name+" of service "+s.Name+": "+format, args...))
-			}
-			if !viewName.MatchString(v.Name) || !viewName.MatchString(v.One) || names[v.Name] {
-				bad("its name and that of one document, %q, are words in lower case, and no other view's", v.One)
-			}
-			if !pathRule.MatchString(v.Path) || len(pathParam.FindAllString(v.Path, -1)) > 0 || paths[v.Path] {
-				bad("its path %q is not of the form /v1/things, or another view's", v.Path)
-			}
-			names[v.Name], paths[v.Path] = true, true
-			if v.Key == nil || v.Title == "" || len(v.Begins) == 0 || len(v.From) == 0 {
-				bad("it needs a key, a title, the events that it begins with, and those that it is made of")
-				continue
-			}
-			v.checkFields(bad)
-			v.checkSources(t, bad)
-		}
-	}
-	return errs
-}
 
 // All are the view's fields: those that it declares, then what its events set beside, and
 // the times of its states.
@@ -200,7 +182,7 @@ func (v *View) All() []Field {
 			return slices.Contains(v.States, strings.TrimSuffix(name, "_at")) || slices.ContainsFunc(v.all, func(f Field) bool { return f.Name == name })
 		}
 		for _, s := range v.From {
-			_, set := s.apply(s.Event, Moment{})
+			set, _ := s.setByZero() // checkSources tells of an error
 			for _, name := range slices.Sorted(maps.Keys(set)) {
 				if !has(name) && kindOf(set[name]) != "" { // checkSources tells what no field holds
 					v.all = append(v.all, Field{Name: name, Kind: kindOf(set[name])})
@@ -225,107 +207,6 @@ func (v *View) Field(name string) (Field, bool) {
 		return Field{}, false
 	}
 	return all[i], true
-}
-
-// reserved names of fields have a meaning of their own.
-var reserved = []string{"page", "after", "key", "begun", "correlation_id"}
-
-func (v *View) checkFields(bad func(string, ...any)) {
-	seen := map[string]bool{v.One: true}
-	is := func(name string, kinds ...Kind) bool {
-		f, ok := v.Field(name)
-		return ok && slices.Contains(kinds, f.Kind)
-	}
-	for _, f := range v.All() {
-		if !viewName.MatchString(f.Name) || seen[f.Name] || slices.Contains(reserved, f.Name) {
-			bad("field %q is there twice, or is not called by words in lower case, or by one of %v", f.Name, reserved)
-		}
-		seen[f.Name] = true
-		switch f.Kind {
-		case Text, Count, Time, Amount:
-		case State:
-			if len(v.States) == 0 {
-				bad("field %q is its state, and it has no States", f.Name)
-			}
-		case Flag:
-			if !is(f.Of, Time) {
-				bad("field %q says whether %q is there, which is no time of the view", f.Name, f.Of)
-			}
-		case Mean:
-			if !is(f.Of, Count) || !is(f.Per, Count) {
-				bad("field %q is the mean of %q per %q, which are no two counts of the view", f.Name, f.Of, f.Per)
-			}
-		default:
-			bad("field %q is of the kind %q, which there is not", f.Name, f.Kind)
-		}
-		if f.Filter && f.Kind != Text && f.Kind != State {
-			bad("field %q cannot be filtered by: texts and states can", f.Name)
-		}
-		if f.Personal && (f.Filter || f.Name == v.Sort) {
-			bad("field %q is personal, and the list would tell it to who guesses: it can be neither a Filter nor the Sort", f.Name)
-		}
-	}
-	if v.Sort != "" && !is(v.Sort, Time, Count) {
-		bad("it is sorted by %q, which is no time and no count of it", v.Sort)
-	}
-}
-
-// checkSources calls each source with a zero event, as all events of a type set the same
-// names.
-func (v *View) checkSources(t *streams.Topology, bad func(string, ...any)) {
-	setBy, setOnce := map[string]string{}, map[string]bool{}
-	sources := map[string]bool{}
-	for _, s := range v.From {
-		f, ok := t.Vocabulary.FactOf(s.Event)
-		switch {
-		case !ok:
-			bad("it is made of %T, which is no registered event", s.Event)
-			continue
-		case f.Private:
-			bad("it is made of %s, which is private to its service and on no log", f.Name)
-			continue
-		case s.key != reflect.TypeOf(v.Key):
-			bad("%s speaks of a %v, and its documents are of %T", f.Name, s.key, v.Key)
-			continue
-		case sources[f.Name]:
-			bad("%s is there twice", f.Name)
-			continue
-		}
-		sources[f.Name] = true
-		v.checkTaken(s, f.Name, bad)
-		_, set := s.apply(s.Event, Moment{})
-		for _, name := range slices.Sorted(maps.Keys(set)) {
-			field, ok := v.Field(name)
-			_, adds := set[name].(Plus)
-			if err, failed := set[name].(error); failed {
-				bad("%s: %w", f.Name, err)
-			} else if !ok || field.Kind != kindOf(set[name]) {
-				bad("%s sets %q to a %T, which is no field of the view, or of another kind", f.Name, name, set[name])
-			} else if s.other && !adds && field.Kind != Time {
-				bad("%s sets %q of another key's document: events of several keys are read in any order, so they can count and tell the latest time only", f.Name, name)
-			} else if by, once := setBy[name], !adds && !s.other; by != "" && (once || setOnce[name]) {
-				bad("%s and %s both set %q: whatever is read last would count", by, f.Name, name)
-			} else {
-				setBy[name], setOnce[name] = f.Name, once
-			}
-		}
-	}
-	for _, e := range v.Begins {
-		if f, ok := t.Vocabulary.FactOf(e); !ok || !sources[f.Name] {
-			bad("it begins with %T, which it is not made of", e)
-		}
-	}
-}
-
-// checkTaken refuses to show what an event declares personal.
-func (v *View) checkTaken(s Source, event string, bad func(string, ...any)) {
-	for _, name := range s.takes {
-		taken, _ := fieldNamed(reflect.TypeOf(s.Event), name)
-		rule, _ := streams.Rule(taken)
-		if shown, _ := v.Field(name); rule.Personal && !shown.Personal {
-			bad("it takes %q of %s, which is tagged personal there: take it out, or declare it in Fields as business.Field{Name: %q, Kind: …, Personal: true}", name, event, name)
-		}
-	}
 }
 
 // kindOf is the kind of field that holds a value; empty if none does.
