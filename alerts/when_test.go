@@ -27,11 +27,11 @@ const calmFor, watchedFor = 7 * time.Hour, 7 * time.Hour
 
 // trouble is a row of the table: what happens, to whose series.
 type trouble struct {
-	alert, of, what string // of: where several objectives share an alert
-	rules       []string // files
-	groups      []string // in their order
-	share       float64  // of the events that are bad
-	load        func(rate, share float64) []input
+	alert, of, what string   // of: where several objectives share an alert
+	rules           []string // files
+	groups          []string // in their order
+	share           float64  // of the events that are bad
+	load            func(rate, share float64) []input
 }
 
 // troubles are what pages, by an objective or by itself.
