@@ -49,6 +49,7 @@ type Trouble struct {
 	Switch func(w *World, on bool)
 }
 
+// defaults writes nothing the second time: runs share the simulation.
 func (s *Simulation) defaults() {
 	if s.Partitions == 0 {
 		s.Partitions = 2
@@ -59,7 +60,9 @@ func (s *Simulation) defaults() {
 	if s.Lasts == 0 {
 		s.Lasts = time.Minute
 	}
-	s.Longest = max(s.Longest, longestWait)
+	if s.Longest < longestWait {
+		s.Longest = longestWait
+	}
 	if s.Patience == 0 {
 		s.Patience = 5 * time.Minute
 	}
