@@ -54,7 +54,7 @@ func All(ctx context.Context, c *config.Config, t *streams.Topology, endpoints [
 	for _, e := range endpoints {
 		at := c.Outside[e.Name]
 		if e.Protocol == business.SMTP {
-			probers = append(probers, prober{e.Name, at.String(), smtp(at.Reveal())})
+			probers = append(probers, prober{e.Name, at.Reveal(), smtp(at.Reveal())}) // host:port, says CheckOutside
 		} else {
 			probers = append(probers, prober{e.Name, at.String(), httpServer(at.Reveal())})
 		}

@@ -56,6 +56,9 @@ func TestWhoRefusesIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range All(t.Context(), &c, top, shop.Business.Endpoints()) {
+		if !strings.Contains(r.Address, away) {
+			t.Errorf("nobody can tell which %s is asked: %q", r.What, r.Address)
+		}
 		if told := strings.Join(r.Problems, "\n"); r.Answers || !strings.Contains(told, "connection refused") {
 			t.Errorf("%+v", r)
 		}

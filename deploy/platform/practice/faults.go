@@ -74,6 +74,7 @@ type Faults struct {
 	stuck  atomic.Pointer[chan struct{}]
 	noise  noise
 	poison streams.StreamID // parked
+	hangs  string           // the service that can: lanes ask at every turn
 }
 
 // skewed is the service whose clock can be wrong: one that asks outside, or any.
@@ -162,6 +163,7 @@ func All(b *business.Business) []Fault {
 // switches are all faults that a business can have: those of its endpoints, of what comes
 // from outside, of the platform, and of its entrance.
 func (f *Faults) switches() []*fault {
+	f.hangs = f.stuckService()
 	var all []*fault
 	for _, e := range f.Business.Endpoints() {
 		for _, x := range e.Faults {
@@ -182,7 +184,7 @@ func (f *Faults) switches() []*fault {
 }
 
 func (f *Faults) ofThePlatform() []*fault {
-	stuck, skewed := f.stuckService(), f.skewed()
+	stuck, skewed := f.hangs, f.skewed()
 	return []*fault{
 		{Fault: Fault{Name: "slow-store", What: fmt.Sprintf("Every commit takes %s longer.", slowCommit), Effect: "Everything is late by a commit at every hop.",
 			Alerts: []string{"StoreSlow", "SagaAnswerBurn"}}, on: set(&f.slow, int64(slowCommit)), off: set(&f.slow, 0)},
@@ -290,10 +292,11 @@ func (f *Faults) End() {
 
 // OnPoint holds up the lanes of the stuck service.
 func (f *Faults) OnPoint(at streams.Point, lane streams.Lane) error {
-	if service, _, _ := strings.Cut(string(lane), "/"); at != streams.PointPolled || service != f.stuckService() {
+	until := f.stuck.Load()
+	if until == nil || at != streams.PointPolled {
 		return nil
 	}
-	if until := f.stuck.Load(); until != nil {
+	if service, _, _ := strings.Cut(string(lane), "/"); service == f.hangs {
 		<-*until
 	}
 	return nil

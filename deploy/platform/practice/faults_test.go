@@ -1,6 +1,7 @@
 package practice
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,9 @@ func TestFaultsNameAlertsThatThereAre(t *testing.T) {
 	for _, b := range []*business.Business{shop.Business, library()} {
 		names := " " + strings.Join(alerts.Business(b, topologyOf(t, b), alerts.Standard()).Names(), " ") + " "
 		all := All(b)
+		if i := slices.IndexFunc(all, func(f Fault) bool { return f.Name == "consumer-stuck" }); i < 0 || strings.Contains(all[i].What, "of  hang") {
+			t.Errorf("%s: nobody can hang: %v", b.Name, all)
+		}
 		if len(all) < 4 {
 			t.Errorf("%s: %d faults", b.Name, len(all))
 		}
