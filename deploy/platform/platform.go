@@ -85,11 +85,16 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.Business == nil {
 		return errors.New("the platform needs a business to run")
 	}
+	asked := ctx
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p := newPlatform(o, fail)
 	err = p.start(ctx)
-	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	canceled := ctx.Err() != nil && errors.Is(err, context.Canceled)
+	if err != nil && (asked.Err() != nil || canceled) {
+		if !canceled { // of what was half done
+			p.Log.Warn("the start was interrupted", "error", err)
+		}
 		err = p.cutShort("before it was up, ")
 	} else if err == nil {
 		p.announce()
