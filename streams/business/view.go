@@ -83,7 +83,7 @@ type Sum interface {
 }
 
 // Plus is a value in a Set that is added to what is there. Repeats of an event are not
-// added again.
+// added again. Sums stop at the ends of int64; beyond them they depend on the order.
 type Plus int64
 
 // Source is what one type of event says about documents.
