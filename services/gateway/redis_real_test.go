@@ -14,6 +14,7 @@ import (
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/services/gateway/cache/redis"
 	"github.com/weirstream/weir/services/gateway/edge"
+	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams/streamtest"
 )
 
@@ -34,7 +35,7 @@ func with(t *testing.T, address string) func(*gateway.Config) {
 // second is another gateway before the same lanes and rows.
 func (h *house) second(change func(*gateway.Config)) *house {
 	h.t.Helper()
-	cfg := gateway.Config{Commands: h.cluster.Commands, Topology: h.cluster.Topology, Partitions: 2, Reads: h.reads}
+	cfg := gateway.Config{Business: shop.Business, Commands: h.cluster.Commands, Topology: h.cluster.Topology, Partitions: 2, Reads: h.reads}
 	change(&cfg)
 	handler, err := gateway.New(cfg)
 	if err != nil {
