@@ -163,7 +163,7 @@ func TestASagaOnRealServers(t *testing.T) {
 	log := slog.New(logs.NewHandler(file, slog.LevelInfo, "test"))
 	overHTTP := c
 	overHTTP.OTLP.Protocol, overHTTP.OTLP.Endpoint = "http", streamtest.Real(t, "jaeger-http")
-	addresses := []string{start(t, c, log, "order", "inventory"), start(t, overHTTP, log, "payment", "shipping", "notification"),
+	addresses := []string{start(t, c, log, "order", "inventory"), start(t, overHTTP, log, "payment", "shipping", "notification", "review"),
 		start(t, c, log, GatewayUnit, ProjectionUnit)}
 	base := addresses[2]
 	order := place(t, base)
@@ -208,7 +208,7 @@ func inJaeger(t *testing.T, trace string) {
 			known[s.SpanID] = true
 			services[found.Data[0].Processes[s.ProcessID].ServiceName] = true
 		}
-		for _, want := range []string{"gateway", "order", "inventory", "payment", "shipping", "notification"} {
+		for _, want := range []string{"gateway", "order", "inventory", "payment", "shipping", "notification", "review"} {
 			if !services[want] {
 				return fmt.Errorf("no span of %s among %d", want, len(found.Data[0].Spans))
 			}
@@ -252,7 +252,7 @@ func inOpenSearch(t *testing.T, search, trace string) {
 }
 
 func inConsul(t *testing.T, c config.Config) {
-	for _, unit := range []string{"order", "inventory", "payment", "shipping", "notification", GatewayUnit, ProjectionUnit, "process"} {
+	for _, unit := range []string{"order", "inventory", "payment", "shipping", "notification", "review", GatewayUnit, ProjectionUnit, "process"} {
 		eventually(t, unit+" in Consul", 20*time.Second, func() error {
 			var found []any
 			err := request(http.MethodGet, c.Consul.URL.Reveal()+"/v1/health/service/weir-"+unit+"?passing", "", &found)
