@@ -14,22 +14,30 @@ import (
 	"github.com/weirstream/weir/streams/sqlite"
 )
 
-// A run that is over tells what of it waits for a person.
-func TestParkedInputsAreToldAtTheEnd(t *testing.T) {
+// onEmptyStores is the shop on empty event stores.
+func onEmptyStores(t *testing.T, partitions int32) *platform {
+	t.Helper()
 	top, err := shop.Business.Topology()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &platform{Options: Options{Config: config.Config{Partitions: 2}}, topology: top, stores: map[string]streams.Store{}}
-	want := ""
-	for n, s := range top.Services {
+	p := &platform{Options: Options{Config: config.Config{Partitions: partitions}}, topology: top, stores: map[string]streams.Store{}}
+	for _, s := range top.Services {
 		store, err := sqlite.Open(filepath.Join(t.TempDir(), s.Name), sqlite.WithoutSync())
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { store.Close() })
 		p.stores[s.Name] = store
-		if park(t, store, 1, n%3) > 0 {
+	}
+	return p
+}
+
+// A run that is over tells what of it waits for a person.
+func TestParkedInputsAreToldAtTheEnd(t *testing.T) {
+	p, want := onEmptyStores(t, 2), ""
+	for n, s := range p.topology.Services {
+		if park(t, p.stores[s.Name], 1, n%3) > 0 {
 			want += fmt.Sprintf("parked at %s: %d, the first of d \"0\": \n", s.Name, n%3)
 		}
 	}
@@ -41,21 +49,10 @@ func TestParkedInputsAreToldAtTheEnd(t *testing.T) {
 // However many inputs are parked, and wherever a page ends, following the pages
 // shows each of them once.
 func TestPagesShowEveryParkedInputOnce(t *testing.T) {
-	top, err := shop.Business.Topology()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &platform{Options: Options{Config: config.Config{Partitions: 3}}, topology: top, stores: map[string]streams.Store{}}
-	want := 0
-	for n, s := range top.Services {
-		store, err := sqlite.Open(filepath.Join(t.TempDir(), s.Name), sqlite.WithoutSync())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { store.Close() })
-		p.stores[s.Name] = store
+	p, want := onEmptyStores(t, 3), 0
+	for n, s := range p.topology.Services {
 		for lane := range int32(3) {
-			want += park(t, store, lane, (n+int(lane))%4) // none in some
+			want += park(t, p.stores[s.Name], lane, (n+int(lane))%4) // none in some
 		}
 	}
 	for limit := 1; limit <= want+1; limit++ {

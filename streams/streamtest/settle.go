@@ -82,9 +82,10 @@ func sleepFor(ctx context.Context, d time.Duration) bool {
 // alone.
 const longestWait = 12 * time.Hour
 
-// rests tells a timer that a run does not wait for.
+// rests tells a timer that a run does not wait for. One beyond the longest is a mistake.
 func (w *World) rests(due time.Time) bool {
-	return time.Until(due) > longestWait+2*w.schedule.Skew
+	ahead, skew := time.Until(due), 2*w.schedule.Skew
+	return ahead > longestWait+skew && ahead <= w.sim.Longest+skew
 }
 
 // settle waits until nothing moves any more; for as long as the simulation's
@@ -179,9 +180,7 @@ func (l *looker) lane(lane int32) {
 		l.say(lane, "has pending effects %v", err)
 	}
 	due, ok, err := l.store.NextTimer(l.ctx, lane)
-	if ok && l.w.rests(due) && time.Until(due) <= l.w.sim.Longest+2*l.w.schedule.Skew {
-		ok = false
-	}
+	ok = ok && !l.w.rests(due)
 	if err != nil || ok {
 		l.say(lane, "has a timer set for %s %v", due.Format(time.TimeOnly), err)
 		if ok && (l.due.IsZero() || due.Before(l.due)) {

@@ -71,10 +71,15 @@ type Faults struct {
 	skew   atomic.Int64 // nanoseconds that the clock of one service is ahead
 	dead   atomic.Int64 // 1: the entrance answers nobody
 	silent atomic.Int64 // 1: no customer comes
-	stuck  atomic.Pointer[chan struct{}]
+	stuck  atomic.Pointer[hang]
 	noise  noise
 	poison streams.StreamID // parked
-	hangs  string           // the service that can: lanes ask at every turn
+}
+
+// hang is a service whose lanes take nothing until somebody closes the channel.
+type hang struct {
+	service string
+	until   chan struct{}
 }
 
 // skewed is the service whose clock can be wrong: one that asks outside, or any.
@@ -163,7 +168,6 @@ func All(b *business.Business) []Fault {
 // switches are all faults that a business can have: those of its endpoints, of what comes
 // from outside, of the platform, and of its entrance.
 func (f *Faults) switches() []*fault {
-	f.hangs = f.stuckService()
 	var all []*fault
 	for _, e := range f.Business.Endpoints() {
 		for _, x := range e.Faults {
@@ -184,7 +188,7 @@ func (f *Faults) switches() []*fault {
 }
 
 func (f *Faults) ofThePlatform() []*fault {
-	stuck, skewed := f.hangs, f.skewed()
+	stuck, skewed := f.stuckService(), f.skewed()
 	return []*fault{
 		{Fault: Fault{Name: "slow-store", What: fmt.Sprintf("Every commit takes %s longer.", slowCommit), Effect: "Everything is late by a commit at every hop.",
 			Alerts: []string{"StoreSlow", "SagaAnswerBurn"}}, on: set(&f.slow, int64(slowCommit)), off: set(&f.slow, 0)},
@@ -290,26 +294,25 @@ func (f *Faults) End() {
 	}
 }
 
-// OnPoint holds up the lanes of the stuck service.
+// OnPoint holds up the lanes of the stuck service. Lanes ask at every turn.
 func (f *Faults) OnPoint(at streams.Point, lane streams.Lane) error {
-	until := f.stuck.Load()
-	if until == nil || at != streams.PointPolled {
+	h := f.stuck.Load()
+	if h == nil || at != streams.PointPolled {
 		return nil
 	}
-	if service, _, _ := strings.Cut(string(lane), "/"); service == f.hangs {
-		<-*until
+	if service, _, _ := strings.Cut(string(lane), "/"); service == h.service {
+		<-h.until
 	}
 	return nil
 }
 
 func (f *Faults) stick(context.Context) error {
-	until := make(chan struct{})
-	f.stuck.Store(&until)
+	f.stuck.Store(&hang{f.stuckService(), make(chan struct{})})
 	return nil
 }
 
 func (f *Faults) unstick(context.Context) error {
-	close(*f.stuck.Swap(nil))
+	close(f.stuck.Swap(nil).until)
 	return nil
 }
 
