@@ -1,12 +1,13 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -17,13 +18,14 @@ import (
 
 // run is one Run: how far it has written, and what it needs to go on.
 type run struct {
-	model     *Model
+	*Writer
 	cfg       Config
 	meanings  map[string]*meaning // of events, by their types
 	histories []string            // the kinds of keys whose history can be asked for
 	kinds     map[string]string   // of the keys, by topic
 	sagas     sagaTypes
 	epoch     int64
+	pending   []Move          // to be written again before all else
 	next      map[place]int64 // the offsets to read next
 	seen      map[source]int64
 	ids       map[string]kadm.TopicID
@@ -32,20 +34,11 @@ type run struct {
 	history   time.Time // what happened before it was told of once; zero if the rows go on
 }
 
-func (m *Model) newRun(cfg Config) (*run, error) {
+func (w *Writer) newRun(cfg Config) (*run, error) {
 	if cfg.Business == nil || cfg.Topology == nil || cfg.Partitions < 1 {
-		return nil, errors.New("the read model needs a business, its topology and a partition count")
+		return nil, fmt.Errorf("%s needs a business, its topology and a partition count", cfg.What)
 	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Window == 0 {
-		cfg.Window = 7 * 24 * time.Hour
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	r := &run{model: m, cfg: cfg, kinds: map[string]string{}, meanings: meanings(cfg.Business, cfg.Topology.Vocabulary),
+	r := &run{Writer: w, cfg: cfg, kinds: map[string]string{}, meanings: meanings(cfg.Business, cfg.Topology.Vocabulary),
 		next: map[place]int64{}, seen: map[source]int64{}, ids: map[string]kadm.TopicID{}}
 	for _, t := range cfg.Topology.Topics() {
 		r.kinds[t.Name] = t.Kind
@@ -61,12 +54,21 @@ func (m *Model) newRun(cfg Config) (*run, error) {
 func (r *run) take(ctx context.Context, fetches kgo.Fetches) error {
 	now := r.cfg.Now()
 	if recs := fetches.Records(); len(recs) > 0 {
-		if err := r.records(ctx, now, recs, patientTries); err != nil {
+		if err := r.records(ctx, now, inOrder(recs), patientTries); err != nil {
 			return err
 		}
 	}
-	r.model.stats.record(now, fetches)
+	r.stats.record(now, fetches)
 	return nil
+}
+
+// inOrder sorts records by their places, so that the same ones always make the same batch:
+// of two events from outside with one name the same one is the repeat.
+func inOrder(recs []*kgo.Record) []*kgo.Record {
+	slices.SortStableFunc(recs, func(a, b *kgo.Record) int {
+		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return recs
 }
 
 // records writes records. Those that hold what the store refuses are found by
@@ -101,20 +103,20 @@ func (r *run) news(events []Event) []Event {
 
 // write insists on a batch, and tells of it once it is in the rows.
 func (r *run) write(ctx context.Context, b *Batch, tries int) error {
-	if err := r.insist(ctx, tries, func() error { return r.model.Write(ctx, b) }); err != nil {
+	if err := r.insist(ctx, tries, func() error { return r.sink.Write(ctx, b) }); err != nil {
 		return err
 	}
 	for _, m := range b.Moves {
 		r.at(m.Topic, m.Partition, m.Next, m.Seen)
 	}
 	for _, x := range b.Skipped {
-		r.cfg.Log.WarnContext(ctx, "a record is not in the read model", "topic", x.Topic, "partition", x.Partition, "offset", x.Offset, "because", x.Reason)
+		r.cfg.Log.WarnContext(ctx, "a record is not in "+r.cfg.What, "topic", x.Topic, "partition", x.Partition, "offset", x.Offset, "because", x.Reason)
 	}
 	r.tell(b)
 	if events := r.news(b.Events); r.cfg.Written != nil && len(events) > 0 {
 		r.cfg.Written(events)
 	}
-	r.model.notify()
+	r.notify()
 	return nil
 }
 
@@ -126,7 +128,7 @@ func (r *run) setAside(ctx context.Context, now time.Time, rec *kgo.Record, caus
 	at := place{rec.Topic, rec.Partition}
 	nothing.Moves = []Move{{Topic: at.topic, Partition: at.partition, From: r.next[at], Next: r.next[at]}}
 	if err := r.write(ctx, nothing, patientTries); err != nil {
-		return fmt.Errorf("the read model cannot be written: %w", err)
+		return fmt.Errorf("%s cannot be written: %w", r.cfg.What, err)
 	}
 	b, err := r.read(ctx, now, []*kgo.Record{rec})
 	if err != nil {
@@ -230,7 +232,7 @@ func (b *reader) ask(ctx context.Context, ids []streams.ExternalID) error {
 		return nil
 	}
 	return b.insist(ctx, patientTries, func() (err error) {
-		b.known, err = b.model.Known(ctx, ids)
+		b.known, err = b.sink.Known(ctx, ids)
 		return err
 	})
 }
@@ -244,7 +246,7 @@ func (b *reader) record(rec *received) error {
 	case streams.ReadControl, streams.ReadReplayed, streams.ReadRepeat, streams.ReadBehind:
 		return nil
 	case streams.ReadHole:
-		if !b.model.accepts(*rec.hole) {
+		if !b.accepts(*rec.hole) {
 			return rec.hole
 		}
 		b.skip(rec, fmt.Errorf("what lane %s wrote before it, after number %d and up to %d, is lost: a person has accepted that",
@@ -288,7 +290,11 @@ func (b *reader) skip(rec *received, reason error) {
 func (b *reader) event(rec *received) error {
 	env := &rec.Envelope
 	kind := b.kinds[rec.Topic]
-	changes, err := b.changes(env)
+	value, err := b.decode(env)
+	var changes []Change
+	if err == nil {
+		changes, err = b.changes(value, env)
+	}
 	var about map[string]string
 	if err == nil {
 		about, err = b.about(kind, env)
@@ -305,6 +311,7 @@ func (b *reader) event(rec *received) error {
 		ID: env.ID, Type: env.Type, Version: env.Version, Source: env.Source, Kind: kind, Key: env.Key, Correlation: env.Correlation, Causation: env.Causation,
 		Time: env.Time, Lane: string(env.Lane), Seq: env.Seq, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset,
 		Traceparent: env.Traceparent, Data: b.cfg.Topology.Vocabulary.Impersonal(env.Type, env.Version, env.Data)}}
+	e.Value = value
 	e.Starts, e.Ends = b.sagas.of(env)
 	b.batch.Events = append(b.batch.Events, e)
 	return nil

@@ -66,12 +66,12 @@ func (r *run) fillGaps(ctx context.Context, gaps []gap) error {
 	}
 	g := gaps[0]
 	if r.cfg.Stores == nil {
-		return fmt.Errorf("%s/%d begins at offset %d, the read model needs %d: the log was truncated, "+
-			"and this process has no event stores to read the rest from; start the read model's writer in one that has",
-			g.topic, g.partition, g.first, r.next[g.place])
+		return fmt.Errorf("%s/%d begins at offset %d, %s needs %d: the log was truncated, "+
+			"and this process has no event stores to read the rest from; start the writer of %[4]s in one that has",
+			g.topic, g.partition, g.first, r.cfg.What, r.next[g.place])
 	}
 	began := r.cfg.Now()
-	r.cfg.Log.InfoContext(ctx, "the log no longer has what the read model needs: it is built from the event stores", "partitions", len(gaps))
+	r.cfg.Log.InfoContext(ctx, "the log no longer has what is needed: it is read from the event stores", "by", r.cfg.What, "partitions", len(gaps))
 	wanted := map[string]map[int32]bool{}
 	for _, g := range gaps {
 		if wanted[g.topic] == nil {
@@ -90,7 +90,7 @@ func (r *run) fillGaps(ctx context.Context, gaps []gap) error {
 	if err := r.skipGaps(ctx, gaps, lost); err != nil {
 		return err
 	}
-	r.cfg.Log.InfoContext(ctx, "the read model goes on with the log", "after", r.cfg.Now().Sub(began).Round(time.Millisecond))
+	r.cfg.Log.InfoContext(ctx, r.cfg.What+" goes on with the log", "after", r.cfg.Now().Sub(began).Round(time.Millisecond))
 	return nil
 }
 
@@ -135,18 +135,29 @@ const fillRecords = 500
 
 // fillLane takes a lane's events above a sequence that went to some partitions.
 func (r *run) fillLane(ctx context.Context, service string, lane int32, after int64, wanted map[string]map[int32]bool) error {
+	return r.stored(ctx, service, lane, after, func(e *streams.StoredEvent) bool { return wanted[e.Topic][e.Partition] }, r.filled)
+}
+
+// filled takes records from an event store.
+func (r *run) filled(ctx context.Context, recs []*kgo.Record) error {
 	r.filling = true
 	defer func() { r.filling = false }()
+	return r.records(ctx, r.cfg.Now(), recs, patientTries)
+}
+
+// stored reads a lane's events above a sequence, some at a time.
+func (r *run) stored(ctx context.Context, service string, lane int32, after int64, wanted func(*streams.StoredEvent) bool,
+	take func(context.Context, []*kgo.Record) error) error {
 	store, err := r.cfg.Stores(ctx, service)
 	if err != nil {
-		return fmt.Errorf("the event store of %s is needed to build the read model: %w", service, err)
+		return fmt.Errorf("the event store of %s is needed to build %s: %w", service, r.cfg.What, err)
 	}
 	for {
 		var recs []*kgo.Record
 		read := 0
 		err := store.Outbox(ctx, lane, after, fillRecords, func(e streams.StoredEvent) error {
 			after, read = e.Seq, read+1
-			if !wanted[e.Topic][e.Partition] {
+			if !wanted(&e) {
 				return nil
 			}
 			rec, err := e.KafkaRecord()
@@ -160,7 +171,7 @@ func (r *run) fillLane(ctx context.Context, service string, lane int32, after in
 			return fmt.Errorf("the events of lane %s/%d cannot be read from their store: %w", service, lane, err)
 		}
 		if len(recs) > 0 {
-			if err := r.records(ctx, r.cfg.Now(), recs, patientTries); err != nil {
+			if err := take(ctx, recs); err != nil {
 				return err
 			}
 		}
@@ -184,7 +195,7 @@ func (r *run) owe(ctx context.Context, ends map[place]int64) (*debt, error) {
 	for _, s := range r.cfg.Topology.Services {
 		store, err := r.cfg.Stores(ctx, s.Name)
 		if err != nil {
-			return nil, fmt.Errorf("the event store of %s is needed to build the read model: %w", s.Name, err)
+			return nil, fmt.Errorf("the event store of %s is needed to build %s: %w", s.Name, r.cfg.What, err)
 		}
 		for lane := range r.cfg.Partitions {
 			c, err := store.Cursor(ctx, lane)

@@ -32,7 +32,7 @@ type source struct {
 func (r *run) locate(ctx context.Context) (map[string]map[int32]kgo.Offset, error) {
 	cl, err := kgo.NewClient(r.cfg.Client...)
 	if err != nil {
-		return nil, fmt.Errorf("no Kafka client for the read model: %w", err)
+		return nil, fmt.Errorf("no Kafka client for %s: %w", r.cfg.What, err)
 	}
 	defer cl.Close()
 	topics := slices.Sorted(maps.Keys(r.kinds))
@@ -45,6 +45,10 @@ func (r *run) locate(ctx context.Context) (map[string]map[int32]kgo.Offset, erro
 	if err != nil {
 		return nil, err
 	}
+	for _, c := range cursors {
+		r.at(c.Topic, c.Partition, c.Next, c.Seen)
+		r.ids[c.Topic] = c.TopicID
+	}
 	var log logState // after the cursors: its end only grows
 	err = r.whenSpread(ctx, func() error {
 		log, err = readLog(ctx, adm, topics)
@@ -55,22 +59,24 @@ func (r *run) locate(ctx context.Context) (map[string]map[int32]kgo.Offset, erro
 	}
 	var gaps []gap
 	for _, c := range cursors {
-		first, err := log.follows(c, details[c.Topic].ID)
+		first, err := r.follows(log, c, details[c.Topic].ID)
 		if err != nil {
 			return nil, err
 		}
-		r.at(c.Topic, c.Partition, c.Next, c.Seen)
-		r.ids[c.Topic] = c.TopicID
 		if first > c.Next {
 			gaps = append(gaps, gap{place{c.Topic, c.Partition}, first})
 		}
 	}
+	if err := r.repeat(ctx, log); err != nil {
+		return nil, err
+	}
+	gaps = slices.DeleteFunc(gaps, func(g gap) bool { return r.next[g.place] >= g.first })
 	if len(r.seen) == 0 { // a new read model, or one that is built again
 		r.history = r.cfg.Now()
 	}
 	if r.cfg.Stores != nil && len(r.seen) == 0 {
 		if r.debt, err = r.owe(ctx, log.ends()); err != nil {
-			r.cfg.Log.WarnContext(ctx, "whether the log has all that the event stores have published is not known, a new read model may lack what a topic lost", "error", err)
+			r.cfg.Log.WarnContext(ctx, "whether the log has all that the event stores have published is not known, what is new may lack what a topic lost", "of", r.cfg.What, "error", err)
 		}
 	}
 	if err := r.fillGaps(ctx, gaps); err != nil {
@@ -107,7 +113,7 @@ func (r *run) same(ctx context.Context, adm *kadm.Client) error {
 	}
 	for at, next := range r.next {
 		c := Cursor{Topic: at.topic, Partition: at.partition, TopicID: r.ids[at.topic], Next: next}
-		first, err := log.follows(c, details[at.topic].ID)
+		first, err := r.follows(log, c, details[at.topic].ID)
 		if err != nil {
 			return err
 		}
@@ -132,10 +138,10 @@ func (r *run) claim(ctx context.Context, details kadm.TopicDetails) (out []Curso
 	}
 	var c Claim
 	err = r.insist(ctx, patientTries, func() (err error) {
-		c, err = r.model.Claim(ctx, r.cfg.Partitions, read)
+		c, err = r.sink.Claim(ctx, r.cfg.Partitions, read)
 		return err
 	})
-	r.epoch = c.Epoch
+	r.epoch, r.pending = c.Epoch, c.Pending
 	for _, c := range c.Cursors {
 		if _, ok := r.kinds[c.Topic]; ok { // no more if the topology has lost it
 			out = append(out, c)
@@ -213,16 +219,16 @@ const rebuild = "stop its writer's process, remove the read model (reads.db with
 // follows proves that the log goes on from a cursor, which is that of its topic.
 // It answers where the log begins; what is before that and after the cursor is
 // missing.
-func (l logState) follows(c Cursor, id kadm.TopicID) (first int64, err error) {
+func (r *run) follows(l logState, c Cursor, id kadm.TopicID) (first int64, err error) {
 	start, _ := l.start.Lookup(c.Topic, c.Partition)
 	last, _ := l.end.Lookup(c.Topic, c.Partition)
 	switch {
 	case c.TopicID != id:
 		return 0, &streams.OfflineError{Err: fmt.Errorf("topic %s was deleted and made again (id %x, was %x): its offsets mean other events; %s",
-			c.Topic, id[:], c.TopicID[:], rebuild)}
+			c.Topic, id[:], c.TopicID[:], r.cfg.Rebuild)}
 	case last.Offset < c.Next && start.Offset <= c.Next:
-		return 0, &streams.OfflineError{Err: fmt.Errorf("%s/%d ends at offset %d, the read model has read up to %d: the log lost its tail; %s",
-			c.Topic, c.Partition, last.Offset, c.Next, rebuild)}
+		return 0, &streams.OfflineError{Err: fmt.Errorf("%s/%d ends at offset %d, %s has read up to %d: the log lost its tail; %s",
+			c.Topic, c.Partition, last.Offset, r.cfg.What, c.Next, r.cfg.Rebuild)}
 	}
 	return start.Offset, nil
 }

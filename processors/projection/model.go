@@ -16,6 +16,15 @@ import (
 // it. Another process may write the same store instead.
 type Model struct {
 	Store
+	*Writer
+}
+
+// New makes the read model of a store. Close closes the store.
+func New(s Store) *Model { return &Model{s, NewWriter(s)} }
+
+// Writer writes a sink from the log, one Run at a time.
+type Writer struct {
+	sink  Sink
 	busy  atomic.Bool // a Run is on
 	stats counters
 
@@ -24,35 +33,35 @@ type Model struct {
 	accepted map[HoleError]bool
 }
 
-// New makes the read model of a store. Close closes the store.
-func New(s Store) *Model {
-	return &Model{Store: s, stats: counters{topics: map[string]*topicCounter{}}, changed: make(chan struct{}), accepted: map[HoleError]bool{}}
+// NewWriter makes the writer of a sink, which stays the caller's to close.
+func NewWriter(s Sink) *Writer {
+	return &Writer{sink: s, stats: counters{topics: map[string]*topicCounter{}}, changed: make(chan struct{}), accepted: map[HoleError]bool{}}
 }
 
 // Accept has the next Run go on over this very hole, and leave a note of it: a
 // person has said that what is missing is lost.
-func (m *Model) Accept(h *HoleError) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.accepted[*h] = true
+func (w *Writer) Accept(h *HoleError) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.accepted[*h] = true
 }
 
-func (m *Model) accepts(h HoleError) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.accepted[h]
+func (w *Writer) accepts(h HoleError) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.accepted[h]
 }
 
 // notify wakes those who wait for rows.
-func (m *Model) notify() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	close(m.changed)
-	m.changed = make(chan struct{})
+func (w *Writer) notify() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.changed)
+	w.changed = make(chan struct{})
 }
 
-func (m *Model) next() <-chan struct{} {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.changed
+func (w *Writer) next() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.changed
 }

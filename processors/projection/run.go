@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,15 +46,28 @@ type Config struct {
 	Written func(events []Event)
 	Now     func() time.Time // time.Now if nil
 	Log     *slog.Logger     // of outages of the store; discards if nil
+	// What is written, and how it is built again, for messages: the read model if empty.
+	What, Rebuild string
+	Decode        bool // events come with their values
+	// Batch bounds the records of one write, 1000 if 0. Spacing is the least time between
+	// the beginnings of two writes that are not full, 50 ms if 0. A write touches a page of
+	// nearly every index, few records or many: without it the read model would cost as much
+	// as all services together.
+	Batch   int
+	Spacing time.Duration
 }
 
-// batchRecords bounds the records of one write.
-const batchRecords = 1000
-
-// spacing is the least time between the beginnings of two writes. A write
-// touches a page of nearly every index, few records or many: without it the
-// read model would cost as much as all services together.
-const spacing = 50 * time.Millisecond
+func (c *Config) defaults() {
+	c.What = cmp.Or(c.What, "the read model")
+	c.Rebuild = cmp.Or(c.Rebuild, rebuild)
+	c.Batch, c.Spacing, c.Window = cmp.Or(c.Batch, 1000), cmp.Or(c.Spacing, 50*time.Millisecond), cmp.Or(c.Window, 7*24*time.Hour)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
 
 // HoleError is an event that the log has lost: the writer's previous event
 // into this partition was never read.
@@ -78,12 +92,13 @@ func (e *HoleError) Error() string {
 // stops with an error on what cannot be proven in order: a *HoleError, a
 // truncated log without event stores, a lost or replaced topic, a
 // *streams.NewerVersionError, another partition count, ErrFenced.
-func (m *Model) Run(ctx context.Context, cfg Config) error {
-	if !m.busy.CompareAndSwap(false, true) {
-		return errors.New("the read model is being written already: one Run at a time")
+func (w *Writer) Run(ctx context.Context, cfg Config) error {
+	cfg.defaults()
+	if !w.busy.CompareAndSwap(false, true) {
+		return fmt.Errorf("%s is being written already: one Run at a time", cfg.What)
 	}
-	defer m.busy.Store(false)
-	r, err := m.newRun(cfg)
+	defer w.busy.Store(false)
+	r, err := w.newRun(cfg)
 	if err != nil {
 		return err
 	}
@@ -115,8 +130,8 @@ func (r *run) prune(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if err := r.model.Prune(ctx, r.cfg.Now().Add(-r.cfg.Keep)); err != nil && ctx.Err() == nil {
-			r.cfg.Log.WarnContext(ctx, "old events not removed from the read model, will be tried again", "error", err)
+		if err := r.sink.Prune(ctx, r.cfg.Now().Add(-r.cfg.Keep)); err != nil && ctx.Err() == nil {
+			r.cfg.Log.WarnContext(ctx, "old events not removed, will be tried again", "from", r.cfg.What, "error", err)
 		}
 	}
 }
@@ -142,7 +157,7 @@ func (r *run) insist(ctx context.Context, tries int, f func() error) error {
 		case ctx.Err() != nil && err != nil:
 			return ctx.Err()
 		case errors.Is(err, ErrUnclear):
-			if unclear++; r.model.Ping(ctx) != nil {
+			if unclear++; r.sink.Ping(ctx) != nil {
 				unclear = 0
 			}
 			if unclear >= tries {
@@ -150,12 +165,12 @@ func (r *run) insist(ctx context.Context, tries int, f func() error) error {
 			}
 		case !errors.Is(err, ErrUnavailable):
 			if err == nil && wait > firstRetry && tries == patientTries {
-				r.cfg.Log.InfoContext(ctx, "the read model is written again")
+				r.cfg.Log.InfoContext(ctx, r.cfg.What+" is written again")
 			}
 			return err
 		}
 		if wait == firstRetry && tries == patientTries {
-			r.cfg.Log.WarnContext(ctx, "the read model lags until its store serves again", "error", err)
+			r.cfg.Log.WarnContext(ctx, r.cfg.What+" lags until its store serves again", "error", err)
 		}
 		select {
 		case <-time.After(wait):
@@ -177,14 +192,9 @@ func (r *run) consume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cl, err := kgo.NewClient(append(r.cfg.Client[:len(r.cfg.Client):len(r.cfg.Client)],
-		kgo.ConsumePartitions(starts),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.KeepControlRecords(), // a cursor that ignored them would never reach the end of its topic
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.FetchMaxWait(500*time.Millisecond))...)
+	cl, err := r.client(starts)
 	if err != nil {
-		return fmt.Errorf("no Kafka client for the read model: %w", err)
+		return err
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
@@ -216,14 +226,36 @@ func (r *run) consume(ctx context.Context) error {
 			}
 			looked = time.Now()
 		}
-		rest.Reset(time.Until(began.Add(spacing)))
+		rest.Reset(r.rest(began, fetches.NumRecords()))
 	}
+}
+
+// client reads from some offsets on.
+func (r *run) client(starts map[string]map[int32]kgo.Offset) (*kgo.Client, error) {
+	cl, err := kgo.NewClient(append(r.cfg.Client[:len(r.cfg.Client):len(r.cfg.Client)],
+		kgo.ConsumePartitions(starts),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.KeepControlRecords(), // a cursor that ignored them would never reach the end of its topic
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxWait(500*time.Millisecond))...)
+	if err != nil {
+		return nil, fmt.Errorf("no Kafka client for %s: %w", r.cfg.What, err)
+	}
+	return cl, nil
+}
+
+// rest is how long to wait until the next write: not at all when there is more to read.
+func (r *run) rest(began time.Time, records int) time.Duration {
+	if records >= r.cfg.Batch/2 {
+		return 0
+	}
+	return time.Until(began.Add(r.cfg.Spacing))
 }
 
 func (r *run) poll(ctx context.Context, cl *kgo.Client) kgo.Fetches {
 	ctx, cancel := context.WithTimeout(ctx, lookEvery)
 	defer cancel()
-	return cl.PollRecords(ctx, batchRecords)
+	return cl.PollRecords(ctx, r.cfg.Batch)
 }
 
 // fatal finds the error that waiting does not cure.

@@ -58,11 +58,11 @@ func (t *topicCounter) add(second, n int64) {
 
 // Stats are live numbers of every topic that was fetched, sorted by name. There
 // are none if another process writes the read model.
-func (m *Model) Stats(now time.Time) []TopicStats {
-	m.stats.mu.Lock()
-	defer m.stats.mu.Unlock()
-	out := make([]TopicStats, 0, len(m.stats.topics))
-	for name, t := range m.stats.topics {
+func (w *Writer) Stats(now time.Time) []TopicStats {
+	w.stats.mu.Lock()
+	defer w.stats.mu.Unlock()
+	out := make([]TopicStats, 0, len(w.stats.topics))
+	for name, t := range w.stats.topics {
 		x := TopicStats{Topic: name, Records: t.records}
 		for i, at := range t.at {
 			if age := now.Unix() - at; age >= 1 && age <= rateSeconds {

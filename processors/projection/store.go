@@ -72,6 +72,14 @@ type Store interface {
 	// Offsets is the offset that comes next, by topic and partition, as stored.
 	Offsets(ctx context.Context) (map[string]map[int32]int64, error)
 
+	Sink
+	// Close ends the store. Its writer must have ended.
+	Close() error
+}
+
+// Sink is where a Run writes: the rows of a read model, or others that follow from
+// the log.
+type Sink interface {
 	// Ping asks the store for a row that every store has: nil if it answers.
 	Ping(ctx context.Context) error
 
@@ -90,14 +98,15 @@ type Store interface {
 	// Prune removes events, ended sagas and their bookkeeping from before a time.
 	// Documents, running sagas and cursors stay. It may run beside a writer.
 	Prune(ctx context.Context, before time.Time) error
-	// Close ends the store. Its writer must have ended.
-	Close() error
 }
 
 // Claim is what a writer goes on from.
 type Claim struct {
 	Epoch   int64
 	Cursors []Cursor
+	// Pending are the moves of a batch that may be half written: before any other, a
+	// batch of exactly these comes again.
+	Pending []Move
 }
 
 // Cursor is how far a partition has been read.
@@ -138,6 +147,7 @@ type Event struct {
 	Entry
 	About   map[string]string // the keys that it is about, by kinds of which a view has a history
 	Changes []Change          // what it says of documents, of each view once
+	Value   streams.Event     // the data in the type's present version, if the Run decodes all; nil if no type is known
 	Starts  []Start           // the sagas that it begins, about its subject
 	Ends    []string          // the sagas that it ends: of its correlation, or about its subject
 }

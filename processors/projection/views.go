@@ -112,20 +112,29 @@ type dataError struct{ err error }
 
 func (e *dataError) Error() string { return e.err.Error() }
 
-// changes decodes what an event says about documents. Types that no view is made of
-// are not even decoded.
-func (r *run) changes(e *streams.Envelope) (out []Change, err error) {
+// decode reads the value of an event. Types that no view is made of are not even decoded,
+// unless all are asked for.
+func (r *run) decode(e *streams.Envelope) (streams.Event, error) {
 	m := r.meanings[e.Type]
-	if m == nil || len(m.sources) == 0 {
+	if m == nil || len(m.sources) == 0 && !r.cfg.Decode {
 		return nil, nil
 	}
 	v, err := m.fact.Decode(e.Version, e.Data)
 	var newer *streams.NewerVersionError
-	if errors.As(err, &newer) {
+	switch {
+	case errors.As(err, &newer):
 		return nil, err
-	}
-	if err != nil {
+	case err != nil:
 		return nil, &dataError{err}
+	}
+	return v, nil
+}
+
+// changes are what an event says about documents.
+func (r *run) changes(v streams.Event, e *streams.Envelope) (out []Change, err error) {
+	m := r.meanings[e.Type]
+	if m == nil {
+		return nil, nil
 	}
 	for _, s := range m.sources {
 		c, err := s.change(v, e)
