@@ -96,7 +96,7 @@ func mask(t reflect.Type, v any, hidden *[]string) any {
 		}
 		return v
 	}
-	if t == nil || t.Kind() == reflect.Struct && !writesItself(t) {
+	if t == nil || t.Kind() == reflect.Struct && !WritesItself(t) {
 		return conceal(v, hidden)
 	}
 	return v
@@ -160,8 +160,8 @@ func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
 
 var marshaler = reflect.TypeFor[json.Marshaler]()
 
-// writesItself reports whether a struct chooses its own form, as a time does.
-func writesItself(t reflect.Type) bool {
+// WritesItself reports whether a struct chooses its own form, as a time does.
+func WritesItself(t reflect.Type) bool {
 	return t.Implements(marshaler) || reflect.PointerTo(t).Implements(marshaler)
 }
 
@@ -196,7 +196,7 @@ func impersonal(t reflect.Type, v any) any {
 	case map[string]any:
 		return impersonalFields(t, v)
 	case []any:
-		if t.Kind() != reflect.Slice && t.Kind() != reflect.Array || writesItself(t) {
+		if t.Kind() != reflect.Slice && t.Kind() != reflect.Array || WritesItself(t) {
 			return nil
 		}
 		for i, x := range v {
@@ -204,7 +204,7 @@ func impersonal(t reflect.Type, v any) any {
 		}
 		return v
 	}
-	if k := t.Kind(); k == reflect.Interface || k == reflect.Map || k == reflect.Struct && !writesItself(t) || t == reflect.TypeFor[json.RawMessage]() {
+	if k := t.Kind(); k == reflect.Interface || k == reflect.Map || k == reflect.Struct && !WritesItself(t) || t == reflect.TypeFor[json.RawMessage]() {
 		return nil
 	}
 	return v
@@ -212,7 +212,7 @@ func impersonal(t reflect.Type, v any) any {
 
 func impersonalFields(t reflect.Type, v map[string]any) any {
 	switch {
-	case writesItself(t) || t.Kind() != reflect.Map && t.Kind() != reflect.Struct:
+	case WritesItself(t) || t.Kind() != reflect.Map && t.Kind() != reflect.Struct:
 		return nil
 	case t.Kind() == reflect.Map:
 		for k, x := range v {

@@ -26,8 +26,8 @@ func Table(v *business.View) string { return "view_" + v.Name }
 // ColumnOf is the column of a field; of an amount that of its minor units.
 func ColumnOf(field string) string { return "f_" + field }
 
-// currencyOf is the column of an amount's currency.
-func currencyOf(field string) string { return "c_" + field }
+// CurrencyOf is the column of an amount's currency.
+func CurrencyOf(field string) string { return "c_" + field }
 
 // shape is what follows from the declaration of a view.
 type shape struct {
@@ -50,7 +50,7 @@ func shapeOf(v *business.View) *shape {
 		case business.Count, business.Time:
 			s.columns = append(s.columns, Column{ColumnOf(f.Name), false})
 		case business.Amount:
-			s.columns = append(s.columns, Column{ColumnOf(f.Name), false}, Column{currencyOf(f.Name), true})
+			s.columns = append(s.columns, Column{ColumnOf(f.Name), false}, Column{CurrencyOf(f.Name), true})
 		}
 	}
 	at := time.Unix(1, 1).UTC() // of no event's zero value

@@ -104,7 +104,7 @@ func Values(v *business.View, of func(column string) any) map[string]any {
 		case business.Time:
 			out[f.Name] = Moment(number)
 		case business.Amount:
-			currency, _ := of(currencyOf(f.Name)).(string)
+			currency, _ := of(CurrencyOf(f.Name)).(string)
 			out[f.Name] = Money{number, currency}
 		}
 	}

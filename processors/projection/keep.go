@@ -97,3 +97,6 @@ func text(s string, most int) string {
 	}
 	return s
 }
+
+// Keepable is a text as every store can keep it.
+func Keepable(s string) string { return text(s, maxText) }

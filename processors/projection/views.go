@@ -207,7 +207,7 @@ func (c *Change) set(view *business.View, name string, value any) error {
 		if err := is(business.Amount, minor); err != nil {
 			return err
 		}
-		c.Fields = append(c.Fields, Field{currencyOf(name), op, text(currency, maxText)})
+		c.Fields = append(c.Fields, Field{CurrencyOf(name), op, text(currency, maxText)})
 		return nil
 	}
 	return fmt.Errorf("it sets %q to a %T, which no field holds", name, value)

@@ -1,0 +1,335 @@
+package analytics
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/streams"
+	"github.com/weirstream/weir/streams/business"
+)
+
+// Rows are those of one table that are written at once, by columns.
+type Rows struct {
+	Table *Table
+	N     int
+	Cols  []Values // one for each column
+	sums  []uint64 // of the rows
+	text  []byte
+}
+
+// Values are those of one column, in the slice that its kind has.
+type Values struct {
+	Text      []string
+	Whole     []int64
+	Real      []float64
+	TextLists [][]string
+	Lists     [][]int64
+	RealLists [][]float64
+}
+
+// Block is what is written at once: rows of each table that has some.
+type Block struct {
+	Number int64
+	Tables []*Rows // in the order of the schema; EventsTable first
+}
+
+// Checksum is the sum of the rows' checksums, which does not depend on their order.
+func (r *Rows) Checksum() (sum uint64) {
+	for _, s := range r.sums {
+		sum += s
+	}
+	return sum
+}
+
+// Sum is the checksum of one row: xxHash64 over its values as text, each ended by a zero
+// byte; the values of a list end with a byte of 1. Times are nanoseconds, money is in
+// ten-thousandths of its currency. The number of the block is no part of it.
+func (r *Rows) Sum(row int) uint64 { return r.sums[row] }
+
+// Block makes the rows that events become. It depends on nothing else.
+func (s *Schema) Block(number int64, events []projection.Event) *Block {
+	b := &Block{Number: number}
+	of := map[*Table]*Rows{}
+	rows := func(t *Table) *Rows {
+		if of[t] == nil {
+			of[t] = &Rows{Table: t, Cols: make([]Values, len(t.Columns))}
+		}
+		return of[t]
+	}
+	for i := range events {
+		e := &events[i]
+		rows(s.Events).event(number, e)
+		if t := s.byType[e.Type]; t != nil && e.Value != nil {
+			rows(t).typed(number, e)
+		}
+		for j := range e.Changes {
+			rows(s.byView[e.Changes[j].View]).change(number, e, &e.Changes[j])
+		}
+		for _, saga := range s.sagasOf[e.Type] {
+			r := rows(s.bySaga[saga])
+			r.add(r.common(number, e, e.Key), e.Type)
+			r.close()
+		}
+	}
+	for _, t := range s.Tables {
+		if r := of[t]; r != nil {
+			b.Tables = append(b.Tables, r)
+		}
+	}
+	return b
+}
+
+func (r *Rows) event(block int64, e *projection.Event) {
+	at := r.whole(0, block)
+	at = r.add(at, e.Topic)
+	at = r.whole(at, int64(e.Partition))
+	at = r.whole(at, e.Offset)
+	at = r.add(at, e.ID, e.Type)
+	at = r.whole(at, int64(e.Version))
+	at = r.add(at, e.Source, e.Kind, e.Key, e.Correlation, e.Causation)
+	at = r.whole(at, projection.Nanos(e.Time))
+	at = r.add(at, e.Lane)
+	at = r.whole(at, e.Seq)
+	r.add(at, e.Traceparent, string(e.Data))
+	r.close()
+}
+
+// common fills the columns that come first, and answers which is next.
+func (r *Rows) common(block int64, e *projection.Event, key string) int {
+	at := r.whole(0, block)
+	at = r.whole(at, projection.Nanos(e.Time))
+	at = r.add(at, key, e.Correlation)
+	return r.whole(at, e.Seq)
+}
+
+func (r *Rows) typed(block int64, e *projection.Event) {
+	at := r.common(block, e, e.Key)
+	v := reflect.ValueOf(e.Value)
+	for i := at; i < len(r.Table.Columns); i++ {
+		c := &r.Table.Columns[i]
+		if c.List {
+			i += r.list(i, field(v, c.Of)) - 1
+			continue
+		}
+		i += r.value(i, field(v, c.Of)) - 1
+	}
+	r.close()
+}
+
+// change is what an event says of a document: of the other fields nothing is said, and
+// they are empty.
+func (r *Rows) change(block int64, e *projection.Event, c *projection.Change) {
+	at := r.add(r.common(block, e, c.Key), e.Type)
+	set := make(map[string]any, len(c.Fields))
+	for _, f := range c.Fields {
+		set[f.Column] = f.Value
+	}
+	for ; at < len(r.Table.Columns); at++ {
+		col := &r.Table.Columns[at]
+		name := projection.ColumnOf(col.Of)
+		if col.Name != col.Of {
+			name = projection.CurrencyOf(col.Of)
+		}
+		text, _ := set[name].(string)
+		n, _ := set[name].(int64)
+		if col.Kind == Text || col.Kind == Word {
+			r.add(at, text)
+		} else {
+			r.whole(at, n)
+		}
+	}
+	r.close()
+}
+
+// field is the value of a nested field; invalid if a pointer on the way is nil, or a list
+// is on the way: then it is the list.
+func field(v reflect.Value, path string) reflect.Value {
+	for path != "" {
+		for v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		if !v.IsValid() || v.Kind() != reflect.Struct {
+			return v
+		}
+		name, rest, _ := strings.Cut(path, ".")
+		found := false
+		for called, f := range streams.Fields(v.Type()) {
+			if called == name {
+				v, found = v.FieldByIndex(f.Index), true
+				break
+			}
+		}
+		if !found {
+			return reflect.Value{}
+		}
+		path = rest
+		if v.Kind() == reflect.Slice && path != "" {
+			return v // the rest is of its elements
+		}
+	}
+	return v
+}
+
+// value fills a column, and that of its currency; it answers how many it filled.
+func (r *Rows) value(at int, v reflect.Value) int {
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	switch r.Table.Columns[at].Kind {
+	case Text, Word:
+		r.add(at, textOf(v))
+	case Whole, At:
+		r.whole(at, wholeOf(v))
+	case Real:
+		r.real(at, realOf(v))
+	case Amount:
+		minor, currency := amountOf(v)
+		r.whole(at, minor)
+		r.add(at+1, currency)
+		return 2
+	}
+	return 1
+}
+
+// list fills a column of lists, and that of its currencies.
+func (r *Rows) list(at int, v reflect.Value) int {
+	c, col := &r.Table.Columns[at], &r.Cols[at]
+	n := 0
+	if v.Kind() == reflect.Slice {
+		n = v.Len()
+	}
+	elem := func(i int) reflect.Value { return field(v.Index(i), within(c.Of, r.Table)) }
+	switch c.Kind {
+	case Text, Word:
+		list := make([]string, n)
+		for i := range n {
+			list[i] = textOf(elem(i))
+		}
+		col.TextLists = append(col.TextLists, list)
+	case Real:
+		list := make([]float64, n)
+		for i := range n {
+			list[i] = realOf(elem(i))
+		}
+		col.RealLists = append(col.RealLists, list)
+	case Amount:
+		list, currencies := make([]int64, n), make([]string, n)
+		for i := range n {
+			list[i], currencies[i] = amountOf(elem(i))
+		}
+		col.Lists, r.Cols[at+1].TextLists = append(col.Lists, list), append(r.Cols[at+1].TextLists, currencies)
+		return 2
+	default:
+		list := make([]int64, n)
+		for i := range n {
+			list[i] = wholeOf(elem(i))
+		}
+		col.Lists = append(col.Lists, list)
+	}
+	return 1
+}
+
+func textOf(v reflect.Value) string {
+	if !v.IsValid() || v.Kind() != reflect.String {
+		return ""
+	}
+	return projection.Keepable(v.String())
+}
+
+func wholeOf(v reflect.Value) int64 {
+	switch {
+	case !v.IsValid():
+	case v.CanInt():
+		return v.Int()
+	case v.CanUint():
+		return int64(v.Uint())
+	case v.Kind() == reflect.Bool && v.Bool():
+		return 1
+	case v.Type() == timeType:
+		return projection.Nanos(v.Interface().(time.Time))
+	}
+	return 0
+}
+
+func realOf(v reflect.Value) float64 {
+	if !v.IsValid() || !v.CanFloat() {
+		return 0
+	}
+	return v.Float()
+}
+
+func amountOf(v reflect.Value) (minor int64, currency string) {
+	if !v.IsValid() {
+		return 0, ""
+	}
+	minor, currency = v.Interface().(business.Sum).Amount()
+	return minor, projection.Keepable(currency)
+}
+
+// add fills columns of texts from one on, and answers the next.
+func (r *Rows) add(at int, texts ...string) int {
+	for _, s := range texts {
+		r.Cols[at].Text = append(r.Cols[at].Text, s)
+		at++
+	}
+	return at
+}
+
+func (r *Rows) whole(at int, n int64) int {
+	r.Cols[at].Whole = append(r.Cols[at].Whole, n)
+	return at + 1
+}
+
+func (r *Rows) real(at int, x float64) { r.Cols[at].Real = append(r.Cols[at].Real, x) }
+
+// close ends a row.
+func (r *Rows) close() {
+	r.text = r.text[:0]
+	for i := range r.Table.Columns {
+		if c := &r.Table.Columns[i]; c.Name != BlockColumn {
+			r.text = append(r.appendText(r.text, i), 0)
+		}
+	}
+	r.sums = append(r.sums, xxhash.Sum64(r.text))
+	r.N++
+}
+
+// appendText writes the value of the last row in a column as checksums see it.
+func (r *Rows) appendText(b []byte, at int) []byte {
+	c, v, row := &r.Table.Columns[at], &r.Cols[at], r.N
+	switch {
+	case !c.List && (c.Kind == Text || c.Kind == Word):
+		return append(b, v.Text[row]...)
+	case !c.List && c.Kind == Amount:
+		return AppendScaled(b, v.Whole[row], r.Cols[at+1].Text[row])
+	case !c.List && c.Kind == Real:
+		return AppendReal(b, v.Real[row])
+	case !c.List:
+		return strconv.AppendInt(b, v.Whole[row], 10)
+	case c.Kind == Text || c.Kind == Word:
+		for _, s := range v.TextLists[row] {
+			b = append(append(b, s...), 1)
+		}
+	case c.Kind == Amount:
+		for i, n := range v.Lists[row] {
+			b = append(AppendScaled(b, n, r.Cols[at+1].TextLists[row][i]), 1)
+		}
+	case c.Kind == Real:
+		for _, x := range v.RealLists[row] {
+			b = append(AppendReal(b, x), 1)
+		}
+	default:
+		for _, n := range v.Lists[row] {
+			b = append(strconv.AppendInt(b, n, 10), 1)
+		}
+	}
+	return b
+}
+
+// within is the part of a list column's path that is of its elements.
+func within(path string, t *Table) string { return t.elements[path] }

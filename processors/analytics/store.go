@@ -1,0 +1,93 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/weirstream/weir/processors/projection"
+)
+
+// ErrTooMuch says that a question would read more than it may.
+var ErrTooMuch = errors.New("the question would read more than it may")
+
+// Store keeps the tables of a schema. analyticstest holds the suite that every
+// implementation passes.
+//
+// A Write is a block, and its number comes first: whoever writes the number into
+// BlocksTable, with the moves of the batch, is who writes the block, and nobody else writes
+// one of that number with other moves. The rows follow, each table's at once, under tokens
+// that derive from the number, so that they are there once however often they are sent.
+type Store interface {
+	projection.Sink
+	// Offsets is the offset that comes next, by topic and partition, as stored.
+	Offsets(ctx context.Context) (map[string]map[int32]int64, error)
+	// Dialect is how its SQL is written.
+	Dialect() Dialect
+	// Select runs a query. It fails with ErrTooMuch before it runs if it would read more than
+	// most rows; 0: as many as there are.
+	Select(ctx context.Context, sql string, args []any, most int64) (*Result, error)
+	// Blocks lists blocks whose numbers are above one, at most limit, in order.
+	Blocks(ctx context.Context, above int64, limit int) ([]Written, error)
+	// Sums are the count and checksum of each table's rows of some blocks, computed from the
+	// rows as they are now, by block and table.
+	Sums(ctx context.Context, from, to int64) (map[int64]map[string]Sum, error)
+	Close() error
+}
+
+// Sum is how many rows there are, and the sum of their checksums.
+type Sum struct {
+	Rows     int64
+	Checksum uint64
+}
+
+// Written is what BlocksTable says of a block: it is written before its rows.
+type Written struct {
+	Number int64
+	Writer string // who wrote it
+	At     time.Time
+	Ranges []Range
+	Tables map[string]Sum
+}
+
+// Range is what a block has of one partition: the records from First to before Next, and of
+// them the rows in EventsTable.
+type Range struct {
+	projection.Move
+	Sum
+}
+
+// Result is what a query answers: each row has a value for each column, a string, int64,
+// float64 or nil. Money is whole ten-thousandths of its currency, as text.
+type Result struct {
+	Columns []string
+	Rows    [][]any
+	Read    int64 // rows that were read, as far as the engine tells
+}
+
+// Dialect is where engines write SQL differently. All take and give expressions. Tables,
+// columns and functions like count, sum, min and max are the same in all, and so are
+// backquotes around names and ? for arguments.
+type Dialect interface {
+	// Bucket is the beginning of the hour, day, ISO week, month or year that a time (a column
+	// of kind At) is in, in a time zone of the IANA database: "2010-12-01 08:00", "2010-12-01",
+	// "2010-W48", "2010-12", "2010".
+	Bucket(at, unit, zone string) string
+	// Nanos is a column of kind At as whole nanoseconds since 1970.
+	Nanos(at string) string
+	// Time is a column of kind At that can be compared with nanoseconds since 1970 in an argument.
+	After(at string) string  // at >= ?
+	Before(at string) string // at < ?
+	// Distinct counts different values.
+	Distinct(x string) string
+	// Quantile is the value below which a share q of the values lie: of n values sorted, the
+	// one at index ⌊q·n⌋, or the last.
+	Quantile(x string, q float64) string
+	// ArgMax is the value of x in the row, of those that meet a condition, of the greatest (a, b).
+	ArgMax(x, a, b, condition string) string
+	// Scaled is a sum, minimum or maximum of an Amount column as whole ten-thousandths, as text.
+	Scaled(aggregate, currency string) string
+	// Each joins every row of a table with the elements of list columns of equal length, under
+	// their own names: it is what follows FROM.
+	Each(table string, lists []Column) string
+}
