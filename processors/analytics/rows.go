@@ -1,6 +1,7 @@
 package analytics
 
 import (
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -36,6 +37,52 @@ type Values struct {
 type Block struct {
 	Number int64
 	Tables []*Rows // in the order of the schema; EventsTable first
+}
+
+// Sums are those of each table that has rows.
+func (b *Block) Sums() map[string]Sum {
+	out := map[string]Sum{}
+	for _, r := range b.Tables {
+		out[r.Table.Name] = Sum{int64(r.N), r.Checksum()}
+	}
+	return out
+}
+
+// Ranges say what the block is made of: its moves, with what each adds to EventsTable. The
+// cursors are those before it.
+func (b *Block) Ranges(moves []projection.Move, cursor func(topic string, partition int32) projection.Cursor) ([]Range, error) {
+	type place struct {
+		topic     string
+		partition int64
+	}
+	sums := map[place]Sum{}
+	for _, r := range b.Tables {
+		if r.Table.Name != EventsTable {
+			continue
+		}
+		for row := range r.N {
+			at := place{r.Cols[1].Text[row], r.Cols[2].Whole[row]}
+			s := sums[at]
+			sums[at] = Sum{s.Rows + 1, s.Checksum + r.sums[row]}
+		}
+	}
+	out := make([]Range, len(moves))
+	for i, m := range moves {
+		c := cursor(m.Topic, m.Partition)
+		if c.Next != m.From {
+			return nil, fmt.Errorf("analytics is at offset %d of %s/%d, and is told of what follows %d", c.Next, m.Topic, m.Partition, m.From)
+		}
+		out[i] = Range{Move: m, Sum: sums[place{m.Topic, int64(m.Partition)}]}
+		for lane := range m.Seen {
+			if seq, ok := c.Seen[lane]; ok {
+				if out[i].Before == nil {
+					out[i].Before = map[streams.Lane]int64{}
+				}
+				out[i].Before[lane] = seq
+			}
+		}
+	}
+	return out, nil
 }
 
 // Checksum is the sum of the rows' checksums, which does not depend on their order.

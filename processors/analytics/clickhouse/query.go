@@ -1,0 +1,152 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/weirstream/weir/processors/analytics"
+	"github.com/weirstream/weir/processors/projection"
+)
+
+// Sums counts and sums up the rows as they are.
+func (s *Store) Sums(ctx context.Context, from, to int64) (map[int64]map[string]analytics.Sum, error) {
+	var parts []string
+	var args []any
+	for _, t := range s.schema.Tables {
+		parts = append(parts, fmt.Sprintf("SELECT '%s' AS `table`, `_block`, count() AS `rows`, sumWithOverflow(%s) AS `checksum` FROM %s WHERE `_block` BETWEEN ? AND ? GROUP BY `_block`",
+			t.Name, checksum(t), quote(t.Name)))
+		args = append(args, from, to)
+	}
+	rows, err := s.conn.Query(ctx, strings.Join(parts, " UNION ALL "), args...)
+	if err != nil {
+		return nil, known(err)
+	}
+	defer rows.Close()
+	out := map[int64]map[string]analytics.Sum{}
+	for rows.Next() {
+		var table string
+		var block int64
+		var n, sum uint64
+		if err := rows.Scan(&table, &block, &n, &sum); err != nil {
+			return nil, known(err)
+		}
+		if out[block] == nil {
+			out[block] = map[string]analytics.Sum{}
+		}
+		out[block][table] = analytics.Sum{Rows: int64(n), Checksum: sum}
+	}
+	return out, known(rows.Err())
+}
+
+// selectTime bounds a question.
+const selectTime = 30 * time.Second
+
+// Select runs a query that changes nothing.
+func (s *Store) Select(ctx context.Context, sql string, args []any, most int64) (*analytics.Result, error) {
+	set := clickhouse.Settings{"max_execution_time": int(selectTime.Seconds())}
+	if most > 0 {
+		n, err := s.estimate(ctx, sql, args)
+		if err != nil {
+			return nil, err
+		}
+		if n > most {
+			return nil, fmt.Errorf("%w: about %d rows, and %d is the most; ask for a shorter time", analytics.ErrTooMuch, n, most)
+		}
+		set["max_rows_to_read"] = most + most/2 // an estimate is one of whole granules
+	}
+	var read uint64
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(set), clickhouse.WithProgress(func(p *clickhouse.Progress) { read += p.Rows }))
+	rows, err := s.conn.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, tooMuch(err)
+	}
+	defer rows.Close()
+	out := &analytics.Result{Columns: rows.Columns()}
+	types := rows.ColumnTypes()
+	for rows.Next() {
+		into := make([]any, len(types))
+		for i, t := range types {
+			into[i] = reflect.New(t.ScanType()).Interface()
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, known(err)
+		}
+		for i := range into {
+			if into[i], err = plain(reflect.ValueOf(into[i])); err != nil {
+				return nil, fmt.Errorf("column %s: %w", out.Columns[i], err)
+			}
+		}
+		out.Rows = append(out.Rows, into)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, tooMuch(err)
+	}
+	out.Read = int64(read)
+	return out, nil
+}
+
+func tooMuch(err error) error {
+	var e *clickhouse.Exception
+	if errors.As(err, &e) && (e.Code == 158 || e.Code == 396) { // TOO_MANY_ROWS, TOO_MANY_ROWS_OR_BYTES
+		return fmt.Errorf("%w: ask for a shorter time: %w", analytics.ErrTooMuch, err)
+	}
+	return known(err)
+}
+
+// estimate is how many rows a query would read.
+func (s *Store) estimate(ctx context.Context, sql string, args []any) (n int64, err error) {
+	rows, err := s.conn.Query(ctx, "EXPLAIN ESTIMATE "+sql, args...)
+	if err != nil {
+		return 0, known(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var database, table string
+		var parts, r, marks uint64
+		if err := rows.Scan(&database, &table, &parts, &r, &marks); err != nil {
+			return 0, known(err)
+		}
+		n += int64(r)
+	}
+	return n, known(rows.Err())
+}
+
+// plain is a value as results have it.
+func plain(v reflect.Value) (any, error) {
+	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return nil, nil
+		}
+		v = v.Elem()
+	}
+	switch {
+	case v.CanInt():
+		return v.Int(), nil
+	case v.CanUint() && v.Uint() <= math.MaxInt64:
+		return int64(v.Uint()), nil
+	case v.CanUint():
+		return nil, fmt.Errorf("%d is beyond 64 bits with a sign", v.Uint())
+	case v.CanFloat():
+		if math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0) {
+			return nil, nil
+		}
+		return v.Float(), nil
+	case v.Kind() == reflect.String:
+		return v.String(), nil
+	case v.Kind() == reflect.Bool:
+		if v.Bool() {
+			return int64(1), nil
+		}
+		return int64(0), nil
+	case v.Type() == reflect.TypeFor[time.Time]():
+		return projection.Nanos(v.Interface().(time.Time)), nil
+	}
+	return nil, fmt.Errorf("a %v is no value of a result", v.Type())
+}
