@@ -12,6 +12,9 @@ import (
 // ErrTooMuch says that a question would read more than it may.
 var ErrTooMuch = errors.New("the question would read more than it may")
 
+// Rebuild is the cure for tables that are not what was written.
+const Rebuild = "weir analytics reconcile says what differs; weir backfill --from log writes the tables anew beside these"
+
 // Store keeps the tables of a schema. analyticstest holds the suite that every
 // implementation passes.
 //

@@ -16,7 +16,7 @@ import (
 
 // cursorsEvery is how many blocks there are between two that bear all cursors: who claims
 // reads so many at most.
-const cursorsEvery = 1000
+const cursorsEvery = 100
 
 // entry is a row of BlocksTable.
 type entry struct {
@@ -96,7 +96,7 @@ func (s *Store) load(ctx context.Context) (pending *analytics.Written, err error
 	}
 	for i, b := range blocks {
 		if i > 0 && b.Number != s.last+1 {
-			return nil, fmt.Errorf("block %d of analytics follows %d: rows of %s are missing, or there twice; %s", b.Number, s.last, analytics.BlocksTable, Rebuild)
+			return nil, fmt.Errorf("block %d of analytics follows %d: rows of %s are missing, or there twice; %s", b.Number, s.last, analytics.BlocksTable, analytics.Rebuild)
 		}
 		s.last = b.Number
 		if i == 0 {
@@ -108,7 +108,7 @@ func (s *Store) load(ctx context.Context) (pending *analytics.Written, err error
 		s.open = &open{number: b.Number}
 		for _, r := range b.Ranges {
 			if have := s.cursors[place{r.Topic, r.Partition}].Next; have != r.From {
-				return nil, fmt.Errorf("block %d of analytics begins at offset %d of %s/%d, and %d comes next: %s is not what it was; %s", b.Number, r.From, r.Topic, r.Partition, have, analytics.BlocksTable, Rebuild)
+				return nil, fmt.Errorf("block %d of analytics begins at offset %d of %s/%d, and %d comes next: %s is not what it was; %s", b.Number, r.From, r.Topic, r.Partition, have, analytics.BlocksTable, analytics.Rebuild)
 			}
 			s.open.moves = append(s.open.moves, r.Move)
 		}
@@ -121,11 +121,11 @@ func (s *Store) load(ctx context.Context) (pending *analytics.Written, err error
 	return s.half(ctx, &with[0])
 }
 
-// Rebuild is the cure for tables that are not what was written.
-const Rebuild = "weir analytics reconcile says what differs; weir backfill --from log writes the tables anew beside these"
-
 // half tells whether rows of a block are missing.
 func (s *Store) half(ctx context.Context, b *analytics.Written) (*analytics.Written, error) {
+	if b.Number == s.whole.Load() {
+		return nil, nil
+	}
 	for _, t := range s.schema.Tables {
 		want := b.Tables[t.Name]
 		if want.Rows == 0 {
@@ -139,6 +139,7 @@ func (s *Store) half(ctx context.Context, b *analytics.Written) (*analytics.Writ
 			return b, nil
 		}
 	}
+	s.whole.Store(b.Number)
 	return nil, nil
 }
 
@@ -263,7 +264,7 @@ func (s *Store) read(ctx context.Context, where, then string) (out []analytics.W
 			err = errors.Join(err, json.Unmarshal([]byte(all), &c))
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("block %d of analytics cannot be read, somebody has changed %s: %w; %s", b.Number, analytics.BlocksTable, err, Rebuild)
+			return nil, nil, fmt.Errorf("block %d of analytics cannot be read, somebody has changed %s: %w; %s", b.Number, analytics.BlocksTable, err, analytics.Rebuild)
 		}
 		out, cursors = append(out, b), append(cursors, c)
 	}
@@ -273,10 +274,12 @@ func (s *Store) read(ctx context.Context, where, then string) (out []analytics.W
 // Offsets are those that come next, as the blocks tell.
 func (s *Store) Offsets(ctx context.Context) (map[string]map[int32]int64, error) {
 	look := &Store{conn: s.conn, schema: s.schema, layout: s.layout}
+	look.whole.Store(s.whole.Load())
 	pending, err := look.load(ctx)
 	if err != nil {
 		return nil, err
 	}
+	s.whole.Store(look.whole.Load())
 	if pending != nil {
 		look.reopen(pending)
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-
 )
 
 // Step is one statement of a migration, and why.

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -25,6 +26,8 @@ type Store struct {
 	layout   Layout
 	database string
 	names    map[string][]clickhouse.ColumnNameAndType // for inserts, by table
+
+	whole atomic.Int64 // a block of which all rows were seen
 
 	mu      sync.Mutex
 	writer  string                      // who this is, since the last claim
