@@ -85,6 +85,18 @@ func (b *Block) Ranges(moves []projection.Move, cursor func(topic string, partit
 	return out, nil
 }
 
+// NewRows has none yet. Who reads rows appends a value to each of Cols, and calls End.
+func NewRows(t *Table) *Rows { return &Rows{Table: t, Cols: make([]Values, len(t.Columns))} }
+
+// Clear forgets the rows.
+func (r *Rows) Clear() {
+	r.N, r.sums = 0, r.sums[:0]
+	for i := range r.Cols {
+		c := &r.Cols[i]
+		*c = Values{c.Text[:0], c.Whole[:0], c.Real[:0], c.TextLists[:0], c.Lists[:0], c.RealLists[:0]}
+	}
+}
+
 // Checksum is the sum of the rows' checksums, which does not depend on their order.
 func (r *Rows) Checksum() (sum uint64) {
 	for _, s := range r.sums {
@@ -104,7 +116,7 @@ func (s *Schema) Block(number int64, events []projection.Event) *Block {
 	of := map[*Table]*Rows{}
 	rows := func(t *Table) *Rows {
 		if of[t] == nil {
-			of[t] = &Rows{Table: t, Cols: make([]Values, len(t.Columns))}
+			of[t] = NewRows(t)
 		}
 		return of[t]
 	}
@@ -120,7 +132,7 @@ func (s *Schema) Block(number int64, events []projection.Event) *Block {
 		for _, saga := range s.sagasOf[e.Type] {
 			r := rows(s.bySaga[saga])
 			r.add(r.common(number, e, e.Key), e.Type)
-			r.close()
+			r.End()
 		}
 	}
 	for _, t := range s.Tables {
@@ -143,7 +155,7 @@ func (r *Rows) event(block int64, e *projection.Event) {
 	at = r.add(at, e.Lane)
 	at = r.whole(at, e.Seq)
 	r.add(at, e.Traceparent, string(e.Data))
-	r.close()
+	r.End()
 }
 
 // common fills the columns that come first, and answers which is next.
@@ -165,7 +177,7 @@ func (r *Rows) typed(block int64, e *projection.Event) {
 		}
 		i += r.value(i, field(v, c.Of)) - 1
 	}
-	r.close()
+	r.End()
 }
 
 // change is what an event says of a document: of the other fields nothing is said, and
@@ -190,7 +202,7 @@ func (r *Rows) change(block int64, e *projection.Event, c *projection.Change) {
 			r.whole(at, n)
 		}
 	}
-	r.close()
+	r.End()
 }
 
 // field is the value of a nested field; invalid if a pointer on the way is nil, or a list
@@ -334,8 +346,8 @@ func (r *Rows) whole(at int, n int64) int {
 
 func (r *Rows) real(at int, x float64) { r.Cols[at].Real = append(r.Cols[at].Real, x) }
 
-// close ends a row.
-func (r *Rows) close() {
+// End ends a row, of which every column has got its value.
+func (r *Rows) End() {
 	r.text = r.text[:0]
 	for i := range r.Table.Columns {
 		if c := &r.Table.Columns[i]; c.Name != BlockColumn {
