@@ -21,6 +21,10 @@ type Rows struct {
 	Cols  []Values // one for each column
 	sums  []uint64 // of the rows
 	text  []byte
+	// What the rows were made of: from[i] is the event of row i; of rows that were read
+	// back there are none.
+	events []projection.Event
+	from   []int
 }
 
 // Values are those of one column, in the slice that its kind has.
@@ -117,11 +121,17 @@ func (s *Schema) Block(number int64, events []projection.Event) *Block {
 	rows := func(t *Table) *Rows {
 		if of[t] == nil {
 			of[t] = NewRows(t)
+			of[t].events = events
 		}
 		return of[t]
 	}
 	for i := range events {
 		e := &events[i]
+		rows := func(t *Table) *Rows {
+			r := rows(t)
+			r.from = append(r.from, i)
+			return r
+		}
 		rows(s.Events).event(number, e)
 		if t := s.byType[e.Type]; t != nil && e.Value != nil {
 			rows(t).typed(number, e)

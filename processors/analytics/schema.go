@@ -148,6 +148,15 @@ func (t *Table) Column(name string) (Column, bool) {
 	return t.Columns[i], true
 }
 
+// Whose are the columns that say whose a row is: a key, and the number of an event in its
+// lane.
+func (t *Table) Whose() (key, sequence string) {
+	if t.Name == EventsTable {
+		return "key", "sequence"
+	}
+	return KeyColumn, SequenceColumn
+}
+
 // check refuses names that two columns or tables share, as an engine would later.
 func (s *Schema) check() error {
 	var errs []error

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -14,36 +13,6 @@ import (
 	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/projection"
 )
-
-// Sums counts and sums up the rows as they are.
-func (s *Store) Sums(ctx context.Context, from, to int64) (map[int64]map[string]analytics.Sum, error) {
-	var parts []string
-	var args []any
-	for _, t := range s.schema.Tables {
-		parts = append(parts, fmt.Sprintf("SELECT '%s' AS `table`, `_block`, count() AS `rows`, sumWithOverflow(%s) AS `checksum` FROM %s WHERE `_block` BETWEEN ? AND ? GROUP BY `_block`",
-			t.Name, checksum(t), quote(t.Name)))
-		args = append(args, from, to)
-	}
-	rows, err := s.conn.Query(ctx, strings.Join(parts, " UNION ALL "), args...)
-	if err != nil {
-		return nil, known(err)
-	}
-	defer rows.Close()
-	out := map[int64]map[string]analytics.Sum{}
-	for rows.Next() {
-		var table string
-		var block int64
-		var n, sum uint64
-		if err := rows.Scan(&table, &block, &n, &sum); err != nil {
-			return nil, known(err)
-		}
-		if out[block] == nil {
-			out[block] = map[string]analytics.Sum{}
-		}
-		out[block][table] = analytics.Sum{Rows: int64(n), Checksum: sum}
-	}
-	return out, known(rows.Err())
-}
 
 // selectTime bounds a question.
 const selectTime = 30 * time.Second

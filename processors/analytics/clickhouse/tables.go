@@ -26,6 +26,8 @@ const (
 	outsideTable = "outside" // events from outside, by source and id
 	skippedTable = "skipped" // records that are no events, or that nobody can read
 	hoursView    = "events_to_hours"
+	// what was found to be otherwise than it was written
+	differencesTable = "differences"
 )
 
 // Statement makes one table or view.
@@ -43,12 +45,14 @@ func Statements(s *analytics.Schema, l Layout) (out []Statement) {
 		out = append(out, l.table(t.Name, columns(t), order(t), "MergeTree", l.ttl(t)))
 	}
 	out = append(out,
-		l.table(analytics.HoursTable, "`topic` LowCardinality(String), `type` LowCardinality(String), `hour` DateTime('UTC'), "+
+		l.table(analytics.HoursTable, "`topic` LowCardinality(String), `type` LowCardinality(String), `hour` Int64, "+
 			"`rows` SimpleAggregateFunction(sum, UInt64), `checksum` SimpleAggregateFunction(sumWithOverflow, UInt64)", "`topic`, `type`, `hour`", "AggregatingMergeTree", ""),
 		l.table(analytics.BlocksTable, "`number` Int64, `writer` String, `at` DateTime64(9, 'UTC'), `ranges` String CODEC(ZSTD(3)), `tables` String CODEC(ZSTD(3)), `cursors` String CODEC(ZSTD(3))",
 			"`number`", "MergeTree", ""),
 		l.table(outsideTable, "`_block` Int64, `source` String, `id` String, `at` DateTime64(9, 'UTC')", "`source`, `id`", "MergeTree", " TTL toDateTime(`at`) + INTERVAL 8 DAY"),
 		l.table(skippedTable, "`_block` Int64, `topic` LowCardinality(String), `partition` Int64, `offset` Int64, `at` DateTime64(9, 'UTC'), `reason` String", "`topic`, `partition`, `offset`", "MergeTree", ""))
+	out = append(out, l.table(differencesTable, "`found` DateTime64(9, 'UTC'), `kind` LowCardinality(String), `table` LowCardinality(String), `block` Int64, `topic` LowCardinality(String), "+
+		"`partition` Int64, `offset` Int64, `last` Int64, `id` String, `detail` String", "`found`", "MergeTree", ""))
 	if l.Cluster != "" {
 		n := len(out)
 		for _, local := range out[:n] {
@@ -57,6 +61,10 @@ func Statements(s *analytics.Schema, l Layout) (out []Statement) {
 	}
 	return append(out, l.hours(s.Events))
 }
+
+// hourOf is when the hour of an event begins, in seconds since 1970: times from outside are
+// of centuries that DateTime does not know.
+const hourOf = "intDiv(toUnixTimestamp64Nano(`time`), 3600000000000) * 3600"
 
 // local is the name of the table that holds the rows.
 func (l Layout) local(name string) string {
@@ -95,7 +103,7 @@ func (l Layout) distributed(name string) Statement {
 		by = "xxHash64(`_correlation`)"
 	case strings.HasPrefix(name, analytics.EventTable("")), strings.HasPrefix(name, analytics.ViewTable("")):
 		by = "xxHash64(`_key`)"
-	case name == analytics.BlocksTable:
+	case name == analytics.BlocksTable, name == differencesTable, name == skippedTable:
 		by = "0" // one shard decides whose block it is
 	case name == outsideTable:
 		by = "xxHash64(`id`)"
@@ -107,9 +115,9 @@ func (l Layout) distributed(name string) Statement {
 // hours counts what is inserted into EventsTable. It is told the same token, and drops what
 // it has counted.
 func (l Layout) hours(events *analytics.Table) Statement {
-	return Statement{hoursView, fmt.Sprintf("CREATE MATERIALIZED VIEW IF NOT EXISTS %s%s TO %s AS SELECT `topic`, `type`, toStartOfHour(`time`) AS `hour`, "+
+	return Statement{hoursView, fmt.Sprintf("CREATE MATERIALIZED VIEW IF NOT EXISTS %s%s TO %s AS SELECT `topic`, `type`, %s AS `hour`, "+
 		"count() AS `rows`, sumWithOverflow(%s) AS `checksum` FROM %s GROUP BY `topic`, `type`, `hour`",
-		quote(hoursView), l.onCluster(), quote(l.local(analytics.HoursTable)), checksum(events), quote(l.local(analytics.EventsTable)))}
+		quote(hoursView), l.onCluster(), quote(l.local(analytics.HoursTable)), hourOf, checksum(events), quote(l.local(analytics.EventsTable)))}
 }
 
 func (l Layout) ttl(t *analytics.Table) string {

@@ -196,6 +196,11 @@ func (s *Store) Known(ctx context.Context, ids []streams.ExternalID) (map[stream
 		next = s.open.number
 	}
 	s.mu.Unlock()
+	return s.Earlier(ctx, ids, next)
+}
+
+// Earlier tells which events from outside are in blocks before one.
+func (s *Store) Earlier(ctx context.Context, ids []streams.ExternalID, block int64) (map[streams.ExternalID]bool, error) {
 	out := map[streams.ExternalID]bool{}
 	for part := range slices.Chunk(ids, 1000) {
 		var pairs []string
@@ -203,7 +208,7 @@ func (s *Store) Known(ctx context.Context, ids []streams.ExternalID) (map[stream
 		for _, id := range part {
 			pairs, args = append(pairs, "(?, ?)"), append(args, id.Source, id.ID)
 		}
-		rows, err := s.conn.Query(ctx, "SELECT `source`, `id` FROM "+quote(outsideTable)+" WHERE (`source`, `id`) IN ("+strings.Join(pairs, ", ")+") AND `_block` < ?", append(args, next)...)
+		rows, err := s.conn.Query(ctx, "SELECT `source`, `id` FROM "+quote(outsideTable)+" WHERE (`source`, `id`) IN ("+strings.Join(pairs, ", ")+") AND `_block` < ?", append(args, block)...)
 		if err != nil {
 			return nil, known(err)
 		}
