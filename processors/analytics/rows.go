@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -92,6 +91,20 @@ func (b *Block) Ranges(moves []projection.Move, cursor func(topic string, partit
 // NewRows has none yet. Who reads rows appends a value to each of Cols, and calls End.
 func NewRows(t *Table) *Rows { return &Rows{Table: t, Cols: make([]Values, len(t.Columns))} }
 
+// grow makes room for as many rows as events can make of a table that each is in.
+func (r *Rows) grow(n int) {
+	r.sums, r.from = make([]uint64, 0, n), make([]int, 0, n)
+	for i, c := range r.Table.Columns {
+		switch {
+		case c.List:
+		case c.Kind == Text || c.Kind == Word:
+			r.Cols[i].Text = make([]string, 0, n)
+		case c.Kind != Real:
+			r.Cols[i].Whole = make([]int64, 0, n)
+		}
+	}
+}
+
 // Clear forgets the rows.
 func (r *Rows) Clear() {
 	r.N, r.sums = 0, r.sums[:0]
@@ -118,6 +131,11 @@ func (r *Rows) Sum(row int) uint64 { return r.sums[row] }
 func (s *Schema) Block(number int64, events []projection.Event) *Block {
 	b := &Block{Number: number}
 	of := map[*Table]*Rows{}
+	if len(events) > 0 {
+		of[s.Events] = NewRows(s.Events)
+		of[s.Events].events = events
+		of[s.Events].grow(len(events))
+	}
 	rows := func(t *Table) *Rows {
 		if of[t] == nil {
 			of[t] = NewRows(t)
@@ -179,13 +197,13 @@ func (r *Rows) common(block int64, e *projection.Event, key string) int {
 func (r *Rows) typed(block int64, e *projection.Event) {
 	at := r.common(block, e, e.Key)
 	v := reflect.ValueOf(e.Value)
-	for i := at; i < len(r.Table.Columns); i++ {
+	for i := at; i < len(r.Table.Columns); {
 		c := &r.Table.Columns[i]
 		if c.List {
-			i += r.list(i, field(v, c.Of)) - 1
-			continue
+			i += r.list(i, follow(v, c.at))
+		} else {
+			i += r.value(i, follow(v, c.at))
 		}
-		i += r.value(i, field(v, c.Of)) - 1
 	}
 	r.End()
 }
@@ -215,40 +233,27 @@ func (r *Rows) change(block int64, e *projection.Event, c *projection.Change) {
 	r.End()
 }
 
-// field is the value of a nested field; invalid if a pointer on the way is nil, or a list
-// is on the way: then it is the list.
-func field(v reflect.Value, path string) reflect.Value {
-	for path != "" {
+// follow is the value at the end of a way through structs; invalid if a pointer on it is nil.
+func follow(v reflect.Value, way [][]int) reflect.Value {
+	for _, index := range way {
 		for v.Kind() == reflect.Pointer {
 			v = v.Elem()
 		}
-		if !v.IsValid() || v.Kind() != reflect.Struct {
+		if !v.IsValid() {
 			return v
 		}
-		name, rest, _ := strings.Cut(path, ".")
-		found := false
-		for called, f := range streams.Fields(v.Type()) {
-			if called == name {
-				v, found = v.FieldByIndex(f.Index), true
-				break
-			}
+		if index != nil {
+			v = v.FieldByIndex(index)
 		}
-		if !found {
-			return reflect.Value{}
-		}
-		path = rest
-		if v.Kind() == reflect.Slice && path != "" {
-			return v // the rest is of its elements
-		}
+	}
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
 	}
 	return v
 }
 
 // value fills a column, and that of its currency; it answers how many it filled.
 func (r *Rows) value(at int, v reflect.Value) int {
-	for v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
 	switch r.Table.Columns[at].Kind {
 	case Text, Word:
 		r.add(at, textOf(v))
@@ -272,7 +277,7 @@ func (r *Rows) list(at int, v reflect.Value) int {
 	if v.Kind() == reflect.Slice {
 		n = v.Len()
 	}
-	elem := func(i int) reflect.Value { return field(v.Index(i), within(c.Of, r.Table)) }
+	elem := func(i int) reflect.Value { return follow(v.Index(i), c.elem) }
 	switch c.Kind {
 	case Text, Word:
 		list := make([]string, n)
@@ -399,6 +404,3 @@ func (r *Rows) appendText(b []byte, at int) []byte {
 	}
 	return b
 }
-
-// within is the part of a list column's path that is of its elements.
-func within(path string, t *Table) string { return t.elements[path] }
