@@ -391,7 +391,11 @@ func (r *Rows) appendText(b []byte, at int) []byte {
 		}
 	case c.Kind == Amount:
 		for i, n := range v.Lists[row] {
-			b = append(AppendScaled(b, n, r.Cols[at+1].TextLists[row][i]), 1)
+			currency := "" // of a row that is read back and was harmed
+			if of := r.Cols[at+1].TextLists[row]; i < len(of) {
+				currency = of[i]
+			}
+			b = append(AppendScaled(b, n, currency), 1)
 		}
 	case c.Kind == Real:
 		for _, x := range v.RealLists[row] {
