@@ -3,7 +3,9 @@ package analytics
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -15,11 +17,12 @@ import (
 
 // Rows are those of one table that are written at once, by columns.
 type Rows struct {
-	Table *Table
-	N     int
-	Cols  []Values // one for each column
-	sums  []uint64 // of the rows
-	text  []byte
+	Table  *Table
+	N      int
+	Cols   []Values // one for each column
+	sums   []uint64 // of the rows
+	byName []int
+	text   []byte
 	// What the rows were made of: from[i] is the event of row i; of rows that were read
 	// back there are none.
 	events []projection.Event
@@ -122,9 +125,10 @@ func (r *Rows) Checksum() (sum uint64) {
 	return sum
 }
 
-// Sum is the checksum of one row: xxHash64 over its values as text, each ended by a zero
-// byte; the values of a list end with a byte of 1. Times are nanoseconds, money is in
-// ten-thousandths of its currency. The number of the block is no part of it.
+// Sum is the checksum of one row: xxHash64 over "name=value" of its columns in the sequence
+// of their names, each ended by a zero byte; the values of a list end with a byte of 1. Times
+// are nanoseconds, money is in ten-thousandths of its currency. What is empty or 0 is left
+// out, so that a new column changes no checksum; and so is the number of the block.
 func (r *Rows) Sum(row int) uint64 { return r.sums[row] }
 
 // Block makes the rows that events become. It depends on nothing else.
@@ -364,40 +368,67 @@ func (r *Rows) real(at int, x float64) { r.Cols[at].Real = append(r.Cols[at].Rea
 // End ends a row, of which every column has got its value.
 func (r *Rows) End() {
 	r.text = r.text[:0]
-	for i := range r.Table.Columns {
-		if c := &r.Table.Columns[i]; c.Name != BlockColumn {
-			r.text = append(r.appendText(r.text, i), 0)
+	for _, i := range r.order() {
+		name, at := r.Table.Columns[i].Name, len(r.text)
+		r.text = append(append(r.text, name...), '=')
+		with := len(r.text)
+		if r.text = r.appendText(r.text, i); len(r.text) == with {
+			r.text = r.text[:at]
+		} else {
+			r.text = append(r.text, 0)
 		}
 	}
 	r.sums = append(r.sums, xxhash.Sum64(r.text))
 	r.N++
 }
 
-// appendText writes the value of the last row in a column as checksums see it.
+// order are the columns that checksums are of, by their names.
+func (r *Rows) order() []int {
+	if r.byName == nil {
+		for i, c := range r.Table.Columns {
+			if c.Name != BlockColumn {
+				r.byName = append(r.byName, i)
+			}
+		}
+		slices.SortFunc(r.byName, func(a, b int) int { return strings.Compare(r.Table.Columns[a].Name, r.Table.Columns[b].Name) })
+	}
+	return r.byName
+}
+
+// appendText writes the value of the last row in a column as checksums see it: nothing if it
+// is empty or 0.
 func (r *Rows) appendText(b []byte, at int) []byte {
 	c, v, row := &r.Table.Columns[at], &r.Cols[at], r.N
 	switch {
-	case !c.List && (c.Kind == Text || c.Kind == Word):
-		return append(b, v.Text[row]...)
-	case !c.List && c.Kind == Amount:
-		return AppendScaled(b, v.Whole[row], r.Cols[at+1].Text[row])
-	case !c.List && c.Kind == Real:
-		return AppendReal(b, v.Real[row])
-	case !c.List:
-		return strconv.AppendInt(b, v.Whole[row], 10)
+	case c.List:
+		return r.appendList(b, at)
 	case c.Kind == Text || c.Kind == Word:
+		return append(b, v.Text[row]...)
+	case c.Kind == Real:
+		if v.Real[row] == 0 {
+			return b
+		}
+		return AppendReal(b, v.Real[row])
+	case v.Whole[row] == 0:
+		return b
+	case c.Kind == Amount:
+		return AppendScaled(b, v.Whole[row], r.Cols[at+1].Text[row])
+	}
+	return strconv.AppendInt(b, v.Whole[row], 10)
+}
+
+func (r *Rows) appendList(b []byte, at int) []byte {
+	c, v, row := &r.Table.Columns[at], &r.Cols[at], r.N
+	switch c.Kind {
+	case Text, Word:
 		for _, s := range v.TextLists[row] {
 			b = append(append(b, s...), 1)
 		}
-	case c.Kind == Amount:
+	case Amount:
 		for i, n := range v.Lists[row] {
-			currency := "" // of a row that is read back and was harmed
-			if of := r.Cols[at+1].TextLists[row]; i < len(of) {
-				currency = of[i]
-			}
-			b = append(AppendScaled(b, n, currency), 1)
+			b = append(AppendScaled(b, n, r.Cols[at+1].TextLists[row][i]), 1)
 		}
-	case c.Kind == Real:
+	case Real:
 		for _, x := range v.RealLists[row] {
 			b = append(AppendReal(b, x), 1)
 		}

@@ -11,11 +11,15 @@ import (
 
 // Sums counts and sums up the rows as they are.
 func (s *Store) Sums(ctx context.Context, from, to int64) (map[int64]map[string]analytics.Sum, error) {
+	have, err := s.have(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var parts []string
 	var args []any
 	for _, t := range s.schema.Tables {
 		parts = append(parts, fmt.Sprintf("SELECT '%s' AS `table`, `_block`, count() AS `rows`, sumWithOverflow(%s) AS `checksum` FROM %s WHERE `_block` BETWEEN ? AND ? GROUP BY `_block`",
-			t.Name, checksum(t), quote(t.Name)))
+			t.Name, checksum(have[s.layout.local(t.Name)]), quote(t.Name)))
 		args = append(args, from, to)
 	}
 	rows, err := s.conn.Query(ctx, strings.Join(parts, " UNION ALL "), args...)
@@ -45,8 +49,12 @@ func (s *Store) RowSums(ctx context.Context, table string, block int64) (out []a
 	if !ok {
 		return nil, fmt.Errorf("analytics has no table %s", table)
 	}
+	have, err := s.have(ctx)
+	if err != nil {
+		return nil, err
+	}
 	key, sequence := t.Whose()
-	rows, err := s.conn.Query(ctx, "SELECT "+checksum(t)+", "+quote(key)+", "+quote(sequence)+" FROM "+quote(table)+" WHERE `_block` = ?", block)
+	rows, err := s.conn.Query(ctx, "SELECT "+checksum(have[s.layout.local(table)])+", "+quote(key)+", "+quote(sequence)+" FROM "+quote(table)+" WHERE `_block` = ?", block)
 	if err != nil {
 		return nil, known(err)
 	}
@@ -64,7 +72,7 @@ func (s *Store) RowSums(ctx context.Context, table string, block int64) (out []a
 // Hours are what the rows are by the hour, and what is counted.
 func (s *Store) Hours(ctx context.Context, from, to time.Time) (have, counted map[analytics.Hour]analytics.Sum, err error) {
 	from = from.Truncate(time.Hour)
-	rows, err := s.conn.Query(ctx, "SELECT 0 AS `of`, `topic`, `type`, "+hourOf+" AS `start`, count() AS `n`, sumWithOverflow("+checksum(s.schema.Events)+") AS `sum` FROM "+
+	rows, err := s.conn.Query(ctx, "SELECT 0 AS `of`, `topic`, `type`, "+hourOf+" AS `start`, count() AS `n`, sumWithOverflow("+checksum(typesOf(s.schema.Events))+") AS `sum` FROM "+
 		quote(analytics.EventsTable)+" WHERE `time` >= fromUnixTimestamp64Nano(?, 'UTC') AND `time` < fromUnixTimestamp64Nano(?, 'UTC') GROUP BY `topic`, `type`, `start`"+
 		" UNION ALL SELECT 1, `topic`, `type`, `hour` AS `start`, sum(`rows`), sumWithOverflow(`checksum`) FROM "+
 		quote(analytics.HoursTable)+" WHERE `hour` >= ? AND `hour` < ? GROUP BY `topic`, `type`, `start`",

@@ -2,6 +2,8 @@ package clickhouse
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/weirstream/weir/processors/analytics"
@@ -117,7 +119,7 @@ func (l Layout) distributed(name string) Statement {
 func (l Layout) hours(events *analytics.Table) Statement {
 	return Statement{hoursView, fmt.Sprintf("CREATE MATERIALIZED VIEW IF NOT EXISTS %s%s TO %s AS SELECT `topic`, `type`, %s AS `hour`, "+
 		"count() AS `rows`, sumWithOverflow(%s) AS `checksum` FROM %s GROUP BY `topic`, `type`, `hour`",
-		quote(hoursView), l.onCluster(), quote(l.local(analytics.HoursTable)), hourOf, checksum(events), quote(l.local(analytics.EventsTable)))}
+		quote(hoursView), l.onCluster(), quote(l.local(analytics.HoursTable)), hourOf, checksum(typesOf(events)), quote(l.local(analytics.EventsTable)))}
 }
 
 func (l Layout) ttl(t *analytics.Table) string {
@@ -171,33 +173,49 @@ func codec(c analytics.Column) string {
 	return " CODEC(ZSTD(1))"
 }
 
-// checksum is the sum that analytics.Rows has of a row.
-func checksum(t *analytics.Table) string {
+// checksum is that which analytics.Rows has of a row, over all columns that a table has:
+// one that is declared no more is in the checksums of its rows still.
+func checksum(columns map[string]string) string {
 	var parts []string
-	for _, c := range t.Columns {
-		if c.Name == analytics.BlockColumn {
+	for _, name := range slices.Sorted(maps.Keys(columns)) {
+		if name == analytics.BlockColumn {
 			continue
 		}
-		if c.List {
-			parts = append(parts, fmt.Sprintf("arrayStringConcat(arrayMap(x -> concat(%s, '\\x01'), %s))", textOf(c.Kind, "x"), quote(c.Name)))
-		} else {
-			parts = append(parts, textOf(c.Kind, quote(c.Name)))
+		x, typ := quote(name), columns[name]
+		value, empty := textOf(typ, x), x+" = 0"
+		switch {
+		case strings.HasPrefix(typ, "Array("):
+			value = fmt.Sprintf("arrayStringConcat(arrayMap(x -> concat(%s, '\\x01'), %s))", textOf(strings.TrimSuffix(strings.TrimPrefix(typ, "Array("), ")"), "x"), x)
+			empty = "empty(" + x + ")"
+		case strings.Contains(typ, "String"):
+			empty = "empty(" + x + ")"
+		case strings.HasPrefix(typ, "DateTime64"):
+			empty = "toUnixTimestamp64Nano(" + x + ") = 0"
 		}
-		parts = append(parts, "'\\0'")
+		parts = append(parts, fmt.Sprintf("if(%s, '', concat('%s=', %s, '\\0'))", empty, strings.ReplaceAll(name, "'", "\\'"), value))
 	}
 	return "xxHash64(concat(" + strings.Join(parts, ", ") + "))"
 }
 
-// textOf is a value as checksums see it.
-func textOf(k analytics.Kind, x string) string {
-	switch k {
-	case analytics.Text, analytics.Word:
+// typesOf are the types of a table's columns by their names.
+func typesOf(t *analytics.Table) map[string]string {
+	out := map[string]string{}
+	for _, c := range t.Columns {
+		out[c.Name] = typeOf(c)
+	}
+	return out
+}
+
+// textOf is a value of a type as checksums see it.
+func textOf(typ, x string) string {
+	switch {
+	case strings.Contains(typ, "String"):
 		return x
-	case analytics.Real:
+	case typ == "Float64":
 		return "toString(reinterpretAsInt64(" + x + "))"
-	case analytics.At:
+	case strings.HasPrefix(typ, "DateTime64"):
 		return "toString(toUnixTimestamp64Nano(" + x + "))"
-	case analytics.Amount:
+	case strings.HasPrefix(typ, "Decimal"):
 		return fmt.Sprintf("toString(toInt128(%s * %d))", x, scale)
 	}
 	return "toString(" + x + ")"
