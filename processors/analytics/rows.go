@@ -425,8 +425,13 @@ func (r *Rows) appendList(b []byte, at int) []byte {
 			b = append(append(b, s...), 1)
 		}
 	case Amount:
+		currencies := r.Cols[at+1].TextLists[row]
 		for i, n := range v.Lists[row] {
-			b = append(AppendScaled(b, n, r.Cols[at+1].TextLists[row][i]), 1)
+			currency := "" // of a row that somebody has altered
+			if i < len(currencies) {
+				currency = currencies[i]
+			}
+			b = append(AppendScaled(b, n, currency), 1)
 		}
 	case Real:
 		for _, x := range v.RealLists[row] {

@@ -71,6 +71,9 @@ const (
 	SequenceColumn    = "_sequence"
 )
 
+// CurrencySuffix ends the name of the column that has an amount's currency, and follows it.
+const CurrencySuffix = "_currency"
+
 // Schema is all tables of a business.
 type Schema struct {
 	Business *business.Business
@@ -88,7 +91,7 @@ func EventTable(typ string) string  { return "event_" + word(typ) }
 func ViewTable(view string) string  { return "view_" + word(view) }
 func SagaTable(saga string) string  { return "saga_" + word(saga) }
 func word(name string) string       { return strings.NewReplacer(".", "_", "-", "_").Replace(name) }
-func currencyOf(name string) string { return name + "_currency" }
+func currencyOf(name string) string { return name + CurrencySuffix }
 
 // NewSchema derives the tables of a business.
 func NewSchema(b *business.Business, t *streams.Topology) (*Schema, error) {
