@@ -34,14 +34,18 @@ func (s *Store) Claim(ctx context.Context, partitions int32, read []projection.C
 		return projection.Claim{}, err
 	}
 	for {
-		s.writer, s.open = newWriter(), nil
+		s.writer, s.open, s.done = newWriter(), nil, nil
 		pending, err := s.load(ctx)
 		if err != nil {
 			return projection.Claim{}, err
 		}
+		have := map[string]int32{}
 		for at := range s.cursors {
-			if at.partition >= partitions {
-				return projection.Claim{}, fmt.Errorf("analytics has %s/%d, the platform has %d partitions: growth is a drained migration", at.topic, at.partition, partitions)
+			have[at.topic]++
+		}
+		for topic, n := range have {
+			if n != partitions {
+				return projection.Claim{}, fmt.Errorf("analytics has %d partitions of %s, the platform has %d: growth is a drained migration", n, topic, partitions)
 			}
 		}
 		for _, c := range read {

@@ -19,25 +19,25 @@ const selectTime = 30 * time.Second
 
 // Select runs a query that changes nothing.
 func (s *Store) Select(ctx context.Context, sql string, args []any, most int64) (*analytics.Result, error) {
-	set := clickhouse.Settings{"max_execution_time": int(selectTime.Seconds())}
+	// An aggregate of nothing is null, as in SQL.
+	set := clickhouse.Settings{"max_execution_time": int(selectTime.Seconds()), "aggregate_functions_null_for_empty": 1}
+	n, err := s.estimate(ctx, sql, args) // which refuses what is no query
+	if err != nil {
+		return nil, err
+	}
 	if most > 0 {
-		n, err := s.estimate(ctx, sql, args)
-		if err != nil {
-			return nil, err
-		}
 		if n > most {
 			return nil, fmt.Errorf("%w: about %d rows, and %d is the most; ask for a shorter time", analytics.ErrTooMuch, n, most)
 		}
 		set["max_rows_to_read"] = most + most/2 // an estimate is one of whole granules
 	}
-	var read uint64
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(set), clickhouse.WithProgress(func(p *clickhouse.Progress) { read += p.Rows }))
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(set))
 	rows, err := s.conn.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, tooMuch(err)
 	}
 	defer rows.Close()
-	out := &analytics.Result{Columns: rows.Columns()}
+	out := &analytics.Result{Columns: rows.Columns(), Read: n}
 	types := rows.ColumnTypes()
 	for rows.Next() {
 		into := make([]any, len(types))
@@ -57,8 +57,27 @@ func (s *Store) Select(ctx context.Context, sql string, args []any, most int64) 
 	if err := rows.Err(); err != nil {
 		return nil, tooMuch(err)
 	}
-	out.Read = int64(read)
-	return out, nil
+	if len(out.Columns) == 0 { // over HTTP, of no rows
+		out.Columns, err = s.columns(ctx, sql, args)
+	}
+	return out, err
+}
+
+// columns are the names of those that a query answers.
+func (s *Store) columns(ctx context.Context, sql string, args []any) (out []string, err error) {
+	rows, err := s.conn.Query(ctx, "DESCRIBE TABLE ("+sql+")", args...)
+	if err != nil {
+		return nil, known(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name, typ, none string
+		if err := rows.Scan(&name, &typ, &none, &none, &none, &none, &none); err != nil {
+			return nil, known(err)
+		}
+		out = append(out, name)
+	}
+	return out, known(rows.Err())
 }
 
 func tooMuch(err error) error {

@@ -34,6 +34,7 @@ type Store struct {
 	epoch   int64                       // the number of the block that claimed
 	last    int64                       // the number of the last block that is whole
 	cursors map[place]projection.Cursor // after it
+	done    []projection.Move           // of the last block
 	open    *open                       // a block whose number is taken, and whose rows may not all be there
 	since   int                         // blocks since all cursors were written
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +29,9 @@ func (s *Store) Write(ctx context.Context, b *projection.Batch) error {
 	defer s.mu.Unlock()
 	if b.Epoch != s.epoch {
 		return projection.ErrFenced
+	}
+	if len(b.Moves) > 0 && s.open == nil && sameMoves(s.done, b.Moves) {
+		return nil // it was done, and not acknowledged
 	}
 	number := s.last + 1
 	if s.open != nil {
@@ -67,7 +72,7 @@ func (s *Store) close(moves []projection.Move) {
 		c.Seen = seen
 		s.cursors[place{m.Topic, m.Partition}] = c
 	}
-	s.last, s.open = max(s.last, s.open.number), nil
+	s.last, s.open, s.done = max(s.last, s.open.number), nil, moves
 	s.since++
 }
 
@@ -192,6 +197,9 @@ func (s *Store) insertSkipped(ctx context.Context, block int64, skipped []projec
 func (s *Store) Known(ctx context.Context, ids []streams.ExternalID) (map[streams.ExternalID]bool, error) {
 	s.mu.Lock()
 	next := s.last + 1
+	if s.epoch == 0 { // nobody writes here
+		next = math.MaxInt64
+	}
 	if s.open != nil {
 		next = s.open.number
 	}
@@ -227,12 +235,13 @@ func (s *Store) Earlier(ctx context.Context, ids []streams.ExternalID, block int
 }
 
 func sameMoves(a, b []projection.Move) bool {
-	at := map[place][2]int64{}
+	at := map[place]projection.Move{}
 	for _, m := range a {
-		at[place{m.Topic, m.Partition}] = [2]int64{m.From, m.Next}
+		at[place{m.Topic, m.Partition}] = m
 	}
 	for _, m := range b {
-		if at[place{m.Topic, m.Partition}] != [2]int64{m.From, m.Next} {
+		had, ok := at[place{m.Topic, m.Partition}]
+		if !ok || had.From != m.From || had.Next != m.Next || !maps.Equal(had.Seen, m.Seen) {
 			return false
 		}
 	}
