@@ -275,10 +275,10 @@ func (l *leaf) append(b []byte, cells []string, f notation) ([]byte, bool, error
 		return appendTime(b, t), true, nil
 	}
 	d, err := f.parse(s)
-	if err == nil {
-		b, err = l.number(b, d, cells)
-	}
 	if err != nil {
+		return b, false, fmt.Errorf("%s: %w", l.name(), err)
+	}
+	if b, err = l.number(b, d, cells); err != nil {
 		return b, false, fmt.Errorf("%s of %.40q: %w", l.name(), s, err)
 	}
 	return b, true, nil

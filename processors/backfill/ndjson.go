@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bytedance/sonic"
 )
@@ -82,7 +83,7 @@ func (o *objects) decode() error {
 		return err
 	}
 	o.record, o.at, o.object = o.record+1, o.number, nil
-	if err := decoding.Unmarshal(b, &o.object); err != nil || o.object == nil {
+	if !utf8.Valid(b) || decoding.Unmarshal(b, &o.object) != nil || o.object == nil {
 		return &refused{errors.New("the line is no JSON object in UTF-8")}
 	}
 	if o.list == nil {
