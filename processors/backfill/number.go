@@ -36,7 +36,7 @@ func (f notation) parse(s string) (d decimal, err error) {
 	if f.thousands != 0 && strings.IndexByte(whole, f.thousands) >= 0 {
 		groups := strings.Split(whole, string(f.thousands))
 		for i, g := range groups {
-			if len(g) > 3 || len(g) < 3 && i > 0 {
+			if len(g) > 3 || len(g) < 3 && i > 0 || g == "" {
 				return d, fmt.Errorf("%.40q is no number: its digits are not in groups of three", s)
 			}
 		}

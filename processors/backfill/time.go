@@ -70,15 +70,17 @@ func (c clock) read(s string) (time.Time, error) {
 // settle refuses a time that clocks were put forward over, and takes the earlier of two
 // that they showed twice.
 func (c clock) settle(t time.Time, layout, s string) (time.Time, error) {
-	const wall = "2006-01-02T15:04:05.999999999"
-	if t.Location() == c.zone {
-		if as, err := time.Parse(layout, s); err == nil && as.Format(wall) != t.Format(wall) {
-			return t, fmt.Errorf("%.40q never was in %s: clocks were put forward over it", s, c.zone)
-		}
-		for _, back := range []time.Duration{2 * time.Hour, time.Hour, 30 * time.Minute} {
-			if earlier := t.Add(-back); earlier.Format(wall) == t.Format(wall) {
-				return earlier.UTC(), nil
-			}
+	if t.Location() != c.zone { // the text has an offset of its own
+		return t.UTC(), nil
+	}
+	_, offset := t.Zone()
+	if shown, err := time.Parse(layout, s); err == nil && shown.Unix() != t.Unix()+int64(offset) {
+		return t, fmt.Errorf("%.40q never was in %s: clocks were put forward over it", s, c.zone)
+	}
+	for _, back := range []time.Duration{2 * time.Hour, time.Hour, 30 * time.Minute} {
+		earlier := t.Add(-back)
+		if _, before := earlier.Zone(); before-offset == int(back/time.Second) {
+			return earlier.UTC(), nil
 		}
 	}
 	return t.UTC(), nil
