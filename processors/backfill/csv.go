@@ -108,9 +108,10 @@ func (t *table) record() ([]string, error) {
 	return fields, err
 }
 
+// feed gives a line to csv, which takes one \r off its end.
 func (t *table) feed(b []byte) {
 	t.fed.Write(b)
-	t.fed.WriteByte('\n')
+	t.fed.WriteString("\r\n")
 }
 
 // maxLines is of how many lines a record may be.

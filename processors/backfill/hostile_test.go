@@ -1,9 +1,16 @@
 package backfill
 
 import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -92,13 +99,9 @@ func TestLazyQuotes(t *testing.T) {
 	}
 }
 
-// A line of a gigabyte is told, and costs no memory to speak of.
+// A line of a quarter of a gigabyte is told, and costs no memory to speak of.
 func TestAnEndlessLine(t *testing.T) {
-	size := int64(1 << 30)
-	if testing.Short() {
-		size = 1 << 26
-	}
-	for _, format := range []string{"csv", "ndjson"} {
+	for format, size := range map[string]int64{"csv": 1 << 28, "ndjson": 1 << 26} { // both read lines alike
 		path := filepath.Join(t.TempDir(), "a."+format)
 		header := "visit,at,n\n"
 		if format == "ndjson" {
@@ -222,4 +225,66 @@ func TestListsOfNDJSON(t *testing.T) {
 		t.Errorf("the value is %+v", v)
 	}
 	check(t, r, "2: its list things is empty;3: things.each: \"1e3\";4: things is no list;5: things.count")
+}
+
+// Records end where encoding/csv has them end, in all that it can read.
+func TestRecordsAreThoseOfCSV(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	compared := 0
+	for range 40_000 {
+		b := make([]byte, 1+random.IntN(14))
+		for i := range b {
+			b[i] = `a"",`[random.IntN(4)]
+			if n := random.IntN(8); n < 2 {
+				b[i] = "\n\r"[n]
+			}
+		}
+		lazy := random.IntN(2) == 0
+		c := csv.NewReader(bytes.NewReader(b))
+		c.LazyQuotes, c.FieldsPerRecord = lazy, -1
+		want, err := c.ReadAll()
+		l, wrong := newLines(bytes.NewReader(b), false)
+		if wrong != nil {
+			t.Fatal(wrong)
+		}
+		p := &plan{Mapping: &Mapping{File: Format{Format: "csv", NoHeader: true, Columns: []string{"x"}, LazyQuotes: lazy}}}
+		table, wrong := newTable(l, p)
+		if wrong != nil {
+			t.Fatal(wrong)
+		}
+		var got [][]string
+		refusals, open := 0, false
+		for {
+			fields, err := table.record()
+			var bad *refused
+			if errors.As(err, &bad) {
+				refusals++
+				open = open || strings.Contains(err.Error(), "never closed")
+				continue
+			}
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, slices.Clone(fields))
+		}
+		if err != nil {
+			if refusals == 0 {
+				t.Fatalf("%q, lazy %t: %v, and nothing is refused: %q", b, lazy, err, got)
+			}
+			continue
+		}
+		if lazy && open { // encoding/csv has the file's end close it
+			continue
+		}
+		compared++
+		if refusals > 0 || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q, lazy %t: %q and %d refused, want %q", b, lazy, got, refusals, want)
+		}
+	}
+	if compared < 2_000 {
+		t.Errorf("%d were compared", compared)
+	}
 }
