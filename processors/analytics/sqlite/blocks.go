@@ -48,7 +48,7 @@ type shape struct {
 
 // Sums are computed from the rows: of each block with the columns that it was written with.
 func (s *Store) Sums(ctx context.Context, from, to int64) (map[int64]map[string]analytics.Sum, error) {
-	tx, err := s.Reader.BeginTx(ctx, nil) // what is written meanwhile is not seen
+	tx, err := s.questions.BeginTx(ctx, nil) // what is written meanwhile is not seen
 	if err != nil {
 		return nil, sqlitefile.Failed("rows of analytics cannot be read", err)
 	}

@@ -29,16 +29,18 @@ const schemaVersion = 1
 // cure is that of a file that this program cannot go on with.
 const cure = "stop its writer, remove the file with its -wal and -shm, and start again: it is built from the event stores and the log"
 
-// cache is what the writer keeps of the file in memory, in KiB: keys and correlations of a
-// large block lie all over their indices.
-const cache = 64 << 10
+// pragmas are the writer's. Keys and correlations of a large block lie all over their
+// indices: it keeps 64 MB of the file in memory, and copies the log into the file after
+// 32 MB of it, not 4. What is longer than 64 MB is cut again.
+var pragmas = []string{"cache_size(-65536)", "wal_autocheckpoint(8000)", "journal_size_limit(67108864)"}
 
 // Store is an analytics.Store in an SQLite file.
 type Store struct {
 	*sqlitefile.File
-	schema *analytics.Schema
-	writer string
-	shape  string // of the schema's tables
+	questions *sql.DB // as many as there are connections: what takes long waits for others, and a writer does not
+	schema    *analytics.Schema
+	writer    string
+	shape     string // of the schema's tables
 }
 
 var _ analytics.Store = (*Store)(nil)
@@ -59,13 +61,20 @@ func Open(path string, s *analytics.Schema) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := sqlitefile.Open(path, "analytics", func(db *sql.DB) error { return migrate(db, s) }, fmt.Sprintf("cache_size(-%d)", cache))
+	file, err := sqlitefile.Open(path, "analytics", func(db *sql.DB) error { return migrate(db, s) }, pragmas...)
 	if err != nil {
 		return nil, err
 	}
+	questions, err := file.Readers(4)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	host, _ := os.Hostname() // the process says enough where there is none
-	return &Store{File: file, schema: s, shape: shape, writer: fmt.Sprintf("%s/%d", host, os.Getpid())}, nil
+	return &Store{File: file, questions: questions, schema: s, shape: shape, writer: fmt.Sprintf("%s/%d", host, os.Getpid())}, nil
 }
+
+// Close ends the store. Its writer must have ended.
+func (s *Store) Close() error { return errors.Join(s.questions.Close(), s.File.Close()) }
 
 // Claim makes the caller the only writer.
 func (s *Store) Claim(ctx context.Context, partitions int32, read []projection.Cursor) (projection.Claim, error) {
