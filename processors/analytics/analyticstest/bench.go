@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/processors/projection/projectiontest"
 )
@@ -60,20 +61,20 @@ func (r *recorder) Write(ctx context.Context, b *projection.Batch) error {
 }
 
 // someEvents are a few hundred, as a Run makes them.
-func someEvents(b *testing.B, s interface {
-	projection.Sink
-	Offsets(context.Context) (map[string]map[int32]int64, error)
-}) []projection.Event {
-	l := projectiontest.NewLogOf(b, ferry())
+func someEvents(t testing.TB, s analytics.Store) []projection.Event {
+	l := projectiontest.NewLogOf(t, ferry())
 	l.Produce(sail(l, 200)...)
 	r := &recorder{Sink: s}
-	stop := projectiontest.Start(b, projection.NewWriter(r), settings(l))
-	l.CaughtUp(b, s)
+	stop := projectiontest.Start(t, projection.NewWriter(r), settings(l))
+	l.CaughtUp(t, s)
 	if err := stop(); err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	return r.events
 }
+
+// Fill writes some days of the suite's business into an empty store.
+func Fill(t testing.TB, s analytics.Store) { t.Helper(); someEvents(t, s) }
 
 // many is a batch of as many events as are wanted, of keys and correlations of their own,
 // which follow one another by a second.

@@ -172,6 +172,9 @@ func ferryWith(boarded streams.Event, fact streams.Fact, takes business.Source) 
 		Sagas: []streams.Saga{{Name: "cross", Starts: Booked{}, Ends: []streams.Event{Arrived{}}, Within: time.Hour}}}
 }
 
+// Schema is that of the suite's business.
+func Schema(t testing.TB) *analytics.Schema { t.Helper(); return schemaOf(t, ferry()) }
+
 func schemaOf(t testing.TB, b *business.Business) *analytics.Schema {
 	t.Helper()
 	top, err := b.Topology()

@@ -10,14 +10,14 @@ import (
 	"github.com/weirstream/weir/streams"
 )
 
-// marker is in what is personal, and must be nowhere else.
-const marker = "nobody-may-read-this"
+// Marker is in what is personal, and must be nowhere in a store.
+const Marker = "nobody-may-read-this"
 
 // booked is what begins a crossing.
 func booked(id, traveller string) Booked {
-	return Booked{Crossing: CrossingID(id), Traveller: TravellerID(traveller), Name: marker, Contact: map[string]string{"email": marker},
+	return Booked{Crossing: CrossingID(id), Traveller: TravellerID(traveller), Name: Marker, Contact: map[string]string{"email": Marker},
 		Route: Route{From: "Hoek", To: "Harwich", Miles: 107.25}, Fare: Coins{Minor: 510, Currency: "GBP"},
-		Cabins: []Cabin{{Deck: "upper", Beds: 2, Fare: Coins{Minor: 300, Currency: "GBP"}, Guest: marker}, {Deck: "lower", Beds: 1, Fare: Coins{Minor: 210, Currency: "GBP"}}},
+		Cabins: []Cabin{{Deck: "upper", Beds: 2, Fare: Coins{Minor: 300, Currency: "GBP"}, Guest: Marker}, {Deck: "lower", Beds: 1, Fare: Coins{Minor: 210, Currency: "GBP"}}},
 		Notes:  []string{"by the \"window\"", "été ✓ 'x' \\ ,"}, Loads: []float64{0.1, -2.5e300},
 		Night: true, Departs: time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC)}
 }

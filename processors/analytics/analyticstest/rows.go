@@ -195,7 +195,7 @@ func whatIsPersonalIsNowhere(p *place) {
 			for _, v := range row {
 				if text, ok := v.(string); ok {
 					looked++
-					if strings.Contains(text, marker) {
+					if strings.Contains(text, Marker) {
 						p.Fatalf("what is personal is in %q", row)
 					}
 				}
@@ -215,7 +215,7 @@ func whatIsPersonalIsNowhere(p *place) {
 	}
 	blocks, err := s.Blocks(ctx, 0, 1000)
 	text, jerr := json.Marshal(blocks)
-	if err != nil || jerr != nil || strings.Contains(string(text), marker) {
+	if err != nil || jerr != nil || strings.Contains(string(text), Marker) {
 		p.Errorf("blocks: %s (%v, %v)", text, err, jerr)
 	}
 	if looked < 500 {

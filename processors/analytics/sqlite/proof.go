@@ -83,7 +83,7 @@ func (s *Store) Hours(ctx context.Context, from, to time.Time) (have, counted ma
 
 // atOnce reads what is there at one moment: what is written meanwhile is not seen.
 func (s *Store) atOnce(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := s.Reader.BeginTx(ctx, nil)
+	tx, err := s.questions.BeginTx(ctx, nil)
 	if err != nil {
 		return sqlitefile.Failed("rows of analytics cannot be read", err)
 	}

@@ -16,7 +16,7 @@ import (
 // Select runs a query that changes nothing. It counts all rows of each table that is read
 // against most, whatever an index leaves out, and says that so many were read.
 func (s *Store) Select(ctx context.Context, query string, args []any, most int64) (*analytics.Result, error) {
-	conn, err := s.Reader.Conn(ctx)
+	conn, err := s.questions.Conn(ctx)
 	if err != nil {
 		return nil, sqlitefile.Failed("the question cannot be asked", err)
 	}

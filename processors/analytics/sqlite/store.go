@@ -9,6 +9,7 @@ package sqlite
 import (
 	"database/sql"
 	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 
@@ -25,16 +26,21 @@ const schemaVersion = 1
 // cure is that of a file that this program cannot go on with.
 const cure = "stop its writer, remove the file with its -wal and -shm, and start again: it is built from the event stores and the log"
 
-// cache is what the writer keeps of the file in memory, in KiB: keys and correlations of a
-// large block lie all over their indices.
-const cache = 64 << 10
+// pragmas are the writer's. Keys and correlations of a large block lie all over their
+// indices: it keeps 64 MB of the file in memory, and copies the log into the file after
+// 32 MB of it, not 4. What is longer than 64 MB is cut again.
+var pragmas = []string{"cache_size(-65536)", "wal_autocheckpoint(8000)", "journal_size_limit(67108864)"}
 
 // Store is an analytics.Store in an SQLite file.
 type Store struct {
 	*sqlitefile.File
-	schema *analytics.Schema
-	writer string
+	questions *sql.DB // as many as there are connections: what takes long waits for others, and a writer does not
+	schema    *analytics.Schema
+	writer    string
 }
+
+// Close ends the store. Its writer must have ended.
+func (s *Store) Close() error { return errors.Join(s.questions.Close(), s.File.Close()) }
 
 var _ analytics.Store = (*Store)(nil)
 
@@ -50,10 +56,14 @@ func Open(path string, s *analytics.Schema) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the file of analytics cannot be opened, see that its directory is there and writable: %w", err)
 	}
-	file, err := sqlitefile.Open(path, "analytics", func(db *sql.DB) error { return migrate(db, s) }, fmt.Sprintf("cache_size(-%d)", cache))
+	file, err := sqlitefile.Open(path, "analytics", func(db *sql.DB) error { return migrate(db, s) }, pragmas...)
 	if err != nil {
 		return nil, err
 	}
+	questions, err := file.Readers(4)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	host, _ := os.Hostname() // the process says enough where there is none
-	return &Store{File: file, schema: s, writer: fmt.Sprintf("%s/%d", host, os.Getpid())}, nil
+	return &Store{File: file, questions: questions, schema: s, writer: fmt.Sprintf("%s/%d", host, os.Getpid())}, nil
 }

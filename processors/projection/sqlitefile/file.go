@@ -45,7 +45,7 @@ func Open(path, what string, prepare func(*sql.DB) error, pragmas ...string) (*F
 	if err := prepare(f.Writer); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s %s: %w", what, path, err), f.Writer.Close())
 	}
-	if f.Reader, err = f.open("_pragma=query_only(1)", 4); err != nil {
+	if f.Reader, err = f.Readers(4); err != nil {
 		return nil, errors.Join(err, f.Writer.Close())
 	}
 	if f.info, err = os.Stat(path); err != nil {
@@ -53,6 +53,9 @@ func Open(path, what string, prepare func(*sql.DB) error, pragmas ...string) (*F
 	}
 	return f, nil
 }
+
+// Readers are so many connections that write nothing, and are the caller's to close.
+func (f *File) Readers(conns int) (*sql.DB, error) { return f.open("_pragma=query_only(1)", conns) }
 
 func (f *File) open(option string, conns int) (*sql.DB, error) {
 	abs, err := filepath.Abs(f.path)
