@@ -46,7 +46,7 @@ func (a *asking) table() error {
 	}
 	rows := piece("SELECT %s1 AS `one` FROM %s%s", columns, src.from, where(src.where))
 	grouped := piece("SELECT %s%s AS `s`, count(*) AS `n` FROM (%s) AS q%s", list(append(groups, ""), orNothing), a.aggregates(values), rows, groupBy(groups))
-	r, err := a.run(a.greatest(grouped, parts, dims))
+	r, err := a.run(a.greatest(grouped, append(groups[:len(groups):len(groups)], shown(values)...), parts, dims))
 	if err != nil {
 		return err
 	}
@@ -100,6 +100,20 @@ var quantiles = []struct {
 	q    float64
 }{{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}}
 
+// shown are the columns of numbers.
+func shown(values []business.Number) (out []string) {
+	for i, n := range values {
+		if n.Kind != business.BetweenNumber {
+			out = append(out, fmt.Sprint("n", i))
+			continue
+		}
+		for j := range quantiles {
+			out = append(out, fmt.Sprintf("n%d_%d", i, j))
+		}
+	}
+	return out
+}
+
 // aggregates are the numbers as `n0`, `n1`, …, and at last what rows are sorted by.
 func (a *asking) aggregates(values []business.Number) (out string) {
 	sorts := "count(*)"
@@ -132,14 +146,14 @@ func (a *asking) aggregates(values []business.Number) (out string) {
 
 // greatest sorts groups completely: by time, currency, the first number from the greatest
 // on, and dimensions; and keeps the question's Top of each time and currency.
-func (a *asking) greatest(grouped sql, parts, dims []string) sql {
+func (a *asking) greatest(grouped sql, columns, parts, dims []string) sql {
 	order := list(append(parts[:len(parts):len(parts)], ""), orNothing) + "`s` DESC"
 	if len(dims) > 0 {
 		order += ", " + list(dims, quoted)
 	}
 	limit := sql{"?", []any{int64(a.p.Limit + 1)}}
 	if a.Top == 0 {
-		return piece("SELECT * FROM (%s) AS g WHERE `n` > 0 ORDER BY %s LIMIT %s", grouped, order, limit)
+		return piece("SELECT %s FROM (%s) AS g WHERE `n` > 0 ORDER BY %s LIMIT %s", list(columns, quoted), grouped, order, limit)
 	}
 	over := "ORDER BY `s` DESC"
 	if len(dims) > 0 {
@@ -148,8 +162,8 @@ func (a *asking) greatest(grouped sql, parts, dims []string) sql {
 	if len(parts) > 0 {
 		over = "PARTITION BY " + list(parts, quoted) + " " + over
 	}
-	return piece("SELECT * FROM (SELECT g.*, row_number() OVER (%s) AS `place` FROM (%s) AS g) AS h WHERE `n` > 0 AND `place` <= %s ORDER BY %s LIMIT %s",
-		over, grouped, strconv.Itoa(a.Top), order, limit)
+	return piece("SELECT %s FROM (SELECT g.*, row_number() OVER (%s) AS `place` FROM (%s) AS g) AS h WHERE `n` > 0 AND `place` <= %s ORDER BY %s LIMIT %s",
+		list(columns, quoted), over, grouped, strconv.Itoa(a.Top), order, limit)
 }
 
 // rows are those of the answer: groups, then numbers in the order of the question.
