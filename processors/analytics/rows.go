@@ -1,6 +1,7 @@
 package analytics
 
 import (
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -38,6 +39,64 @@ type Block struct {
 	Tables []*Rows // in the order of the schema; EventsTable first
 }
 
+// Sums are those of each table that has rows.
+func (b *Block) Sums() map[string]Sum {
+	out := map[string]Sum{}
+	for _, r := range b.Tables {
+		out[r.Table.Name] = Sum{int64(r.N), r.Checksum()}
+	}
+	return out
+}
+
+// Ranges say what the block is made of: its moves, with what each adds to EventsTable. The
+// cursors are those before it.
+func (b *Block) Ranges(moves []projection.Move, cursor func(topic string, partition int32) projection.Cursor) ([]Range, error) {
+	type place struct {
+		topic     string
+		partition int64
+	}
+	sums := map[place]Sum{}
+	for _, r := range b.Tables {
+		if r.Table.Name != EventsTable {
+			continue
+		}
+		for row := range r.N {
+			at := place{r.Cols[1].Text[row], r.Cols[2].Whole[row]}
+			s := sums[at]
+			sums[at] = Sum{s.Rows + 1, s.Checksum + r.sums[row]}
+		}
+	}
+	out := make([]Range, len(moves))
+	for i, m := range moves {
+		c := cursor(m.Topic, m.Partition)
+		if c.Next != m.From {
+			return nil, fmt.Errorf("analytics is at offset %d of %s/%d, and is told of what follows %d", c.Next, m.Topic, m.Partition, m.From)
+		}
+		out[i] = Range{Move: m, Sum: sums[place{m.Topic, int64(m.Partition)}]}
+		for lane := range m.Seen {
+			if seq, ok := c.Seen[lane]; ok {
+				if out[i].Before == nil {
+					out[i].Before = map[streams.Lane]int64{}
+				}
+				out[i].Before[lane] = seq
+			}
+		}
+	}
+	return out, nil
+}
+
+// NewRows has none yet. Who reads rows appends a value to each of Cols, and calls End.
+func NewRows(t *Table) *Rows { return &Rows{Table: t, Cols: make([]Values, len(t.Columns))} }
+
+// Clear forgets the rows.
+func (r *Rows) Clear() {
+	r.N, r.sums = 0, r.sums[:0]
+	for i := range r.Cols {
+		c := &r.Cols[i]
+		*c = Values{c.Text[:0], c.Whole[:0], c.Real[:0], c.TextLists[:0], c.Lists[:0], c.RealLists[:0]}
+	}
+}
+
 // Checksum is the sum of the rows' checksums, which does not depend on their order.
 func (r *Rows) Checksum() (sum uint64) {
 	for _, s := range r.sums {
@@ -57,7 +116,7 @@ func (s *Schema) Block(number int64, events []projection.Event) *Block {
 	of := map[*Table]*Rows{}
 	rows := func(t *Table) *Rows {
 		if of[t] == nil {
-			of[t] = &Rows{Table: t, Cols: make([]Values, len(t.Columns))}
+			of[t] = NewRows(t)
 		}
 		return of[t]
 	}
@@ -73,7 +132,7 @@ func (s *Schema) Block(number int64, events []projection.Event) *Block {
 		for _, saga := range s.sagasOf[e.Type] {
 			r := rows(s.bySaga[saga])
 			r.add(r.common(number, e, e.Key), e.Type)
-			r.close()
+			r.End()
 		}
 	}
 	for _, t := range s.Tables {
@@ -96,7 +155,7 @@ func (r *Rows) event(block int64, e *projection.Event) {
 	at = r.add(at, e.Lane)
 	at = r.whole(at, e.Seq)
 	r.add(at, e.Traceparent, string(e.Data))
-	r.close()
+	r.End()
 }
 
 // common fills the columns that come first, and answers which is next.
@@ -118,7 +177,7 @@ func (r *Rows) typed(block int64, e *projection.Event) {
 		}
 		i += r.value(i, field(v, c.Of)) - 1
 	}
-	r.close()
+	r.End()
 }
 
 // change is what an event says of a document: of the other fields nothing is said, and
@@ -143,7 +202,7 @@ func (r *Rows) change(block int64, e *projection.Event, c *projection.Change) {
 			r.whole(at, n)
 		}
 	}
-	r.close()
+	r.End()
 }
 
 // field is the value of a nested field; invalid if a pointer on the way is nil, or a list
@@ -287,8 +346,8 @@ func (r *Rows) whole(at int, n int64) int {
 
 func (r *Rows) real(at int, x float64) { r.Cols[at].Real = append(r.Cols[at].Real, x) }
 
-// close ends a row.
-func (r *Rows) close() {
+// End ends a row, of which every column has got its value.
+func (r *Rows) End() {
 	r.text = r.text[:0]
 	for i := range r.Table.Columns {
 		if c := &r.Table.Columns[i]; c.Name != BlockColumn {
@@ -317,7 +376,11 @@ func (r *Rows) appendText(b []byte, at int) []byte {
 		}
 	case c.Kind == Amount:
 		for i, n := range v.Lists[row] {
-			b = append(AppendScaled(b, n, r.Cols[at+1].TextLists[row][i]), 1)
+			currency := "" // of a row that is read back and was harmed
+			if of := r.Cols[at+1].TextLists[row]; i < len(of) {
+				currency = of[i]
+			}
+			b = append(AppendScaled(b, n, currency), 1)
 		}
 	case c.Kind == Real:
 		for _, x := range v.RealLists[row] {

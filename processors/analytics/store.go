@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/streams"
 )
 
 // ErrTooMuch says that a question would read more than it may.
@@ -54,6 +55,7 @@ type Written struct {
 // them the rows in EventsTable.
 type Range struct {
 	projection.Move
+	Before map[streams.Lane]int64 // the sequences that rose, as they were before
 	Sum
 }
 

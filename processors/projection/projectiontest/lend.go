@@ -1,6 +1,7 @@
 package projectiontest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 
 // days writes what happens at a library, with all that a log may have of trouble.
 type days struct {
-	desks, tills [2]*writer
+	desks, tills [2]*Writer
 	log          []*kgo.Record
 }
 
@@ -28,7 +29,7 @@ type days struct {
 func (l *Log) Lend(n int) []*kgo.Record {
 	var d days
 	for i := range int32(2) {
-		d.desks[i], d.tills[i] = l.writer("desk", i), l.writer("till", i)
+		d.desks[i], d.tills[i] = l.Writer("desk", i), l.Writer("till", i)
 	}
 	for i := range n {
 		d.loan(i)
@@ -62,26 +63,26 @@ func (d *days) loan(i int) {
 		d.log = append(d.log, x, x)
 	}
 	if i%9 == 0 {
-		d.log = append(d.log, &kgo.Record{Topic: "desk.loan", Partition: int32(i % partitions), Key: []byte("x"), Value: fmt.Append(nil, "hello ", i)})
+		d.log = append(d.log, &kgo.Record{Topic: "desk.loan", Partition: int32(i % Partitions), Key: []byte("x"), Value: fmt.Append(nil, "hello ", i)})
 	}
 }
 
 func (d *days) pay(i int, correlation string, id LoanID, member MemberID) {
 	w := d.tills[i%2]
-	w.at = d.desks[i%2].at
+	w.At = d.desks[i%2].At
 	paid := DepositPaid{Loan: id, Member: member, Minor: int64(i)}
 	switch i % 5 {
 	case 0: // not paid
 	case 1:
-		d.log = append(d.log, w.record("pay-"+string(id), paid), w.record(correlation, paid))
+		d.log = append(d.log, w.Record("pay-"+string(id), paid), w.Record(correlation, paid))
 	default:
-		d.log = append(d.log, w.record(correlation, paid))
+		d.log = append(d.log, w.Record(correlation, paid))
 	}
 }
 
 func (d *days) emit(i int, correlation string, events ...streams.Event) {
 	for _, e := range events {
-		d.log = append(d.log, d.desks[i%2].record(correlation, e))
+		d.log = append(d.log, d.desks[i%2].Record(correlation, e))
 	}
 }
 
@@ -109,16 +110,21 @@ func (l *Log) catchUpWith(t testing.TB, m *projection.Model, cfg projection.Conf
 	}
 }
 
+// reader is what says how far it has read the log.
+type reader interface {
+	Offsets(context.Context) (map[string]map[int32]int64, error)
+}
+
 // CaughtUp waits until the log has been read to its end, also while the store is
 // away.
-func (l *Log) CaughtUp(t testing.TB, m *projection.Model) {
+func (l *Log) CaughtUp(t testing.TB, m reader) {
 	t.Helper()
 	if err := l.reached(m); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (l *Log) reached(m *projection.Model) error {
+func (l *Log) reached(m reader) error {
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		behind, err := l.Behind(m)
 		if err == nil && behind == "" {
@@ -134,7 +140,7 @@ func (l *Log) reached(m *projection.Model) error {
 }
 
 // Behind says what the read model has not read yet; nothing at the log's end.
-func (l *Log) Behind(m projection.Store) (string, error) {
+func (l *Log) Behind(m reader) (string, error) {
 	ends, err := l.admin().ListEndOffsets(ctx)
 	if err = errors.Join(err, ends.Error()); err != nil {
 		return "", err

@@ -193,8 +193,8 @@ var lending = streams.Saga{Name: "lend", Starts: Asked{}, Ends: []streams.Event{
 // service says, on another topic.
 var Deposit = streams.Saga{Name: "deposit", Starts: Asked{}, Ends: []streams.Event{DepositPaid{}}, Within: time.Minute}
 
-// library is the business, with sagas beside that of lending.
-func library(more ...streams.Saga) *business.Business {
+// library is the business.
+func library() *business.Business {
 	type none struct{}
 	keep := func(s none, _ streams.Event) none { return s }
 	desk := streams.Define("desk", LoanID(""), keep,
@@ -212,5 +212,5 @@ func library(more ...streams.Saga) *business.Business {
 			streams.NewFact[DepositPaid]("deposit.paid")},
 		Services: []business.Service{{Name: "desk", Deciders: []*streams.Decider{desk}, Views: Views}, {Name: "till",
 			Deciders: []*streams.Decider{till}}},
-		Sagas: append([]streams.Saga{lending}, more...)}
+		Sagas: []streams.Saga{lending}}
 }

@@ -21,11 +21,11 @@ var lifeCases = []testCase{
 
 func aLoansLife(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"), CopyWanted{Title: "A", Loan: "o1", Copies: 2},
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"), CopyWanted{Title: "A", Loan: "o1", Copies: 2},
 		Approved{Loan: "o1"}, Ready{Loan: "o1"}, Fetched{Loan: "o1", Desk: "north", Slip: "T1"})
-	pay := l.writer("till", 0)
-	pay.emit("c1", DepositPaid{Loan: "o1"})
+	pay := l.Writer("till", 0)
+	pay.Emit("c1", DepositPaid{Loan: "o1"})
 	readAll(p, s, l.Config(), w.last, pay.last)
 
 	o, err := s.Document(ctx, Loans, "o1")
@@ -50,7 +50,7 @@ func aLoansLife(p *place) {
 		p.Errorf("sagas are %+v (%v)", sagas, err)
 	}
 
-	w.emit("c1", Closed{Loan: "o1", Outcome: "returned"})
+	w.Emit("c1", Closed{Loan: "o1", Outcome: "returned"})
 	readAll(p, s, l.Config(), w.last)
 	if o, _ := s.Document(ctx, Loans, "o1"); o.Values["closed_at"] == (time.Time{}) || o.Values["outcome"] != "returned" || o.State != "fetched" {
 		p.Errorf("the closed loan is %+v", o)
@@ -65,8 +65,8 @@ func aLoansLife(p *place) {
 
 func personsAreNotKept(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"))
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"))
 	readAll(p, s, l.Config(), w.last)
 	h, err := s.History(ctx, "loan", "o1")
 	if err != nil || len(h) != 1 {
@@ -85,10 +85,10 @@ func personsAreNotKept(p *place) {
 // A withdrawal is a saga of its own, and still ends the lending.
 func anotherCorrelationEndsASaga(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("ask", asked("o1", "ada"))
-	w.emit("withdraw", Withdrawn{Loan: "o1", Reason: "regret"}, Closed{Loan: "o1", Outcome: "withdrawn"})
-	w.emit("other", asked("o2", "ada"))
+	w := l.Writer("desk", 0)
+	w.Emit("ask", asked("o1", "ada"))
+	w.Emit("withdraw", Withdrawn{Loan: "o1", Reason: "regret"}, Closed{Loan: "o1", Outcome: "withdrawn"})
+	w.Emit("other", asked("o2", "ada"))
 	readAll(p, s, l.Config(), w.last)
 	ended, err := s.Sagas(ctx, projection.SagaFilter{Name: "lend", State: projection.Ended})
 	if err != nil || len(ended.Items) != 1 || ended.Items[0].Correlation != "ask" {
@@ -108,14 +108,14 @@ func anotherCorrelationEndsASaga(p *place) {
 func anEndBeforeItsStart(p *place) {
 	for _, correlation := range []string{"c1", "other"} {
 		l, s := NewLog(p), p.another()
-		w, pay := l.writer("desk", 0), l.writer("till", 0)
-		pay.emit("other", DepositPaid{Loan: "o1"}) // before the start: ends nothing
-		pay.at = noon.Add(time.Second)
-		pay.emit(correlation, DepositPaid{Loan: "o1"})
-		pay.emit("later", DepositPaid{Loan: "o1"})
+		w, pay := l.Writer("desk", 0), l.Writer("till", 0)
+		pay.Emit("other", DepositPaid{Loan: "o1"}) // before the start: ends nothing
+		pay.At = noon.Add(time.Second)
+		pay.Emit(correlation, DepositPaid{Loan: "o1"})
+		pay.Emit("later", DepositPaid{Loan: "o1"})
 		readAll(p, s, l.Config(Deposit), pay.last)
-		w.at = w.at.Add(time.Millisecond)
-		w.emit("c1", asked("o1", "ada"))
+		w.At = w.At.Add(time.Millisecond)
+		w.Emit("c1", asked("o1", "ada"))
 		readAll(p, s, l.Config(Deposit), w.last)
 		x, err := s.Saga(ctx, "c1")
 		if err != nil || len(x) != 2 || x[0].Name != "deposit" || x[0].State != projection.Ended || !x[0].Ended.Equal(noon.Add(time.Second+time.Millisecond)) {

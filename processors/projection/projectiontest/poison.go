@@ -16,8 +16,8 @@ import (
 )
 
 // spoiled is a lane's record with something in its envelope that it did not say.
-func (w *writer) spoiled(correlation string, e streams.Event, spoil func(*streams.Envelope)) *kgo.Record {
-	rec := w.record(correlation, e)
+func (w *Writer) spoiled(correlation string, e streams.Event, spoil func(*streams.Envelope)) *kgo.Record {
+	rec := w.Record(correlation, e)
 	env, err := streams.ReadEnvelope(rec)
 	if err != nil {
 		w.log.t.Fatal(err)
@@ -30,8 +30,8 @@ func (w *writer) spoiled(correlation string, e streams.Event, spoil func(*stream
 // taken for one after a hole.
 func whatNoRowCanKeepIsSetAside(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"))
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"))
 	delayed := Delayed{Loan: "o1"}
 	for _, spoil := range []func(*streams.Envelope){
 		func(e *streams.Envelope) { e.ID = "a\x00b" },
@@ -48,7 +48,7 @@ func whatNoRowCanKeepIsSetAside(p *place) {
 	}
 	l.Produce(w.spoiled("c1", CopyWanted{Title: "A", Loan: "o1"}, func(e *streams.Envelope) { e.Data = []byte(`{"loan":"a\u0000b"}`) }))
 	odd := `$where.a/"'%00 #` + "\u202e😀"
-	w.emit(odd, Delayed{Loan: LoanID(odd)}, Approved{Loan: "o1"})
+	w.Emit(odd, Delayed{Loan: LoanID(odd)}, Approved{Loan: "o1"})
 	x := outside("$a.b/c", "$d.e", "$.s")
 	l.Produce(x)
 	stop := Start(p, s, l.Config())
@@ -76,10 +76,10 @@ func whatNoRowCanKeepIsSetAside(p *place) {
 // Whatever a person wrote into a field, the document is there.
 func whatAPersonWroteIsKept(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "a\x00b"))
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "a\x00b"))
 	for id, member := range map[string]string{"o2": `"a\ud800b"`, "o3": "\"a\xffb\"", "o4": `"a\u202e😀\r\n$x.y"`} {
-		rec := w.record("c-"+id, asked(id, "HERE"))
+		rec := w.Record("c-"+id, asked(id, "HERE"))
 		rec.Value = bytes.ReplaceAll(rec.Value, []byte(`"HERE"`), []byte(member))
 		l.Produce(rec)
 	}
@@ -87,7 +87,7 @@ func whatAPersonWroteIsKept(p *place) {
 	large.Deposit.Minor = 9007199254740993
 	largest := asked("o6", "ada")
 	largest.Deposit.Minor = 9223372036854775807
-	w.emit("c5", large, largest)
+	w.Emit("c5", large, largest)
 	l.CatchUp(p, s, l.Config())
 	for id, want := range map[string]string{"o1": "a\ufffdb", "o2": "a\ufffdb", "o3": "a\ufffdb", "o4": "a\u202e😀\r\n$x.y"} {
 		if o, err := s.Document(ctx, Loans, id); err != nil || o.Values["member"] != want {
@@ -143,11 +143,11 @@ func aRecordThatTheStoreRefuses(p *place) {
 			}
 			return nil
 		}
-		w := l.writer("desk", 0)
-		w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"}, Delayed{Loan: "o1"}, Ready{Loan: "o1"},
+		w := l.Writer("desk", 0)
+		w.Emit("c1", asked("o1", "ada"), Approved{Loan: "o1"}, Delayed{Loan: "o1"}, Ready{Loan: "o1"},
 			CopyWanted{Title: "A", Loan: "o1"}, Fetched{Loan: "o1"}, Closed{Loan: "o1"})
 		l.Produce(outside("dock", "d0", "A"), outside("dock", "d0", "A"))
-		w.emit("c2", asked("o2", "ada"))
+		w.Emit("c2", asked("o2", "ada"))
 		cfg := l.Config()
 		told := map[string]int{}
 		var n atomic.Int64
@@ -160,7 +160,7 @@ func aRecordThatTheStoreRefuses(p *place) {
 		}
 		for _, events := range []int64{7, 8, 9} { // and a restart goes on from there
 			l.catchUpWith(p, projection.New(f), cfg, func() bool { return n.Load() >= events })
-			w.emit("c2", Approved{Loan: "o2"})
+			w.Emit("c2", Approved{Loan: "o2"})
 		}
 		l.CatchUp(p, projection.New(f), l.Config())
 		skips, err := s.Skips(ctx)
@@ -203,8 +203,8 @@ func aStoreThatFailsForAWhile(p *place) {
 		}
 		return nil
 	}
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"})
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"), Approved{Loan: "o1"})
 	l.CatchUp(p, projection.New(f), l.Config())
 	if skips, err := s.Skips(ctx); err != nil || len(skips) != 0 {
 		p.Errorf("set aside are %+v (%v)", skips, err)
@@ -219,8 +219,8 @@ func aStoreThatFailsForAWhile(p *place) {
 func aStoreThatTakesNothing(p *place) {
 	l, s := NewLog(p), p.model()
 	f := &failing{Store: s.Store, write: func(*projection.Batch) error { return projection.ErrUnclear }}
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"})
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"), Approved{Loan: "o1"})
 	if err := failure(p, projection.New(f), l.Config()); !strings.Contains(err.Error(), "cannot be written") || !errors.Is(err, projection.ErrUnclear) {
 		p.Errorf("stopped with %v", err)
 	}
@@ -237,14 +237,14 @@ func aStoreThatTakesNothing(p *place) {
 // takes it into the saga or the history of a loan.
 func anEventFromOutsideJoinsNoSaga(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"))
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"))
 	for _, e := range []streams.Envelope{{ID: "c1"}, {ID: "x", Correlation: "c1"}, {ID: "o1"}, {ID: "y", Correlation: "o1"}, {ID: "c1", Source: "c1"}} {
 		e.Type, e.Key, e.Time, e.Data = "copy.donated", "A", noon, []byte(`{"title":"A","copies":1,"loan":"o1"}`)
 		if e.Source == "" {
 			e.Source = "/mallory"
 		}
-		l.Produce(e.Record("external.title", streams.Partition("A", partitions)))
+		l.Produce(e.Record("external.title", streams.Partition("A", Partitions)))
 	}
 	l.CatchUp(p, s, l.Config())
 	h, err := s.History(ctx, "loan", "o1")
@@ -267,8 +267,8 @@ func anEventFromOutsideJoinsNoSaga(p *place) {
 // old one for ever.
 func aTopicMadeAnewUnderARun(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"))
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"))
 	c, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ended := make(chan error, 1)
@@ -277,7 +277,7 @@ func aTopicMadeAnewUnderARun(p *place) {
 	if _, err := l.admin().DeleteTopic(ctx, "desk.loan"); err != nil {
 		p.Fatal(err)
 	}
-	if _, err := l.admin().CreateTopic(ctx, partitions, 1, nil, "desk.loan"); err != nil {
+	if _, err := l.admin().CreateTopic(ctx, Partitions, 1, nil, "desk.loan"); err != nil {
 		p.Fatal(err)
 	}
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "deleted and made again") {

@@ -22,12 +22,12 @@ var queryCases = []testCase{
 
 func pagesAreStable(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
+	w := l.Writer("desk", 0)
 	const n = 2*projection.PageSize + 7
 	for i := range n {
-		w.emit("c", asked(fmt.Sprintf("o%03d", i), []string{"ada", "bob"}[i%2]))
+		w.Emit("c", asked(fmt.Sprintf("o%03d", i), []string{"ada", "bob"}[i%2]))
 	}
-	w.emit("c", Withdrawn{Loan: "o000", Reason: "regret"})
+	w.Emit("c", Withdrawn{Loan: "o000", Reason: "regret"})
 	stop := Start(p, s, l.Config())
 	await(p, s, w.last)
 	seen := map[string]bool{}
@@ -46,7 +46,7 @@ func pagesAreStable(p *place) {
 		if page = loans.Next; page == "" {
 			break
 		}
-		w.emit("c", asked(fmt.Sprint("p", len(seen)), "ada")) // newer than any page
+		w.Emit("c", asked(fmt.Sprint("p", len(seen)), "ada")) // newer than any page
 		await(p, s, w.last)
 	}
 	if len(seen) != n {
@@ -88,12 +88,12 @@ func pagesAreStable(p *place) {
 // Sagas of one moment are told apart by their names and correlations.
 func pagesOfSagas(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
+	w := l.Writer("desk", 0)
 	for i := range projection.PageSize {
-		w.emit(fmt.Sprintf("c%03d", i), asked(fmt.Sprintf("o%03d", i), "ada"))
-		w.at = noon
+		w.Emit(fmt.Sprintf("c%03d", i), asked(fmt.Sprintf("o%03d", i), "ada"))
+		w.At = noon
 	}
-	w.emit("c000", Closed{Loan: "o000"})
+	w.Emit("c000", Closed{Loan: "o000"})
 	l.CatchUp(p, s, l.Config(Deposit))
 	for f, want := range map[projection.SagaFilter]int{{}: 2 * projection.PageSize, {Name: "deposit"}: projection.PageSize,
 		{State: projection.Running}: 2*projection.PageSize - 1, {State: projection.Ended, Name: "lend"}: 1, {State: projection.Ended, Name: "deposit"}: 0} {
@@ -125,8 +125,8 @@ func pagesOfSagas(p *place) {
 
 func awaitsItsOwn(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	rec := w.record("c1", asked("o1", "ada"))
+	w := l.Writer("desk", 0)
+	rec := w.Record("c1", asked("o1", "ada"))
 	Start(p, s, l.Config())
 	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 	defer cancel()
@@ -150,10 +150,10 @@ func awaitsItsOwn(p *place) {
 
 func awaitsAnothers(p *place) {
 	l, writes, reads := NewLog(p), p.model(), p.model()
-	w := l.writer("desk", 0)
+	w := l.Writer("desk", 0)
 	Start(p, writes, l.Config())
 	for range 3 {
-		rec := w.record("c1", Delayed{Loan: "o1"})
+		rec := w.Record("c1", Delayed{Loan: "o1"})
 		go func() {
 			time.Sleep(100 * time.Millisecond)
 			l.cl.Produce(ctx, rec, nil)
@@ -167,19 +167,19 @@ func awaitsAnothers(p *place) {
 
 func prune(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("done", asked("o1", "ada"), Closed{Loan: "o1"})
+	w := l.Writer("desk", 0)
+	w.Emit("done", asked("o1", "ada"), Closed{Loan: "o1"})
 	done := w.last
-	w.emit("open", asked("o2", "ada"))
-	between := w.at.Add(time.Microsecond)
-	w.emit("new", asked("o3", "ada"))
+	w.Emit("open", asked("o2", "ada"))
+	between := w.At.Add(time.Microsecond)
+	w.Emit("new", asked("o3", "ada"))
 	stop := Start(p, s, l.Config())
 	await(p, s, w.last)
 	if err := s.Prune(ctx, between); err != nil {
 		p.Fatal(err)
 	}
 	await(p, s, done) // a token of old stays good
-	w.emit("new", Approved{Loan: "o3"})
+	w.Emit("new", Approved{Loan: "o3"})
 	await(p, s, w.last) // and sequences go on
 	if err := stop(); err != nil {
 		p.Fatal(err)
@@ -203,8 +203,8 @@ func prune(p *place) {
 // keepAWhile runs a writer that keeps events for a second only.
 func keepAWhile(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("done", asked("o1", "ada"), Closed{Loan: "o1"})
+	w := l.Writer("desk", 0)
+	w.Emit("done", asked("o1", "ada"), Closed{Loan: "o1"})
 	cfg := l.Config()
 	cfg.Keep = time.Second
 	stop := Start(p, s, cfg)
@@ -234,11 +234,11 @@ func whatIsRecentAndInFlight(p *place) {
 	if f, err := s.InFlight(ctx, noon, 10); err != nil || f.Sagas != 0 || !f.Oldest.IsZero() {
 		p.Errorf("an empty read model has %+v in flight (%v)", f, err)
 	}
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"}, Closed{Loan: "o1"})
-	w.emit("c2", asked("o2", "ada"), CopyWanted{Title: "A", Loan: "o2", Copies: 1})
-	w.emit("c3", asked("o3", "ada"), Withdrawn{Loan: "o3"})
-	w.emit("other", Delayed{Loan: "o2"})
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"), Approved{Loan: "o1"}, Closed{Loan: "o1"})
+	w.Emit("c2", asked("o2", "ada"), CopyWanted{Title: "A", Loan: "o2", Copies: 1})
+	w.Emit("c3", asked("o3", "ada"), Withdrawn{Loan: "o3"})
+	w.Emit("other", Delayed{Loan: "o2"})
 	readAll(p, s, l.Config(), w.last)
 
 	newest, err := s.List(ctx, projection.ListQuery{View: Loans, Since: noon, Limit: 2})

@@ -34,7 +34,7 @@ func newStores(t testing.TB) stores {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { store.Close() })
-		if _, err := store.Info(ctx, partitions); err != nil {
+		if _, err := store.Info(ctx, Partitions); err != nil {
 			t.Fatal(err)
 		}
 		s[service] = store
@@ -120,7 +120,7 @@ func (l *Log) again() {
 		if _, err := l.admin().DeleteTopic(ctx, t.Name); err != nil {
 			l.t.Fatal(err)
 		}
-		if _, err := l.admin().CreateTopic(ctx, partitions, 1, nil, t.Name); err != nil {
+		if _, err := l.admin().CreateTopic(ctx, Partitions, 1, nil, t.Name); err != nil {
 			l.t.Fatal(err)
 		}
 	}
@@ -192,10 +192,10 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 	p.Run("more is missing than is read at once, of a log that is empty", func(t *testing.T) { muchIsMissing(t, p) })
 	p.Run("a part is missing under a run", func(t *testing.T) {
 		l, s, m := NewLog(t), newStores(t), opened(t, p.empty(t))
-		w := l.writer("desk", 0)
+		w := l.Writer("desk", 0)
 		cfg := l.Config()
 		cfg.Stores = s.get
-		recs := []*kgo.Record{w.record("c1", asked("o1", "ada")), w.record("c1", Approved{Loan: "o1"}), w.record("c1", Ready{Loan: "o1"})}
+		recs := []*kgo.Record{w.Record("c1", asked("o1", "ada")), w.Record("c1", Approved{Loan: "o1"}), w.Record("c1", Ready{Loan: "o1"})}
 		l.Produce(recs[0])
 		readAll(t, m, cfg, streams.Token{Source: streams.Source{Topic: "desk.loan", Lane: w.lane}, Seq: 1})
 		s.keep(t, recs)
@@ -209,7 +209,7 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 		l, s, m := NewLog(t), newStores(t), opened(t, p.empty(t))
 		l.Produce(outside("dock", "d1", "A"), outside("dock", "d2", "A"))
 		var del kadm.Offsets
-		del.AddOffset("external.title", streams.Partition("A", partitions), 1, -1)
+		del.AddOffset("external.title", streams.Partition("A", Partitions), 1, -1)
 		if _, err := l.admin().DeleteRecords(ctx, del); err != nil {
 			t.Fatal(err)
 		}
@@ -229,12 +229,12 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 // muchIsMissing builds a read model of 1101 events, of which only some arrive.
 func muchIsMissing(t *testing.T, p *place, arrive ...int) {
 	l, s, m := NewLog(t), newStores(t), opened(t, p.empty(t))
-	w := l.writer("desk", 0)
+	w := l.Writer("desk", 0)
 	cfg := l.Config()
 	cfg.Stores = s.get
-	recs := []*kgo.Record{w.record("c1", asked("o1", "ada"))}
+	recs := []*kgo.Record{w.Record("c1", asked("o1", "ada"))}
 	for range 1100 {
-		recs = append(recs, w.record("c1", Delayed{Loan: "o1"}))
+		recs = append(recs, w.Record("c1", Delayed{Loan: "o1"}))
 	}
 	for _, n := range arrive { // in one batch; the others never do
 		l.Produce(recs[n])

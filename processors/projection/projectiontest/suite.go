@@ -68,7 +68,9 @@ const patience = 30 * time.Second
 var ctx = context.Background()
 
 // Start runs the projection; the returned function ends it and gives its error.
-func Start(t testing.TB, m *projection.Model, cfg projection.Config) (stop func() error) {
+func Start(t testing.TB, m interface {
+	Run(context.Context, projection.Config) error
+}, cfg projection.Config) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -122,11 +124,11 @@ func failure(t testing.TB, m *projection.Model, cfg projection.Config) error {
 // Benchmark is the time for one event, from the broker to the rows.
 func Benchmark(b *testing.B, open func(t testing.TB) func() projection.Store) {
 	l, m := NewLog(b), opened(b, open(b))
-	w := l.writer("desk", 0)
+	w := l.Writer("desk", 0)
 	last := map[streams.Target]streams.Token{} // every partition's last event
 	for i := range b.N {
 		id := LoanID(fmt.Sprint("o", i/4))
-		rec := w.record("c-"+string(id), []streams.Event{asked(string(id), "ada"), Approved{Loan: id},
+		rec := w.Record("c-"+string(id), []streams.Event{asked(string(id), "ada"), Approved{Loan: id},
 			CopyWanted{Loan: id, Title: "A"}, Closed{Loan: id}}[i%4])
 		last[streams.Target{Topic: rec.Topic, Partition: rec.Partition}] = w.last
 		l.cl.Produce(ctx, rec, nil)

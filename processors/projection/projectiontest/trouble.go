@@ -39,17 +39,17 @@ var troubleCases = []testCase{
 
 func repeatsAreSkipped(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	a, b := w.record("c1", asked("o1", "ada")), w.record("c1", Approved{Loan: "o1"})
+	w := l.Writer("desk", 0)
+	a, b := w.Record("c1", asked("o1", "ada")), w.Record("c1", Approved{Loan: "o1"})
 	l.Produce(a, b, a, b, b)
 	l.Produce(outside("dock", "d1", "A"), outside("dock", "d1", "A"), outside("other-dock", "d1", "A"))
 	again := streams.Envelope{ID: "r1", Type: "loan.withdrawn", Key: "o1", ReplayID: "replay-1", Data: []byte(`{"loan":"o1"}`)}
 	l.Produce(again.Record(a.Topic, a.Partition))
-	c := w.record("c1", Ready{Loan: "o1"})
+	c := w.Record("c1", Ready{Loan: "o1"})
 	l.Produce(c)
 	readAll(p, s, l.Config(), w.last)
 	l.Produce(outside("dock", "d1", "A"))
-	w.emit("c1", Delayed{Loan: "o1"})
+	w.Emit("c1", Delayed{Loan: "o1"})
 	readAll(p, s, l.Config(), w.last) // and nothing is read twice
 
 	if h, _ := s.History(ctx, "loan", "o1"); len(h) != 4 {
@@ -67,11 +67,11 @@ func repeatsAreSkipped(p *place) {
 
 func aHoleStops(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"))
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"))
 	readAll(p, s, l.Config(), w.last)
-	w.record("c1", Approved{Loan: "o1"}) // never arrives
-	w.emit("c1", Ready{Loan: "o1"})
+	w.Record("c1", Approved{Loan: "o1"}) // never arrives
+	w.Emit("c1", Ready{Loan: "o1"})
 	for range 2 { // and a restart does not get over it
 		var hole *projection.HoleError
 		if err := failure(p, s, l.Config()); !errors.As(err, &hole) || hole.Seen != 1 || hole.Prev != 2 || hole.Seq != 3 || hole.Topic != "desk.loan" || hole.Lane != w.lane {
@@ -93,9 +93,9 @@ func aHoleIsAccepted(p *place) {
 		return nil, errors.New("there is no event store of " + service)
 	}
 	cfg.Log = slog.New(slog.DiscardHandler)
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"))
-	part := streams.Partition("o1", partitions)
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"))
+	part := streams.Partition("o1", Partitions)
 	foreign := func(id string, seq, prev int64) {
 		e := streams.Envelope{ID: id, Type: "loan.delayed", Version: 1, Source: "desk", Key: "o1", Time: noon, Correlation: "c9",
 			Lane: "stranger/0/i9", Seq: seq, Prev: prev, Data: []byte(`{"loan":"o1"}`)}
@@ -121,10 +121,10 @@ func aHoleIsAccepted(p *place) {
 		p.Fatalf("holes before %d and %d, want 7 and 15", first.Prev, second.Prev)
 	}
 	s.Accept(second)
-	w.emit("c1", Approved{Loan: "o1"})
+	w.Emit("c1", Approved{Loan: "o1"})
 	readAll(p, s, cfg, w.last)
 	again := projection.New(s.Store) // which has accepted nothing
-	w.emit("c1", Ready{Loan: "o1"})
+	w.Emit("c1", Ready{Loan: "o1"})
 	readAll(p, again, cfg, w.last)
 	if h, err := s.Events(ctx, "c9"); err != nil || len(h) != 2 {
 		p.Errorf("%d events of the stranger, want 2 (%v)", len(h), err)
@@ -139,11 +139,11 @@ func aHoleIsAccepted(p *place) {
 // order: a higher sequence in one is no repeat and no hole in another.
 func oneLaneInSeveralPartitions(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
+	w := l.Writer("desk", 0)
 	var recs []*kgo.Record
 	var tokens []streams.Token
 	for i := range 60 {
-		recs = append(recs, w.record("c", CopyWanted{Title: TitleID(fmt.Sprint("S", i)), Loan: "o1", Copies: 1}))
+		recs = append(recs, w.Record("c", CopyWanted{Title: TitleID(fmt.Sprint("S", i)), Loan: "o1", Copies: 1}))
 		tokens = append(tokens, w.last)
 	}
 	slices.SortStableFunc(recs, func(a, b *kgo.Record) int { return int(b.Partition - a.Partition) })
@@ -156,13 +156,13 @@ func oneLaneInSeveralPartitions(p *place) {
 
 func aRestartGoesOnFromTheCursor(p *place) {
 	l := NewLog(p)
-	w := l.writer("desk", 0)
+	w := l.Writer("desk", 0)
 	var want []string
 	for round := range 5 {
 		for i := range 40 {
 			id := fmt.Sprintf("o%d-%d", round, i)
 			want = append(want, id)
-			w.emit("c-"+id, asked(id, "ada"))
+			w.Emit("c-"+id, asked(id, "ada"))
 		}
 		s := p.model()
 		stop := Start(p, s, l.Config())
@@ -199,12 +199,12 @@ func whatIsNoEventIsPassedOver(p *place) {
 	l.Produce(odd.Record("desk.loan", 0))
 	forged := streams.Envelope{ID: "e4", Type: "loan.asked", Source: "x", Key: "o2", Time: noon, Data: []byte(`{"loan":"o2"}`)}
 	l.Produce(forged.Record("desk.loan", 0))
-	w := l.writer("desk", 0)
+	w := l.Writer("desk", 0)
 	last := "o1" // behind them, in their partition
-	for n := 1; streams.Partition(last, partitions) != 0; n++ {
+	for n := 1; streams.Partition(last, Partitions) != 0; n++ {
 		last = fmt.Sprint("o", n)
 	}
-	w.emit("c1", asked(last, "ada"))
+	w.Emit("c1", asked(last, "ada"))
 	readAll(p, s, l.Config(), w.last)
 	skips, err := s.Skips(ctx)
 	if err != nil || len(skips) != 5 {
@@ -237,7 +237,7 @@ func aLogThatIsNotTheSameStops(p *place) {
 			if _, err := l.admin().DeleteTopic(ctx, topic); err != nil {
 				return err
 			}
-			_, err := l.admin().CreateTopic(ctx, partitions, 1, nil, topic)
+			_, err := l.admin().CreateTopic(ctx, Partitions, 1, nil, topic)
 			return err
 		}},
 		{"missing", "make the topology's topics first", func(l *Log, topic string, partition int32) error {
@@ -251,11 +251,11 @@ func aLogThatIsNotTheSameStops(p *place) {
 	} {
 		p.Run(c.name, func(t *testing.T) {
 			l, s := NewLog(t), opened(t, p.empty(t))
-			w := l.writer("desk", 0)
-			w.emit("c1", asked("o1", "ada"))
+			w := l.Writer("desk", 0)
+			w.Emit("c1", asked("o1", "ada"))
 			readAll(t, s, l.Config(), w.last)
-			w.emit("c1", Approved{Loan: "o1"}, Ready{Loan: "o1"})
-			if err := c.spoil(l, "desk.loan", streams.Partition("o1", partitions)); err != nil {
+			w.Emit("c1", Approved{Loan: "o1"}, Ready{Loan: "o1"})
+			if err := c.spoil(l, "desk.loan", streams.Partition("o1", Partitions)); err != nil {
 				t.Fatal(err)
 			}
 			if err := failure(t, s, l.Config()); !strings.Contains(err.Error(), c.want) {
@@ -267,10 +267,10 @@ func aLogThatIsNotTheSameStops(p *place) {
 
 func aTruncatedLogDoesNotBeginAReadModel(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"})
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"), Approved{Loan: "o1"})
 	var o kadm.Offsets
-	o.AddOffset("desk.loan", streams.Partition("o1", partitions), 1, -1)
+	o.AddOffset("desk.loan", streams.Partition("o1", Partitions), 1, -1)
 	if _, err := l.admin().DeleteRecords(ctx, o); err != nil {
 		p.Fatal(err)
 	}
@@ -281,10 +281,10 @@ func aTruncatedLogDoesNotBeginAReadModel(p *place) {
 
 func anotherPartitionCountStops(p *place) {
 	s := p.model()
-	if _, err := s.Claim(ctx, partitions, nil); err != nil {
+	if _, err := s.Claim(ctx, Partitions, nil); err != nil {
 		p.Fatal(err)
 	}
-	if _, err := s.Claim(ctx, partitions+1, nil); err == nil || !strings.Contains(err.Error(), "made for 3 partitions, the platform has 4") {
+	if _, err := s.Claim(ctx, Partitions+1, nil); err == nil || !strings.Contains(err.Error(), "made for 3 partitions, the platform has 4") {
 		p.Errorf("claimed with %v", err)
 	}
 }

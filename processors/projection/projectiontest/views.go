@@ -27,15 +27,15 @@ var viewCases = []testCase{
 // again, and by whom.
 func aViewOfOtherKeys(p *place) {
 	l, s := NewLog(p), p.model()
-	w, till := l.writer("desk", 0), l.writer("till", 0)
+	w, till := l.Writer("desk", 0), l.Writer("till", 0)
 	two := asked("o2", "ada")
 	two.Titles = []TitleID{"A", "B"}
-	first, second := w.record("c1", asked("o1", "ada")), w.record("c2", two)
+	first, second := w.Record("c1", asked("o1", "ada")), w.Record("c2", two)
 	l.Produce(first, first, second, first, second)
-	till.at = noon.Add(time.Hour)
-	till.emit("c1", DepositPaid{Loan: "o1", Member: "ada", Minor: 300})
-	till.at = noon
-	till.emit("c2", DepositPaid{Loan: "o2", Member: "ada", Minor: 7}, DepositPaid{Loan: "o9",
+	till.At = noon.Add(time.Hour)
+	till.Emit("c1", DepositPaid{Loan: "o1", Member: "ada", Minor: 300})
+	till.At = noon
+	till.Emit("c2", DepositPaid{Loan: "o2", Member: "ada", Minor: 7}, DepositPaid{Loan: "o9",
 		Minor: 1}) // that one names nobody
 	for range 2 { // and a restart counts nothing again
 		l.CatchUp(p, s, l.Config())
@@ -60,10 +60,10 @@ func aViewOfOtherKeys(p *place) {
 // What is read before a document begins is in it once it does; until then there is none.
 func aDocumentThatHasNotBegun(p *place) {
 	l, s := NewLog(p), p.model()
-	w, till := l.writer("desk", 0), l.writer("till", 0)
-	rec := w.record("c1", asked("o1", "ada"))
-	w.at = noon.Add(time.Second)
-	l.Produce(till.record("c1", DepositPaid{Loan: "o1", Member: "ada", Minor: 5}))
+	w, till := l.Writer("desk", 0), l.Writer("till", 0)
+	rec := w.Record("c1", asked("o1", "ada"))
+	w.At = noon.Add(time.Second)
+	l.Produce(till.Record("c1", DepositPaid{Loan: "o1", Member: "ada", Minor: 5}))
 	l.CatchUp(p, s, l.Config())
 	if d, err := s.Document(ctx, Members, "ada"); !errors.Is(err, projection.ErrNotFound) {
 		p.Errorf("before it began it is %+v (%v)", d, err)
@@ -74,7 +74,7 @@ func aDocumentThatHasNotBegun(p *place) {
 	if n, err := s.Counts(ctx, Members); err != nil || len(n) != 0 {
 		p.Errorf("before it began there are %v (%v)", n, err)
 	}
-	w.emit("", Approved{Loan: "o7"}, CopyWanted{Title: "A"}) // the other one names no loan, and no saga
+	w.Emit("", Approved{Loan: "o7"}, CopyWanted{Title: "A"}) // the other one names no loan, and no saga
 	l.Produce(rec)
 	l.CatchUp(p, s, l.Config())
 	if h, err := s.History(ctx, "loan", "o7"); err != nil || len(h) != 1 {
@@ -90,9 +90,9 @@ func aDocumentThatHasNotBegun(p *place) {
 func theEarliestBegins(p *place) {
 	for _, outsideFirst := range []bool{true, false} {
 		l, s := NewLog(p), p.another()
-		w := l.writer("desk", 0)
-		w.at = noon.Add(-time.Hour)
-		wanted, donated := w.record("c1", CopyWanted{Title: "A", Loan: "o1", Copies: 2}), outside("dock", "d1", "A")
+		w := l.Writer("desk", 0)
+		w.At = noon.Add(-time.Hour)
+		wanted, donated := w.Record("c1", CopyWanted{Title: "A", Loan: "o1", Copies: 2}), outside("dock", "d1", "A")
 		for _, later := range []bool{false, true} {
 			if outsideFirst != later {
 				l.Produce(donated)
@@ -102,7 +102,7 @@ func theEarliestBegins(p *place) {
 			l.CatchUp(p, s, l.Config())
 		}
 		d, err := s.Document(ctx, Titles, "A")
-		if err != nil || d.Correlation != "c1" || !d.Begun.Equal(w.at) || d.Values["copies"] != int64(1) ||
+		if err != nil || d.Correlation != "c1" || !d.Begun.Equal(w.At) || d.Values["copies"] != int64(1) ||
 			d.Values["wanted"] != int64(2) {
 			p.Errorf("outside first %t: the title is %+v (%v)", outsideFirst, d, err)
 		}
@@ -113,9 +113,9 @@ func theEarliestBegins(p *place) {
 // nobody.
 func sumsStayAtTheirEnds(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
+	w := l.Writer("desk", 0)
 	for title, copies := range map[TitleID]int64{"high": math.MaxInt64, "low": math.MinInt64} {
-		w.emit("c1", CopyWanted{Title: title, Copies: copies}, CopyWanted{Title: title, Copies: copies},
+		w.Emit("c1", CopyWanted{Title: title, Copies: copies}, CopyWanted{Title: title, Copies: copies},
 			CopyWanted{Title: title, Copies: copies / math.MaxInt64})
 	}
 	l.CatchUp(p, s, l.Config())
@@ -133,8 +133,8 @@ func sumsStayAtTheirEnds(p *place) {
 // nothing else. A key that a person wrote is kept as texts are.
 func whatAViewCannotTake(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "!"), asked("o2", "a\x00b"), asked("o3", strings.Repeat("é", 20_000)), asked("o4", ""),
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "!"), asked("o2", "a\x00b"), asked("o3", strings.Repeat("é", 20_000)), asked("o4", ""),
 		asked("o5", "ada"))
 	l.CatchUp(p, s, l.Config())
 	skips, err := s.Skips(ctx)
@@ -156,11 +156,11 @@ func whatAViewCannotTake(p *place) {
 // An event is about its own key, and about those that its fields name.
 func aHistoryOfEachKind(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"), CopyWanted{Title: "A", Loan: "o1", Copies: 1})
-	w.emit("c2", CopyWanted{Title: "A", Loan: "o2", Copies: 1}, CopyWanted{Title: "B", Loan: "o2", Copies: 1},
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"), CopyWanted{Title: "A", Loan: "o1", Copies: 1})
+	w.Emit("c2", CopyWanted{Title: "A", Loan: "o2", Copies: 1}, CopyWanted{Title: "B", Loan: "o2", Copies: 1},
 		Approved{Loan: "o2"})
-	w.emit("c3", Approved{Loan: "A"}) // of that name, and another kind
+	w.Emit("c3", Approved{Loan: "A"}) // of that name, and another kind
 	l.Produce(outside("dock", "d1", "A"), outside("dock", "d2", "A"))
 	l.CatchUp(p, s, l.Config())
 	for _, x := range []struct {
@@ -183,10 +183,10 @@ func aHistoryOfEachKind(p *place) {
 // keys, and in pages.
 func pagesOfWhatIsSorted(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
+	w := l.Writer("desk", 0)
 	const n = 2*projection.PageSize + 3
 	for i := range n {
-		w.emit("c", CopyWanted{Title: TitleID("t" + string(rune('a'+i%26)) + string(rune('a'+i/26))),
+		w.Emit("c", CopyWanted{Title: TitleID("t" + string(rune('a'+i%26)) + string(rune('a'+i/26))),
 			Copies: int64(i/2%9 - 4)})
 	}
 	l.Produce(outside("dock", "d1", "never")) // nobody has wanted it: a count of 0
@@ -217,7 +217,7 @@ func pagesOfWhatIsSorted(p *place) {
 // Whoever keeps copies hears of every document that has changed, each once for a write.
 func changedTellsTheDocuments(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
+	w := l.Writer("desk", 0)
 	told := map[string]int{}
 	var heard atomic.Int64
 	cfg := l.Config()
@@ -229,7 +229,7 @@ func changedTellsTheDocuments(p *place) {
 		}
 	}
 	for range 2 {
-		w.emit("c1", asked("o1", "ada"), Approved{Loan: "o1"}, CopyWanted{Title: "A", Loan: "o1"})
+		w.Emit("c1", asked("o1", "ada"), Approved{Loan: "o1"}, CopyWanted{Title: "A", Loan: "o1"})
 	}
 	l.catchUpWith(p, s, cfg, func() bool { return heard.Load() == 6 })
 	for _, want := range []string{"loans/o1", "members/ada", "titles/A"} {

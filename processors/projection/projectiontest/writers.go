@@ -104,11 +104,11 @@ func (r *recorder) Write(ctx context.Context, b *projection.Batch) error {
 func aClaimFences(p *place) {
 	s := p.model()
 	read := []projection.Cursor{{Topic: "desk.loan", TopicID: [16]byte{1}}}
-	old, err := s.Claim(ctx, partitions, read)
+	old, err := s.Claim(ctx, Partitions, read)
 	if err != nil {
 		p.Fatal(err)
 	}
-	owner, err := s.Claim(ctx, partitions, read)
+	owner, err := s.Claim(ctx, Partitions, read)
 	if err != nil || owner.Epoch <= old.Epoch {
 		p.Fatalf("epoch %d after %d (%v)", owner.Epoch, old.Epoch, err)
 	}
@@ -147,16 +147,16 @@ func Batch(epoch, offset, n int64) *projection.Batch {
 // it is a topic like any other.
 func aTopicOfWhichNothingWasRead(p *place) {
 	l, s := NewLog(p), p.model()
-	w := l.writer("desk", 0)
-	w.emit("c1", asked("o1", "ada"))
+	w := l.Writer("desk", 0)
+	w.Emit("c1", asked("o1", "ada"))
 	l.CatchUp(p, s, l.Config())
 	if _, err := l.admin().DeleteTopic(ctx, "till.loan"); err != nil {
 		p.Fatal(err)
 	}
-	if _, err := l.admin().CreateTopic(ctx, partitions, 1, nil, "till.loan"); err != nil {
+	if _, err := l.admin().CreateTopic(ctx, Partitions, 1, nil, "till.loan"); err != nil {
 		p.Fatal(err)
 	}
-	pay := l.writer("till", 0)
-	pay.emit("c1", DepositPaid{Loan: "o1"})
+	pay := l.Writer("till", 0)
+	pay.Emit("c1", DepositPaid{Loan: "o1"})
 	readAll(p, s, l.Config(), pay.last)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/processors/projection/projectiontest"
+	"github.com/weirstream/weir/processors/projection/sqlitefile"
 )
 
 // A full disk is waited for: nothing is set aside, nothing ends, and the rows
@@ -21,12 +22,12 @@ func TestAFullDisk(t *testing.T) {
 	}
 	defer s.Close()
 	var pages int
-	if err := s.write.QueryRow("PRAGMA page_count").Scan(&pages); err != nil {
+	if err := s.Writer.QueryRow("PRAGMA page_count").Scan(&pages); err != nil {
 		t.Fatal(err)
 	}
 	limit := func(n int) {
 		t.Helper()
-		if err := s.write.QueryRow("PRAGMA max_page_count = " + strconv.Itoa(n)).Scan(&n); err != nil {
+		if err := s.Writer.QueryRow("PRAGMA max_page_count = " + strconv.Itoa(n)).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,19 +62,19 @@ func TestFailuresOfSQLite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	_, err = s.write.Exec("INSERT INTO platform VALUES (2, 1, 1)") // a constraint
-	if err := failed("x", err); !errors.Is(err, projection.ErrRefused) {
+	_, err = s.Writer.Exec("INSERT INTO platform VALUES (2, 1, 1)") // a constraint
+	if err := sqlitefile.Failed("x", err); !errors.Is(err, projection.ErrRefused) {
 		t.Errorf("a constraint is %v", err)
 	}
-	_, err = s.read.Exec("DELETE FROM platform")
-	if err := failed("x", err); !errors.Is(err, projection.ErrUnavailable) {
+	_, err = s.Reader.Exec("DELETE FROM platform")
+	if err := sqlitefile.Failed("x", err); !errors.Is(err, projection.ErrUnavailable) {
 		t.Errorf("a read-only file is %v", err)
 	}
-	if err := failed("x", context.Canceled); errors.Is(err, projection.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+	if err := sqlitefile.Failed("x", context.Canceled); errors.Is(err, projection.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("the end is %v", err)
 	}
-	_, err = s.write.Exec("no statement")
-	if err := failed("x", err); err == nil || errors.Is(err, projection.ErrUnavailable) || errors.Is(err, projection.ErrRefused) {
+	_, err = s.Writer.Exec("no statement")
+	if err := sqlitefile.Failed("x", err); err == nil || errors.Is(err, projection.ErrUnavailable) || errors.Is(err, projection.ErrRefused) {
 		t.Errorf("a mistake of ours is %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/processors/projection/sqlitefile"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/business"
 )
@@ -47,7 +48,7 @@ func (s *Store) Document(ctx context.Context, declared *business.View, key strin
 	if err != nil {
 		return d, err
 	}
-	d, err = v.scan(s.read.QueryRowContext(ctx, v.document+` WHERE key = ? AND begun IS NOT NULL`, key))
+	d, err = v.scan(s.Reader.QueryRowContext(ctx, v.document+` WHERE key = ? AND begun IS NOT NULL`, key))
 	if errors.Is(err, sql.ErrNoRows) {
 		return d, fmt.Errorf("%s %q: %w", v.One, key, projection.ErrNotFound)
 	}
@@ -80,7 +81,7 @@ func (s *Store) List(ctx context.Context, q projection.ListQuery) ([]projection.
 		w.and("("+sort+", key) < (?, ?)", q.After.At, q.After.Key)
 	}
 	items := []projection.Document{}
-	err = each(ctx, s.read, v.document+w.String()+" ORDER BY "+sort+" DESC, key DESC LIMIT ?",
+	err = sqlitefile.Each(ctx, s.Reader, v.document+w.String()+" ORDER BY "+sort+" DESC, key DESC LIMIT ?",
 		func(rows *sql.Rows) error {
 			d, err := v.scan(rows)
 			items = append(items, d)
@@ -123,7 +124,7 @@ func (s *Store) Counts(ctx context.Context, declared *business.View) (map[string
 		return nil, err
 	}
 	out := map[string]int64{}
-	err = each(ctx, s.read,
+	err = sqlitefile.Each(ctx, s.Reader,
 		`SELECT state, count(*) FROM `+projection.Table(v.View)+` WHERE begun IS NOT NULL GROUP BY state`,
 		func(rows *sql.Rows) error {
 			var state string
@@ -177,7 +178,7 @@ func (s *Store) FirstEvents(ctx context.Context, correlation, kind, key string, 
 
 func (s *Store) list(ctx context.Context, condition string, args ...any) ([]projection.Entry, error) {
 	out := []projection.Entry{}
-	err := each(ctx, s.read, s.entries+condition+byTime, func(rows *sql.Rows) error {
+	err := sqlitefile.Each(ctx, s.Reader, s.entries+condition+byTime, func(rows *sql.Rows) error {
 		var e projection.Entry
 		var at int64
 		var data []byte
@@ -197,7 +198,7 @@ func (s *Store) list(ctx context.Context, condition string, args ...any) ([]proj
 // Holds looks for the event itself: the highest sequence of its lane proves
 // nothing, as the lane's events lie in several partitions.
 func (s *Store) Holds(ctx context.Context, t streams.Token) (ok bool, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT
+	err = s.Reader.QueryRowContext(ctx, `SELECT
 		EXISTS (SELECT 1 FROM history WHERE topic = ?1 AND lane = ?2 AND seq = ?3 AND lane <> '')
 		OR EXISTS (SELECT 1 FROM seen WHERE topic = ?1 AND lane = ?2 AND pruned >= ?3)`, t.Topic, string(t.Lane), t.Seq).Scan(&ok)
 	if err != nil {
@@ -209,7 +210,7 @@ func (s *Store) Holds(ctx context.Context, t streams.Token) (ok bool, err error)
 // Skips lists the latest passed-over records.
 func (s *Store) Skips(ctx context.Context) ([]projection.Skipped, error) {
 	out := []projection.Skipped{}
-	err := each(ctx, s.read,
+	err := sqlitefile.Each(ctx, s.Reader,
 		`SELECT topic, partition, offset, at, reason FROM skipped ORDER BY at DESC, topic, partition, offset LIMIT ?`,
 		func(rows *sql.Rows) error {
 			var x projection.Skipped

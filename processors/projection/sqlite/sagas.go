@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/processors/projection/sqlitefile"
 )
 
 // An end counts by its correlation, or, where another saga brought it about (a
@@ -47,26 +48,26 @@ func (b *batch) sagas(e *projection.Event) error {
 
 func (b *batch) start(s projection.Start, subject string, e *projection.Event) error {
 	at := projection.Nanos(e.Time)
-	res, err := b.exec(startSaga, s.Name, e.Correlation, subject, at, projection.Nanos(s.Due))
+	res, err := b.Exec(startSaga, s.Name, e.Correlation, subject, at, projection.Nanos(s.Due))
 	if err != nil {
 		return err
 	}
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return err // one that began earlier counts
 	}
-	_, err = b.exec(endStarted, s.Name, e.Correlation, subject, at)
+	_, err = b.Exec(endStarted, s.Name, e.Correlation, subject, at)
 	return err
 }
 
 func (b *batch) end(saga, subject string, e *projection.Event) error {
 	at := projection.Nanos(e.Time)
-	if _, err := b.exec(keepEnd, saga, e.Correlation, subject, e.Type, at); err != nil {
+	if _, err := b.Exec(keepEnd, saga, e.Correlation, subject, e.Type, at); err != nil {
 		return err
 	}
-	if _, err := b.exec(endCorrelation, saga, e.Correlation, at, e.Type); err != nil {
+	if _, err := b.Exec(endCorrelation, saga, e.Correlation, at, e.Type); err != nil {
 		return err
 	}
-	_, err := b.exec(endSubject, saga, subject, at, e.Type)
+	_, err := b.Exec(endSubject, saga, subject, at, e.Type)
 	return err
 }
 
@@ -76,7 +77,7 @@ const sagaColumns = `SELECT s.saga, s.correlation, s.subject, s.started, s.due, 
 
 func (s *Store) sagas(ctx context.Context, condition string, args ...any) ([]projection.Saga, error) {
 	out := []projection.Saga{}
-	err := each(ctx, s.read, sagaColumns+condition, func(rows *sql.Rows) error {
+	err := sqlitefile.Each(ctx, s.Reader, sagaColumns+condition, func(rows *sql.Rows) error {
 		var x projection.Saga
 		var t [4]int64
 		err := rows.Scan(&x.Name, &x.Correlation, &x.Subject, &t[0], &t[1], &t[2], &x.EndedBy, &x.Last, &t[3], &x.Events)
@@ -122,7 +123,7 @@ func (s *Store) ListSagas(ctx context.Context, q projection.SagaQuery) ([]projec
 // InFlight counts running sagas.
 func (s *Store) InFlight(ctx context.Context, now time.Time, limit int) (f projection.InFlight, err error) {
 	var oldest int64
-	err = s.read.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(due < ?), 0), coalesce(min(started), 0) FROM
+	err = s.Reader.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(due < ?), 0), coalesce(min(started), 0) FROM
 		(SELECT started, due FROM sagas WHERE ended IS NULL ORDER BY started, saga, correlation LIMIT ?)`, projection.Nanos(now), limit).Scan(&f.Sagas, &f.Late, &oldest)
 	if err != nil {
 		return f, fmt.Errorf("running sagas cannot be counted: %w", err)

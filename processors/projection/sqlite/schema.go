@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/processors/projection/sqlitefile"
 	"github.com/weirstream/weir/streams/business"
 )
 
@@ -99,7 +100,7 @@ func table(b *strings.Builder, v *business.View) {
 func sameViews(db *sql.DB, views []*business.View) error {
 	var had string
 	if err := db.QueryRow(`SELECT views FROM declared`).Scan(&had); err != nil {
-		return failed("the views of the file cannot be read", err)
+		return sqlitefile.Failed("the views of the file cannot be read", err)
 	}
 	if has := projection.Fingerprint(views); had != has {
 		return fmt.Errorf("the file was made for other views (%s) than this program declares (%s): %s", had, has, cure)

@@ -1,4 +1,4 @@
-package sqlite
+package sqlitefile
 
 import (
 	"context"
@@ -27,8 +27,9 @@ var (
 	refused = map[int]bool{sqlite3.SQLITE_TOOBIG: true, sqlite3.SQLITE_CONSTRAINT: true, sqlite3.SQLITE_MISMATCH: true}
 )
 
-// failed says what failed, and whether waiting may cure it.
-func failed(what string, err error) error {
+// Failed says what failed, and whether waiting may cure it: projection.ErrUnavailable; or
+// that a row cannot hold it: projection.ErrRefused.
+func Failed(what string, err error) error {
 	var e *sqlite.Error
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &e) {
 		return fmt.Errorf("%s: %w", what, err)
@@ -41,13 +42,4 @@ func failed(what string, err error) error {
 		return fmt.Errorf("%s: %w: %w", what, projection.ErrRefused, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
-}
-
-// Ping reads the schema's version, which every file has.
-func (s *Store) Ping(ctx context.Context) error {
-	var version int
-	if err := s.read.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return failed("the read model does not answer", err)
-	}
-	return nil
 }
