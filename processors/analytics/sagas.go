@@ -76,7 +76,7 @@ func (a *asking) funnel() error {
 	a.column("ends", IsText)
 	a.column("reached", IsCount)
 	a.column("share", IsShare)
-	if len(r.Rows) == 0 || real(r.Rows[0][1]) == 0 {
+	if len(r.Rows) == 0 || floatOf(r.Rows[0][1]) == 0 {
 		return nil // none started
 	}
 	row := r.Rows[0]
@@ -143,7 +143,7 @@ func (a *asking) hops() error {
 	}
 	width := 1 + len(quantiles)
 	for i, h := range hops {
-		if n := r.Rows[0][i*width : (i+1)*width]; real(n[0]) > 0 {
+		if n := r.Rows[0][i*width : (i+1)*width]; floatOf(n[0]) > 0 {
 			a.row(append([]any{h.by, h.on, h.emits}, n...)...)
 		}
 	}

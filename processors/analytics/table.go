@@ -223,14 +223,14 @@ func amount(scaled, currency any) (string, error) {
 
 // share is one number divided by another; nil if that is nothing.
 func share(of, per any) any {
-	x, y := real(of), real(per)
+	x, y := floatOf(of), floatOf(per)
 	if y == 0 {
 		return nil
 	}
 	return x / y
 }
 
-func real(x any) float64 {
+func floatOf(x any) float64 {
 	switch x := x.(type) {
 	case int64:
 		return float64(x)
