@@ -281,7 +281,7 @@ func (r *eventColumns) column(path string) string {
 
 func (r *eventColumns) use(i int) {
 	c := r.table.Columns[i]
-	if c.List && !slices.Contains(r.lists, c) {
+	if c.List && !slices.ContainsFunc(r.lists, func(l Column) bool { return l.Name == c.Name }) {
 		r.lists = append(r.lists, c)
 	}
 }
