@@ -72,8 +72,8 @@ func mayImport(path string) []string {
 		return []string{"streams"}
 	case under(path, "services/ingest"): // shares the door's manners
 		return []string{"streams", "services/gateway/edge"}
-	case under(path, "services/gateway"): // asks the read models that projection writes
-		return []string{"streams", "services/ingest", "processors/projection"}
+	case under(path, "services/gateway"): // asks what projection and analytics keep
+		return []string{"streams", "services/ingest", "processors/projection", "processors/analytics"}
 	case under(path, "services/shop"): // and on what decides: it is the list of that
 		return []string{"streams"}
 	case under(path, "processors/analytics"): // its tables are written by a projection.Run

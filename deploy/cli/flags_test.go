@@ -34,6 +34,7 @@ var nonsense = map[string][]string{
 	kindOutside: {"nonsense", "", "=", "=http://h", "provider=", "provider=nonsense", "nobody=http://h"},
 	kindAddress: {"nonsense", "x", "", ":", "h:", "h:99999", "h:-1", "h:x", "h:http", "http://h:1", "1", "a b:1", "h:1:2"},
 	"bool":      {"x", "2", "NaN"},
+	kindMoment:  {"x", "", "7", "7y", "-7d", "yesterday", "2010-13-01", "2010-12-01 08:00", "99999d"},
 }
 
 func TestEveryFlagRefusesNonsense(t *testing.T) {
@@ -122,7 +123,7 @@ func TestTheAddressOfARunningWeir(t *testing.T) {
 			}
 		}
 	})
-	if asks != 17 {
+	if asks != 18 {
 		t.Errorf("%d commands ask a running weir", asks)
 	}
 	contains(t, run(t, 3, "saga", "ls"), "http://127.0.0.1:1")

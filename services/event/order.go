@@ -10,12 +10,12 @@ type Line struct {
 	Unit     Money `json:"unit"` // price of one
 }
 
-// Address is where a parcel goes.
+// Address is where a parcel goes. Of all of it only the country says nothing of somebody.
 type Address struct {
-	Name     string `json:"name" weir:"max=254"`
-	Street   string `json:"street" weir:"max=254"`
-	City     string `json:"city" weir:"max=254"`
-	Postcode string `json:"postcode" weir:"max=254"`
+	Name     string `json:"name" weir:"personal,max=254"`
+	Street   string `json:"street" weir:"personal,max=254"`
+	City     string `json:"city" weir:"personal,max=254"`
+	Postcode string `json:"postcode" weir:"personal,max=254"`
 	Country  string `json:"country" weir:"max=254"`
 }
 
@@ -24,7 +24,7 @@ type OrderPlaced struct {
 	Order    OrderID `json:"order"`
 	Customer string  `json:"customer"`
 	Email    string  `json:"email" weir:"personal"` // empty: no mail is sent
-	ShipTo   Address `json:"ship_to" weir:"personal"`
+	ShipTo   Address `json:"ship_to"`
 	Card     string  `json:"card" weir:"personal"` // the provider's token, never a number
 	Lines    []Line  `json:"lines"`
 	Total    Money   `json:"total"`

@@ -27,6 +27,7 @@ func Describe(b *business.Business, t *streams.Topology) ([]byte, error) {
 		}
 	}
 	d.platform()
+	d.analytics()
 	d.events()
 	doc := object{"openapi": "3.1.0", "servers": []object{{"url": "/"}}, "paths": d.paths, "tags": d.tags(),
 		"info":       object{"title": b.Title, "version": "1", "description": b.About + "\n\n" + manners, "license": object{"name": "MIT", "identifier": "MIT"}},
@@ -61,7 +62,7 @@ func (d *description) tags() (out []object) {
 			out = append(out, object{"name": s.Name, "description": "Commands and views of the service " + s.Name + "."})
 		}
 	}
-	return append(out, object{"name": platformTag, "description": "Sagas, events from outside, and the interface itself."})
+	return append(out, object{"name": platformTag, "description": "Sagas, questions, events from outside, and the interface itself."})
 }
 
 const platformTag = "platform"

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/gateway/cache"
 	"github.com/weirstream/weir/services/gateway/edge"
@@ -40,6 +41,8 @@ type Config struct {
 	// Age is how far the read model is behind, false if that is not known; nil: it
 	// is not.
 	Age func() (time.Duration, bool)
+	// Analytics are asked the business's questions; nil: there are none here.
+	Analytics *analytics.Model
 	// Incarnation names the store of a service, whose answers Replies remembers;
 	// "" or nil: not known, and nothing is remembered.
 	Incarnation func(service string) string
@@ -119,6 +122,9 @@ func (g *gateway) routes() (map[string]edge.Methods, error) {
 		"/v1/sagas/{correlation}": {http.MethodGet: g.aged(g.saga)},
 		"/v1/skipped":             {http.MethodGet: g.aged(g.skipped)},
 		DescriptionPath:           {http.MethodGet: g.describe},
+		AnalyticsPath:             {http.MethodGet: g.questions},
+
+		AnalyticsPath + "/{question}": {http.MethodGet: g.question},
 	}
 	add := func(path, method string, h http.HandlerFunc) {
 		if routes[path] == nil {

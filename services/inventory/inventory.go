@@ -12,7 +12,11 @@ import (
 
 // Service is the inventory service: an order's claim and a SKU's shelf.
 var Service = business.Service{Name: "inventory", Deciders: []*streams.Decider{claims, shelves},
-	Facts: []streams.Fact{streams.NewFact[LineClaimed]("line.claimed", streams.Private())}}
+	Facts: []streams.Fact{streams.NewFact[LineClaimed]("line.claimed", streams.Private())},
+	Questions: []business.Question{{Name: "stock", Title: "Stock", About: "Units of each product that left the house and that came, and how often it was short.",
+		Of: business.Events(event.StockDrawn{}, event.StockAdded{}, event.StockShort{}), By: []business.Dimension{business.By("product", "sku")},
+		Numbers: []business.Number{business.TotalOf("drawn", "quantity", event.StockDrawn{}), business.TotalOf("added", "quantity", event.StockAdded{}),
+			business.Share("turnover", "drawn", "added"), business.HowMany("short", event.StockShort{}), business.TotalOf("missed", "quantity", event.StockShort{})}}}}
 
 var shelves = streams.Define("shelf", event.SKU(""), evolveShelf,
 	streams.On(receive, event.StockAdded{}),

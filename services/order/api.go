@@ -15,30 +15,12 @@ var example = PlaceOrder{Order: "o-1", Customer: "c-7", Email: "ada@example.org"
 	ShipTo: event.Address{Name: "Ada Byron", Street: "1 Mill Lane", City: "Leeds", Postcode: "LS1 1AA", Country: "GB"},
 	Lines:  []event.Line{{SKU: "mug", Quantity: 2, Unit: event.Money{Minor: 250, Currency: "GBP"}}}}
 
-var orders = &business.View{Name: "orders", One: "order", Key: event.OrderID(""), Path: "/v1/orders", Title: "Order", History: true,
-	About: "What an order has become.", Begins: []streams.Event{event.OrderPlaced{}}, States: []string{"placed", "confirmed", "released", "shipped", "cancelled"},
-	Fields: []business.Field{
-		{Name: "customer", Kind: business.Text, Filter: true},
-		{Name: "state", Kind: business.State, Filter: true},
-		{Name: "closed", Kind: business.Flag, Of: "closed_at", About: "Nothing more will happen."},
-		{Name: "outcome", Kind: business.Text, Enum: []string{event.Fulfilled, event.Cancelled}, About: "Of a closed order."},
-	},
-	From: []business.Source{
-		business.Takes[event.OrderPlaced]("placed_at", "customer", "total", "lines", business.Correlation),
-		business.Takes[event.OrderConfirmed]("confirmed_at"),
-		business.Takes[event.OrderReleased]("released_at"),
-		business.Takes[event.OrderShipped]("shipped_at", "carrier", "tracking"),
-		business.Takes[event.OrderDelayed]("delayed_at"),
-		business.Takes[event.OrderCancelled]("cancelled_at", "reason"),
-		business.Takes[event.OrderClosed]("closed_at", "outcome"),
-	}}
-
 // PlaceOrder is refused with "invalid-order", or "order-exists" if the id has other content.
 type PlaceOrder struct {
 	Order    event.OrderID `json:"order"`
 	Customer string        `json:"customer" weir:"required,max=254"`
 	Email    string        `json:"email" weir:"personal,max=254"` // empty: no mail is sent
-	ShipTo   event.Address `json:"ship_to" weir:"personal"`
+	ShipTo   event.Address `json:"ship_to"`
 	Card     string        `json:"card" weir:"personal,max=254"` // the provider's token, never a number
 	Lines    []event.Line  `json:"lines" weir:"required,max=5000"`
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weirstream/weir/services/event"
+	"github.com/weirstream/weir/services/order/sales"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/business"
 )
@@ -13,7 +14,7 @@ import (
 // Service is the order service.
 var Service = business.Service{Name: "order", Deciders: []*streams.Decider{decider},
 	Facts:    []streams.Fact{streams.NewFact[Settled]("order.settled", streams.Private())},
-	Commands: commands, Views: []*business.View{orders}}
+	Commands: commands, Views: []*business.View{sales.Orders}, Questions: sales.Questions}
 
 // Settled notes that one side of an order is done: "stock", "payment" or "mail".
 type Settled struct {

@@ -12,12 +12,12 @@ import (
 
 // Service is the payment service.
 var Service = business.Service{Name: "payment", Deciders: []*streams.Decider{decider},
-	Facts: []streams.Fact{
-		streams.NewFact[Due]("payment.due", streams.Private()),
-		streams.NewFact[Noted]("payment.noted", streams.Private()),
-		streams.NewFact[Asked]("payment.asked", streams.Private()),
-	},
-	Endpoints: []business.Endpoint{provider.Endpoint}}
+	Facts: []streams.Fact{streams.NewFact[Due]("payment.due", streams.Private()), streams.NewFact[Noted]("payment.noted", streams.Private()),
+		streams.NewFact[Asked]("payment.asked", streams.Private())},
+	Endpoints: []business.Endpoint{provider.Endpoint},
+	Questions: []business.Question{{Name: "payments", Title: "Payments", About: "What the provider answers when money is to be set aside.",
+		Of: business.Events(event.PaymentAuthorised{}, event.PaymentDeclined{}), Numbers: []business.Number{business.HowMany("asked"), business.HowMany("authorised", event.PaymentAuthorised{}),
+			business.HowMany("declined", event.PaymentDeclined{}), business.Share("success", "authorised", "asked")}}}}
 
 // Due notes what an order will cost, until its stock is reserved.
 type Due struct {

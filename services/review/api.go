@@ -20,17 +20,16 @@ var Service = business.Service{Name: "review", Owner: "community", Facts: facts,
 		streams.Define("review", ReviewID(""), state.evolve, streams.On(invited, Noted{}), streams.OnCommand("write-review", write, Written{}),
 			streams.OnCommand("moderate-review", moderate, Published{}, Refused{}, InTime{}), streams.OnTimer("read-by", overdue, Overdue{}))},
 	Objectives: []business.Objective{{Name: "moderation", Alert: "ModerationBurn", About: "Reviews that somebody reads within a day.", Percent: 95,
-		Good: emits{InTime{}}, Bad: emits{Overdue{}}}}}
+		Good: emits{InTime{}}, Bad: emits{Overdue{}}}},
+	Questions: []business.Question{{Name: "stars", Title: "Stars", About: "What customers think of each product, of reviews that were published.", Of: business.Events(Published{}),
+		By: []business.Dimension{business.By("product", "product"), business.By("rating", "stars")}, Numbers: []business.Number{business.HowMany("reviews"), business.TotalOf("stars", "stars"), business.Share("mean", "stars", "reviews")}}}}
 
 // Moderation takes a review from its writer to its readers, or away.
 var Moderation = streams.Saga{Name: "moderate-review", Starts: Written{}, Ends: emits{Published{}, Refused{}}, Within: 3 * ReadBy, Once: emits{Written{}, Published{}, Refused{}}}
 
-var facts = []streams.Fact{
-	streams.NewFact[Bought]("review.bought", streams.Private()), streams.NewFact[Noted]("review.noted", streams.Private()),
-	streams.NewFact[Invited]("review.invited"), streams.NewFact[Written]("review.written"),
-	streams.NewFact[Published]("review.published"), streams.NewFact[Refused]("review.refused"),
-	streams.NewFact[InTime]("review.in-time"), streams.NewFact[Overdue]("review.overdue"),
-}
+var facts = []streams.Fact{streams.NewFact[Bought]("review.bought", streams.Private()), streams.NewFact[Noted]("review.noted", streams.Private()),
+	streams.NewFact[Invited]("review.invited"), streams.NewFact[Written]("review.written"), streams.NewFact[Published]("review.published"),
+	streams.NewFact[Refused]("review.refused"), streams.NewFact[InTime]("review.in-time"), streams.NewFact[Overdue]("review.overdue")}
 
 // Write is refused with "not-delivered", or "written-already".
 type Write struct {

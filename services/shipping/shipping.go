@@ -24,7 +24,7 @@ var facts = []streams.Fact{
 // Planned notes where an order will go, until it is released.
 type Planned struct {
 	Order  event.OrderID `json:"order"`
-	ShipTo event.Address `json:"ship_to" weir:"personal"`
+	ShipTo event.Address `json:"ship_to"`
 }
 
 // Cleared notes a release that came before the address.

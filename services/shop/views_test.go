@@ -31,20 +31,20 @@ func TestMembersOfAnOrder(t *testing.T) {
 		}
 		return slices.Sorted(maps.Keys(out))
 	}
-	values := map[string]any{"customer": "", "correlation": "c1", "lines": int64(1),
+	values := map[string]any{"customer": "", "country": "", "correlation": "c1", "lines": int64(1),
 		"total": projection.Money{Minor: 5, Currency: "GBP"}, "placed_at": at}
-	placed := []string{"closed", "correlation", "customer", "lines", "order", "placed_at", "state", "total"}
+	placed := []string{"closed", "correlation", "country", "customer", "lines", "order", "placed_at", "state", "total"}
 	if got := members(values, "placed"); !reflect.DeepEqual(got, placed) {
 		t.Errorf("one that is placed has %v, want %v", got, placed)
 	}
-	for _, text := range []string{"customer", "outcome", "reason", "carrier", "tracking"} {
+	for _, text := range []string{"customer", "country", "outcome", "reason", "carrier", "tracking"} {
 		values[text] = "x"
 	}
 	for _, time := range []string{"delayed_at", "confirmed_at", "released_at", "shipped_at", "cancelled_at",
 		"closed_at"} {
 		values[time] = at
 	}
-	all := []string{"cancelled_at", "carrier", "closed", "closed_at", "confirmed_at", "correlation", "customer",
+	all := []string{"cancelled_at", "carrier", "closed", "closed_at", "confirmed_at", "correlation", "country", "customer",
 		"delayed_at", "lines", "order", "outcome", "placed_at",
 		"reason", "released_at", "shipped_at", "state", "total", "tracking"}
 	if got := members(values, "cancelled"); !reflect.DeepEqual(got, all) {

@@ -46,6 +46,7 @@ type Service struct {
 	Views      []*View
 	Endpoints  []Endpoint
 	Objectives []Objective
+	Questions  []Question
 }
 
 // nameRule is that of a business, which is part of other names.
@@ -115,6 +116,7 @@ func (b *Business) check(t *streams.Topology) error {
 	errs = append(errs, b.checkObjectives(t)...)
 	errs = append(errs, b.checkMoney(t)...)
 	errs = append(errs, b.checkCustomer(t)...)
+	errs = append(errs, b.checkQuestions(t)...)
 	return errors.Join(errs...)
 }
 

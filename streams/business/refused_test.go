@@ -94,7 +94,7 @@ func TestOddBusinessesAreRefused(t *testing.T) {
 		"a view called history": {func(_ *business.Business, s *business.Service) { s.Views[1].Path = "/v1/boxes/history" },
 			`view "tags" (GET /v1/boxes/history/{tag}) fit the same addresses`},
 		"a path of the platform": {func(_ *business.Business, s *business.Service) { s.Views[0].Path = "/v1/sagas" },
-			`view "boxes" of service "boxes": its path "/v1/sagas" is the platform's: below /v1, take none of dead-letters, events,`},
+			`view "boxes" of service "boxes": its path "/v1/sagas" is the platform's: below /v1, take none of analytics, dead-letters, events,`},
 		"a command below the platform": {func(_ *business.Business, s *business.Service) { s.Commands[0].Path = "/v1/faults/{box}/put" },
 			`command "put" of service "boxes": its path "/v1/faults/{box}/put" is the platform's`},
 		"a page of the platform": {func(_ *business.Business, s *business.Service) { s.Views[0].Name = "runbooks" },
