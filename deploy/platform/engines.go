@@ -18,6 +18,7 @@ import (
 	"github.com/weirstream/weir/deploy/platform/embedded"
 	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/analytics/clickhouse"
+	analyticssqlite "github.com/weirstream/weir/processors/analytics/sqlite"
 	"github.com/weirstream/weir/processors/projection"
 	projectionmongo "github.com/weirstream/weir/processors/projection/mongo"
 	projectionsqlite "github.com/weirstream/weir/processors/projection/sqlite"
@@ -163,6 +164,12 @@ func (p *platform) openReads(ctx context.Context) (projection.Store, error) {
 
 // openAnalytics opens the tables of analytics.
 func (p *platform) openAnalytics() (analytics.Store, error) {
+	if p.Config.ClickHouse.URL == "" {
+		if err := p.makeData(); err != nil {
+			return nil, err
+		}
+		return analyticssqlite.Open(p.path("analytics.db"), p.analytics.schema)
+	}
 	return clickhouse.Open(p.Config.ClickHouse.URL.Reveal(), p.analytics.schema, clickhouse.Layout{KeepDays: p.Config.HistoryDays})
 }
 

@@ -69,7 +69,7 @@ func (p *platform) serveGateway(mux *http.ServeMux) error {
 	p.wait = append(p.wait, in.Close)
 	p.telemetry.Route(ingest.Path, http.MethodPost)
 	p.telemetry.DeclareEvents(p.topology, ingest.Results()...)
-	api, err := gateway.New(gateway.Config{Business: p.Business, Commands: commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads,
+	api, err := gateway.New(gateway.Config{Business: p.Business, Commands: commands, Topology: p.topology, Partitions: p.Config.Partitions, Reads: p.reads, Analytics: p.askedAnalytics(),
 		Limit: limit, Route: p.telemetry.Route, Replies: p.cache, Documents: p.documentsCache(), Incarnation: p.incarnation, Trace: trace, Log: p.Log,
 		Age: func() (time.Duration, bool) {
 			_, age, err := p.readsBehind()

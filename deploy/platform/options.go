@@ -138,7 +138,7 @@ func (c *chosen) check(cfg *config.Config, endpoints []business.Endpoint) error 
 	need(cfg.Consul.URL != "", "consul.url")
 	need(len(c.services) == 0 || cfg.Postgres.URL != "", "postgres.url")
 	need(cfg.Mongo.URL != "" || c.gateway == c.projection, "mongo.url")
-	need(cfg.ClickHouse.URL != "" || c.gateway == c.analytics, "clickhouse.url")
+	need(cfg.ClickHouse.URL != "" || !c.analytics || c.gateway, "clickhouse.url")
 	for _, e := range endpoints {
 		need(len(c.services) == 0 || cfg.Outside[e.Name] != "", "outside."+e.Name)
 	}

@@ -141,7 +141,7 @@ func (p *platform) writeReads(ctx context.Context) error {
 	}
 	err := p.reads.Run(ctx, projection.Config{Client: p.kafka, Business: p.Business, Topology: p.topology, Partitions: p.Config.Partitions,
 		Log: p.Log, TopicWait: 2 * time.Minute, // the services make the topics at the same time
-		Stores: p.eventStores(), Keep: time.Duration(p.Config.HistoryDays) * 24 * time.Hour,
+		Stores: p.eventStores(), Keep: p.keepHistory(),
 		Changed: gateway.DocumentsChanged(p.cache), Written: p.observe})
 	if errors.Is(err, projection.ErrFenced) {
 		p.Log.Warn("the read model is another process's", "error", err)

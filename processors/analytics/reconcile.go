@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -30,26 +31,33 @@ type Reconciler struct {
 	reading *projection.Reading
 	mu      sync.Mutex
 	found   map[string]Difference
-	next    int64     // the block to prove next
-	older   int64     // the block that the slow look back comes to next
+	next    int64     // the last block that is proved
+	recent  []counted // blocks that were proved lately, of recheckRows together
+	older   int64     // the block that the slow look back has come to
 	day     time.Time // likewise, of hours
 }
 
 // Progress is what a round of the proof has shown: all that was written some seconds before
 // its end is what the log says, or Found.
 type Progress struct {
+	Until time.Time      // all blocks that were written before are proved
 	Rows  int64          // that were proved in the round for the first time, of all tables
 	Found map[string]int // differences that there are now, by table
 }
+
+// counted is a block and its rows.
+type counted struct{ number, rows int64 }
 
 // Bounds of one look, in rows: memory is a few hundred bytes for each.
 const (
 	lookRows   = 200_000
 	lookBlocks = 500
-	// recheckRows are looked at again each minute, the newest first, and as many older ones.
+	// recheckRows are looked at again, of the newest, and as many older ones.
 	recheckRows = 1_000_000
 	// settled is how old a block is before it is looked at: its rows follow it.
 	settled = 3 * time.Second
+	// firstBlocks are those that a new reconciler begins with.
+	firstBlocks = 1000
 	// maxFound bounds the differences that are kept in memory; more are counted.
 	maxFound = 1000
 )
@@ -62,10 +70,14 @@ const (
 
 // Run proves what is written until ctx ends, and looks back again and again. Trouble with
 // the store or the log passes.
+//
+// It begins with the blocks of the last quarter of an hour or so: what is older is compared
+// with what was written as the looks back come to it, and not with the log.
 func (r *Reconciler) Run(ctx context.Context) error {
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
+	r.next = -1
 	tick := time.NewTicker(proveEvery)
 	defer tick.Stop()
 	rechecked := time.Time{}
@@ -108,8 +120,8 @@ func (r *Reconciler) All(ctx context.Context, told func(done, of int64)) ([]Diff
 	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
-	last, err := r.Store.Blocks(ctx, 0, 1)
-	if err != nil || len(last) == 0 {
+	newest, err := r.Store.Newest(ctx)
+	if err != nil {
 		return nil, err
 	}
 	for {
@@ -125,7 +137,7 @@ func (r *Reconciler) All(ctx context.Context, told func(done, of int64)) ([]Diff
 		}
 		r.next = blocks[len(blocks)-1].Number
 		if told != nil {
-			told(r.next, r.next)
+			told(r.next, max(newest, r.next))
 		}
 	}
 	if err := r.hours(ctx, time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil {
@@ -136,8 +148,16 @@ func (r *Reconciler) All(ctx context.Context, told func(done, of int64)) ([]Diff
 
 // prove looks at the blocks that nobody has looked at yet.
 func (r *Reconciler) prove(ctx context.Context) (p Progress, err error) {
+	if r.next < 0 {
+		newest, err := r.Store.Newest(ctx)
+		if err != nil {
+			return p, err
+		}
+		r.next = max(0, newest-firstBlocks)
+	}
 	for {
-		blocks, err := r.blocks(ctx, r.next, r.Now().Add(-settled))
+		p.Until = r.Now().Add(-settled)
+		blocks, err := r.blocks(ctx, r.next, p.Until)
 		if err != nil {
 			return p, err
 		}
@@ -147,14 +167,32 @@ func (r *Reconciler) prove(ctx context.Context) (p Progress, err error) {
 		if err := r.look(ctx, blocks, true); err != nil {
 			return p, err
 		}
-		for _, b := range blocks {
-			for _, s := range b.Tables {
-				p.Rows += s.Rows
-			}
+		for i := range blocks {
+			p.Rows += rowsOf(&blocks[i])
+			r.remember(&blocks[i])
 		}
 		r.next = blocks[len(blocks)-1].Number
 	}
 	return p, nil
+}
+
+// remember keeps in mind which blocks are the newest.
+func (r *Reconciler) remember(b *Written) {
+	r.recent = append(r.recent, counted{b.Number, rowsOf(b)})
+	sum := int64(0)
+	for i := len(r.recent) - 1; i >= 0; i-- {
+		if sum += r.recent[i].rows + 1; sum > recheckRows {
+			r.recent = slices.Clone(r.recent[i+1:])
+			return
+		}
+	}
+}
+
+func rowsOf(b *Written) (n int64) {
+	for _, s := range b.Tables {
+		n += s.Rows
+	}
+	return n
 }
 
 // blocks are some that follow one, as many as may be looked at at once.
@@ -165,9 +203,7 @@ func (r *Reconciler) blocks(ctx context.Context, above int64, until time.Time) (
 	}
 	rows := int64(0)
 	for i, b := range all {
-		for _, s := range b.Tables {
-			rows += s.Rows
-		}
+		rows += rowsOf(&b)
 		if i > 0 && rows > lookRows || b.At.After(until) {
 			return all[:i], nil
 		}
@@ -178,29 +214,17 @@ func (r *Reconciler) blocks(ctx context.Context, above int64, until time.Time) (
 // lookBack compares the newest blocks, some older ones, and hours with their rows again:
 // somebody may have changed what was proved.
 func (r *Reconciler) lookBack(ctx context.Context) error {
-	for range 2 {
-		for rows := int64(0); rows < recheckRows && r.older < r.next; {
-			blocks, err := r.blocks(ctx, r.older, r.Now().Add(-settled))
-			if err != nil {
-				return err
-			}
-			if len(blocks) == 0 {
-				break
-			}
-			if err := r.look(ctx, blocks, false); err != nil {
-				return err
-			}
-			for _, b := range blocks {
-				for _, s := range b.Tables {
-					rows += s.Rows
-				}
-			}
-			r.older = blocks[len(blocks)-1].Number
+	if len(r.recent) > 0 {
+		if _, err := r.recheck(ctx, r.recent[0].number-1, math.MaxInt64); err != nil {
+			return err
 		}
-		if r.older >= r.next {
-			r.older = 0
-			break
-		}
+	}
+	at, err := r.recheck(ctx, r.older, recheckRows)
+	if err != nil {
+		return err
+	}
+	if r.older = at; r.older >= r.next {
+		r.older = 0
 	}
 	now := r.Now()
 	if err := r.hours(ctx, now.Add(-3*time.Hour), now.Add(time.Hour)); err != nil {
@@ -210,9 +234,28 @@ func (r *Reconciler) lookBack(ctx context.Context) error {
 		r.day = now
 	}
 	from := r.day.Add(-24 * time.Hour)
-	err := r.hours(ctx, from, r.day)
+	err = r.hours(ctx, from, r.day)
 	r.day = from
 	return err
+}
+
+// recheck compares the proved blocks above one with their rows, until it has seen so many,
+// and answers which it came to.
+func (r *Reconciler) recheck(ctx context.Context, above, most int64) (int64, error) {
+	for rows := int64(0); rows < most && above < r.next; {
+		blocks, err := r.blocks(ctx, above, r.Now().Add(-settled))
+		if err != nil || len(blocks) == 0 {
+			return above, err
+		}
+		if err := r.look(ctx, blocks, false); err != nil {
+			return above, err
+		}
+		for i := range blocks {
+			rows += rowsOf(&blocks[i])
+		}
+		above = blocks[len(blocks)-1].Number
+	}
+	return above, nil
 }
 
 // look compares blocks with their rows, and, if it is to be read, with the log.

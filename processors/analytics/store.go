@@ -33,6 +33,8 @@ type Store interface {
 	Select(ctx context.Context, sql string, args []any, most int64) (*Result, error)
 	// Blocks lists blocks whose numbers are above one, at most limit, in order.
 	Blocks(ctx context.Context, above int64, limit int) ([]Written, error)
+	// Newest is the number of the last block; 0 if there is none.
+	Newest(ctx context.Context) (int64, error)
 	// Sums are the count and checksum of each table's rows of some blocks, computed from the
 	// rows as they are now, by block and table.
 	Sums(ctx context.Context, from, to int64) (map[int64]map[string]Sum, error)

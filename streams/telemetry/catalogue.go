@@ -63,8 +63,11 @@ var Catalogue = []Metric{
 	gauge(LanesHalted, "lanes", "1 while a lane is halted and waits for a person.", "service", "lane"),
 	gauge(UnitRuns, "units", "1 for each unit that the process is there for, whatever its state.", "unit"),
 	gauge(UnitHalted, "units", "1 while a unit of a process is halted and waits for a person; the others go on.", "unit"),
-	gauge(BehindRecords, "records", "Records between the stored cursors of a service, a pipeline or the read model (projection) and the ends of a topic, seen from outside; of services and pipelines none that are younger than four seconds, as their cursors are seen late.", "service", "topic"),
-	gauge(BehindSeconds, "seconds", "How long the oldest record that a service, a pipeline or the read model (projection) has not taken is on the log, seen from outside; 0 if it has taken all.", "service"),
+	gauge(BehindRecords, "records", "Records between the stored cursors of a service, a pipeline, the read model (projection) or analytics and the ends of a topic, seen from outside; of services and pipelines none that are younger than four seconds, as their cursors are seen late.", "service", "topic"),
+	gauge(BehindSeconds, "seconds", "How long the oldest record that a service, a pipeline, the read model (projection) or analytics has not taken is on the log, seen from outside; 0 if it has taken all.", "service"),
+	gauge(AnalyticsProved, "seconds", "The time, in seconds since 1970, before which everything in analytics is proved to be what the log says, but for what weir_analytics_differences counts."),
+	counter(AnalyticsProvedRows, "rows", "Rows of analytics that were proved to be what the log says."),
+	gauge(AnalyticsDifferences, "rows", "Rows, of hours counts, in which analytics is not what the log says, as found by the last looks.", "table"),
 
 	counter(Requests, "requests", "HTTP requests, by what was answered; 499 if the client went away before that. The caller is the prober or a client.", "route", "method", "status", "caller"),
 	duration(RequestSeconds, "Time to answer an HTTP request, without the time in which it waited for its client.", "route", "method", "caller"),

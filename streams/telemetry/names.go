@@ -31,6 +31,10 @@ const (
 	BehindRecords  = "weir_behind_records"
 	BehindSeconds  = "weir_behind_seconds"
 
+	AnalyticsProved      = "weir_analytics_proved_timestamp_seconds"
+	AnalyticsProvedRows  = "weir_analytics_proved_rows_total"
+	AnalyticsDifferences = "weir_analytics_differences"
+
 	Requests       = "weir_http_requests_total"
 	RequestSeconds = "weir_http_request_seconds"
 	FailedInARow   = "weir_http_failures_in_a_row"

@@ -9,6 +9,12 @@ import (
 	"github.com/weirstream/weir/processors/analytics"
 )
 
+// Newest is the number of the last block.
+func (s *Store) Newest(ctx context.Context) (n int64, err error) {
+	err = s.conn.QueryRow(ctx, "SELECT max(`number`) FROM "+quote(analytics.BlocksTable)).Scan(&n)
+	return n, known(err)
+}
+
 // Sums counts and sums up the rows as they are.
 func (s *Store) Sums(ctx context.Context, from, to int64) (map[int64]map[string]analytics.Sum, error) {
 	have, err := s.have(ctx)

@@ -16,6 +16,14 @@ import (
 	"github.com/weirstream/weir/streams"
 )
 
+// Newest is the number of the last block.
+func (s *Store) Newest(ctx context.Context) (n int64, err error) {
+	if err := s.Reader.QueryRowContext(ctx, "SELECT coalesce(max(number), 0) FROM blocks").Scan(&n); err != nil {
+		return 0, sqlitefile.Failed("blocks of analytics cannot be read", err)
+	}
+	return n, nil
+}
+
 // Sums are computed from the rows as they are.
 func (s *Store) Sums(ctx context.Context, from, to int64) (map[int64]map[string]analytics.Sum, error) {
 	out := map[int64]map[string]analytics.Sum{}
