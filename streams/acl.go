@@ -24,7 +24,11 @@ type ACL struct {
 const (
 	IngestUnit     = "ingest"     // writes what is posted from outside
 	ProjectionUnit = "projection" // reads every event topic, in one process at a time
+	AnalyticsUnit  = "analytics"  // likewise
 )
+
+// exclusiveUnits read every event topic, each in one process at a time.
+var exclusiveUnits = []string{ProjectionUnit, AnalyticsUnit}
 
 // ACLs renders what each unit needs, and no more: a topic of events has one
 // writer.
@@ -81,12 +85,14 @@ func (t *Topology) ACLs() []ACL {
 		add(IngestUnit, "topic", n, "Write")
 	}
 	add(IngestUnit, "topic", ControlTopic, "Read", "Describe") // the gateway, beside it, asks for incarnations
-	look(ProjectionUnit)
-	for _, n := range names {
-		add(ProjectionUnit, "topic", n, "Read")
+	for _, unit := range exclusiveUnits {
+		look(unit)
+		for _, n := range names {
+			add(unit, "topic", n, "Read")
+		}
+		add(unit, "topic", LaneTopic(unit), "Read", "Describe", "DescribeConfigs")
+		add(unit, "group", unit, "Read", "Describe", "DescribeConfigs", "AlterConfigs")
 	}
-	add(ProjectionUnit, "topic", LaneTopic(ProjectionUnit), "Read", "Describe", "DescribeConfigs")
-	add(ProjectionUnit, "group", ProjectionUnit, "Read", "Describe", "DescribeConfigs", "AlterConfigs")
 	for _, r := range t.readers() { // it watches how far they are behind
 		add(ProjectionUnit, "group", r.group, "Describe")
 	}

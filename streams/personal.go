@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+	"sync"
 )
 
 // Masked stands for what is not shown.
@@ -168,20 +169,16 @@ func WritesItself(t reflect.Type) bool {
 // Impersonal is an event's data as they may be kept for all to read: JSON without what
 // its type's fields declare as personal, and without what no type knows.
 func (v *Vocabulary) Impersonal(name string, version int, data []byte) []byte {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
 	var x any
 	t := v.typeOf(name, version)
-	if t == nil || d.Decode(&x) != nil {
+	if t == nil || plain.Unmarshal(data, &x) != nil {
 		return []byte("{}")
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // whoever shows it does
-	if e.Encode(impersonal(t, x)) != nil {
+	b, err := plain.Marshal(impersonal(t, x))
+	if err != nil {
 		return []byte("{}")
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return b
 }
 
 // impersonal is a value with those parts only that its type knows and does not declare
@@ -210,6 +207,23 @@ func impersonal(t reflect.Type, v any) any {
 	return v
 }
 
+// shownFields are the types of the fields that are not personal, by their names.
+func shownFields(t reflect.Type) map[string]reflect.Type {
+	if known, ok := shownOf.Load(t); ok {
+		return known.(map[string]reflect.Type)
+	}
+	out := map[string]reflect.Type{}
+	for name, f := range Fields(t) {
+		if !isPersonal(f) {
+			out[name] = f.Type
+		}
+	}
+	shownOf.Store(t, out)
+	return out
+}
+
+var shownOf sync.Map // of types that were asked for: there are as many as are declared
+
 func impersonalFields(t reflect.Type, v map[string]any) any {
 	switch {
 	case WritesItself(t) || t.Kind() != reflect.Map && t.Kind() != reflect.Struct:
@@ -220,8 +234,11 @@ func impersonalFields(t reflect.Type, v map[string]any) any {
 		}
 		return v
 	}
+	shown := shownFields(t)
 	for k, x := range v {
-		if f, ok := fieldOf(t, k); ok && !isPersonal(f) {
+		if of, ok := shown[k]; ok {
+			v[k] = impersonal(of, x)
+		} else if f, ok := fieldOf(t, k); ok && !isPersonal(f) { // in letters of another case
 			v[k] = impersonal(f.Type, x)
 		} else {
 			delete(v, k)

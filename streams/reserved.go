@@ -5,6 +5,7 @@ package streams
 // record of the control topic or a place among the units.
 var reserved = map[string]string{
 	"all":          "all units at once",
+	AnalyticsUnit:  "the writer of analytics",
 	"customers":    "the simulated customers",
 	ExternalWriter: "who posts events from outside",
 	"gateway":      "the HTTP interface",

@@ -34,7 +34,10 @@ func (t *Topology) TopicSpecs(cfg Config) []TopicSpec {
 	for _, p := range t.Pipelines {
 		out = append(out, eventTopic(&cfg, DeadTopic(p.Name)), positionsTopic(&cfg, p.Name))
 	}
-	return append(out, exclusiveTopic(&cfg, ProjectionUnit), controlTopic(&cfg))
+	for _, unit := range exclusiveUnits {
+		out = append(out, exclusiveTopic(&cfg, unit))
+	}
+	return append(out, controlTopic(&cfg))
 }
 
 func eventTopics(cfg *Config) (out []TopicSpec) {

@@ -225,7 +225,7 @@ func (r *reading) unread() (records, age float64, known bool) {
 		age = max(age, a)
 	}
 	for service, n := range r.behind {
-		if service != streams.ProjectionUnit {
+		if service != streams.ProjectionUnit && service != streams.AnalyticsUnit {
 			seen += n
 			age, known = max(age, r.behindAge[service]), true
 		}

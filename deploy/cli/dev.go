@@ -87,13 +87,13 @@ func (weir App) runCommand() *cobra.Command {
 		Use:   "run UNIT...",
 		Short: "Run units on the servers that the configuration names",
 		Long: `Run units of the platform in this process: services by their names, the HTTP
-interface (gateway), the writer of the read model (projection), the prober, which
-does once a minute what a customer does to see whether it works, or all of them.
+interface (gateway), the writer of the read model (projection) and that of analytics
+(analytics), the prober, which does once a minute what a customer does to see whether it works, or all of them.
 Start the command as often as you like, here and on other machines: instances of
 a unit share the work. Where things are stands in weir.yaml, or in environment
 variables (see weir config); what neither names is embedded in this process,
 which only one process that runs all units can do: several share Kafka,
-PostgreSQL, RabbitMQ, MongoDB and Consul.`,
+PostgreSQL, RabbitMQ, MongoDB, ClickHouse and Consul.`,
 		Example: `  weir run all                 # everything, on the servers of ./weir.yaml
   weir run gateway projection  # in one process,
   weir run prober --http 127.0.0.1:8081  # in another, and in a third
@@ -105,7 +105,7 @@ PostgreSQL, RabbitMQ, MongoDB and Consul.`,
 	o.Probe = time.Minute
 	c.Flags().Var(listener(&http), "http", "address of the HTTP interface (default: the configuration's)")
 	spanFlag(c, &o.Probe, "probe", 10*time.Millisecond, time.Minute, probing)
-	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit, platform.ProberUnit}, append(weir.serviceNames(), weir.pipelineNames()...)...)
+	units := append([]string{platform.AllUnits, platform.GatewayUnit, platform.ProjectionUnit, platform.AnalyticsUnit, platform.ProberUnit}, append(weir.serviceNames(), weir.pipelineNames()...)...)
 	c.ValidArgs = units
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, unit := range args {

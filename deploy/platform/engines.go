@@ -16,6 +16,8 @@ import (
 	"github.com/weirstream/weir/deploy/discovery"
 	"github.com/weirstream/weir/deploy/discovery/consul"
 	"github.com/weirstream/weir/deploy/platform/embedded"
+	"github.com/weirstream/weir/processors/analytics"
+	"github.com/weirstream/weir/processors/analytics/clickhouse"
 	"github.com/weirstream/weir/processors/projection"
 	projectionmongo "github.com/weirstream/weir/processors/projection/mongo"
 	projectionsqlite "github.com/weirstream/weir/processors/projection/sqlite"
@@ -157,6 +159,11 @@ func (p *platform) openReads(ctx context.Context) (projection.Store, error) {
 		return nil, err
 	}
 	return projectionsqlite.Open(p.path("reads.db"), p.Business.Views())
+}
+
+// openAnalytics opens the tables of analytics.
+func (p *platform) openAnalytics() (analytics.Store, error) {
+	return clickhouse.Open(p.Config.ClickHouse.URL.Reveal(), p.analytics.schema, clickhouse.Layout{KeepDays: p.Config.HistoryDays})
 }
 
 // startCache opens what the interface may forget.

@@ -18,9 +18,10 @@ import (
 
 // Units of the platform that are no services.
 const (
-	GatewayUnit    = "gateway"    // the HTTP interface: commands, queries, ingestion, the live page
-	ProjectionUnit = "projection" // writes the read model
-	ProberUnit     = "prober"     // does what a customer does now and then, to see whether it works
+	GatewayUnit    = "gateway"              // the HTTP interface: commands, queries, ingestion, the live page
+	ProjectionUnit = streams.ProjectionUnit // writes the read model
+	AnalyticsUnit  = streams.AnalyticsUnit  // writes analytics, and proves it
+	ProberUnit     = "prober"               // does what a customer does now and then, to see whether it works
 	AllUnits       = "all"
 )
 
@@ -29,7 +30,7 @@ const (
 type Options struct {
 	Business *business.Business
 	Config   config.Config
-	Units    []string // names of services and pipelines, gateway, projection, prober; or all
+	Units    []string // names of services and pipelines, gateway, projection, analytics, prober; or all
 
 	Kafka string        // address of the embedded log; default 127.0.0.1:9092
 	Probe time.Duration // between the prober's visits; 0: none
@@ -73,13 +74,14 @@ func (o *Options) defaults() {
 type chosen struct {
 	services, pipelines []string
 	gateway, projection bool
+	analytics           bool
 	prober              bool
 	all                 bool
 }
 
 func choose(t *streams.Topology, names []string) (chosen, error) {
 	var c chosen
-	known := []string{GatewayUnit, ProjectionUnit, ProberUnit}
+	known := []string{GatewayUnit, ProjectionUnit, AnalyticsUnit, ProberUnit}
 	c.all = slices.Contains(names, AllUnits)
 	has := func(name string) bool { return c.all || slices.Contains(names, name) }
 	for _, s := range t.Services {
@@ -94,7 +96,7 @@ func choose(t *streams.Topology, names []string) (chosen, error) {
 			c.pipelines = append(c.pipelines, x.Name)
 		}
 	}
-	c.gateway, c.projection, c.prober = has(GatewayUnit), has(ProjectionUnit), has(ProberUnit)
+	c.gateway, c.projection, c.analytics, c.prober = has(GatewayUnit), has(ProjectionUnit), has(AnalyticsUnit), has(ProberUnit)
 	for _, n := range names {
 		if n != AllUnits && !slices.Contains(known, n) {
 			return c, fmt.Errorf("no unit is called %q: choose from %s, or %s", n, strings.Join(known, ", "), AllUnits)
@@ -109,7 +111,7 @@ func choose(t *streams.Topology, names []string) (chosen, error) {
 // names are those of all units to run here.
 func (c *chosen) names() []string {
 	out := slices.Concat(c.services, c.pipelines)
-	for name, here := range map[string]bool{GatewayUnit: c.gateway, ProjectionUnit: c.projection, ProberUnit: c.prober} {
+	for name, here := range map[string]bool{GatewayUnit: c.gateway, ProjectionUnit: c.projection, AnalyticsUnit: c.analytics, ProberUnit: c.prober} {
 		if here {
 			out = append(out, name)
 		}
@@ -136,6 +138,7 @@ func (c *chosen) check(cfg *config.Config, endpoints []business.Endpoint) error 
 	need(cfg.Consul.URL != "", "consul.url")
 	need(len(c.services) == 0 || cfg.Postgres.URL != "", "postgres.url")
 	need(cfg.Mongo.URL != "" || c.gateway == c.projection, "mongo.url")
+	need(cfg.ClickHouse.URL != "" || c.gateway == c.analytics, "clickhouse.url")
 	for _, e := range endpoints {
 		need(len(c.services) == 0 || cfg.Outside[e.Name] != "", "outside."+e.Name)
 	}

@@ -56,8 +56,9 @@ type platform struct {
 	telemetry *telemetry.Telemetry
 	traces    *telemetry.Recent
 	metrics   *prometheus.Registry
-	watched   *watched // where the read model is written
-	lag       readsLag
+	watched   *watched  // where the read model is written
+	lag       readerLag // of the read model
+	analytics analyticsPart
 	untrimmed bool // the log is not trimmed now; of the unit that does it
 	behind    behindGauges
 
@@ -107,7 +108,9 @@ func Run(ctx context.Context, o Options) (err error) {
 func newPlatform(o Options, fail context.CancelCauseFunc) *platform {
 	o.defaults()
 	return &platform{Options: o, fail: fail, stores: map[string]streams.Store{}, borrowed: map[string]streams.Store{}, instances: map[string]*streams.Instance{},
-		traces: &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
+		lag:       readerLag{unit: ProjectionUnit, what: "the read model"},
+		analytics: analyticsPart{lag: readerLag{unit: AnalyticsUnit, what: "analytics"}},
+		traces:    &telemetry.Recent{}, metrics: prometheus.NewRegistry(), began: time.Now()}
 }
 
 func (p *platform) announce() {
@@ -183,7 +186,7 @@ func (p *platform) start(ctx context.Context) error {
 	p.Config.HTTP = listener.Addr().String()
 	p.wait = append(p.wait, func() { listener.Close() })
 	for _, step := range []func(context.Context) error{p.findPrometheus, p.startTelemetry, p.startKafka, p.startPostgres, p.startCommands, p.startRegistry,
-		p.startOutside, p.startFaults, p.startServices, p.startPipelines, p.startCache, p.startReads, p.startPorts, p.startTrim} {
+		p.startOutside, p.startFaults, p.startServices, p.startPipelines, p.startCache, p.startReads, p.startAnalytics, p.startPorts, p.startTrim} {
 		if err := step(ctx); err != nil {
 			return err
 		}

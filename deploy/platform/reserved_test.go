@@ -34,7 +34,7 @@ func TestNamesOfThePlatformAreReserved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := []string{AllUnits, GatewayUnit, ProjectionUnit, ProberUnit}
+	names := []string{AllUnits, GatewayUnit, ProjectionUnit, AnalyticsUnit, ProberUnit}
 	for _, u := range p.supervised.list() {
 		names = append(names, strings.TrimPrefix(u.name, "registration of "))
 	}

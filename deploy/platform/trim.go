@@ -70,6 +70,16 @@ func (p *platform) trim(ctx context.Context, adm *kadm.Client) error {
 	if err := p.positions(ctx, adm, take); err != nil {
 		return err
 	}
+	if p.analytics.store != nil { // what it lacks after that, it has from the event stores too
+		at, err := p.analytics.store.Offsets(ctx)
+		if err == nil && p.supervised.named(AnalyticsUnit).get().State != unitHalted {
+			for t, ps := range at {
+				for part, next := range ps {
+					take(t, part, next)
+				}
+			}
+		}
+	}
 	read, err := p.readTo(ctx, adm)
 	if err != nil {
 		return err

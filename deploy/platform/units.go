@@ -104,7 +104,7 @@ func (p *platform) startReads(ctx context.Context) error {
 		})
 	}
 	var err error
-	if err := p.followReads(ctx); err != nil {
+	if err := p.follow(ctx, &p.lag, p.reads.Offsets); err != nil {
 		return err
 	}
 	if p.units.projection {
@@ -206,13 +206,15 @@ func (p *platform) register(ctx context.Context) {
 	if p.units.prober {
 		keep(ProberUnit, well)
 	}
-	if p.units.projection {
-		keep(ProjectionUnit, func() error {
-			if u := p.supervised.named(ProjectionUnit); u.get().State == unitHalted {
-				return errors.New(u.trouble())
-			}
-			return nil
-		})
+	for unit, here := range map[string]bool{ProjectionUnit: p.units.projection, AnalyticsUnit: p.units.analytics} {
+		if here {
+			keep(unit, func() error {
+				if u := p.supervised.named(unit); u.get().State == unitHalted {
+					return errors.New(u.trouble())
+				}
+				return nil
+			})
+		}
 	}
 	keep("process", well, "metrics") // one a process: what Prometheus scrapes
 }

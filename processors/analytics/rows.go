@@ -3,6 +3,7 @@ package analytics
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,11 +17,16 @@ import (
 
 // Rows are those of one table that are written at once, by columns.
 type Rows struct {
-	Table *Table
-	N     int
-	Cols  []Values // one for each column
-	sums  []uint64 // of the rows
-	text  []byte
+	Table  *Table
+	N      int
+	Cols   []Values // one for each column
+	sums   []uint64 // of the rows
+	byName []int
+	text   []byte
+	// What the rows were made of: from[i] is the event of row i; of rows that were read
+	// back there are none.
+	events []projection.Event
+	from   []int
 }
 
 // Values are those of one column, in the slice that its kind has.
@@ -88,6 +94,20 @@ func (b *Block) Ranges(moves []projection.Move, cursor func(topic string, partit
 // NewRows has none yet. Who reads rows appends a value to each of Cols, and calls End.
 func NewRows(t *Table) *Rows { return &Rows{Table: t, Cols: make([]Values, len(t.Columns))} }
 
+// grow makes room for as many rows as events can make of a table that each is in.
+func (r *Rows) grow(n int) {
+	r.sums, r.from = make([]uint64, 0, n), make([]int, 0, n)
+	for i, c := range r.Table.Columns {
+		switch {
+		case c.List:
+		case c.Kind == Text || c.Kind == Word:
+			r.Cols[i].Text = make([]string, 0, n)
+		case c.Kind != Real:
+			r.Cols[i].Whole = make([]int64, 0, n)
+		}
+	}
+}
+
 // Clear forgets the rows.
 func (r *Rows) Clear() {
 	r.N, r.sums = 0, r.sums[:0]
@@ -105,23 +125,35 @@ func (r *Rows) Checksum() (sum uint64) {
 	return sum
 }
 
-// Sum is the checksum of one row: xxHash64 over its values as text, each ended by a zero
-// byte; the values of a list end with a byte of 1. Times are nanoseconds, money is in
-// ten-thousandths of its currency. The number of the block is no part of it.
+// Sum is the checksum of one row: xxHash64 over "name=value" of its columns in the sequence
+// of their names, each ended by a zero byte; the values of a list end with a byte of 1. Times
+// are nanoseconds, money is in ten-thousandths of its currency. What is empty or 0 is left
+// out, so that a new column changes no checksum; and so is the number of the block.
 func (r *Rows) Sum(row int) uint64 { return r.sums[row] }
 
 // Block makes the rows that events become. It depends on nothing else.
 func (s *Schema) Block(number int64, events []projection.Event) *Block {
 	b := &Block{Number: number}
 	of := map[*Table]*Rows{}
+	if len(events) > 0 {
+		of[s.Events] = NewRows(s.Events)
+		of[s.Events].events = events
+		of[s.Events].grow(len(events))
+	}
 	rows := func(t *Table) *Rows {
 		if of[t] == nil {
 			of[t] = NewRows(t)
+			of[t].events = events
 		}
 		return of[t]
 	}
 	for i := range events {
 		e := &events[i]
+		rows := func(t *Table) *Rows {
+			r := rows(t)
+			r.from = append(r.from, i)
+			return r
+		}
 		rows(s.Events).event(number, e)
 		if t := s.byType[e.Type]; t != nil && e.Value != nil {
 			rows(t).typed(number, e)
@@ -169,13 +201,13 @@ func (r *Rows) common(block int64, e *projection.Event, key string) int {
 func (r *Rows) typed(block int64, e *projection.Event) {
 	at := r.common(block, e, e.Key)
 	v := reflect.ValueOf(e.Value)
-	for i := at; i < len(r.Table.Columns); i++ {
+	for i := at; i < len(r.Table.Columns); {
 		c := &r.Table.Columns[i]
 		if c.List {
-			i += r.list(i, field(v, c.Of)) - 1
-			continue
+			i += r.list(i, follow(v, c.at))
+		} else {
+			i += r.value(i, follow(v, c.at))
 		}
-		i += r.value(i, field(v, c.Of)) - 1
 	}
 	r.End()
 }
@@ -205,40 +237,27 @@ func (r *Rows) change(block int64, e *projection.Event, c *projection.Change) {
 	r.End()
 }
 
-// field is the value of a nested field; invalid if a pointer on the way is nil, or a list
-// is on the way: then it is the list.
-func field(v reflect.Value, path string) reflect.Value {
-	for path != "" {
+// follow is the value at the end of a way through structs; invalid if a pointer on it is nil.
+func follow(v reflect.Value, way [][]int) reflect.Value {
+	for _, index := range way {
 		for v.Kind() == reflect.Pointer {
 			v = v.Elem()
 		}
-		if !v.IsValid() || v.Kind() != reflect.Struct {
+		if !v.IsValid() {
 			return v
 		}
-		name, rest, _ := strings.Cut(path, ".")
-		found := false
-		for called, f := range streams.Fields(v.Type()) {
-			if called == name {
-				v, found = v.FieldByIndex(f.Index), true
-				break
-			}
+		if index != nil {
+			v = v.FieldByIndex(index)
 		}
-		if !found {
-			return reflect.Value{}
-		}
-		path = rest
-		if v.Kind() == reflect.Slice && path != "" {
-			return v // the rest is of its elements
-		}
+	}
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
 	}
 	return v
 }
 
 // value fills a column, and that of its currency; it answers how many it filled.
 func (r *Rows) value(at int, v reflect.Value) int {
-	for v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
 	switch r.Table.Columns[at].Kind {
 	case Text, Word:
 		r.add(at, textOf(v))
@@ -262,7 +281,7 @@ func (r *Rows) list(at int, v reflect.Value) int {
 	if v.Kind() == reflect.Slice {
 		n = v.Len()
 	}
-	elem := func(i int) reflect.Value { return field(v.Index(i), within(c.Of, r.Table)) }
+	elem := func(i int) reflect.Value { return follow(v.Index(i), c.elem) }
 	switch c.Kind {
 	case Text, Word:
 		list := make([]string, n)
@@ -349,40 +368,72 @@ func (r *Rows) real(at int, x float64) { r.Cols[at].Real = append(r.Cols[at].Rea
 // End ends a row, of which every column has got its value.
 func (r *Rows) End() {
 	r.text = r.text[:0]
-	for i := range r.Table.Columns {
-		if c := &r.Table.Columns[i]; c.Name != BlockColumn {
-			r.text = append(r.appendText(r.text, i), 0)
+	for _, i := range r.order() {
+		name, at := r.Table.Columns[i].Name, len(r.text)
+		r.text = append(append(r.text, name...), '=')
+		with := len(r.text)
+		if r.text = r.appendText(r.text, i); len(r.text) == with {
+			r.text = r.text[:at]
+		} else {
+			r.text = append(r.text, 0)
 		}
 	}
 	r.sums = append(r.sums, xxhash.Sum64(r.text))
 	r.N++
 }
 
-// appendText writes the value of the last row in a column as checksums see it.
+// order are the columns that checksums are of, by their names.
+func (r *Rows) order() []int {
+	if r.byName == nil {
+		for i, c := range r.Table.Columns {
+			if c.Name != BlockColumn {
+				r.byName = append(r.byName, i)
+			}
+		}
+		slices.SortFunc(r.byName, func(a, b int) int { return strings.Compare(r.Table.Columns[a].Name, r.Table.Columns[b].Name) })
+	}
+	return r.byName
+}
+
+// appendText writes the value of the last row in a column as checksums see it: nothing if it
+// is empty or 0.
 func (r *Rows) appendText(b []byte, at int) []byte {
 	c, v, row := &r.Table.Columns[at], &r.Cols[at], r.N
 	switch {
-	case !c.List && (c.Kind == Text || c.Kind == Word):
-		return append(b, v.Text[row]...)
-	case !c.List && c.Kind == Amount:
-		return AppendScaled(b, v.Whole[row], r.Cols[at+1].Text[row])
-	case !c.List && c.Kind == Real:
-		return AppendReal(b, v.Real[row])
-	case !c.List:
-		return strconv.AppendInt(b, v.Whole[row], 10)
+	case c.List:
+		return r.appendList(b, at)
 	case c.Kind == Text || c.Kind == Word:
+		return append(b, v.Text[row]...)
+	case c.Kind == Real:
+		if v.Real[row] == 0 {
+			return b
+		}
+		return AppendReal(b, v.Real[row])
+	case v.Whole[row] == 0:
+		return b
+	case c.Kind == Amount:
+		return AppendScaled(b, v.Whole[row], r.Cols[at+1].Text[row])
+	}
+	return strconv.AppendInt(b, v.Whole[row], 10)
+}
+
+func (r *Rows) appendList(b []byte, at int) []byte {
+	c, v, row := &r.Table.Columns[at], &r.Cols[at], r.N
+	switch c.Kind {
+	case Text, Word:
 		for _, s := range v.TextLists[row] {
 			b = append(append(b, s...), 1)
 		}
-	case c.Kind == Amount:
+	case Amount:
+		currencies := r.Cols[at+1].TextLists[row]
 		for i, n := range v.Lists[row] {
-			currency := "" // of a row that is read back and was harmed
-			if of := r.Cols[at+1].TextLists[row]; i < len(of) {
-				currency = of[i]
+			currency := "" // of a row that somebody has altered
+			if i < len(currencies) {
+				currency = currencies[i]
 			}
 			b = append(AppendScaled(b, n, currency), 1)
 		}
-	case c.Kind == Real:
+	case Real:
 		for _, x := range v.RealLists[row] {
 			b = append(AppendReal(b, x), 1)
 		}
@@ -393,6 +444,3 @@ func (r *Rows) appendText(b []byte, at int) []byte {
 	}
 	return b
 }
-
-// within is the part of a list column's path that is of its elements.
-func within(path string, t *Table) string { return t.elements[path] }

@@ -38,6 +38,8 @@ type Column struct {
 	Kind Kind
 	List bool   // it holds a list, each value of the kind
 	Of   string // what fills it: a field of the event's data, dotted where nested; of a view
+
+	at, elem [][]int // the indices of the fields on the way to it
 }
 
 // Table is rows of one shape. Rows are only ever added; those of a block all at once.
@@ -50,8 +52,6 @@ type Table struct {
 	Type    string   // of a table of events of one type
 	View    *business.View
 	Saga    string
-
-	elements map[string]string // of the paths of lists the part that is of their elements
 }
 
 // Names of tables that every business has.
@@ -71,6 +71,9 @@ const (
 	SequenceColumn    = "_sequence"
 )
 
+// CurrencySuffix ends the name of the column that has an amount's currency, and follows it.
+const CurrencySuffix = "_currency"
+
 // Schema is all tables of a business.
 type Schema struct {
 	Business *business.Business
@@ -88,7 +91,7 @@ func EventTable(typ string) string  { return "event_" + word(typ) }
 func ViewTable(view string) string  { return "view_" + word(view) }
 func SagaTable(saga string) string  { return "saga_" + word(saga) }
 func word(name string) string       { return strings.NewReplacer(".", "_", "-", "_").Replace(name) }
-func currencyOf(name string) string { return name + "_currency" }
+func currencyOf(name string) string { return name + CurrencySuffix }
 
 // NewSchema derives the tables of a business.
 func NewSchema(b *business.Business, t *streams.Topology) (*Schema, error) {
@@ -100,7 +103,9 @@ func NewSchema(b *business.Business, t *streams.Topology) (*Schema, error) {
 		}
 		table := &Table{Name: EventTable(f.Name), About: "Events " + f.Name + ".", Order: []string{TimeColumn, KeyColumn}, Time: TimeColumn, Type: f.Name, Columns: common()}
 		table.Columns = append(table.Columns, dataColumns(f.Type, "", "")...)
-		table.elements = elementPaths(f.Type, table.Columns)
+		for i := range table.Columns {
+			table.Columns[i].find(f.Type)
+		}
 		s.byType[f.Name] = table
 		s.Tables = append(s.Tables, table)
 	}
@@ -146,6 +151,15 @@ func (t *Table) Column(name string) (Column, bool) {
 		return Column{}, false
 	}
 	return t.Columns[i], true
+}
+
+// Whose are the columns that say whose a row is: a key, and the number of an event in its
+// lane.
+func (t *Table) Whose() (key, sequence string) {
+	if t.Name == EventsTable {
+		return "key", "sequence"
+	}
+	return KeyColumn, SequenceColumn
 }
 
 // check refuses names that two columns or tables share, as an engine would later.
@@ -252,33 +266,32 @@ func columnsOf(t reflect.Type, name, path string) (out []Column) {
 	return out
 }
 
-// elementPaths are, by the paths of list columns, what follows the list in them.
-func elementPaths(t reflect.Type, columns []Column) map[string]string {
-	out := map[string]string{}
-	for _, c := range columns {
-		if !c.List {
+// find notes where the values of a type's columns are, from its struct on: down to a list,
+// and from its elements on.
+func (c *Column) find(t reflect.Type) {
+	for rest := c.Of; rest != ""; {
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if t.Kind() == reflect.Slice {
+			c.elem = append(c.elem, nil)
+			t = t.Elem()
 			continue
 		}
-		at := t
-		rest := c.Of
-		for rest != "" {
-			for at.Kind() == reflect.Pointer {
-				at = at.Elem()
-			}
-			if at.Kind() == reflect.Slice {
+		var name string
+		name, rest, _ = strings.Cut(rest, ".")
+		for called, f := range streams.Fields(t) {
+			if called == name {
+				t = f.Type
+				if c.elem == nil {
+					c.at = append(c.at, f.Index)
+				} else {
+					c.elem = append(c.elem, f.Index)
+				}
 				break
 			}
-			var name string
-			name, rest, _ = strings.Cut(rest, ".")
-			for called, f := range streams.Fields(at) {
-				if called == name {
-					at = f.Type
-				}
-			}
 		}
-		out[c.Of] = rest
 	}
-	return out
 }
 
 // kindOf is the kind of column for values of a type.

@@ -12,6 +12,9 @@ import (
 // ErrTooMuch says that a question would read more than it may.
 var ErrTooMuch = errors.New("the question would read more than it may")
 
+// Rebuild is the cure for tables that are not what was written.
+const Rebuild = "weir analytics reconcile says what differs; weir backfill --from log writes the tables anew beside these"
+
 // Store keeps the tables of a schema. analyticstest holds the suite that every
 // implementation passes.
 //
@@ -33,7 +36,30 @@ type Store interface {
 	// Sums are the count and checksum of each table's rows of some blocks, computed from the
 	// rows as they are now, by block and table.
 	Sums(ctx context.Context, from, to int64) (map[int64]map[string]Sum, error)
+	// RowSums are the checksums of a table's rows of one block, computed likewise.
+	RowSums(ctx context.Context, table string, block int64) ([]RowSum, error)
+	// Hours are what EventsTable holds of a time, by the hour, and what HoursTable says of it.
+	Hours(ctx context.Context, from, to time.Time) (rows, counted map[Hour]Sum, err error)
+	// Earlier tells which events from outside are in blocks before one.
+	Earlier(ctx context.Context, ids []streams.ExternalID, block int64) (map[streams.ExternalID]bool, error)
+	// Note keeps differences, each once.
+	Note(ctx context.Context, found []Difference) error
+	// Differences lists the latest that were noted.
+	Differences(ctx context.Context, limit int) ([]Difference, error)
 	Close() error
+}
+
+// RowSum is the checksum of one row, and what it says of whose it is.
+type RowSum struct {
+	Checksum uint64
+	Key      string
+	Sequence int64
+}
+
+// Hour is of one topic and type of event.
+type Hour struct {
+	Topic, Type string
+	Start       int64 // seconds since 1970
 }
 
 // Sum is how many rows there are, and the sum of their checksums.

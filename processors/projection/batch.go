@@ -3,7 +3,6 @@ package projection
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,34 +18,28 @@ import (
 // run is one Run: how far it has written, and what it needs to go on.
 type run struct {
 	*Writer
-	cfg       Config
-	meanings  map[string]*meaning // of events, by their types
-	histories []string            // the kinds of keys whose history can be asked for
-	kinds     map[string]string   // of the keys, by topic
-	sagas     sagaTypes
-	epoch     int64
-	pending   []Move          // to be written again before all else
-	next      map[place]int64 // the offsets to read next
-	seen      map[source]int64
-	ids       map[string]kadm.TopicID
-	filling   bool      // from an event store
-	debt      *debt     // of a new read model, until it is settled
-	history   time.Time // what happened before it was told of once; zero if the rows go on
+	*Reading
+	cfg     Config
+	epoch   int64
+	pending []Move          // to be written again before all else
+	next    map[place]int64 // the offsets to read next
+	seen    map[source]int64
+	ids     map[string]kadm.TopicID
+	filling bool      // from an event store
+	debt    *debt     // of a new read model, until it is settled
+	history time.Time // what happened before it was told of once; zero if the rows go on
 }
 
 func (w *Writer) newRun(cfg Config) (*run, error) {
 	if cfg.Business == nil || cfg.Topology == nil || cfg.Partitions < 1 {
 		return nil, fmt.Errorf("%s needs a business, its topology and a partition count", cfg.What)
 	}
-	r := &run{Writer: w, cfg: cfg, kinds: map[string]string{}, meanings: meanings(cfg.Business, cfg.Topology.Vocabulary),
-		next: map[place]int64{}, seen: map[source]int64{}, ids: map[string]kadm.TopicID{}}
-	for _, t := range cfg.Topology.Topics() {
-		r.kinds[t.Name] = t.Kind
+	reading, err := NewReading(cfg.Business, cfg.Topology)
+	if err != nil {
+		return nil, err
 	}
-	r.histories, _ = HistoryKinds(cfg.Business.Views())
-	var err error
-	r.sagas, err = readSagas(cfg.Topology.Vocabulary, cfg.Business.Sagas)
-	return r, err
+	reading.all = cfg.Decode
+	return &run{Writer: w, Reading: reading, cfg: cfg, next: map[place]int64{}, seen: map[source]int64{}, ids: map[string]kadm.TopicID{}}, nil
 }
 
 // take writes what was fetched, and does not give up while the store is away:
@@ -260,10 +253,6 @@ func (b *reader) record(rec *received) error {
 		b.skip(rec, rec.aside)
 		return nil
 	}
-	if !json.Valid(rec.Data) {
-		b.skip(rec, fmt.Errorf("the data of %s %s is not JSON", rec.Type, rec.ID))
-		return nil
-	}
 	return b.event(rec)
 }
 
@@ -288,17 +277,7 @@ func (b *reader) skip(rec *received, reason error) {
 // event says what an event means. One whose data does not fit its type is
 // passed over.
 func (b *reader) event(rec *received) error {
-	env := &rec.Envelope
-	kind := b.kinds[rec.Topic]
-	value, err := b.decode(env)
-	var changes []Change
-	if err == nil {
-		changes, err = b.changes(value, env)
-	}
-	var about map[string]string
-	if err == nil {
-		about, err = b.about(kind, env)
-	}
+	e, err := b.Event(&rec.Envelope, rec.Topic, rec.Partition, rec.Offset)
 	var bad *dataError
 	if errors.As(err, &bad) {
 		b.skip(rec, bad.err)
@@ -307,12 +286,6 @@ func (b *reader) event(rec *received) error {
 	if err != nil {
 		return err
 	}
-	e := Event{About: about, Changes: changes, Entry: Entry{
-		ID: env.ID, Type: env.Type, Version: env.Version, Source: env.Source, Kind: kind, Key: env.Key, Correlation: env.Correlation, Causation: env.Causation,
-		Time: env.Time, Lane: string(env.Lane), Seq: env.Seq, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset,
-		Traceparent: env.Traceparent, Data: b.cfg.Topology.Vocabulary.Impersonal(env.Type, env.Version, env.Data)}}
-	e.Value = value
-	e.Starts, e.Ends = b.sagas.of(env)
 	b.batch.Events = append(b.batch.Events, e)
 	return nil
 }

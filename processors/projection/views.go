@@ -81,10 +81,10 @@ func namedBy(t reflect.Type, kinds []string) (out []named) {
 // its own, and those that fields of an event of ours name. What comes from outside is
 // about its key alone. Data are read field by field: what they hold beside, and in
 // which version, is no matter.
-func (r *run) about(kind string, e *streams.Envelope) (map[string]string, error) {
+func (r *Reading) about(kind string, e *streams.Envelope) (map[string]string, error) {
 	out := map[string]string{}
 	var data map[string]json.RawMessage
-	if m := r.meanings[e.Type]; e.Lane != "" && m != nil && len(m.names) > 0 && json.Unmarshal(e.Data, &data) == nil {
+	if m := r.meanings[e.Type]; m != nil && !m.fact.External && len(m.names) > 0 && json.Unmarshal(e.Data, &data) == nil {
 		for _, n := range m.names {
 			key := reflect.New(n.of)
 			if json.Unmarshal(data[n.field], key.Interface()) != nil {
@@ -114,9 +114,9 @@ func (e *dataError) Error() string { return e.err.Error() }
 
 // decode reads the value of an event. Types that no view is made of are not even decoded,
 // unless all are asked for.
-func (r *run) decode(e *streams.Envelope) (streams.Event, error) {
+func (r *Reading) decode(e *streams.Envelope) (streams.Event, error) {
 	m := r.meanings[e.Type]
-	if m == nil || len(m.sources) == 0 && !r.cfg.Decode {
+	if m == nil || len(m.sources) == 0 && !r.all {
 		return nil, nil
 	}
 	v, err := m.fact.Decode(e.Version, e.Data)
@@ -131,7 +131,7 @@ func (r *run) decode(e *streams.Envelope) (streams.Event, error) {
 }
 
 // changes are what an event says about documents.
-func (r *run) changes(v streams.Event, e *streams.Envelope) (out []Change, err error) {
+func (r *Reading) changes(v streams.Event, e *streams.Envelope) (out []Change, err error) {
 	m := r.meanings[e.Type]
 	if m == nil {
 		return nil, nil

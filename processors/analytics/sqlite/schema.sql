@@ -28,9 +28,9 @@ CREATE TABLE columns (
   PRIMARY KEY (table_name, name)
 ) STRICT, WITHOUT ROWID;
 
--- Which columns rows have had, and in which sequence, from a block on: their checksums
--- are of those.
-CREATE TABLE shapes (
-  since  INTEGER PRIMARY KEY,
-  tables TEXT NOT NULL -- JSON: the columns by table
-) STRICT;
+-- What was found to be otherwise than it was written.
+CREATE TABLE differences (
+  key        TEXT PRIMARY KEY,
+  found      INTEGER NOT NULL, -- in nanoseconds since 1970
+  difference TEXT NOT NULL     -- JSON: analytics.Difference
+) STRICT, WITHOUT ROWID;

@@ -7,16 +7,13 @@
 package sqlite
 
 import (
-	"context"
 	"database/sql"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 
 	"github.com/weirstream/weir/processors/analytics"
-	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/processors/projection/sqlitefile"
 )
 
@@ -37,10 +34,9 @@ var pragmas = []string{"cache_size(-65536)", "wal_autocheckpoint(8000)", "journa
 // Store is an analytics.Store in an SQLite file.
 type Store struct {
 	*sqlitefile.File
-	questions *sql.DB // as many as there are connections: what takes long waits for others, and a writer does not
+	questions *sql.DB // what takes long waits for its like here, and never does a writer
 	schema    *analytics.Schema
 	writer    string
-	shape     string // of the schema's tables
 }
 
 var _ analytics.Store = (*Store)(nil)
@@ -57,10 +53,6 @@ func Open(path string, s *analytics.Schema) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the file of analytics cannot be opened, see that its directory is there and writable: %w", err)
 	}
-	shape, err := shapeOf(s)
-	if err != nil {
-		return nil, err
-	}
 	file, err := sqlitefile.Open(path, "analytics", func(db *sql.DB) error { return migrate(db, s) }, pragmas...)
 	if err != nil {
 		return nil, err
@@ -70,51 +62,8 @@ func Open(path string, s *analytics.Schema) (*Store, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	host, _ := os.Hostname() // the process says enough where there is none
-	return &Store{File: file, questions: questions, schema: s, shape: shape, writer: fmt.Sprintf("%s/%d", host, os.Getpid())}, nil
+	return &Store{File: file, questions: questions, schema: s, writer: fmt.Sprintf("%s/%d", host, os.Getpid())}, nil
 }
 
 // Close ends the store. Its writer must have ended.
 func (s *Store) Close() error { return errors.Join(s.questions.Close(), s.File.Close()) }
-
-// Claim makes the caller the only writer.
-func (s *Store) Claim(ctx context.Context, partitions int32, read []projection.Cursor) (projection.Claim, error) {
-	c, err := s.File.Claim(ctx, partitions, read)
-	if err != nil {
-		return c, err
-	}
-	return c, s.reshape(ctx, c.Epoch)
-}
-
-// reshape notes which columns the rows of the next blocks have.
-func (s *Store) reshape(ctx context.Context, epoch int64) error {
-	tx, err := s.Begin(ctx, &projection.Batch{Epoch: epoch})
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	var had string
-	err = tx.QueryRowContext(ctx, `SELECT tables FROM shapes ORDER BY since DESC LIMIT 1`).Scan(&had)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return sqlitefile.Failed("the shape of analytics cannot be read", err)
-	}
-	if had == s.shape {
-		return nil
-	}
-	if _, err := tx.Exec(`INSERT OR REPLACE INTO shapes SELECT coalesce(max(number), 0) + 1, ? FROM blocks`, s.shape); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
-// shapeOf says which columns the tables have.
-func shapeOf(s *analytics.Schema) (string, error) {
-	of := map[string][]analytics.Column{}
-	for _, t := range s.Tables {
-		of[t.Name] = t.Columns
-	}
-	b, err := json.Marshal(of)
-	if err != nil {
-		return "", fmt.Errorf("the shape of analytics: %w", err)
-	}
-	return string(b), nil
-}

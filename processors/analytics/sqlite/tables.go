@@ -101,6 +101,9 @@ func create(tx *sql.Tx, t *analytics.Table) error {
 		}
 		statements = append(statements, fmt.Sprintf("CREATE INDEX %s ON %s (%s)", quote(name), quote(t.Name), strings.Join(columns, ", ")))
 	}
+	if t.Name == analytics.EventsTable { // what came from outside is looked for by its name
+		statements = append(statements, "CREATE INDEX events_outside ON events (`source`, `id`) WHERE `lane` = ''")
+	}
 	for _, q := range statements {
 		if _, err := tx.Exec(q); err != nil {
 			return sqlitefile.Failed("table "+t.Name+" cannot be made", err)

@@ -1,0 +1,84 @@
+//go:build real
+
+package clickhouse_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// relay stands before the server, and breaks connections.
+type relay struct {
+	URL string
+
+	mu   sync.Mutex
+	cut  func(query string) when // what happens to a request; nil: nothing
+	done int                     // requests that were cut
+}
+
+// when a connection breaks: before the server hears of the request, or after it has acted.
+type when int
+
+const (
+	never when = iota
+	before
+	after
+)
+
+func newRelay(t testing.TB, server string) *relay {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" {
+		t.Fatalf("WEIR_REAL_CLICKHOUSE is %q: eval what servers env prints", server)
+	}
+	r := &relay{}
+	to := httputil.NewSingleHostReverseProxy(u)
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		switch r.say(q.URL.Query().Get("query")) {
+		case before:
+			panic(http.ErrAbortHandler)
+		case after:
+			to.ServeHTTP(httptest.NewRecorder(), q)
+			panic(http.ErrAbortHandler)
+		}
+		to.ServeHTTP(w, q)
+	}))
+	t.Cleanup(h.Close)
+	r.URL = h.URL
+	return r
+}
+
+func (r *relay) say(query string) when {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cut == nil {
+		return never
+	}
+	w := r.cut(query)
+	if w != never {
+		r.done++
+	}
+	return w
+}
+
+func (r *relay) set(cut func(query string) when) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cut, r.done = cut, 0
+}
+
+func (r *relay) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done
+}
+
+// insertsInto tells a request that writes to a table.
+func insertsInto(query, table string) bool {
+	return strings.HasPrefix(query, "INSERT INTO `"+table+"`")
+}

@@ -1,0 +1,418 @@
+package analytics
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/weirstream/weir/processors/projection"
+)
+
+// Reconciler proves, block by block, that the rows are what the log says. It reads the log
+// by itself, makes of it what a block has to be, and compares that with what the block says
+// that was written, and with the rows as they are.
+type Reconciler struct {
+	Store  Store
+	Schema *Schema
+	Client []kgo.Opt // of the log; nil: what was written is believed
+	Keep   time.Duration
+	Now    func() time.Time
+	Log    *slog.Logger
+	// Proved hears of each round.
+	Proved func(Progress)
+
+	reading *projection.Reading
+	mu      sync.Mutex
+	found   map[string]Difference
+	next    int64     // the block to prove next
+	older   int64     // the block that the slow look back comes to next
+	day     time.Time // likewise, of hours
+}
+
+// Progress is what a round of the proof has shown: all that was written some seconds before
+// its end is what the log says, or Found.
+type Progress struct {
+	Rows  int64          // that were proved in the round for the first time, of all tables
+	Found map[string]int // differences that there are now, by table
+}
+
+// Bounds of one look, in rows: memory is a few hundred bytes for each.
+const (
+	lookRows   = 200_000
+	lookBlocks = 500
+	// recheckRows are looked at again each minute, the newest first, and as many older ones.
+	recheckRows = 1_000_000
+	// settled is how old a block is before it is looked at: its rows follow it.
+	settled = 3 * time.Second
+	// maxFound bounds the differences that are kept in memory; more are counted.
+	maxFound = 1000
+)
+
+// How often new blocks are looked at, and all others again.
+const (
+	proveEvery   = 5 * time.Second
+	recheckEvery = 30 * time.Second
+)
+
+// Run proves what is written until ctx ends, and looks back again and again. Trouble with
+// the store or the log passes.
+func (r *Reconciler) Run(ctx context.Context) error {
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	tick := time.NewTicker(proveEvery)
+	defer tick.Stop()
+	rechecked := time.Time{}
+	for failing := false; ; {
+		p, err := r.prove(ctx)
+		if err == nil && time.Since(rechecked) >= recheckEvery {
+			rechecked = time.Now()
+			err = r.lookBack(ctx)
+		}
+		if err != nil && !failing && ctx.Err() == nil {
+			r.Log.WarnContext(ctx, "whether analytics is what the log says is not known", "error", err)
+		}
+		if failing = err != nil; !failing && r.Proved != nil {
+			p.Found = r.counts()
+			r.Proved(p)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (r *Reconciler) begin(ctx context.Context) (err error) {
+	if r.Now == nil {
+		r.Now = time.Now
+	}
+	if r.Log == nil {
+		r.Log = slog.New(slog.DiscardHandler)
+	}
+	r.found = map[string]Difference{}
+	r.reading, err = projection.NewReading(r.Schema.Business, r.Schema.Topology)
+	return err
+}
+
+// All proves every block and every hour that there is, and answers what is not as it was
+// written. Told hears how many blocks of how many are done.
+func (r *Reconciler) All(ctx context.Context, told func(done, of int64)) ([]Difference, error) {
+	if err := r.begin(ctx); err != nil {
+		return nil, err
+	}
+	last, err := r.Store.Blocks(ctx, 0, 1)
+	if err != nil || len(last) == 0 {
+		return nil, err
+	}
+	for {
+		blocks, err := r.blocks(ctx, r.next, r.Now())
+		if err != nil {
+			return nil, err
+		}
+		if len(blocks) == 0 {
+			break
+		}
+		if err := r.look(ctx, blocks, true); err != nil {
+			return nil, err
+		}
+		r.next = blocks[len(blocks)-1].Number
+		if told != nil {
+			told(r.next, r.next)
+		}
+	}
+	if err := r.hours(ctx, time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil {
+		return nil, err
+	}
+	return r.list(), nil
+}
+
+// prove looks at the blocks that nobody has looked at yet.
+func (r *Reconciler) prove(ctx context.Context) (p Progress, err error) {
+	for {
+		blocks, err := r.blocks(ctx, r.next, r.Now().Add(-settled))
+		if err != nil {
+			return p, err
+		}
+		if len(blocks) == 0 {
+			break
+		}
+		if err := r.look(ctx, blocks, true); err != nil {
+			return p, err
+		}
+		for _, b := range blocks {
+			for _, s := range b.Tables {
+				p.Rows += s.Rows
+			}
+		}
+		r.next = blocks[len(blocks)-1].Number
+	}
+	return p, nil
+}
+
+// blocks are some that follow one, as many as may be looked at at once.
+func (r *Reconciler) blocks(ctx context.Context, above int64, until time.Time) ([]Written, error) {
+	all, err := r.Store.Blocks(ctx, above, lookBlocks)
+	if err != nil {
+		return nil, err
+	}
+	rows := int64(0)
+	for i, b := range all {
+		for _, s := range b.Tables {
+			rows += s.Rows
+		}
+		if i > 0 && rows > lookRows || b.At.After(until) {
+			return all[:i], nil
+		}
+	}
+	return all, nil
+}
+
+// lookBack compares the newest blocks, some older ones, and hours with their rows again:
+// somebody may have changed what was proved.
+func (r *Reconciler) lookBack(ctx context.Context) error {
+	for range 2 {
+		for rows := int64(0); rows < recheckRows && r.older < r.next; {
+			blocks, err := r.blocks(ctx, r.older, r.Now().Add(-settled))
+			if err != nil {
+				return err
+			}
+			if len(blocks) == 0 {
+				break
+			}
+			if err := r.look(ctx, blocks, false); err != nil {
+				return err
+			}
+			for _, b := range blocks {
+				for _, s := range b.Tables {
+					rows += s.Rows
+				}
+			}
+			r.older = blocks[len(blocks)-1].Number
+		}
+		if r.older >= r.next {
+			r.older = 0
+			break
+		}
+	}
+	now := r.Now()
+	if err := r.hours(ctx, now.Add(-3*time.Hour), now.Add(time.Hour)); err != nil {
+		return err
+	}
+	if r.day.IsZero() || r.day.Before(now.AddDate(-3, 0, 0)) || r.Keep > 0 && r.day.Before(now.Add(-r.Keep)) {
+		r.day = now
+	}
+	from := r.day.Add(-24 * time.Hour)
+	err := r.hours(ctx, from, r.day)
+	r.day = from
+	return err
+}
+
+// look compares blocks with their rows, and, if it is to be read, with the log.
+func (r *Reconciler) look(ctx context.Context, blocks []Written, log bool) error {
+	first, last := blocks[0].Number, blocks[len(blocks)-1].Number
+	sums, err := r.Store.Sums(ctx, first, last)
+	if err != nil {
+		return err
+	}
+	var made map[int64]*Block
+	if log {
+		if made, err = r.made(ctx, blocks); err != nil {
+			return err
+		}
+	}
+	for i := range blocks {
+		b := &blocks[i]
+		if err := r.compare(ctx, b, sums[b.Number], made[b.Number]); err != nil {
+			return err
+		}
+		delete(sums, b.Number)
+	}
+	var strange []Difference
+	for number, tables := range sums {
+		for table, s := range tables {
+			strange = append(strange, Difference{Kind: Unknown, Table: table, Block: number, Detail: fmt.Sprintf("%d rows of a block that nobody wrote", s.Rows)})
+		}
+	}
+	r.settle(ctx, strange, func(d *Difference) bool {
+		return d.Kind == Unknown && d.Detail != "" && d.Block >= first && d.Block <= last
+	})
+	return nil
+}
+
+// compare looks at one block.
+func (r *Reconciler) compare(ctx context.Context, b *Written, have map[string]Sum, made *Block) error {
+	var found []Difference
+	if made != nil {
+		found = ledger(b, made.Sums())
+	}
+	var wrong []string
+	for _, t := range r.Schema.Tables {
+		if have[t.Name] != b.Tables[t.Name] && !r.gone(t, b) {
+			wrong = append(wrong, t.Name)
+		}
+	}
+	if len(wrong) > 0 {
+		next, err := r.Store.Blocks(ctx, b.Number, 1)
+		if err != nil {
+			return err
+		}
+		if len(next) == 0 {
+			return nil // its rows are on their way, or come when its writer is back
+		}
+		if made == nil {
+			all, err := r.made(ctx, []Written{*b})
+			if err != nil {
+				return err
+			}
+			made = all[b.Number]
+		}
+	}
+	for _, table := range wrong {
+		d, err := r.locate(ctx, b, table, made)
+		if err != nil {
+			return err
+		}
+		found = append(found, d...)
+	}
+	r.settle(ctx, found, func(d *Difference) bool { return d.Block == b.Number && d.Kind != Rollup })
+	return nil
+}
+
+// gone tells whether rows of a block may be gone, as they are kept for so long only.
+func (r *Reconciler) gone(t *Table, b *Written) bool {
+	return r.Keep > 0 && t.View == nil && b.At.Before(r.Now().Add(-r.Keep+24*time.Hour))
+}
+
+// ledger compares what a block says with what the log makes of it.
+func ledger(b *Written, made map[string]Sum) (out []Difference) {
+	names := slices.Sorted(maps.Keys(b.Tables))
+	for name := range made {
+		if _, ok := b.Tables[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		if s := b.Tables[name]; s != made[name] {
+			for _, rg := range b.Ranges {
+				out = append(out, Difference{Kind: Ledger, Table: name, Block: b.Number, Topic: rg.Topic, Partition: rg.Partition, Offset: rg.From, Last: rg.Next - 1,
+					Detail: fmt.Sprintf("block %d has %d rows there, the log makes %d", b.Number, s.Rows, made[name].Rows)})
+			}
+		}
+	}
+	return out
+}
+
+// locate names the rows of a table that are wrong; by their block alone if the log no
+// longer has it.
+func (r *Reconciler) locate(ctx context.Context, b *Written, table string, made *Block) (out []Difference, err error) {
+	if made == nil {
+		for _, rg := range b.Ranges {
+			out = append(out, Difference{Kind: Strange, Table: table, Block: b.Number, Topic: rg.Topic, Partition: rg.Partition, Offset: rg.From, Last: rg.Next - 1})
+		}
+		return out, nil
+	}
+	t, _ := r.Schema.Table(table)
+	want := NewRows(t)
+	for _, rows := range made.Tables {
+		if rows.Table == t {
+			want = rows
+		}
+	}
+	have, err := r.Store.RowSums(ctx, table, b.Number)
+	if err != nil {
+		return nil, err
+	}
+	return differ(b.Number, want, have), nil
+}
+
+// hours compares what is counted by the hour with the rows. A block that is written
+// meanwhile is in one and not yet in the other: only what stays different counts.
+func (r *Reconciler) hours(ctx context.Context, from, to time.Time) error {
+	var before map[Hour][2]Sum
+	for try := range 3 {
+		rows, counted, err := r.Store.Hours(ctx, from, to)
+		if err != nil {
+			return err
+		}
+		wrong := map[Hour][2]Sum{}
+		for _, all := range []map[Hour]Sum{rows, counted} {
+			for h := range all {
+				d := [2]Sum{rows[h], counted[h]}
+				if r.Keep > 0 && time.Unix(h.Start, 0).Before(r.Now().Add(-r.Keep+24*time.Hour)) {
+					continue
+				}
+				if was, ok := before[h]; d[0] != d[1] && (try == 0 || ok && d[0].Checksum-d[1].Checksum == was[0].Checksum-was[1].Checksum) {
+					wrong[h] = d
+				}
+			}
+		}
+		if before = wrong; len(wrong) == 0 {
+			break
+		}
+		if try < 2 {
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	var found []Difference
+	for h, d := range before {
+		found = append(found, Difference{Kind: Rollup, Table: HoursTable, Topic: h.Topic, Offset: h.Start,
+			Detail: fmt.Sprintf("%s from %s on: %d rows, counted as %d", h.Type, time.Unix(h.Start, 0).UTC().Format(time.RFC3339), d[0].Rows, d[1].Rows)})
+	}
+	r.settle(ctx, found, func(d *Difference) bool {
+		return d.Kind == Rollup && d.Offset >= from.Unix()-3600 && d.Offset < to.Unix()
+	})
+	return nil
+}
+
+// settle makes what was found all that is wrong with what was looked at, and tells of what
+// is new.
+func (r *Reconciler) settle(ctx context.Context, found []Difference, looked func(*Difference) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := map[string]bool{}
+	for _, d := range found {
+		now[d.Key()] = true
+		if _, known := r.found[d.Key()]; known || len(r.found) >= maxFound {
+			continue
+		}
+		d.Found = r.Now().UTC()
+		r.found[d.Key()] = d
+		r.Log.ErrorContext(ctx, "analytics is not what the log says", "difference", d.String())
+		if err := r.Store.Note(ctx, []Difference{d}); err != nil {
+			r.Log.WarnContext(ctx, "a difference could not be noted in analytics", "error", err)
+		}
+	}
+	maps.DeleteFunc(r.found, func(key string, d Difference) bool { return looked(&d) && !now[key] })
+}
+
+func (r *Reconciler) list() []Difference {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.SortedFunc(maps.Values(r.found), func(a, b Difference) int { return slices.Compare([]byte(a.Key()), []byte(b.Key())) })
+}
+
+func (r *Reconciler) counts() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[string]int{}
+	for _, t := range r.Schema.Tables {
+		out[t.Name] = 0
+	}
+	out[HoursTable] = 0
+	for _, d := range r.found {
+		out[d.Table]++
+	}
+	return out
+}
