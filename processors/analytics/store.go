@@ -97,7 +97,7 @@ type Result struct {
 
 // Dialect is where engines write SQL differently. All take and give expressions. Tables,
 // columns and functions like count, sum, min and max are the same in all, and so are
-// backquotes around names and ? for arguments.
+// backquotes around names and ? for arguments. Of no rows, all but counts are null.
 type Dialect interface {
 	// Bucket is the beginning of the hour, day, ISO week, month or year that a time (a column
 	// of kind At) is in, in a time zone of the IANA database: "2010-12-01 08:00", "2010-12-01",

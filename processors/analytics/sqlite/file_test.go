@@ -7,10 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/analytics/analyticstest"
 	"github.com/weirstream/weir/processors/analytics/sqlite"
+	"github.com/weirstream/weir/processors/projection"
+	"github.com/weirstream/weir/streams"
 )
 
 func opened(t *testing.T, path string) *sqlite.Store {
@@ -127,5 +130,26 @@ func TestOddExpressions(t *testing.T) {
 	}
 	if _, err := s.Select(t.Context(), "SELECT 1 FROM "+d.Each("nothing", []analytics.Column{{Name: "x"}}), nil, 0); err == nil || !strings.Contains(err.Error(), "no such table") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Ids of events from outside go once they are older than a repeat may be.
+func TestIdsAreForgotten(t *testing.T) {
+	s := opened(t, filepath.Join(t.TempDir(), "analytics.db"))
+	c, err := s.Claim(t.Context(), 1, []projection.Cursor{{Topic: "external.harbour"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	for i := range int64(3) {
+		id := streams.ExternalID{Source: "buoy", ID: fmt.Sprint("w", i), At: noon.Add(time.Duration(i) * time.Hour)}
+		b := &projection.Batch{Epoch: c.Epoch, Externals: []streams.ExternalID{id}, Forget: id.At.Add(-90 * time.Minute), Moves: []projection.Move{{Topic: "external.harbour", From: i, Next: i + 1}}}
+		if err := s.Write(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known, err := s.Known(t.Context(), []streams.ExternalID{{Source: "buoy", ID: "w0"}, {Source: "buoy", ID: "w1"}, {Source: "buoy", ID: "w2"}})
+	if err != nil || len(known) != 2 || known[streams.ExternalID{Source: "buoy", ID: "w0"}] {
+		t.Errorf("known are %v (%v)", known, err)
 	}
 }

@@ -34,13 +34,10 @@ var pragmas = []string{"cache_size(-65536)", "wal_autocheckpoint(8000)", "journa
 // Store is an analytics.Store in an SQLite file.
 type Store struct {
 	*sqlitefile.File
-	questions *sql.DB // as many as there are connections: what takes long waits for others, and a writer does not
+	questions *sql.DB // what takes long waits for its like here, and never does a writer
 	schema    *analytics.Schema
 	writer    string
 }
-
-// Close ends the store. Its writer must have ended.
-func (s *Store) Close() error { return errors.Join(s.questions.Close(), s.File.Close()) }
 
 var _ analytics.Store = (*Store)(nil)
 
@@ -67,3 +64,6 @@ func Open(path string, s *analytics.Schema) (*Store, error) {
 	host, _ := os.Hostname() // the process says enough where there is none
 	return &Store{File: file, questions: questions, schema: s, writer: fmt.Sprintf("%s/%d", host, os.Getpid())}, nil
 }
+
+// Close ends the store. Its writer must have ended.
+func (s *Store) Close() error { return errors.Join(s.questions.Close(), s.File.Close()) }

@@ -128,14 +128,15 @@ func (s *Store) note(ctx context.Context, tx *sqlitefile.Tx, block *analytics.Bl
 // with a row.
 const valuesAtOnce = 512
 
-// insert writes the rows of one table, some with each statement.
+// insert writes the rows of one table, some with each statement. What fails ends the whole
+// transaction: without OR FAIL, SQLite would keep every page twice, to undo one statement.
 func insert(tx *sqlitefile.Tx, r *analytics.Rows) error {
 	var names []string
 	for _, c := range r.Table.Columns {
 		names = append(names, quote(c.Name))
 	}
 	row := "(?" + strings.Repeat(", ?", len(names)-1) + ")"
-	head := fmt.Sprintf("INSERT INTO %s (%s) VALUES ", quote(r.Table.Name), strings.Join(names, ", "))
+	head := fmt.Sprintf("INSERT OR FAIL INTO %s (%s) VALUES ", quote(r.Table.Name), strings.Join(names, ", "))
 	most := max(1, valuesAtOnce/len(names))
 	full := head + row + strings.Repeat(", "+row, most-1)
 	args := make([]any, 0, most*len(names))
