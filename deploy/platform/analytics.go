@@ -19,6 +19,9 @@ type analyticsPart struct {
 	store  analytics.Store // nil: not here
 	writer *projection.Writer
 	lag    readerLag
+
+	ctx         context.Context // of what is asked of it by hand; ends with the platform
+	reconciling reconciliation
 }
 
 // What is written at once: all of a second, or this many records.
@@ -40,6 +43,12 @@ func (p *platform) startAnalytics(ctx context.Context) (err error) {
 		return err
 	}
 	p.closeAtEnd("analytics", a.store.Close)
+	var end context.CancelFunc
+	a.ctx, end = context.WithCancel(context.WithoutCancel(ctx))
+	p.wait = append(p.wait, func() {
+		end()
+		a.reconciling.all.Wait()
+	})
 	if err := p.follow(ctx, &a.lag, a.store.Offsets); err != nil {
 		return err
 	}

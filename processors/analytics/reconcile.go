@@ -82,6 +82,11 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	defer tick.Stop()
 	rechecked := time.Time{}
 	for failing := false; ; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
 		p, err := r.prove(ctx)
 		if err == nil && time.Since(rechecked) >= recheckEvery {
 			rechecked = time.Now()
@@ -93,11 +98,6 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		if failing = err != nil; !failing && r.Proved != nil {
 			p.Found = r.counts()
 			r.Proved(p)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
 		}
 	}
 }
