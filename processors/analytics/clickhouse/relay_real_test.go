@@ -14,7 +14,8 @@ import (
 
 // relay stands before the server, and breaks connections.
 type relay struct {
-	URL string
+	URL   string
+	spoil func(*http.Request) // what is done to each request; nil: nothing
 
 	mu   sync.Mutex
 	cut  func(query string) when // what happens to a request; nil: nothing
@@ -39,6 +40,9 @@ func newRelay(t testing.TB, server string) *relay {
 	r := &relay{}
 	to := httputil.NewSingleHostReverseProxy(u)
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if r.spoil != nil {
+			r.spoil(q)
+		}
 		switch r.say(q.URL.Query().Get("query")) {
 		case before:
 			panic(http.ErrAbortHandler)
