@@ -42,6 +42,9 @@ type Store interface {
 	RowSums(ctx context.Context, table string, block int64) ([]RowSum, error)
 	// Hours are what EventsTable holds of a time, by the hour, and what HoursTable says of it.
 	Hours(ctx context.Context, from, to time.Time) (rows, counted map[Hour]Sum, err error)
+	// Counted is how many rows HoursTable says that there are, by the hour's beginning in
+	// seconds since 1970.
+	Counted(ctx context.Context) (map[int64]int64, error)
 	// Earlier tells which events from outside are in blocks before one.
 	Earlier(ctx context.Context, ids []streams.ExternalID, block int64) (map[streams.ExternalID]bool, error)
 	// Note keeps differences, each once.
