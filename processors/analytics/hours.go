@@ -10,7 +10,7 @@ import (
 
 // Events are of these years, and nothing else is kept of them.
 var (
-	firstTime = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
+	firstTime = time.Date(1700, 1, 1, 0, 0, 0, 0, time.UTC)
 	lastTime  = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
