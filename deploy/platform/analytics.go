@@ -24,9 +24,10 @@ type analyticsPart struct {
 	reconciling reconciliation
 }
 
-// What is written at once: all of a second, or this many records.
+// What is written at once: all of a second, or this many records, which make some 100,000
+// rows and take 200 MB while they are written.
 const (
-	analyticsBatch   = 100_000
+	analyticsBatch   = 30_000
 	analyticsSpacing = time.Second
 )
 
