@@ -116,28 +116,33 @@ func (a *asking) hops() error {
 	if len(hops) == 0 {
 		return nil
 	}
-	var emitted []string
+	var emitted, begun []string
 	for _, h := range hops {
 		if !slices.Contains(emitted, h.emits) {
 			emitted = append(emitted, h.emits)
 		}
+		if !slices.Contains(begun, h.on) {
+			begun = append(begun, h.on)
+		}
 	}
-	var firsts, waits, numbers []string
+	var of, waits, numbers []string
 	for i, e := range emitted {
-		firsts = append(firsts, fmt.Sprintf("min(CASE WHEN `_type` = %s THEN `t` END) OVER (PARTITION BY `_correlation`) AS `e%d`", literal(e), i))
+		of = append(of, fmt.Sprintf("min(CASE WHEN `_type` = %s THEN %s END) AS `e%d`", literal(e), a.d.Nanos("`_time`"), i))
+	}
+	for i, e := range begun {
+		of = append(of, a.d.Collect(a.d.Nanos("`_time`"), "`_type` = "+literal(e))+fmt.Sprintf(" AS `o%d`", i))
 	}
 	for i, h := range hops {
 		e := fmt.Sprintf("`e%d`", slices.Index(emitted, h.emits))
-		waits = append(waits, fmt.Sprintf("min(%s) - max(CASE WHEN `_type` = %s AND `t` <= %s THEN `t` END) AS `h%d`", e, literal(h.on), e, i))
+		waits = append(waits, fmt.Sprintf("%s - %s AS `h%d`", e, a.d.LastUpTo(fmt.Sprintf("`o%d`", slices.Index(begun, h.on)), e), i))
 		x := fmt.Sprintf("`h%d`", i)
 		numbers = append(numbers, "count("+x+")")
 		for _, q := range quantiles {
 			numbers = append(numbers, a.d.Quantile(x, q.q))
 		}
 	}
-	times := piece("SELECT `_correlation`, `_type`, %s AS `t` FROM %s%s", a.d.Nanos("`_time`"), quoted(SagaTable(a.Saga)), where(a.started(saga)))
-	followed := piece("SELECT `_correlation`, `_type`, `t`, %s FROM (%s) AS t", strings.Join(firsts, ", "), times)
-	r, err := a.run(piece("SELECT %s FROM (SELECT %s FROM (%s) AS e GROUP BY `_correlation`) AS h", strings.Join(numbers, ", "), strings.Join(waits, ", "), followed))
+	each := piece("SELECT `_correlation`, %s FROM %s%s GROUP BY `_correlation`", strings.Join(of, ", "), quoted(SagaTable(a.Saga)), where(a.started(saga)))
+	r, err := a.run(piece("SELECT %s FROM (SELECT %s FROM (%s) AS e) AS h", strings.Join(numbers, ", "), strings.Join(waits, ", "), each))
 	if err != nil || len(r.Rows) == 0 {
 		return err
 	}

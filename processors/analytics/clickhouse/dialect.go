@@ -32,6 +32,19 @@ func (dialect) ArgMax(x, a, b, condition string) string {
 	return fmt.Sprintf("argMaxIf(%s, (%s, %s), %s)", x, a, b, condition)
 }
 
+func (dialect) Collect(x, condition string) string {
+	return fmt.Sprintf("groupArrayIf(%s, %s)", x, condition)
+}
+
+func (dialect) LastUpTo(collected, bound string) string {
+	return fmt.Sprintf("arrayReduce('maxOrNull', arrayFilter(x -> ifNull(x <= %s, 0), %s))", bound, collected)
+}
+
+func (dialect) Pairs(items string) string {
+	return "(SELECT p.1 AS `one`, p.2 AS `other` FROM (SELECT arrayJoin(arrayFlatten(arrayMap((x, i) -> arrayMap(y -> (x, y), arraySlice(a, i + 1)), a, arrayEnumerate(a)))) AS p " +
+		"FROM (SELECT arraySort(groupUniqArray(`item`)) AS a FROM (" + items + ") GROUP BY `key1`)))"
+}
+
 func (dialect) Scaled(aggregate, _ string) string {
 	return fmt.Sprintf("toString(toInt128(%s * %d))", aggregate, scale)
 }
