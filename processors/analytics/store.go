@@ -118,7 +118,7 @@ type Dialect interface {
 	Quantile(x string, q float64) string
 	// ArgMax is the value of x in the row, of those that meet a condition, of the greatest (a, b).
 	ArgMax(x, a, b, condition string) string
-	// Collect aggregates whole numbers of rows that meet a condition, for LastUpTo: the
+	// Collect aggregates whole numbers, which are not 0, of rows that meet a condition, for LastUpTo: the
 	// greatest of them that is not above a bound; null if there is none.
 	Collect(x, condition string) string
 	LastUpTo(collected, bound string) string

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/weirstream/weir/processors/analytics"
@@ -24,7 +25,13 @@ func (dialect) After(at string) string   { return at + " >= fromUnixTimestamp64N
 func (dialect) Before(at string) string  { return at + " < fromUnixTimestamp64Nano(?, 'UTC')" }
 func (dialect) Distinct(x string) string { return "uniqExact(" + x + ")" }
 
+// usual are the quantiles that are mostly asked for together: they are sorted for once.
+var usual = []float64{0.5, 0.95, 0.99}
+
 func (dialect) Quantile(x string, q float64) string {
+	if i := slices.Index(usual, q); i >= 0 {
+		return fmt.Sprintf("if(count(%[1]s) = 0, NULL, quantilesExact(0.5, 0.95, 0.99)(%[1]s)[%[2]d])", x, i+1)
+	}
 	return fmt.Sprintf("quantileExact(%g)(%s)", q, x)
 }
 
@@ -37,7 +44,8 @@ func (dialect) Collect(x, condition string) string {
 }
 
 func (dialect) LastUpTo(collected, bound string) string {
-	return fmt.Sprintf("arrayReduce('maxOrNull', arrayFilter(x -> ifNull(x <= %s, 0), %s))", bound, collected)
+	// What is collected are times, of which 0 is none.
+	return fmt.Sprintf("nullIf(arrayMax(arrayFilter(x -> x <= assumeNotNull(%s), %s)), 0)", bound, collected)
 }
 
 func (dialect) Pairs(items string) string {
