@@ -32,6 +32,7 @@ func realConfig(t *testing.T) config.Config {
 	c := config.Default()
 	real := func(name string) config.Secret { return config.Secret(streamtest.Real(t, name)) }
 	c.Kafka.Brokers, c.Partitions = []string{streamtest.Real(t, "kafka")}, 4
+	c.ClickHouse.URL = config.Secret(streamtest.Real(t, "clickhouse") + "/test_" + strings.ToLower(rand.Text()))
 	c.Postgres.URL, c.RabbitMQ.URL, c.Mongo.URL, c.Redis.URL, c.Consul.URL = real("postgres"), real("rabbitmq"), real("mongo"), real("redis"), real("consul")
 	c.Prometheus.URL, c.Jaeger.URL = real("prometheus"), real("jaeger")
 	c.OTLP.Endpoint, c.OTLP.SpansPerSecond = streamtest.Real(t, "jaeger-grpc"), 5000
@@ -164,11 +165,12 @@ func TestASagaOnRealServers(t *testing.T) {
 	overHTTP := c
 	overHTTP.OTLP.Protocol, overHTTP.OTLP.Endpoint = "http", streamtest.Real(t, "jaeger-http")
 	addresses := []string{start(t, c, log, "order", "inventory"), start(t, overHTTP, log, "payment", "shipping", "notification", "review"),
-		start(t, c, log, GatewayUnit, ProjectionUnit)}
+		start(t, c, log, GatewayUnit, ProjectionUnit, AnalyticsUnit)}
 	base := addresses[2]
 	order := place(t, base)
 	trace := traceOf(t, base, order)
 	t.Run("Jaeger has the whole trace", func(t *testing.T) { inJaeger(t, trace) })
+	t.Run("ClickHouse answers for it", func(t *testing.T) { inClickHouse(t, base, order) })
 	t.Run("OpenSearch finds its lines", func(t *testing.T) { inOpenSearch(t, search, trace) })
 	t.Run("Consul knows every unit", func(t *testing.T) { inConsul(t, c) })
 	t.Run("Prometheus scrapes every process", func(t *testing.T) { inPrometheus(t, addresses) })
@@ -224,6 +226,31 @@ func inJaeger(t *testing.T, trace string) {
 	})
 }
 
+// inClickHouse asks what happened to an order, and has all of analytics compared with the log.
+func inClickHouse(t *testing.T, base, order string) {
+	var story struct{ Rows [][]any }
+	eventually(t, "the story of "+order, time.Minute, func() error {
+		err := request(http.MethodGet, base+"/v1/analytics/order-story?key="+order, "", &story)
+		if err == nil && (len(story.Rows) < 10 || !strings.Contains(fmt.Sprint(story.Rows), "order.closed")) {
+			err = fmt.Errorf("%d events so far", len(story.Rows))
+		}
+		return err
+	})
+	if err := request(http.MethodPost, base+ReconcilePath, "", nil); err != nil {
+		t.Fatal(err)
+	}
+	var r Reconciliation
+	eventually(t, "the comparison of all with the log", time.Minute, func() error {
+		if err := request(http.MethodGet, base+ReconcilePath, "", &r); err != nil || r.Running {
+			return fmt.Errorf("it goes on at block %d of %d (%v)", r.Done, r.Of, err)
+		}
+		return nil
+	})
+	if len(r.Differences) > 0 || r.Error != "" || r.Of == 0 {
+		t.Errorf("analytics is not what the log says: %+v", r)
+	}
+}
+
 func inOpenSearch(t *testing.T, search, trace string) {
 	var found struct {
 		Hits struct {
@@ -252,7 +279,7 @@ func inOpenSearch(t *testing.T, search, trace string) {
 }
 
 func inConsul(t *testing.T, c config.Config) {
-	for _, unit := range []string{"order", "inventory", "payment", "shipping", "notification", "review", GatewayUnit, ProjectionUnit, "process"} {
+	for _, unit := range []string{"order", "inventory", "payment", "shipping", "notification", "review", GatewayUnit, ProjectionUnit, AnalyticsUnit, "process"} {
 		eventually(t, unit+" in Consul", 20*time.Second, func() error {
 			var found []any
 			err := request(http.MethodGet, c.Consul.URL.Reveal()+"/v1/health/service/weir-"+unit+"?passing", "", &found)
