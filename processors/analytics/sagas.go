@@ -130,9 +130,9 @@ func (a *asking) hops() error {
 		e := fmt.Sprintf("`e%d`", slices.Index(emitted, h.emits))
 		waits = append(waits, fmt.Sprintf("min(%s) - max(CASE WHEN `_type` = %s AND `t` <= %s THEN `t` END) AS `h%d`", e, literal(h.on), e, i))
 		x := fmt.Sprintf("`h%d`", i)
-		numbers = append(numbers, "count("+x+")")
-		for _, q := range quantiles {
-			numbers = append(numbers, a.d.Quantile(x, q.q))
+		numbers = append(numbers, "count("+x+") AS "+quoted(hopColumn(i, 0)))
+		for j, q := range quantiles {
+			numbers = append(numbers, a.d.Quantile(x, q.q)+" AS "+quoted(hopColumn(i, 1+j)))
 		}
 	}
 	times := piece("SELECT `_correlation`, `_type`, %s AS `t` FROM %s%s", a.d.Nanos("`_time`"), quoted(SagaTable(a.Saga)), where(a.started(saga)))
@@ -149,6 +149,9 @@ func (a *asking) hops() error {
 	}
 	return nil
 }
+
+// hopColumn is a number of a hop: how often it was, or one of the quantiles.
+func hopColumn(hop, number int) string { return fmt.Sprintf("n%d_%d", hop, number) }
 
 // story answers what happened to a document: events of its key, and of the correlations
 // that they belong to.
