@@ -69,6 +69,19 @@ func questionPath(name string, pairs ...string) string {
 	return pathOf("/analytics/"+url.PathEscape(name), pairs...)
 }
 
+// storyPath is where analytics tells all that had to do with a document; empty if nobody does.
+func (c *Console) storyPath(o *subject) string {
+	if c.Analytics == nil || o == nil {
+		return ""
+	}
+	for _, q := range c.Business.Questions() {
+		if q.Shape == business.Story && q.View == o.view {
+			return questionPath(q.Name, "key", o.Key)
+		}
+	}
+	return ""
+}
+
 // readQuestion is what an address asks; false if there is no such question.
 func (c *Console) readQuestion(r *http.Request) (a questionAsk, ok bool) {
 	if a.Question, ok = c.Business.Question(r.PathValue("question")); !ok {
