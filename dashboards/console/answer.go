@@ -328,7 +328,11 @@ func cohortsOf(x *analytics.Answer) *cohortTable {
 		}
 		share := numeric(row[3])
 		n, _ := row[2].(int64)
-		r.Cells[later] = cohortCell{count(n), percent(share) + " %", "heat" + strconv.Itoa(min(10, max(0, int(math.Ceil(share*10)))))}
+		cell := cohortCell{Came: count(n), Share: percent(share) + " %"}
+		if later > 0 { // all came when they came first
+			cell.Class = "heat" + strconv.Itoa(min(10, max(0, int(math.Ceil(share*10)))))
+		}
+		r.Cells[later] = cell
 		last = max(last, later)
 	}
 	for i := range last + 1 {
