@@ -88,7 +88,6 @@ type drawnNumber struct {
 	time     int   // column; -1: there is none
 	currency int   // likewise
 	scales   bool  // it is money: each currency has a scale of its own
-	of       func(row []any) string
 }
 
 // drawingOf is the number that is chosen, or the first.
