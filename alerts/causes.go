@@ -85,6 +85,21 @@ func (f *fold) causes() []*Alert {
 			Description: "No process reports how old its answers are: it may be hours behind, which looks like fine.",
 			Expr:        "absent(" + telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"})`,
 			Example:     []Example{{telemetry.BehindSeconds + `{service="` + streams.ProjectionUnit + `"}`, calm(0), missing, false}}},
+		{Name: "AnalyticsDiffers", Severity: Ticket, Owner: platform, Within: 2 * minute,
+			Summary:     "Analytics is not what the log says, in {{ $value }} rows of {{ $labels.table }}.",
+			Description: "Rows are missing, doubled or altered: answers that are made of them are wrong by so much.",
+			Threshold:   Threshold{"max by (table) (" + telemetry.AnalyticsDifferences + ")", Above, 0},
+			Example:     []Example{{telemetry.AnalyticsDifferences + `{table="events"}`, calm(0), 1, false}}},
+		{Name: "AnalyticsUnproved", Severity: Ticket, Owner: platform, For: 2 * minute, Within: 20 * minute, Blind: true,
+			Summary:     "For {{ $value | humanizeDuration }} nobody has proved that analytics is what the log says.",
+			Description: "Rows may be missing or doubled, and nothing would tell. With no value there is no proof at all: no process runs the unit analytics, or it is halted.",
+			Expr:        "(time() - max(" + telemetry.AnalyticsProved + ") > " + fmt.Sprint(unprovedBound) + ")\nor\nabsent(" + telemetry.AnalyticsProved + ")",
+			Example:     []Example{{telemetry.AnalyticsProved, calm(1e12), missing, false}}},
+		{Name: "AnalyticsBehind", Severity: Ticket, Owner: platform, For: minute, Within: 3 * minute,
+			Summary:     "Analytics is {{ $value | humanizeDuration }} behind.",
+			Description: "What happens is not in answers to questions yet: its store is away, full or too slow, or its writer is halted.",
+			Threshold:   Threshold{"max(" + telemetry.BehindSeconds + `{service="` + streams.AnalyticsUnit + `"})`, Above, 300},
+			Example:     []Example{{telemetry.BehindSeconds + `{service="` + streams.AnalyticsUnit + `"}`, calm(285), 330, false}}},
 		{Name: "ProcessDown", Severity: Ticket, Owner: platform, For: minute / 2, Within: 2 * minute,
 			Summary:     "{{ $labels.instance }} does not answer.",
 			Description: "Prometheus cannot read a process's metrics: it is dead, cut off, or too busy. Its lanes move to others after nine seconds.",
@@ -102,6 +117,9 @@ func (f *fold) causes() []*Alert {
 			Example:     []Example{{telemetry.Parked + lane, calm(0), 1, false}}},
 	})
 }
+
+// unprovedBound is for how long, in seconds, nobody may have proved analytics.
+const unprovedBound = 600
 
 // example is a service for the tests of alerts that are by service.
 func (f *fold) example() string {
@@ -183,7 +201,7 @@ func (f *fold) ofReaders() []*Alert {
 	return []*Alert{{Name: "Blind", Severity: Ticket, Owner: platform, For: 2 * minute, Within: 10 * minute, Blind: true,
 		Summary:     "Nothing is known of how far services have read.",
 		Description: "No process reports how old unread records are: freshness is unknown, which looks like fine.",
-		Expr:        "absent(" + telemetry.BehindSeconds + `{service!="` + streams.ProjectionUnit + `"})`,
+		Expr:        "absent(" + telemetry.BehindSeconds + `{service!~"` + streams.ProjectionUnit + "|" + streams.AnalyticsUnit + `"})`,
 		Example:     []Example{{telemetry.BehindSeconds + braces(label("service", reader)), calm(0), missing, false}}}}
 }
 

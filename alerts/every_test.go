@@ -122,7 +122,7 @@ func TestTheTestsFindOut(t *testing.T) {
 		"a count of a condition":        cause("HotKey", `\(weir_lane_inputs_total\)\) > 1`, "(weir_lane_inputs_total)) > 0"),
 		"a label that is not there":     cause("DuplicateEffect", `\$labels\.event`, "$$labels.nonsense"),
 		"an alert that waits too long":  cause("LaneHalted", `for: 30s`, "for: 10m"),
-		"a blind Blind":                 cause("Blind", `absent\(weir_behind_seconds\{service!="projection"\}\)`, "weir_behind_seconds < 0"),
+		"a blind Blind":                 cause("Blind", `absent\(weir_behind_seconds\{service!~"projection\|analytics"\}\)`, "weir_behind_seconds < 0"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -21,6 +21,7 @@ type Flow struct {
 	At         time.Time     // of the next order
 	Between    time.Duration // two orders
 	n          int
+	now        bool
 	lanes      map[string]*lane
 }
 
@@ -34,6 +35,13 @@ type lane struct {
 func New(partitions int32, at time.Time, between time.Duration) (*Flow, error) {
 	t, err := shop.Business.Topology()
 	return &Flow{Topology: t, Partitions: partitions, At: at, Between: between, lanes: map[string]*lane{}}, err
+}
+
+// OrderNow is the next order, all of whose events are of this moment.
+func (f *Flow) OrderNow() ([]*kgo.Record, error) {
+	f.now = true
+	defer func() { f.now = false }()
+	return f.Order()
 }
 
 var countries = []string{"GB", "GB", "GB", "FR", "DE", "NL", "IE"}
@@ -55,7 +63,9 @@ func (f *Flow) Order() (out []*kgo.Record, err error) {
 	at := f.At
 	say := func(after time.Duration, e streams.Event) {
 		if err == nil {
-			at = at.Add(after)
+			if at = at.Add(after); f.now {
+				at = time.Now()
+			}
 			var rec *kgo.Record
 			if rec, err = f.record(string(id), at, e); err == nil {
 				out = append(out, rec)

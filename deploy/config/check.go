@@ -124,8 +124,9 @@ func (c *Config) checkServers(f *faults) {
 		}
 		return schemes(s, "mongodb", "mongodb+srv")
 	})
+	f.takes("clickhouse.url", c.ClickHouse.URL.Reveal(), of("clickhouse", "http", "https"))
 	f.takes("redis.url", c.Redis.URL.Reveal(), of("redis", "rediss"))
-	for key, s := range map[string]Secret{"consul.url": c.Consul.URL, "clickhouse.url": c.ClickHouse.URL, "prometheus.url": c.Prometheus.URL, "jaeger.url": c.Jaeger.URL,
+	for key, s := range map[string]Secret{"consul.url": c.Consul.URL, "prometheus.url": c.Prometheus.URL, "jaeger.url": c.Jaeger.URL,
 		"alertmanager.url": c.Alertmanager.URL} {
 		f.takes(key, s.Reveal(), Web)
 	}

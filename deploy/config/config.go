@@ -30,19 +30,19 @@ type Config struct {
 	HTTP string `yaml:"http"` // address of the interface; 127.0.0.1:8080
 	// HTTPHosts are the names, beside addresses and localhost, that the interface is
 	// asked by: those of a proxy or an ingress in front, as in weir.example.
-	HTTPHosts  []string `yaml:"http_hosts"`
-	Data       string   `yaml:"data"`       // directory of what is embedded
-	Partitions int32    `yaml:"partitions"` // of every topic of the platform, for good
-	Kafka      Kafka    `yaml:"kafka"`
-	Postgres   SQL      `yaml:"postgres"` // event stores
-	RabbitMQ   Server   `yaml:"rabbitmq"` // commands
-	Mongo      Mongo    `yaml:"mongo"`    // read models
-	Redis      Server   `yaml:"redis"`    // cache, quotas
-	Consul     Consul   `yaml:"consul"`   // discovery
-	ClickHouse Server   `yaml:"clickhouse"`
-	OTLP       OTLP     `yaml:"otlp"`       // traces
-	Jaeger     Server   `yaml:"jaeger"`     // its query interface: the live page shows the traces that it has
-	Prometheus Server   `yaml:"prometheus"` // what it knows of objectives and alerts, the live page shows
+	HTTPHosts  []string   `yaml:"http_hosts"`
+	Data       string     `yaml:"data"`       // directory of what is embedded
+	Partitions int32      `yaml:"partitions"` // of every topic of the platform, for good
+	Kafka      Kafka      `yaml:"kafka"`
+	Postgres   SQL        `yaml:"postgres"`   // event stores
+	RabbitMQ   Server     `yaml:"rabbitmq"`   // commands
+	Mongo      Mongo      `yaml:"mongo"`      // read models
+	Redis      Server     `yaml:"redis"`      // cache, quotas
+	Consul     Consul     `yaml:"consul"`     // discovery
+	ClickHouse ClickHouse `yaml:"clickhouse"` // analytics
+	OTLP       OTLP       `yaml:"otlp"`       // traces
+	Jaeger     Server     `yaml:"jaeger"`     // its query interface: the live page shows the traces that it has
+	Prometheus Server     `yaml:"prometheus"` // what it knows of objectives and alerts, the live page shows
 	// Alertmanager knows which of the alerts are silenced.
 	Alertmanager Server `yaml:"alertmanager"`
 	Logs         Logs   `yaml:"logs"`
@@ -98,6 +98,12 @@ type SQL struct {
 type Mongo struct {
 	URL      Secret `yaml:"url"`
 	Database string `yaml:"database"`
+}
+
+// ClickHouse is where analytics is kept: in the database of the URL, or in weir.
+type ClickHouse struct {
+	URL     Secret `yaml:"url"`     // clickhouse://user:password@host:9000/database, or http://host:8123/database
+	Cluster string `yaml:"cluster"` // whose servers all have the tables; empty: one server
 }
 
 // Consul is the service registry.

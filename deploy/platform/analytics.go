@@ -19,11 +19,15 @@ type analyticsPart struct {
 	store  analytics.Store // nil: not here
 	writer *projection.Writer
 	lag    readerLag
+
+	ctx         context.Context // of what is asked of it by hand; ends with the platform
+	reconciling reconciliation
 }
 
-// What is written at once: all of a second, or this many records.
+// What is written at once: all of a second, or this many records, which make some 100,000
+// rows and take 200 MB while they are written.
 const (
-	analyticsBatch   = 100_000
+	analyticsBatch   = 30_000
 	analyticsSpacing = time.Second
 )
 
@@ -40,6 +44,12 @@ func (p *platform) startAnalytics(ctx context.Context) (err error) {
 		return err
 	}
 	p.closeAtEnd("analytics", a.store.Close)
+	var end context.CancelFunc
+	a.ctx, end = context.WithCancel(context.WithoutCancel(ctx))
+	p.wait = append(p.wait, func() {
+		end()
+		a.reconciling.all.Wait()
+	})
 	if err := p.follow(ctx, &a.lag, a.store.Offsets); err != nil {
 		return err
 	}

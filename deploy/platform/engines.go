@@ -170,7 +170,7 @@ func (p *platform) openAnalytics() (analytics.Store, error) {
 		}
 		return analyticssqlite.Open(p.path("analytics.db"), p.analytics.schema)
 	}
-	return clickhouse.Open(p.Config.ClickHouse.URL.Reveal(), p.analytics.schema, clickhouse.Layout{KeepDays: p.Config.HistoryDays})
+	return clickhouse.Open(p.Config.ClickHouse.URL.Reveal(), p.analytics.schema, clickhouse.Layout{Cluster: p.Config.ClickHouse.Cluster, KeepDays: p.Config.HistoryDays})
 }
 
 // startCache opens what the interface may forget.

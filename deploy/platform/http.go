@@ -44,6 +44,7 @@ func (p *platform) ownRoutes() map[string]http.Handler {
 		"/v1/lanes":                         edge.Methods{http.MethodGet: p.listLanes},
 		"/v1/lanes/{service}/{lane}/accept": edge.Methods{http.MethodPost: p.acceptLoss},
 		"/v1/units/{name}/restart":          edge.Methods{http.MethodPost: p.restartUnit},
+		ReconcilePath:                       edge.Methods{http.MethodGet: p.reconcileState, http.MethodPost: p.reconcile},
 		"/v1/units/{name}/accept":           edge.Methods{http.MethodPost: p.acceptUnit},
 		"/v1/dead-letters":                  edge.Methods{http.MethodGet: letters.list},
 		"/v1/dead-letters/{service}/{decider}/{key}":        edge.Methods{http.MethodGet: letters.show},

@@ -1,6 +1,7 @@
 package analytics
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,9 @@ type Reconciler struct {
 	Keep   time.Duration
 	Now    func() time.Time
 	Log    *slog.Logger
+	// How often new blocks are looked at, 5 s if 0, and all others again, 30 s if 0; and how
+	// old a block is before it is looked at, as its rows follow it, 3 s if 0.
+	Every, Again, Settled time.Duration
 	// Proved hears of each round.
 	Proved func(Progress)
 
@@ -34,7 +38,7 @@ type Reconciler struct {
 	next    int64     // the last block that is proved
 	recent  []counted // blocks that were proved lately, of recheckRows together
 	older   int64     // the block that the slow look back has come to
-	day     time.Time // likewise, of hours
+	span    int       // likewise, of hours
 }
 
 // Progress is what a round of the proof has shown: all that was written some seconds before
@@ -54,18 +58,10 @@ const (
 	lookBlocks = 500
 	// recheckRows are looked at again, of the newest, and as many older ones.
 	recheckRows = 1_000_000
-	// settled is how old a block is before it is looked at: its rows follow it.
-	settled = 3 * time.Second
 	// firstBlocks are those that a new reconciler begins with.
 	firstBlocks = 1000
 	// maxFound bounds the differences that are kept in memory; more are counted.
 	maxFound = 1000
-)
-
-// How often new blocks are looked at, and all others again.
-const (
-	proveEvery   = 5 * time.Second
-	recheckEvery = 30 * time.Second
 )
 
 // Run proves what is written until ctx ends, and looks back again and again. Trouble with
@@ -78,12 +74,17 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		return err
 	}
 	r.next = -1
-	tick := time.NewTicker(proveEvery)
+	tick := time.NewTicker(r.Every)
 	defer tick.Stop()
 	rechecked := time.Time{}
 	for failing := false; ; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
 		p, err := r.prove(ctx)
-		if err == nil && time.Since(rechecked) >= recheckEvery {
+		if err == nil && time.Since(rechecked) >= r.Again {
 			rechecked = time.Now()
 			err = r.lookBack(ctx)
 		}
@@ -93,11 +94,6 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		if failing = err != nil; !failing && r.Proved != nil {
 			p.Found = r.counts()
 			r.Proved(p)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
 		}
 	}
 }
@@ -109,6 +105,7 @@ func (r *Reconciler) begin(ctx context.Context) (err error) {
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
 	}
+	r.Every, r.Again, r.Settled = cmp.Or(r.Every, 5*time.Second), cmp.Or(r.Again, 30*time.Second), cmp.Or(r.Settled, 3*time.Second)
 	r.found = map[string]Difference{}
 	r.reading, err = projection.NewReading(r.Schema.Business, r.Schema.Topology)
 	return err
@@ -140,7 +137,11 @@ func (r *Reconciler) All(ctx context.Context, told func(done, of int64)) ([]Diff
 			told(r.next, max(newest, r.next))
 		}
 	}
-	if err := r.hours(ctx, time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil {
+	spans, err := r.spans(ctx)
+	for i := 0; err == nil && i < len(spans); i++ {
+		err = r.hours(ctx, spans[i].from, spans[i].to)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return r.list(), nil
@@ -156,7 +157,7 @@ func (r *Reconciler) prove(ctx context.Context) (p Progress, err error) {
 		r.next = max(0, newest-firstBlocks)
 	}
 	for {
-		p.Until = r.Now().Add(-settled)
+		p.Until = r.Now().Add(-r.Settled)
 		blocks, err := r.blocks(ctx, r.next, p.Until)
 		if err != nil {
 			return p, err
@@ -226,24 +227,14 @@ func (r *Reconciler) lookBack(ctx context.Context) error {
 	if r.older = at; r.older >= r.next {
 		r.older = 0
 	}
-	now := r.Now()
-	if err := r.hours(ctx, now.Add(-3*time.Hour), now.Add(time.Hour)); err != nil {
-		return err
-	}
-	if r.day.IsZero() || r.day.Before(now.AddDate(-3, 0, 0)) || r.Keep > 0 && r.day.Before(now.Add(-r.Keep)) {
-		r.day = now
-	}
-	from := r.day.Add(-24 * time.Hour)
-	err = r.hours(ctx, from, r.day)
-	r.day = from
-	return err
+	return r.lookAtHours(ctx)
 }
 
 // recheck compares the proved blocks above one with their rows, until it has seen so many,
 // and answers which it came to.
 func (r *Reconciler) recheck(ctx context.Context, above, most int64) (int64, error) {
 	for rows := int64(0); rows < most && above < r.next; {
-		blocks, err := r.blocks(ctx, above, r.Now().Add(-settled))
+		blocks, err := r.blocks(ctx, above, r.Now().Add(-r.Settled))
 		if err != nil || len(blocks) == 0 {
 			return above, err
 		}
@@ -374,49 +365,6 @@ func (r *Reconciler) locate(ctx context.Context, b *Written, table string, made 
 		return nil, err
 	}
 	return differ(b.Number, want, have), nil
-}
-
-// hours compares what is counted by the hour with the rows. A block that is written
-// meanwhile is in one and not yet in the other: only what stays different counts.
-func (r *Reconciler) hours(ctx context.Context, from, to time.Time) error {
-	var before map[Hour][2]Sum
-	for try := range 3 {
-		rows, counted, err := r.Store.Hours(ctx, from, to)
-		if err != nil {
-			return err
-		}
-		wrong := map[Hour][2]Sum{}
-		for _, all := range []map[Hour]Sum{rows, counted} {
-			for h := range all {
-				d := [2]Sum{rows[h], counted[h]}
-				if r.Keep > 0 && time.Unix(h.Start, 0).Before(r.Now().Add(-r.Keep+24*time.Hour)) {
-					continue
-				}
-				if was, ok := before[h]; d[0] != d[1] && (try == 0 || ok && d[0].Checksum-d[1].Checksum == was[0].Checksum-was[1].Checksum) {
-					wrong[h] = d
-				}
-			}
-		}
-		if before = wrong; len(wrong) == 0 {
-			break
-		}
-		if try < 2 {
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
-	var found []Difference
-	for h, d := range before {
-		found = append(found, Difference{Kind: Rollup, Table: HoursTable, Topic: h.Topic, Offset: h.Start,
-			Detail: fmt.Sprintf("%s from %s on: %d rows, counted as %d", h.Type, time.Unix(h.Start, 0).UTC().Format(time.RFC3339), d[0].Rows, d[1].Rows)})
-	}
-	r.settle(ctx, found, func(d *Difference) bool {
-		return d.Kind == Rollup && d.Offset >= from.Unix()-3600 && d.Offset < to.Unix()
-	})
-	return nil
 }
 
 // settle makes what was found all that is wrong with what was looked at, and tells of what

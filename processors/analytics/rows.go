@@ -329,7 +329,9 @@ func wholeOf(v reflect.Value) int64 {
 	case v.Kind() == reflect.Bool && v.Bool():
 		return 1
 	case v.Type() == timeType:
-		return projection.Nanos(v.Interface().(time.Time))
+		if t := v.Interface().(time.Time); t.After(firstTime) && t.Before(lastTime) { // others have no nanoseconds
+			return projection.Nanos(t)
+		}
 	}
 	return 0
 }

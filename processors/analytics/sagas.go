@@ -43,10 +43,15 @@ func (a *asking) hopsOf() (saga streams.Saga, hops []hop, types []string, err er
 	return saga, hops, types, nil
 }
 
-// started are the conditions on rows of a saga's table to be of one that began in the range.
-func (a *asking) started(saga streams.Saga) []sql {
-	may := append([]sql{{text: "`_type` = " + literal(a.s.Topology.Name(saga.Starts))}}, a.within("`_time`", a.p.From, a.p.To)...)
-	return []sql{piece("`_correlation` IN (SELECT `_correlation` FROM %s%s)", quoted(SagaTable(a.Saga)), where(may))}
+// started are the rows of the sagas that began in the range, one group for each: what
+// follows FROM. Without a range it is cheaper to look at all.
+func (a *asking) started(saga streams.Saga) sql {
+	table, start := quoted(SagaTable(a.Saga)), "`_type` = "+literal(a.s.Topology.Name(saga.Starts))
+	may := append([]sql{{text: start}}, a.within("`_time`", a.p.From, a.p.To)...)
+	if len(may) == 1 {
+		return sql{text: table + " GROUP BY `_correlation` HAVING max(CASE WHEN " + start + " THEN 1 ELSE 0 END) = 1"}
+	}
+	return piece("%s WHERE `_correlation` IN (SELECT `_correlation` FROM %s%s) GROUP BY `_correlation`", table, table, where(may))
 }
 
 // funnel answers how many of those that started in the range reached each event.
@@ -67,7 +72,7 @@ func (a *asking) funnel() error {
 		flags += fmt.Sprintf(", %s AS `s%d`", flag([]string{name}), i)
 		sums += fmt.Sprintf(", sum(`s%d`)", i)
 	}
-	r, err := a.run(piece("SELECT %s FROM (SELECT %s FROM %s%s GROUP BY `_correlation`) AS f", sums, flags, quoted(SagaTable(a.Saga)), where(a.started(saga))))
+	r, err := a.run(piece("SELECT %s FROM (SELECT %s FROM %s) AS f", sums, flags, a.started(saga)))
 	if err != nil {
 		return err
 	}
@@ -116,28 +121,33 @@ func (a *asking) hops() error {
 	if len(hops) == 0 {
 		return nil
 	}
-	var emitted []string
+	var emitted, begun []string
 	for _, h := range hops {
 		if !slices.Contains(emitted, h.emits) {
 			emitted = append(emitted, h.emits)
 		}
+		if !slices.Contains(begun, h.on) {
+			begun = append(begun, h.on)
+		}
 	}
-	var firsts, waits, numbers []string
+	var of, waits, numbers []string
 	for i, e := range emitted {
-		firsts = append(firsts, fmt.Sprintf("min(CASE WHEN `_type` = %s THEN `t` END) OVER (PARTITION BY `_correlation`) AS `e%d`", literal(e), i))
+		of = append(of, fmt.Sprintf("min(%s) FILTER (WHERE `_type` = %s) AS `e%d`", a.d.Nanos("`_time`"), literal(e), i))
+	}
+	for i, e := range begun {
+		of = append(of, a.d.Collect(a.d.Nanos("`_time`"), "`_type` = "+literal(e))+fmt.Sprintf(" AS `o%d`", i))
 	}
 	for i, h := range hops {
 		e := fmt.Sprintf("`e%d`", slices.Index(emitted, h.emits))
-		waits = append(waits, fmt.Sprintf("min(%s) - max(CASE WHEN `_type` = %s AND `t` <= %s THEN `t` END) AS `h%d`", e, literal(h.on), e, i))
+		waits = append(waits, fmt.Sprintf("%s - %s AS `h%d`", e, a.d.LastUpTo(fmt.Sprintf("`o%d`", slices.Index(begun, h.on)), e), i))
 		x := fmt.Sprintf("`h%d`", i)
 		numbers = append(numbers, "count("+x+") AS "+quoted(hopColumn(i, 0)))
 		for j, q := range quantiles {
 			numbers = append(numbers, a.d.Quantile(x, q.q)+" AS "+quoted(hopColumn(i, 1+j)))
 		}
 	}
-	times := piece("SELECT `_correlation`, `_type`, %s AS `t` FROM %s%s", a.d.Nanos("`_time`"), quoted(SagaTable(a.Saga)), where(a.started(saga)))
-	followed := piece("SELECT `_correlation`, `_type`, `t`, %s FROM (%s) AS t", strings.Join(firsts, ", "), times)
-	r, err := a.run(piece("SELECT %s FROM (SELECT %s FROM (%s) AS e GROUP BY `_correlation`) AS h", strings.Join(numbers, ", "), strings.Join(waits, ", "), followed))
+	each := piece("SELECT `_correlation`, %s FROM %s", strings.Join(of, ", "), a.started(saga))
+	r, err := a.run(piece("SELECT %s FROM (SELECT %s FROM (%s) AS e) AS h", strings.Join(numbers, ", "), strings.Join(waits, ", "), each))
 	if err != nil || len(r.Rows) == 0 {
 		return err
 	}

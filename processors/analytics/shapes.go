@@ -89,13 +89,12 @@ func (a *asking) pairs() error {
 	}
 	item := src.field(a.Item)
 	items := piece("SELECT %s AS `key1`, %s AS `item` FROM %s%s", src.key, item, src.from, where(append(src.where, sql{text: item + " <> ''"})))
-	baskets := piece("SELECT `key1`, `item` FROM (%s) AS i GROUP BY `key1`, `item`", items)
 	limit := a.p.Limit + 1
 	if a.Top > 0 {
 		limit = min(limit, a.Top)
 	}
-	r, err := a.run(piece("SELECT x.`item` AS `one`, y.`item` AS `other`, count(*) AS `n` FROM (%s) AS x JOIN (%s) AS y ON x.`key1` = y.`key1` "+
-		"WHERE x.`item` < y.`item` GROUP BY x.`item`, y.`item` ORDER BY `n` DESC, `one`, `other` LIMIT %s", baskets, baskets, sql{"?", []any{int64(limit)}}))
+	pairs := sql{a.d.Pairs(items.text), items.args}
+	r, err := a.run(piece("SELECT `one`, `other`, count(*) AS `n` FROM %s AS p GROUP BY `one`, `other` ORDER BY `n` DESC, `one`, `other` LIMIT %s", pairs, sql{"?", []any{int64(limit)}}))
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,9 @@ type Store interface {
 	RowSums(ctx context.Context, table string, block int64) ([]RowSum, error)
 	// Hours are what EventsTable holds of a time, by the hour, and what HoursTable says of it.
 	Hours(ctx context.Context, from, to time.Time) (rows, counted map[Hour]Sum, err error)
+	// Counted is how many rows HoursTable says that there are, by the hour's beginning in
+	// seconds since 1970.
+	Counted(ctx context.Context) (map[int64]int64, error)
 	// Earlier tells which events from outside are in blocks before one.
 	Earlier(ctx context.Context, ids []streams.ExternalID, block int64) (map[streams.ExternalID]bool, error)
 	// Note keeps differences, each once.
@@ -115,6 +118,13 @@ type Dialect interface {
 	Quantile(x string, q float64) string
 	// ArgMax is the value of x in the row, of those that meet a condition, of the greatest (a, b).
 	ArgMax(x, a, b, condition string) string
+	// Collect aggregates whole numbers, which are not 0, of rows that meet a condition, for LastUpTo: the
+	// greatest of them that is not above a bound; null if there is none.
+	Collect(x, condition string) string
+	LastUpTo(collected, bound string) string
+	// Pairs is what follows FROM: of each `key1` in a query of `key1` and `item` its different
+	// items, two by two, as `one` and `other`, of which one comes first.
+	Pairs(items string) string
 	// Scaled is a sum, minimum or maximum of an Amount column as whole ten-thousandths, as text.
 	Scaled(aggregate, currency string) string
 	// Each joins every row of a table with the elements of list columns of equal length, under

@@ -53,7 +53,7 @@ var alertName = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 
 // platformAlerts are those of any business.
 var platformAlerts = []string{
-	"Blind", "BreakerOpen", "ClientsThrottled", "ClockSkew", "CompensationBurn", "CompletenessBurn",
+	"AnalyticsBehind", "AnalyticsDiffers", "AnalyticsUnproved", "Blind", "BreakerOpen", "ClientsThrottled", "ClockSkew", "CompensationBurn", "CompletenessBurn",
 	"CustomerJourneyBurn", "CustomersGone", "DuplicateEffect", "FailuresInARow", "FaultPractised",
 	"GatewayAvailabilityBurn", "GatewayLatencyBurn", "HotKey", "IngestionLatencyBurn", "InputsParked",
 	"LaneHalted", "OutboxStuck", "OutsideCallsBurn", "ProbesBurn", "ProbesFail", "ProcessDown",

@@ -8,7 +8,7 @@ import (
 )
 
 // Below /v1, what begins so is the platform's: what it tells, and takes, of any business.
-var platformPaths = []string{"analytics", "dead-letters", "events", "faults", "lanes", "openapi.json", "sagas", "skipped", "units"}
+var platformPaths = []string{"analytics", "dead-letters", "events", "faults", "lanes", "openapi.json", "reconcile", "sagas", "skipped", "units"}
 
 // The live page shows each view at its name; these addresses have another meaning.
 var platformPages = []string{"alerts", "analytics", "console", "dead-letters", "faults", "metrics", "prometheus", "readyz", "runbooks", "sagas", "slos", "traces",

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	driver "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/jackc/pgx/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/redis/go-redis/v9"
@@ -24,6 +25,7 @@ import (
 	mongooptions "go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/weirstream/weir/deploy/config"
+	analytics "github.com/weirstream/weir/processors/analytics/clickhouse"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/postgres"
 	"github.com/weirstream/weir/streams/rabbitmq"
@@ -221,14 +223,17 @@ func consul(c *config.Config) func(context.Context, *Row) error {
 
 func clickhouse(c *config.Config) func(context.Context, *Row) error {
 	return func(ctx context.Context, r *Row) error {
-		var out struct {
-			Data []struct{ V string }
+		o, err := analytics.Options(c.ClickHouse.URL.Reveal())
+		if err != nil {
+			return err
 		}
-		err := get(ctx, c.ClickHouse.URL.Reveal(), "/?query="+url.QueryEscape("SELECT version() AS V FORMAT JSON"), nil, &out)
-		if err == nil && len(out.Data) == 1 {
-			r.Version = out.Data[0].V
+		o.Auth.Database = "" // the writer makes it
+		conn, err := driver.Open(o)
+		if err != nil {
+			return err
 		}
-		return err
+		defer conn.Close()
+		return conn.QueryRow(ctx, "SELECT version()").Scan(&r.Version)
 	}
 }
 

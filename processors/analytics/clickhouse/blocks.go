@@ -22,6 +22,7 @@ const cursorsEvery = 100
 type entry struct {
 	ranges  []analytics.Range
 	tables  map[string]analytics.Sum
+	beside  map[string]int64    // rows of tables that no schema has
 	cursors []projection.Cursor // all of them, after the block; of some blocks
 }
 
@@ -122,28 +123,38 @@ func (s *Store) load(ctx context.Context) (pending *analytics.Written, err error
 	if err != nil || len(with) == 0 {
 		return nil, err
 	}
-	return s.half(ctx, &with[0])
+	return s.half(ctx, with[0].Number, &with[0])
 }
 
 // half tells whether rows of a block are missing.
-func (s *Store) half(ctx context.Context, b *analytics.Written) (*analytics.Written, error) {
-	if b.Number == s.whole.Load() {
+func (s *Store) half(ctx context.Context, number int64, b *analytics.Written) (*analytics.Written, error) {
+	if number == s.whole.Load() {
 		return nil, nil
 	}
+	var text string
+	if err := s.conn.QueryRow(ctx, "SELECT `beside` FROM "+quote(analytics.BlocksTable)+" WHERE `number` = ? LIMIT 1", number).Scan(&text); err != nil {
+		return nil, known(err)
+	}
+	want := map[string]int64{}
+	if err := json.Unmarshal([]byte(text), &want); err != nil {
+		return nil, fmt.Errorf("block %d of analytics cannot be read, somebody has changed %s: %w; %s", number, analytics.BlocksTable, err, analytics.Rebuild)
+	}
 	for _, t := range s.schema.Tables {
-		want := b.Tables[t.Name]
-		if want.Rows == 0 {
+		want[t.Name] = b.Tables[t.Name].Rows
+	}
+	for table, rows := range want {
+		if rows == 0 {
 			continue
 		}
 		var n uint64
-		if err := s.conn.QueryRow(ctx, "SELECT count() FROM "+quote(t.Name)+" WHERE `_block` = ?", b.Number).Scan(&n); err != nil {
+		if err := s.conn.QueryRow(ctx, "SELECT count() FROM "+quote(table)+" WHERE `_block` = ?", number).Scan(&n); err != nil {
 			return nil, known(err)
 		}
-		if int64(n) < want.Rows {
+		if int64(n) < rows {
 			return b, nil
 		}
 	}
-	s.whole.Store(b.Number)
+	s.whole.Store(number)
 	return nil, nil
 }
 
@@ -188,15 +199,19 @@ func (s *Store) insertEntry(ctx context.Context, number int64, e entry) error {
 	if err != nil {
 		return err
 	}
+	beside, err := json.Marshal(e.beside)
+	if err != nil {
+		return err
+	}
 	if len(e.cursors) > 0 {
 		cursors = stored(e.cursors)
 	}
-	batch, err := s.conn.PrepareBatch(s.once(ctx, token(number, analytics.BlocksTable)), "INSERT INTO "+quote(analytics.BlocksTable)+" (`number`, `writer`, `at`, `ranges`, `tables`, `cursors`)")
+	batch, err := s.conn.PrepareBatch(s.once(ctx, token(number, analytics.BlocksTable)), "INSERT INTO "+quote(analytics.BlocksTable)+" (`number`, `writer`, `at`, `ranges`, `tables`, `beside`, `cursors`)")
 	if err != nil {
 		return err
 	}
 	defer batch.Close()
-	if err := batch.Append(number, s.writer, time.Now().UTC(), ranges, string(tables), cursors); err != nil {
+	if err := batch.Append(number, s.writer, time.Now().UTC(), ranges, string(tables), string(beside), cursors); err != nil {
 		return err
 	}
 	return batch.Send()
@@ -218,6 +233,7 @@ func (s *Store) entry(block *analytics.Block, b *projection.Batch) (e entry, err
 		return e, err
 	}
 	e.tables = block.Sums()
+	e.beside = map[string]int64{outsideTable: int64(len(b.Externals)), skippedTable: int64(len(b.Skipped))}
 	if s.since >= cursorsEvery {
 		e.cursors, s.since = s.after(b.Moves), 0
 	}

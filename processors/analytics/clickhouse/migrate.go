@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/weirstream/weir/processors/analytics"
 )
 
 // Step is one statement of a migration, and why.
@@ -49,6 +51,9 @@ func (s *Store) Plan(ctx context.Context) (out []Step, err error) {
 	}
 	return out, errors.Join(errs...)
 }
+
+// Statements are all that the schema needs.
+func (s *Store) Statements() []Statement { return Statements(s.schema, s.layout) }
 
 // Apply does what Plan says.
 func (s *Store) Apply(ctx context.Context, steps []Step) error {
@@ -118,6 +123,14 @@ func (s *Store) guard(ctx context.Context) error {
 	steps, err := s.Plan(ctx)
 	if err != nil {
 		return err
+	}
+	if have, err := s.have(ctx); err != nil {
+		return err
+	} else if have[s.layout.local(analytics.BlocksTable)] == nil { // nothing of ours is there
+		if err := s.Apply(ctx, steps); err != nil {
+			return err
+		}
+		steps = nil
 	}
 	if len(steps) > 0 {
 		return fmt.Errorf("ClickHouse lacks what analytics needs (%s): weir analytics plan shows it, weir analytics apply does it", steps[0].Why)

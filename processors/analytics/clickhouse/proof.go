@@ -104,6 +104,24 @@ func (s *Store) Hours(ctx context.Context, from, to time.Time) (have, counted ma
 	return have, counted, known(rows.Err())
 }
 
+// Counted is how many rows were counted, by the hour.
+func (s *Store) Counted(ctx context.Context) (map[int64]int64, error) {
+	rows, err := s.conn.Query(ctx, "SELECT `hour`, toInt64(sum(`rows`)) FROM "+quote(analytics.HoursTable)+" GROUP BY `hour`")
+	if err != nil {
+		return nil, known(err)
+	}
+	defer rows.Close()
+	out := map[int64]int64{}
+	for rows.Next() {
+		var hour, n int64
+		if err := rows.Scan(&hour, &n); err != nil {
+			return nil, known(err)
+		}
+		out[hour] = n
+	}
+	return out, known(rows.Err())
+}
+
 // Note keeps differences. One that is there already is dropped by its token.
 func (s *Store) Note(ctx context.Context, found []analytics.Difference) error {
 	for _, d := range found {

@@ -3,6 +3,7 @@
 package clickhouse_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -14,7 +15,9 @@ import (
 
 // relay stands before the server, and breaks connections.
 type relay struct {
-	URL string
+	URL   string
+	spoil func(*http.Request)           // what is done to each request; nil: nothing
+	fails func(query string) (code int) // the server's error to give instead; 0: none
 
 	mu   sync.Mutex
 	cut  func(query string) when // what happens to a request; nil: nothing
@@ -39,6 +42,16 @@ func newRelay(t testing.TB, server string) *relay {
 	r := &relay{}
 	to := httputil.NewSingleHostReverseProxy(u)
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if r.spoil != nil {
+			r.spoil(q)
+		}
+		if r.fails != nil {
+			if code := r.fails(q.URL.Query().Get("query")); code != 0 {
+				w.Header().Set("X-ClickHouse-Exception-Code", fmt.Sprint(code))
+				http.Error(w, fmt.Sprintf("Code: %d. DB::Exception: planted. (PLANTED)", code), http.StatusInternalServerError)
+				return
+			}
+		}
 		switch r.say(q.URL.Query().Get("query")) {
 		case before:
 			panic(http.ErrAbortHandler)

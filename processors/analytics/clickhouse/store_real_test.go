@@ -24,8 +24,14 @@ var databases atomic.Int64
 // database is a name that nobody has used.
 func database() string { return fmt.Sprintf("test_%d_%d", time.Now().UnixNano(), databases.Add(1)) }
 
-// empty is a place for a database, behind a relay.
+// empty is a place for a database.
 func empty(t testing.TB) analyticstest.Place {
+	p, _ := emptyBehind(t)
+	return p
+}
+
+// emptyBehind is one behind a relay.
+func emptyBehind(t testing.TB) (analyticstest.Place, *relay) {
 	r, name := newRelay(t, os.Getenv("WEIR_REAL_CLICKHOUSE")), database()
 	p := analyticstest.Place{
 		Open: func(s *analytics.Schema) (analytics.Store, error) { return open(t, r.URL+"/"+name, s) },
@@ -54,7 +60,7 @@ func empty(t testing.TB) analyticstest.Place {
 				Arm: func(t testing.TB, s analytics.Store) { r.once(t, table, w) }})
 		}
 	}
-	return p
+	return p, r
 }
 
 // open is what weir does: what is missing is made.

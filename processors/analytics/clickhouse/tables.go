@@ -49,7 +49,7 @@ func Statements(s *analytics.Schema, l Layout) (out []Statement) {
 	out = append(out,
 		l.table(analytics.HoursTable, "`topic` LowCardinality(String), `type` LowCardinality(String), `hour` Int64, "+
 			"`rows` SimpleAggregateFunction(sum, UInt64), `checksum` SimpleAggregateFunction(sumWithOverflow, UInt64)", "`topic`, `type`, `hour`", "AggregatingMergeTree", ""),
-		l.table(analytics.BlocksTable, "`number` Int64, `writer` String, `at` DateTime64(9, 'UTC'), `ranges` String CODEC(ZSTD(3)), `tables` String CODEC(ZSTD(3)), `cursors` String CODEC(ZSTD(3))",
+		l.table(analytics.BlocksTable, "`number` Int64, `writer` String, `at` DateTime64(9, 'UTC'), `ranges` String CODEC(ZSTD(3)), `tables` String CODEC(ZSTD(3)), `beside` String, `cursors` String CODEC(ZSTD(3))",
 			"`number`", "MergeTree", ""),
 		l.table(outsideTable, "`_block` Int64, `source` String, `id` String, `at` DateTime64(9, 'UTC')", "`source`, `id`", "MergeTree", " TTL toDateTime(`at`) + INTERVAL 8 DAY"),
 		l.table(skippedTable, "`_block` Int64, `topic` LowCardinality(String), `partition` Int64, `offset` Int64, `at` DateTime64(9, 'UTC'), `reason` String", "`topic`, `partition`, `offset`", "MergeTree", ""))

@@ -110,15 +110,15 @@ func (s *Store) insert(ctx context.Context, block int64, r *analytics.Rows) erro
 	}
 	defer batch.Close()
 	for i := range r.Cols {
-		if err := batch.Column(i).Append(values(r, i)); err != nil {
+		if err := batch.Column(i).Append(Values(r, i)); err != nil {
 			return fmt.Errorf("column %s of %s: %w", names[i].Name, r.Table.Name, err)
 		}
 	}
 	return batch.Send()
 }
 
-// values are those of a column as the driver takes them.
-func values(r *analytics.Rows, at int) any {
+// Values are those of a column as clickhouse-go takes them: a slice of its type.
+func Values(r *analytics.Rows, at int) any {
 	c, v := r.Table.Columns[at], &r.Cols[at]
 	switch {
 	case c.List && (c.Kind == analytics.Text || c.Kind == analytics.Word):

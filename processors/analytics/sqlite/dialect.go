@@ -30,6 +30,18 @@ func (dialect) ArgMax(x, a, b, condition string) string {
 	return fmt.Sprintf("weir_argmax(%s, %s, %s) FILTER (WHERE %s)", x, a, b, condition)
 }
 
+func (dialect) Collect(x, condition string) string {
+	return fmt.Sprintf("group_concat(%s) FILTER (WHERE %s)", x, condition)
+}
+
+func (dialect) LastUpTo(collected, bound string) string {
+	return fmt.Sprintf("weir_lastupto(%s, %s)", collected, bound)
+}
+
+func (dialect) Pairs(items string) string {
+	return "(WITH b AS (SELECT DISTINCT `key1`, `item` FROM (" + items + ")) SELECT x.`item` AS `one`, y.`item` AS `other` FROM b AS x JOIN b AS y ON x.`key1` = y.`key1` AND x.`item` < y.`item`)"
+}
+
 func (dialect) Scaled(aggregate, currency string) string {
 	return fmt.Sprintf("weir_scaled(%s, %s)", aggregate, currency)
 }

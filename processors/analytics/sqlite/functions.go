@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"database/sql/driver"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +21,7 @@ import (
 func init() {
 	sqlite.MustRegisterDeterministicScalarFunction("weir_bucket", 3, bucket)
 	sqlite.MustRegisterDeterministicScalarFunction("weir_scaled", 2, scaled)
+	sqlite.MustRegisterDeterministicScalarFunction("weir_lastupto", 2, lastUpTo)
 	for name, f := range map[string]*sqlite.FunctionImpl{
 		"weir_quantile": {NArgs: 2, Deterministic: true, MakeAggregate: func(sqlite.FunctionContext) (sqlite.AggregateFunction, error) { return &quantile{}, nil }},
 		"weir_argmax":   {NArgs: 3, Deterministic: true, MakeAggregate: func(sqlite.FunctionContext) (sqlite.AggregateFunction, error) { return &argmax{}, nil }},
@@ -84,6 +87,30 @@ func scaled(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error
 	}
 	currency, _ := args[1].(string)
 	return string(analytics.AppendScaled(nil, minor, currency)), nil
+}
+
+// lastUpTo is the greatest of some numbers, with commas between them, that is not above another.
+func lastUpTo(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	all, some := args[0].(string)
+	bound, bounded := args[1].(int64)
+	if args[0] == nil || args[1] == nil {
+		return nil, nil
+	}
+	if !some || !bounded {
+		return nil, fmt.Errorf("%v is no list of whole numbers, or %v is none", args[0], args[1])
+	}
+	var last driver.Value
+	greatest := int64(math.MinInt64)
+	for text := range strings.SplitSeq(all, ",") {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no whole number", text)
+		}
+		if n <= bound && n >= greatest {
+			greatest, last = n, n
+		}
+	}
+	return last, nil
 }
 
 // quantile keeps all values.

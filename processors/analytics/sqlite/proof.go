@@ -89,6 +89,21 @@ func (s *Store) Hours(ctx context.Context, from, to time.Time) (have, counted ma
 	return have, counted, err
 }
 
+// Counted is how many rows were counted, by the hour.
+func (s *Store) Counted(ctx context.Context) (map[int64]int64, error) {
+	out := map[int64]int64{}
+	err := sqlitefile.Each(ctx, s.questions, `SELECT hour, sum(rows) FROM hours GROUP BY hour`, func(rows *sql.Rows) error {
+		var hour, n int64
+		err := rows.Scan(&hour, &n)
+		out[hour] = n
+		return err
+	})
+	if err != nil {
+		return nil, sqlitefile.Failed("the hours of analytics cannot be read", err)
+	}
+	return out, nil
+}
+
 // atOnce reads what is there at one moment: what is written meanwhile is not seen.
 func (s *Store) atOnce(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := s.questions.BeginTx(ctx, nil)

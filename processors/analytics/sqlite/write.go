@@ -14,6 +14,7 @@ import (
 	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/processors/projection/sqlitefile"
+	"github.com/weirstream/weir/streams"
 )
 
 // Write writes a batch as a block, in one transaction. One that was done and not
@@ -95,11 +96,8 @@ func sameMoves(have []analytics.Range, moves []projection.Move) bool {
 func (s *Store) note(ctx context.Context, tx *sqlitefile.Tx, block *analytics.Block, b *projection.Batch) error {
 	var failed error
 	ranges, err := block.Ranges(b.Moves, func(topic string, partition int32) projection.Cursor {
-		c := projection.Cursor{Next: -1} // where nobody has claimed it
-		err := tx.QueryRowContext(ctx, `SELECT next FROM cursors WHERE topic = ? AND partition = ?`, topic, partition).Scan(&c.Next)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			failed = sqlitefile.Failed("the cursors of analytics cannot be read", err)
-		}
+		c, err := cursor(ctx, tx, topic, partition)
+		failed = errors.Join(failed, err)
 		return c
 	})
 	if err := errors.Join(failed, err); err != nil {
@@ -122,6 +120,29 @@ func (s *Store) note(ctx context.Context, tx *sqlitefile.Tx, block *analytics.Bl
 	_, err = tx.Exec(`INSERT INTO blocks (number, writer, at, until, ranges, tables) VALUES (?, ?, ?, ?, ?, ?)`,
 		block.Number, fmt.Sprintf("%s in epoch %d", s.writer, b.Epoch), projection.Nanos(time.Now()), projection.Nanos(until), string(rangesText), string(tables))
 	return err
+}
+
+// cursor is where the rows end of a partition; before its beginning where nobody has
+// claimed it.
+func cursor(ctx context.Context, tx *sqlitefile.Tx, topic string, partition int32) (projection.Cursor, error) {
+	c := projection.Cursor{Topic: topic, Partition: partition, Next: -1, Seen: map[streams.Lane]int64{}}
+	err := tx.QueryRowContext(ctx, `SELECT next FROM cursors WHERE topic = ? AND partition = ?`, topic, partition).Scan(&c.Next)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, nil
+	}
+	if err == nil {
+		err = sqlitefile.Each(ctx, tx, `SELECT lane, seq FROM seen WHERE topic = ? AND partition = ?`, func(rows *sql.Rows) error {
+			var lane string
+			var seq int64
+			err := rows.Scan(&lane, &seq)
+			c.Seen[streams.Lane(lane)] = seq
+			return err
+		}, topic, partition)
+	}
+	if err != nil {
+		return c, sqlitefile.Failed("the cursors of analytics cannot be read", err)
+	}
+	return c, nil
 }
 
 // valuesAtOnce bounds those of one statement: a call costs more than what SQLite does

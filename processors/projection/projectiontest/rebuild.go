@@ -91,9 +91,9 @@ func pack(r *kgo.Record) []byte {
 	return append(b, r.Value...)
 }
 
-// trim deletes the records of the topics that services write, up to a share of
+// Trim deletes the records of the topics that services write, up to a share of
 // each partition.
-func (l *Log) trim(share float64) {
+func (l *Log) Trim(share float64) {
 	l.t.Helper()
 	ends, err := l.admin().ListEndOffsets(ctx)
 	if err != nil {
@@ -157,8 +157,8 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 		name  string
 		spoil func(l *Log)
 	}{
-		{"some is trimmed", func(l *Log) { l.trim(0.6) }},
-		{"all is trimmed", func(l *Log) { l.trim(1) }},
+		{"some is trimmed", func(l *Log) { l.Trim(0.6) }},
+		{"all is trimmed", func(l *Log) { l.Trim(1) }},
 		{"topics are made anew", func(l *Log) { l.again() }},
 	} {
 		p.Run(c.name, func(t *testing.T) {
