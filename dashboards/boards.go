@@ -19,6 +19,7 @@ const (
 	Prometheus    = "prometheus"
 	Jaeger        = "jaeger"
 	Elasticsearch = "elasticsearch"
+	ClickHouse    = "clickhouse"
 )
 
 // Business is what the boards show.
@@ -45,6 +46,7 @@ const (
 	ObjectivesUID = "weir-objectives"
 	PipelineUID   = "weir-pipeline"
 	IngestionUID  = "weir-ingestion"
+	BusinessUID   = "weir-business"
 )
 
 // ServiceUID is the uid of a service's board.
@@ -66,6 +68,11 @@ func Boards(b Business) ([]Board, error) {
 	for _, s := range b.Business.Sagas {
 		drafts = append(drafts, saga(b, s, l))
 	}
+	asked, err := askedBoard(b)
+	if err != nil {
+		return nil, fmt.Errorf("the board of the business's questions not drawn: %w", err)
+	}
+	drafts = append(drafts, asked)
 	var out []Board
 	for _, d := range drafts {
 		out = append(out, d.build())

@@ -204,7 +204,7 @@ func possible(b Business) map[string][]string {
 	for _, s := range b.Topology.Services {
 		values["service"] = append(values["service"], s.Name)
 	}
-	values["service"] = append(values["service"], streams.ProjectionUnit)
+	values["service"] = append(values["service"], streams.ProjectionUnit, streams.AnalyticsUnit)
 	for _, m := range b.Business.Money {
 		values["account"] = append(values["account"], m.Name)
 	}

@@ -157,18 +157,27 @@ func lintPanel(p dashboard.Panel, bad complain) {
 	if p.FieldConfig == nil || text(p.FieldConfig.Defaults.Unit) == "" {
 		bad(title, "it has no unit")
 	}
-	if len(p.Targets) == 0 || !byVariable(p.Datasource) {
+	if len(p.Targets) == 0 || !byVariable(p.Datasource) && !byClickHouse(p.Datasource) {
 		bad(title, "it needs a query, and the datasource of the variable")
 	}
 	refs := map[string]bool{}
 	for _, t := range p.Targets {
-		q, ok := t.(prometheus.Dataquery)
-		if !ok || !byVariable(q.Datasource) || text(q.RefId) == "" || refs[text(q.RefId)] {
-			bad(title, "query %q needs a name of its own and the datasource of the variable", text(q.RefId))
+		var name string
+		var ok bool
+		switch q := t.(type) {
+		case prometheus.Dataquery:
+			name, ok = text(q.RefId), byVariable(q.Datasource)
+		case clickHouseQuery:
+			name, ok = q.RefID, byClickHouse(q.Datasource)
 		}
-		refs[text(q.RefId)] = true
+		if !ok || name == "" || refs[name] {
+			bad(title, "query %q needs a name of its own and the datasource of the variable", name)
+		}
+		refs[name] = true
 	}
 }
+
+func byClickHouse(d *common.DataSourceRef) bool { return d != nil && text(d.Uid) == "${clickhouse}" }
 
 func byVariable(d *common.DataSourceRef) bool { return d != nil && text(d.Uid) == "${datasource}" }
 

@@ -2,7 +2,10 @@ package dashboards
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -19,6 +22,7 @@ type Servers struct {
 	Prometheus    string // e.g. http://127.0.0.1:9090
 	Jaeger        string // of the query API, e.g. http://127.0.0.1:16686
 	Elasticsearch string // or OpenSearch, e.g. http://127.0.0.1:9200
+	ClickHouse    string // e.g. http://127.0.0.1:8123/default; empty: there is none
 }
 
 type settings = map[string]any
@@ -79,7 +83,7 @@ func datasources(s Servers, live string) settings {
 		}
 		return out
 	}
-	return settings{"apiVersion": 1, "datasources": []settings{
+	all := []settings{
 		source(Prometheus, "prometheus", s.Prometheus, settings{
 			"httpMethod": "POST", "timeInterval": "5s",
 			"manageAlerts": true, // the list of alerts shows its rules
@@ -98,7 +102,22 @@ func datasources(s Servers, live string) settings {
 			"index": logsIndex, "timeField": "@timestamp", "esVersion": "8.0.0", "logMessageField": "message", "logLevelField": "log.level",
 			"dataLinks": []settings{{"field": "trace.id", "datasourceUid": Jaeger, "url": "$${__value.raw}", "urlDisplayLabel": "Trace in Jaeger"}},
 		}, settings{"database": logsIndex}), // where Grafana 9 looks for the index
-	}}
+	}
+	if s.ClickHouse != "" {
+		all = append(all, source(ClickHouse, clickHousePlugin, s.ClickHouse, clickHouseAt(s.ClickHouse), nil))
+	}
+	return settings{"apiVersion": 1, "datasources": all}
+}
+
+// clickHouseAt is where the plugin finds ClickHouse. A user and a password are not written:
+// Grafana's user is to read only, and no other's.
+func clickHouseAt(address string) settings {
+	u, err := url.Parse(address)
+	if err != nil {
+		return settings{}
+	}
+	port, _ := strconv.Atoi(cmp.Or(u.Port(), map[string]string{"http": "8123", "https": "8443"}[u.Scheme]))
+	return settings{"protocol": "http", "host": u.Hostname(), "port": port, "secure": u.Scheme == "https", "defaultDatabase": cmp.Or(strings.Trim(u.Path, "/"), "default")}
 }
 
 // logsIndex is where the log lines are; weir logs template has its mapping.

@@ -10,7 +10,7 @@ import (
 )
 
 func TestProvisioningFiles(t *testing.T) {
-	files, err := Files(ofShop(t), Servers{"http://prom:9090", "http://jaeger:16686", "http://search:9200"},
+	files, err := Files(ofShop(t), Servers{"http://prom:9090", "http://jaeger:16686", "http://search:9200", "https://tables/weir"},
 		"/etc/weir/dashboards", false)
 	if err != nil {
 		t.Fatal(err)
@@ -29,9 +29,12 @@ func TestProvisioningFiles(t *testing.T) {
 	if err := yaml.Unmarshal(raw, &sources); err != nil || sources.APIVersion != 1 {
 		t.Fatal(err, sources.APIVersion)
 	}
-	known := map[string]string{Prometheus: "http://prom:9090", Jaeger: "http://jaeger:16686", Elasticsearch: "http://search:9200"}
+	known := map[string]string{Prometheus: "http://prom:9090", Jaeger: "http://jaeger:16686", Elasticsearch: "http://search:9200", ClickHouse: "https://tables/weir"}
 	for _, d := range sources.Datasources {
-		if d.UID != d.Name || d.Type != d.UID || d.URL != known[d.UID] {
+		if d.UID == ClickHouse && (d.JSONData["host"] != "tables" || d.JSONData["port"] != 8443 || d.JSONData["defaultDatabase"] != "weir") {
+			t.Errorf("ClickHouse is %v", d.JSONData)
+		}
+		if d.UID != d.Name || d.Type != map[string]string{ClickHouse: clickHousePlugin}[d.UID] && d.Type != d.UID || d.URL != known[d.UID] {
 			t.Errorf("datasource %+v", d)
 		}
 		delete(known, d.UID)

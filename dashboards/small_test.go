@@ -101,11 +101,11 @@ func TestBoardsOfSmallBusinesses(t *testing.T) {
 		has    []string
 		hasNot []string
 	}{
-		"one service": {library(), []string{OverviewUID, ObjectivesUID, PipelineUID, IngestionUID, ServiceUID("loans")},
+		"one service": {library(), []string{OverviewUID, ObjectivesUID, PipelineUID, IngestionUID, ServiceUID("loans"), BusinessUID},
 			[]string{"Time to answer"},
 			append(absent, "Sagas an hour", "Effects twice", "Begun an hour", "Money")},
 		"a saga": {charging(), []string{OverviewUID, ObjectivesUID, PipelineUID, IngestionUID, ServiceUID("loans"),
-			SagaUID("borrow")},
+			SagaUID("borrow"), BusinessUID},
 			[]string{"Sagas an hour", "Fees an hour", "How far they come"}, absent},
 	} {
 		all, groups := boardsOf(t, c.b)

@@ -87,7 +87,7 @@ func mayImport(path string) []string {
 	case under(path, "alerts"):
 		return []string{"streams"}
 	case under(path, "dashboards"):
-		return []string{"streams", "alerts", "processors/projection"}
+		return []string{"streams", "alerts", "processors/projection", "processors/analytics"}
 	case under(path, "deploy"):
 		return append([]string{"streams"}, generic...)
 	}

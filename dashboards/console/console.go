@@ -20,6 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/streams"
 	"github.com/weirstream/weir/streams/business"
@@ -35,6 +36,8 @@ type Config struct {
 	Business *business.Business // its sagas and the views that they are about
 	Traces   *telemetry.Recent
 	Jaeger   *telemetry.Jaeger // where the traces of all processes are, if anywhere
+	// Analytics are asked the business's questions.
+	Analytics *analytics.Model
 	// NotReady lists the lanes that are not at work, each with its reason.
 	NotReady func() []string
 	// Degraded lists what else does not work, each with its reason.
@@ -106,6 +109,9 @@ type Console struct {
 	alerts kept[[]Alert]
 	// what is kept quiet
 	silences kept[[]Silence]
+
+	differences kept[[]analytics.Difference]
+	away        away // of analytics
 }
 
 //go:embed page
@@ -160,7 +166,7 @@ func New(cfg Config) (*Console, error) {
 
 func (c *Console) parse() error {
 	c.pages = map[string]*template.Template{}
-	for _, name := range []string{"overview", "sagas", "saga", "views", "view", "document", "traces", "trace", "slos", "alerts", "runbook", "letters", "faults", "problem"} {
+	for _, name := range []string{"overview", "sagas", "saga", "views", "view", "document", "traces", "trace", "slos", "alerts", "runbook", "letters", "faults", "questions", "question", "problem"} {
 		t, err := template.New(name).Funcs(c.words()).ParseFS(pageFiles, "page/frame.html", "page/parts.html", "page/"+name+".html")
 		if err != nil {
 			return fmt.Errorf("the live page's template %s: %w", name, err)
@@ -189,6 +195,11 @@ func (c *Console) routes() {
 		c.handle("GET /alerts", c.alertPage)
 	}
 	c.handle("GET /runbooks/{name}", c.runbookPage)
+	if c.Analytics != nil {
+		c.handle("GET /analytics", c.questionList)
+		c.handle("GET /analytics/{question}", c.questionPage)
+		c.handle("GET /analytics/{question}/rows.csv", c.questionCSV)
+	}
 	if c.Faults != nil {
 		c.handle("GET /faults", c.faultPage)
 	}
@@ -249,6 +260,7 @@ type frame struct {
 	HasFaults bool
 	Faults    []Fault // that are on
 	HasViews  bool
+	Asked     bool   // analytics is here
 	Behind    string // how old documents and sagas on it are, if that is worth a word
 	Up        string
 	Now       stamp
@@ -284,7 +296,7 @@ func (c *Console) surround(ctx context.Context, f *frame) {
 	}
 	f.HasSLOs, f.HasAlerts, f.HasFaults, f.Faults = c.SLOs != nil, c.Alerts != nil, c.Faults != nil, c.faultsOn()
 	f.NotReady = len(c.NotReady()) + len(c.Degraded())
-	f.HasViews = len(c.Business.Views()) > 0
+	f.HasViews, f.Asked = len(c.Business.Views()) > 0, c.Analytics != nil
 	if f.At == "overview" || f.At == "sagas" || f.At == "views" {
 		f.Behind = c.behind()
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/services/shop"
 	"github.com/weirstream/weir/streams/business"
@@ -18,7 +19,7 @@ func TestPagesAreReserved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(Config{Reads: &projection.Model{}, Metrics: prometheus.NewRegistry(), Topology: topology, Business: shop.Business,
+	c, err := New(Config{Reads: &projection.Model{}, Metrics: prometheus.NewRegistry(), Topology: topology, Business: shop.Business, Analytics: &analytics.Model{},
 		SLOs:   func(context.Context) ([]SLO, error) { return nil, nil },
 		Alerts: func(context.Context) ([]Alert, error) { return nil, nil },
 		Faults: func() []Fault { return nil }, SwitchFault: func(context.Context, string, bool) error { return nil }})
@@ -31,7 +32,7 @@ func TestPagesAreReserved(t *testing.T) {
 			t.Errorf("a view could be called like the page %q: reserve it in streams/business", pattern)
 		}
 	}
-	if len(c.own) < 15 {
+	if len(c.own) < 18 {
 		t.Errorf("only %d pages were seen", len(c.own))
 	}
 }

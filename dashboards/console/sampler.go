@@ -54,6 +54,8 @@ type reading struct {
 	unpublished map[string]float64 // seconds, by service
 	calls       map[call]calls
 	breakers    map[call]float64 // effect is empty
+	proved      float64          // analytics is proved before that, in seconds since 1970; 0: not known
+	differences float64          // of analytics
 }
 
 // samples are the readings of the last minutes.
@@ -208,6 +210,10 @@ func (r *reading) take(name string, l map[string]string, v float64, sagas []decl
 		r.parked += v
 	case telemetry.UnpublishedAge:
 		r.unpublished[service] = max(r.unpublished[service], v)
+	case telemetry.AnalyticsProved:
+		r.proved = max(r.proved, v)
+	case telemetry.AnalyticsDifferences:
+		r.differences += v
 	case telemetry.BreakerState:
 		r.breakers[call{service: service, endpoint: l["endpoint"]}] = v
 	}

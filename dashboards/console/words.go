@@ -23,6 +23,7 @@ func (c *Console) words() template.FuncMap {
 		"plural":    plural,
 		"sagaPath":  func(correlation string) string { return "/sagas/" + url.PathEscape(correlation) },
 		"tracePath": tracePath,
+		"storyPath": c.storyPath,
 		"spanPath":  spanPath,
 		"upper":     upper,
 		"field":     fieldName,

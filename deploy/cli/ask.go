@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -123,17 +122,13 @@ func listQuestions(c *cobra.Command, cl client, form string, print func(func(io.
 
 const kindMoment = "time"
 
-var (
-	before = regexp.MustCompile(`^([0-9]{1,4})([mhdw])$`)
-	units  = map[string]time.Duration{"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
-)
-
 // moment is a day, a time, or how long ago.
 func moment(to *string) checked {
 	return checked{to, kindMoment, func(s string) error {
 		_, notDay := time.Parse(time.DateOnly, s)
 		_, notTime := time.Parse(time.RFC3339, s)
-		if notDay != nil && notTime != nil && !before.MatchString(s) {
+		_, isAgo := analytics.Ago(s)
+		if notDay != nil && notTime != nil && !isAgo {
 			return errors.New("write a day, as 2010-12-01, a time, as 2010-12-01T08:00:00Z, or how long ago, as 7d")
 		}
 		return nil
@@ -142,12 +137,10 @@ func moment(to *string) checked {
 
 // ago is a time that was given as how long ago; others stay as they are.
 func ago(s string, now time.Time) string {
-	m := before.FindStringSubmatch(s)
-	if m == nil {
-		return s
+	if d, ok := analytics.Ago(s); ok {
+		return now.Add(-d).UTC().Format(time.RFC3339)
 	}
-	n, _ := strconv.Atoi(m[1])
-	return now.Add(-time.Duration(n) * units[m[2]]).UTC().Format(time.RFC3339)
+	return s
 }
 
 // write prints an answer in one of its forms.

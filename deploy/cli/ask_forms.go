@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,25 +18,13 @@ import (
 
 // csv writes values as they are: durations in nanoseconds, nothing for what is not there.
 func (a *answer) csv(w io.Writer) error {
-	out := csv.NewWriter(w)
-	head := make([]string, len(a.Columns))
-	for i, c := range a.Columns {
-		head[i] = c.Name
-	}
-	if err := out.Write(head); err != nil {
-		return err
-	}
-	for _, row := range a.Rows {
-		line := make([]string, len(row))
-		for i, x := range row {
-			line[i] = plainOf(x)
-		}
-		if err := out.Write(line); err != nil {
-			return err
+	rows := make([][]string, len(a.Rows))
+	for i, row := range a.Rows {
+		for _, x := range row {
+			rows[i] = append(rows[i], plainOf(x))
 		}
 	}
-	out.Flush()
-	return out.Error()
+	return analytics.WriteCSV(w, a.Columns, rows)
 }
 
 // parquet writes a column for each: texts, amounts as exact texts beside their currency,

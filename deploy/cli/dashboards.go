@@ -58,6 +58,7 @@ Alertmanager. With both, everybody is told twice.`,
 	c.Flags().Var(webURL(&s.Prometheus), "prometheus", "Prometheus, as Grafana reaches it")
 	c.Flags().Var(webURL(&s.Jaeger), "jaeger", "Jaeger's query API, as Grafana reaches it")
 	c.Flags().Var(webURL(&s.Elasticsearch), "elasticsearch", "Elasticsearch, as Grafana reaches it")
+	c.Flags().Var(webURL(&s.ClickHouse), "clickhouse", "ClickHouse with its database, as Grafana reaches it over HTTP: http://clickhouse:8123/default. Grafana needs its plugin")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *out == "" {
 			return usagef("--out is missing: say which directory to write to")

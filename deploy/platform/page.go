@@ -13,7 +13,7 @@ import (
 
 // page is the live page, fed until the platform stops.
 func (p *platform) page() http.Handler {
-	cfg := console.Config{Reads: p.reads, Metrics: p.metrics, Topology: p.topology, Business: p.Business, Traces: p.traces, NotReady: p.notReady, Degraded: p.degraded, ReadsBehind: p.readsBehind,
+	cfg := console.Config{Reads: p.reads, Metrics: p.metrics, Topology: p.topology, Business: p.Business, Analytics: p.askedAnalytics(), Traces: p.traces, NotReady: p.notReady, Degraded: p.degraded, ReadsBehind: p.readsBehind,
 		Letters: p.shownLetters, Retry: p.unparker(retry), Drop: p.unparker(drop), Runbook: p.promises.runbook, Log: p.Log}
 	if p.promises.asks != nil {
 		cfg.SLOs, cfg.Alerts, cfg.AlertRules = p.promises.shownSLOs, p.promises.shownAlerts, p.promises.rules()

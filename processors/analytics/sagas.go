@@ -141,9 +141,9 @@ func (a *asking) hops() error {
 		e := fmt.Sprintf("`e%d`", slices.Index(emitted, h.emits))
 		waits = append(waits, fmt.Sprintf("%s - %s AS `h%d`", e, a.d.LastUpTo(fmt.Sprintf("`o%d`", slices.Index(begun, h.on)), e), i))
 		x := fmt.Sprintf("`h%d`", i)
-		numbers = append(numbers, "count("+x+")")
-		for _, q := range quantiles {
-			numbers = append(numbers, a.d.Quantile(x, q.q))
+		numbers = append(numbers, "count("+x+") AS "+quoted(hopColumn(i, 0)))
+		for j, q := range quantiles {
+			numbers = append(numbers, a.d.Quantile(x, q.q)+" AS "+quoted(hopColumn(i, 1+j)))
 		}
 	}
 	each := piece("SELECT `_correlation`, %s FROM %s", strings.Join(of, ", "), a.started(saga))
@@ -159,6 +159,9 @@ func (a *asking) hops() error {
 	}
 	return nil
 }
+
+// hopColumn is a number of a hop: how often it was, or one of the quantiles.
+func hopColumn(hop, number int) string { return fmt.Sprintf("n%d_%d", hop, number) }
 
 // story answers what happened to a document: events of its key, and of the correlations
 // that they belong to.

@@ -2,6 +2,7 @@ package analytics
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/weirstream/weir/streams/business"
@@ -236,7 +237,7 @@ func floatOf(x any) float64 {
 		return float64(x)
 	case string: // whole ten-thousandths
 		f, _ := strconv.ParseFloat(x, 64)
-		return f
+		return f / math.Pow10(Scale)
 	}
 	return 0
 }

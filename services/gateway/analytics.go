@@ -2,12 +2,8 @@ package gateway
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/weirstream/weir/processors/analytics"
@@ -73,7 +69,7 @@ func (g *gateway) question(w http.ResponseWriter, r *http.Request) {
 		badQuery("the path or the query is not UTF-8 or holds control characters: nothing is called so").Write(w)
 		return
 	}
-	p, err := questionParams(r.URL.RawQuery)
+	p, err := analytics.ReadParams(r.URL.RawQuery, time.Now())
 	if err != nil {
 		badQuery(err.Error()).Write(w)
 		return
@@ -100,64 +96,6 @@ func (g *gateway) question(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-var questionNames = []string{"from", "to", "zone", "by", "where", "key", "limit"}
-
-// questionParams reads the query of a question.
-func questionParams(query string) (p analytics.Params, err error) {
-	q, err := url.ParseQuery(query)
-	if err != nil {
-		return p, fmt.Errorf("the query cannot be read: %w", err)
-	}
-	for name, values := range q {
-		if !slices.Contains(questionNames, name) || len(values) > 1 && name != "by" && name != "where" {
-			return p, fmt.Errorf("parameter %q is not known here or given twice: there are %s", name, strings.Join(questionNames, ", "))
-		}
-	}
-	p.Zone, p.Key = q.Get("zone"), q.Get("key")
-	for _, list := range q["by"] {
-		p.By = append(p.By, strings.FieldsFunc(list, func(r rune) bool { return r == ',' })...)
-	}
-	for _, pair := range q["where"] {
-		name, value, ok := strings.Cut(pair, "=")
-		if _, twice := p.Where[name]; !ok || twice {
-			return p, fmt.Errorf("where %q is not of the form dimension=value, or names one twice", pair)
-		}
-		if p.Where == nil {
-			p.Where = map[string]string{}
-		}
-		p.Where[name] = value
-	}
-	if s := q.Get("limit"); s != "" {
-		if p.Limit, err = strconv.Atoi(s); err != nil || p.Limit < 1 {
-			return p, fmt.Errorf("limit %q is not a whole number from 1 to %d", s, analytics.MaxLimit)
-		}
-	}
-	if p.From, err = instant("from", q.Get("from"), p.Zone); err != nil {
-		return p, err
-	}
-	p.To, err = instant("to", q.Get("to"), p.Zone)
-	return p, err
-}
-
-// instant is a time of RFC 3339, or the beginning of a day in the question's time zone.
-func instant(name, text, zone string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t, nil
-	}
-	at, err := time.LoadLocation(zone)
-	if err != nil {
-		at = time.UTC // whoever answers refuses it
-	}
-	t, err := time.ParseInLocation(time.DateOnly, text, at)
-	if err != nil {
-		return t, fmt.Errorf("%s %q is neither a day, as 2010-12-01, nor a time, as 2010-12-01T08:00:00Z", name, text)
-	}
-	return t, nil
-}
-
 // analytics describes the questions.
 func (d *description) analytics() {
 	d.add(AnalyticsPath, http.MethodGet, object{"operationId": "listQuestions", "tags": []string{platformTag}, "summary": "List the questions that the business is asked",
@@ -173,7 +111,7 @@ func (d *description) analytics() {
 	d.add(AnalyticsPath+"/{question}", http.MethodGet, object{"operationId": "askQuestion", "tags": []string{platformTag}, "summary": "Ask a question of all that ever happened",
 		"description": "What would read too much is refused with its cost (422): ask for a shorter time.",
 		"parameters": []object{{"name": "question", "in": "path", "required": true, "schema": object{"type": "string", "examples": names}},
-			text("from", "A day or a time of RFC 3339, from which on; missing for all."), text("to", "A day or a time of RFC 3339, before which; missing for all."),
+			text("from", "A day, a time of RFC 3339, or how long ago (7d), from which on; missing for all."), text("to", "A day, a time of RFC 3339, or how long ago, before which; missing for all."),
 			text("zone", "Time zone of the IANA database, in which days and other times begin; UTC if missing."),
 			text("by", "Dimensions, and at most one unit of time, with commas between; \"total\" for none. Missing for the first dimension."),
 			text("where", "A dimension and what it has to be: country=GB. May be given several times."), text("key", "Of what the question is about, if it wants one."),

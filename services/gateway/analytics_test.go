@@ -75,7 +75,7 @@ func TestQuestionsThatAreRefused(t *testing.T) {
 		"?by=day":                      "400 this takes no parameters",
 		"/nothing":                     "404 there is no question \"nothing\": they are listed at /v1/analytics",
 		"/revenue?by=nobody":           "400 revenue cannot be told apart by \"nobody\"",
-		"/revenue?from=7d":             "400 from \"7d\" is neither a day",
+		"/revenue?from=7x":             "400 from \"7x\" is neither a day",
 		"/revenue?from=a&from=b":       "400 parameter \"from\" is not known here or given twice",
 		"/revenue?month=a":             "400 parameter \"month\" is not known here",
 		"/revenue?where=country":       "400 where \"country\" is not of the form",

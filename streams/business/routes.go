@@ -11,7 +11,7 @@ import (
 var platformPaths = []string{"analytics", "dead-letters", "events", "faults", "lanes", "openapi.json", "reconcile", "sagas", "skipped", "units"}
 
 // The live page shows each view at its name; these addresses have another meaning.
-var platformPages = []string{"alerts", "console", "dead-letters", "faults", "metrics", "prometheus", "readyz", "runbooks", "sagas", "slos", "traces",
+var platformPages = []string{"alerts", "analytics", "console", "dead-letters", "faults", "metrics", "prometheus", "readyz", "runbooks", "sagas", "slos", "traces",
 	"v1", "views"}
 
 // ReservedPath tells whether no command and no view can have a path.

@@ -8,6 +8,9 @@ import (
 	"github.com/weirstream/weir/processors/analytics"
 )
 
+// SQL is how ClickHouse writes questions.
+var SQL analytics.Dialect = dialect{}
+
 // Dialect is ClickHouse's.
 func (s *Store) Dialect() analytics.Dialect { return dialect{} }
 
