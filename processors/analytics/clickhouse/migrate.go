@@ -114,7 +114,7 @@ var ErrUnsafe = errors.New("the tables of analytics would not hold each event on
 var (
 	singleWindow     = regexp.MustCompile(`non_replicated_deduplication_window = (\d+)`)
 	replicatedWindow = regexp.MustCompile(`replicated_deduplication_window = (\d+)`)
-	target           = regexp.MustCompile("^CREATE MATERIALIZED VIEW \\S+ TO (\\S+) ")
+	target           = regexp.MustCompile(`^CREATE MATERIALIZED VIEW \S+ TO (\S+) `)
 )
 
 // guard refuses tables that would take a block twice, and materialized views, whoever made
