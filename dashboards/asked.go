@@ -20,11 +20,11 @@ const greatestShown = 50
 
 // askedBoard has the business's questions, with the SQL that answers them everywhere else.
 // Its first row tells how far to believe them.
-func askedBoard(b Business) (draft, error) {
+func askedBoard(b Business, l limits) (draft, error) {
 	d := draft{uid: BusinessUID, title: "Weir: business", tags: []string{"business"}, alerts: []string{`owner="platform"`},
 		help:      "What the business is asked, from the tables of analytics in ClickHouse. Days and other times begin in UTC.",
 		variables: []dashboard.VariableModel{clickHouseVariable(), pick("each", "Each", "hour", "day", "week", "month")},
-		rows:      []row{{title: "Is it what happened?", panels: believed()}}}
+		rows:      []row{{title: "Is it what happened?", panels: believed(l)}}}
 	schema, err := analytics.NewSchema(b.Business, b.Topology)
 	if err != nil {
 		return d, err
@@ -161,10 +161,10 @@ func (w writer) steps(q business.Question) (*panel, error) {
 }
 
 // believed are how far analytics is behind, and how well it is proved.
-func believed() []*panel {
+func believed(l limits) []*panel {
 	out := []*panel{
-		graph("Analytics behind", "s", "How long the oldest record waits that analytics has not taken. What is asked of it is as old.").unmarked(elsewhere).
-			query(most("", telemetry.BehindSeconds, is("service", streams.AnalyticsUnit)), "behind"),
+		graph("Analytics behind", "s", "How long the oldest record waits that analytics has not taken. What is asked of it is as old; the line is the alert's.").
+			query(most("", telemetry.BehindSeconds, is("service", streams.AnalyticsUnit)), "behind").limit(l.alert("AnalyticsBehind")),
 		graph("Age of the proof", "s", "How long ago what is proved of analytics was written. It grows: nobody proves it, or the log or the tables cannot be read.").unmarked(elsewhere).
 			query("time() - max("+telemetry.AnalyticsProved+")", "age"),
 		graph("Rows proved", "cps", "Rows of analytics a second that were proved to be what the log says.").unmarked(volume).

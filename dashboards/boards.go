@@ -68,7 +68,7 @@ func Boards(b Business) ([]Board, error) {
 	for _, s := range b.Business.Sagas {
 		drafts = append(drafts, saga(b, s, l))
 	}
-	asked, err := askedBoard(b)
+	asked, err := askedBoard(b, l)
 	if err != nil {
 		return nil, fmt.Errorf("the board of the business's questions not drawn: %w", err)
 	}

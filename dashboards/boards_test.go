@@ -197,7 +197,7 @@ func TestLimitsComeFromTheRules(t *testing.T) {
 	}{
 		{OverviewUID, "Time to answer", []float64{0.1}}, {IngestionUID, "Time to answer", []float64{0.1}}, {IngestionUID, "Answers", []float64{0.1}},
 		{ServiceUID("order"), "From event to effect", []float64{1}}, {ServiceUID("order"), "Behind", []float64{30}},
-		{OverviewUID, "Figures lag by", []float64{30}},
+		{OverviewUID, "Figures lag by", []float64{30}}, {BusinessUID, "Analytics behind", []float64{300}},
 		{ServiceUID("order"), "Oldest unpublished event", []float64{10}}, {PipelineUID, "Unpublished", []float64{10}}, {PipelineUID, "Time to commit", []float64{0.1}},
 		{ServiceUID("order"), "Time to commit", []float64{0.1}}, {OverviewUID, "Burn rates", []float64{1, 3, 6, 14.4}},
 		{SagaUID("place-order"), "Oldest", []float64{900}}, {SagaUID("place-order"), "From start to end", []float64{900}},

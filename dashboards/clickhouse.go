@@ -41,6 +41,10 @@ func (q clickHouseQuery) Equals(o variants.Dataquery) bool {
 	return ok && x.RefID == q.RefID && x.RawSQL == q.RawSQL && x.Format == q.Format
 }
 
+// nullForNone has an aggregate of nothing be null, as questions are written for: without it
+// what never came would have come in 1970.
+const nullForNone = " SETTINGS aggregate_functions_null_for_empty = 1"
+
 // rowsOf has a panel show what SQL answers.
 func (p *panel) rowsOf(sql string, format int) *panel {
 	kind := "timeseries"
@@ -48,7 +52,7 @@ func (p *panel) rowsOf(sql string, format int) *panel {
 		kind = "table"
 	}
 	p.Datasource = &tables
-	p.Targets = append(p.Targets, clickHouseQuery{ref(len(p.Targets)), &tables, "sql", kind, sql, format})
+	p.Targets = append(p.Targets, clickHouseQuery{ref(len(p.Targets)), &tables, "sql", kind, sql + nullForNone, format})
 	return p.unknown("nothing in this time")
 }
 

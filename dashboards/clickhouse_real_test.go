@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+
 	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/analytics/asktest"
 	"github.com/weirstream/weir/processors/analytics/clickhouse"
@@ -58,7 +60,8 @@ func TestTheBusinessBoardAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := clickhouse.Open(fmt.Sprintf("%s/test_board_%d", os.Getenv("WEIR_REAL_CLICKHOUSE"), time.Now().UnixNano()), schema, clickhouse.Layout{})
+	address := fmt.Sprintf("%s/test_board_%d", os.Getenv("WEIR_REAL_CLICKHOUSE"), time.Now().UnixNano())
+	store, err := clickhouse.Open(address, schema, clickhouse.Layout{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,12 +76,32 @@ func TestTheBusinessBoardAnswers(t *testing.T) {
 	asktest.Keep(t, store, schema, trade())
 	run := func(sql string, from, to time.Time, each string) *analytics.Result {
 		t.Helper()
-		sql = fill(sql, map[string]string{"__from": strconv.FormatInt(from.UnixMilli(), 10), "__to": strconv.FormatInt(to.UnixMilli(), 10), "each": each})
-		r, err := store.Select(t.Context(), sql, nil, 0)
+		r, err := store.Select(t.Context(), filled(sql, from, to, each), nil, 0)
 		if err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
 		return r
+	}
+	o, err := clickhouse.Options(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := ch.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// alike wants anybody else, as Grafana is, to be told the same.
+	alike := func(sql string, from, to time.Time) {
+		t.Helper()
+		sql = "SELECT arrayStringConcat(groupArray(toString(tuple(*))), ' ') FROM (" + sql + ")"
+		var got string
+		if err := conn.QueryRow(t.Context(), filled(sql, from, to, "hour")).Scan(&got); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		if want := run(sql, from, to, "hour").Rows[0][0]; got != want || got == "" {
+			t.Errorf("%s answers %q here, and %q elsewhere", sql, want, got)
+		}
 	}
 	from, to, seen := day, day.Add(24*time.Hour), 0
 	for _, board := range boards(t) {
@@ -89,6 +112,7 @@ func TestTheBusinessBoardAnswers(t *testing.T) {
 					continue
 				}
 				seen++
+				alike(q.RawSQL, from, to)
 				for _, each := range []string{"hour", "day", "week", "month"} {
 					if r := run(q.RawSQL, from, to, each); len(r.Rows) == 0 {
 						t.Errorf("%s finds nothing by the %s: %s", text(p.Title), each, q.RawSQL)
@@ -132,6 +156,11 @@ func TestTheBusinessBoardAnswers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// filled is a query as Grafana sends it.
+func filled(sql string, from, to time.Time, each string) string {
+	return fill(sql, map[string]string{"__from": strconv.FormatInt(from.UnixMilli(), 10), "__to": strconv.FormatInt(to.UnixMilli(), 10), "each": each})
 }
 
 // plainly is a value as the board has it.

@@ -123,7 +123,7 @@ func TestTheAddressOfARunningWeir(t *testing.T) {
 			}
 		}
 	})
-	if asks != 18 {
+	if asks != 19 {
 		t.Errorf("%d commands ask a running weir", asks)
 	}
 	contains(t, run(t, 3, "saga", "ls"), "http://127.0.0.1:1")
