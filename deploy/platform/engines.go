@@ -163,12 +163,12 @@ func (p *platform) openReads(ctx context.Context) (projection.Store, error) {
 }
 
 // openAnalytics opens the tables of analytics.
-func (p *platform) openAnalytics() (analytics.Store, error) {
+func (p *platform) openAnalytics() (analytics.Swappable, error) {
 	if p.Config.ClickHouse.URL == "" {
 		if err := p.makeData(); err != nil {
 			return nil, err
 		}
-		return analyticssqlite.Open(p.path("analytics.db"), p.analytics.schema)
+		return analyticssqlite.OpenLive(p.path("analytics.db"), p.analytics.schema)
 	}
 	return clickhouse.Open(p.Config.ClickHouse.URL.Reveal(), p.analytics.schema, clickhouse.Layout{KeepDays: p.Config.HistoryDays})
 }
