@@ -41,6 +41,9 @@ func (r *Reconciler) made(ctx context.Context, blocks []Written) (map[int64]*Blo
 	parts, starts := map[topicPartition]*part{}, map[string]map[int32]kgo.Offset{}
 	ours := map[int64]bool{}
 	for _, b := range blocks {
+		if b.Number < 0 {
+			continue // it was made from a file
+		}
 		if onLog(&b) {
 			ours[b.Number] = true
 		}

@@ -45,7 +45,7 @@ type Hour struct {
 
 // Run runs the suite. empty makes a place for a new, empty store.
 func Run(t *testing.T, empty func(testing.TB) Place) {
-	for _, c := range slices.Concat(rowCases, viewCases, runCases, sumCases, questionCases, schemaCases) {
+	for _, c := range slices.Concat(rowCases, viewCases, runCases, sumCases, questionCases, schemaCases, anewCases, fileCases) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.run(&place{T: t, Place: empty(t), empty: empty})

@@ -249,6 +249,9 @@ func (s *Store) Carry(ctx context.Context, from analytics.Store, block int64, w 
 		return err
 	}
 	source, ok := from.(*Store)
+	if x, wrapped := from.(interface{ Unwrap() analytics.Store }); wrapped {
+		source, ok = x.Unwrap().(*Store)
+	}
 	if !ok {
 		return fmt.Errorf("a block cannot be carried from a %T into ClickHouse", from)
 	}
@@ -293,7 +296,7 @@ func (s *Store) noteCarried(ctx context.Context, w analytics.Written) error {
 		return err
 	}
 	if len(have) != 1 || have[0] != w.Writer {
-		return fmt.Errorf("block %d is that of %q, and not of %s: %w", w.Number, have, w.Writer, projection.ErrFenced)
+		return fmt.Errorf("block %d is that of %q, and not of %s (if nobody loads the file now, take it out with weir backfill --remove): %w", w.Number, have, w.Writer, projection.ErrFenced)
 	}
 	return nil
 }

@@ -154,6 +154,8 @@ func single(s analytics.Store) (*Store, func(), error) {
 			return nil, nil, err
 		}
 		return h.Store, done, nil
+	case interface{ Unwrap() analytics.Store }:
+		return single(s.Unwrap())
 	}
 	return nil, nil, fmt.Errorf("a block cannot be carried from a %T into a file of SQLite", s)
 }
