@@ -124,7 +124,7 @@ func (r *run) skipGaps(ctx context.Context, gaps []gap, lost map[string]bool) er
 	now := r.cfg.Now()
 	for _, g := range gaps {
 		next := r.next[g.place]
-		b := &Batch{Epoch: r.epoch, Forget: now.Add(-r.cfg.Window), Moves: []Move{{Topic: g.topic, Partition: g.partition, From: next, Next: g.first}}}
+		b := &Batch{Epoch: r.epoch, Forget: now.Add(-r.cfg.Window), Moves: []Move{{Topic: g.topic, Partition: g.partition, From: next, Next: g.first, Stored: !lost[g.topic]}}}
 		if lost[g.topic] {
 			b.Skipped = []Skipped{{Topic: g.topic, Partition: g.partition, Offset: next, At: now,
 				Reason: fmt.Sprintf("the log begins at offset %d: what was posted from outside before is in no event store, and is missing here", g.first)}}

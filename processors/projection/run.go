@@ -210,6 +210,9 @@ func (r *run) consume(ctx context.Context) error {
 	rest := time.NewTimer(0)
 	defer rest.Stop()
 	for looked := time.Now(); ; {
+		if err := r.settle(ctx); err != nil {
+			return err
+		}
 		if r.cfg.Until != nil && r.debt == nil && r.cfg.Until() {
 			return errDone
 		}
@@ -227,9 +230,6 @@ func (r *run) consume(ctx context.Context) error {
 		}
 		began := time.Now()
 		if err := r.take(ctx, fetches); err != nil {
-			return err
-		}
-		if err := r.settle(ctx); err != nil {
 			return err
 		}
 		if time.Since(looked) >= lookEvery {

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/analytics/rebuild"
 	"github.com/weirstream/weir/processors/projection"
@@ -340,4 +339,3 @@ func swappedUnderAFrozenWriter(p *place) {
 	p.whole(s, recs)
 	p.goOn(l, s, recs)
 }
-

@@ -3,6 +3,7 @@
 package clickhouse_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -27,6 +28,7 @@ func database() string { return fmt.Sprintf("test_%d_%d", time.Now().UnixNano(),
 // empty is a place for a database, behind a relay.
 func empty(t testing.TB) analyticstest.Place {
 	r, name := newRelay(t, os.Getenv("WEIR_REAL_CLICKHOUSE")), database()
+	t.Cleanup(func() { drop(t, name) })
 	p := analyticstest.Place{
 		Open: func(s *analytics.Schema) (analytics.Store, error) { return open(t, r.URL+"/"+name, s) },
 		Hours: func(t testing.TB, s analytics.Store) map[analyticstest.Hour]analytics.Sum {
@@ -89,6 +91,27 @@ func (r *relay) once(t testing.TB, table string, w when) {
 			t.Errorf("nothing was written to %s", table)
 		}
 	})
+}
+
+// drop removes a database and those beside it. The server is not this test's alone.
+func drop(t testing.TB, name string) {
+	c := connect(t, "default")
+	defer c.Close()
+	rows, err := c.Query(context.Background(), "SELECT name FROM system.databases WHERE name = ? OR startsWith(name, ?)", name, name+"_")
+	if err != nil {
+		t.Log(err)
+		return
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var of string
+		if err := rows.Scan(&of); err != nil {
+			t.Error(err)
+		}
+		if err := c.Exec(context.Background(), "DROP DATABASE `"+of+"` SYNC"); err != nil {
+			t.Log(err)
+		}
+	}
 }
 
 func connect(t testing.TB, database string) driver.Conn {

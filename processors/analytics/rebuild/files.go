@@ -156,6 +156,30 @@ func (l *Load) Run(ctx context.Context) (out *FileReport, err error) {
 	return out, l.Live.Drop(ctx, l.stage())
 }
 
+// Dry reads the file, and says what Run would make of it.
+func (l *Load) Dry(ctx context.Context) (*FileReport, error) {
+	began := time.Now()
+	out := &FileReport{Topic: l.File.Topic(), Tables: map[string]analytics.Sum{}}
+	known, err := l.known(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.Known = known != nil && known.Whole
+	for b, err := range l.File.Batches(ctx, 0, l.batch()) {
+		if err == nil {
+			err = l.keeps(b)
+		}
+		if err != nil {
+			return out, err
+		}
+		out.Events += int64(len(b.Events))
+		add(out.Tables, l.Schema.Block(0, b.Events).Sums())
+		l.tell(Progress{Doing: "reading the file", Done: b.Read, Of: l.File.Size()})
+	}
+	out.Rows, out.Seconds = l.File.Report(), time.Since(began).Seconds()
+	return out, nil
+}
+
 // known is what the live tables have of the file.
 func (l *Load) known(ctx context.Context) (*KnownFile, error) {
 	files, err := Files(ctx, l.Live)

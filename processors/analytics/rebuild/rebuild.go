@@ -67,6 +67,8 @@ type Report struct {
 // ErrFewer says that the tables anew lack events.
 var ErrFewer = errors.New("the tables that were written anew have fewer events than those that answer")
 
+var errNoStores = errors.New("this process has not the event stores of all services, from which it was to read: name where they are in the configuration, or read the log with --from log")
+
 // swaps bounds how often a swap is begun again because somebody wrote meanwhile.
 const swaps = 20
 
@@ -79,7 +81,7 @@ func (r *Rebuild) Run(ctx context.Context) (out *Report, err error) {
 	out = &Report{}
 	defer func() { out.Seconds = time.Since(r.began).Seconds() }()
 	if r.FromStores && r.Config.Stores == nil {
-		return out, errors.New("this process has not the event stores of all services, from which it was to read: name where they are in the configuration, or read the log")
+		return out, errNoStores
 	}
 	b, err := r.Live.Beside(ctx)
 	if err != nil {
@@ -118,13 +120,85 @@ func (r *Rebuild) Run(ctx context.Context) (out *Report, err error) {
 	if err := r.swap(ctx, out); err != nil {
 		return out, err
 	}
-	out.Events, err = events(ctx, r.Live)
+	out.Events, err = Events(ctx, r.Live)
 	return out, err
+}
+
+// Plan is what a rebuild would do, in the order of it.
+type Plan struct {
+	Steps  []string `json:"steps"`
+	Events int64    `json:"events"` // in the live tables
+}
+
+// Plan says what Run would do, and changes nothing.
+func (r *Rebuild) Plan(ctx context.Context) (out Plan, err error) {
+	b, err := r.Live.Beside(ctx)
+	if err != nil {
+		return out, err
+	}
+	if out.Events, err = Events(ctx, r.Live); err != nil {
+		return out, err
+	}
+	add := func(format string, args ...any) { out.Steps = append(out.Steps, fmt.Sprintf(format, args...)) }
+	if b.Half {
+		add("finish the swap of an earlier run, and nothing else")
+		return out, nil
+	}
+	if b.Shadow {
+		add("go on with the tables that an earlier run has begun")
+	} else if b.Old {
+		add("remove the old tables of the last swap")
+	}
+	if err := r.planReading(ctx, add); err != nil {
+		return out, err
+	}
+	files, err := Files(ctx, r.Live)
+	if err != nil {
+		return out, err
+	}
+	for _, f := range files {
+		if f.Whole {
+			add("carry over the %d events of %s (%s)", f.Events, f.Name, f.Topic)
+		} else {
+			add("leave out %s (%s), which is not whole: take it in again afterwards", f.Name, f.Topic)
+		}
+	}
+	add("prove what is written, compare it with the %d events of the live tables, and swap the two; the old ones stay until the next backfill, or --drop-old", out.Events)
+	return out, nil
+}
+
+// planReading says where the events would come from.
+func (r *Rebuild) planReading(ctx context.Context, add func(string, ...any)) error {
+	from, to, err := r.log(ctx)
+	if err != nil {
+		return err
+	}
+	records, gone := int64(0), int64(0)
+	for at, end := range to {
+		records, gone = records+end-from[at], gone+from[at]
+	}
+	stores := "this process has not the event stores of all services"
+	if r.Config.Stores != nil {
+		stores = "this process has the event stores of all services"
+	}
+	switch {
+	case r.FromStores && r.Config.Stores == nil:
+		return errNoStores
+	case r.FromStores:
+		add("read what services wrote from their event stores, and what came from outside from the log, which has %d records", records)
+	case gone == 0:
+		add("read the log from its beginning: %d records", records)
+	case r.Config.Stores != nil:
+		add("read the log: %d records; the %d before them are on it no more, and are read from the event stores (what came from outside among them is lost)", records, gone)
+	default:
+		add("read the log: %d records; the %d before them are on it no more, and %s: IT WOULD FAIL", records, gone, stores)
+	}
+	return nil
 }
 
 // write brings the shadow to where the live tables are, and the log ends.
 func (r *Rebuild) write(ctx context.Context, out *Report) error {
-	of, err := events(ctx, r.Live)
+	of, err := Events(ctx, r.Live)
 	if err != nil {
 		return err
 	}
@@ -155,27 +229,41 @@ func (r *Rebuild) target(ctx context.Context) (map[place]int64, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, ends, err := r.log(ctx)
+	for at, end := range ends {
+		out[at] = max(out[at], end)
+	}
+	return out, err
+}
+
+// log is where it begins and ends.
+func (r *Rebuild) log(ctx context.Context) (from, to map[place]int64, err error) {
 	cl, err := kgo.NewClient(r.Config.Client...)
 	if err != nil {
-		return nil, fmt.Errorf("no Kafka client for a backfill: %w", err)
+		return nil, nil, fmt.Errorf("no Kafka client for a backfill: %w", err)
 	}
 	defer cl.Close()
 	var topics []string
 	for _, t := range r.Config.Topology.Topics() {
 		topics = append(topics, t.Name)
 	}
-	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, topics...)
-	if err == nil {
-		err = ends.Error()
+	list := func(f func(context.Context, ...string) (kadm.ListedOffsets, error)) (map[place]int64, error) {
+		l, err := f(ctx, topics...)
+		if err == nil {
+			err = l.Error()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("where the log begins and ends cannot be read: %w", err)
+		}
+		out := map[place]int64{}
+		l.Each(func(o kadm.ListedOffset) { out[place{o.Topic, o.Partition}] = o.Offset })
+		return out, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("where the log ends cannot be read: %w", err)
+	adm := kadm.NewClient(cl)
+	if from, err = list(adm.ListStartOffsets); err == nil {
+		to, err = list(adm.ListEndOffsets)
 	}
-	ends.Each(func(o kadm.ListedOffset) {
-		at := place{o.Topic, o.Partition}
-		out[at] = max(out[at], o.Offset)
-	})
-	return out, nil
+	return from, to, err
 }
 
 // offsets are those of the live tables, of topics that there are.
@@ -195,7 +283,7 @@ func (r *Rebuild) offsets(ctx context.Context) (map[place]int64, error) {
 
 // writeUntil runs a writer of the shadow until it has come so far.
 func (r *Rebuild) writeUntil(ctx context.Context, target map[place]int64, of int64, out *Report) error {
-	have, err := events(ctx, r.shadow)
+	have, err := Events(ctx, r.shadow)
 	if err != nil {
 		return err
 	}
@@ -311,7 +399,7 @@ func (r *Rebuild) carry(ctx context.Context, out *Report) error {
 
 // prove compares the shadow with the log.
 func (r *Rebuild) prove(ctx context.Context, out *Report) error {
-	p := &analytics.Reconciler{Store: r.shadow, Schema: r.Schema, Client: r.Config.Client, Keep: r.Config.Keep, Log: r.Log}
+	p := &analytics.Reconciler{Store: r.shadow, Schema: r.Schema, Client: r.Config.Client, Keep: r.Config.Keep}
 	began := time.Now()
 	found, err := p.All(ctx, func(done, of int64) {
 		out.Blocks = done
@@ -371,8 +459,8 @@ func (r *Rebuild) tell(p Progress) {
 	}
 }
 
-// events are how many there are.
-func events(ctx context.Context, s analytics.Store) (int64, error) {
+// Events are how many there are.
+func Events(ctx context.Context, s analytics.Store) (int64, error) {
 	res, err := s.Select(ctx, "SELECT count(*) FROM `"+analytics.EventsTable+"`", nil, 0)
 	if err != nil || len(res.Rows) != 1 {
 		return 0, err

@@ -55,6 +55,13 @@ func OpenLive(path string, s *analytics.Schema) (*Live, error) {
 	return l, err
 }
 
+// IsThere tells whether there are files that OpenLive would open, and not make.
+func IsThere(path string) bool {
+	l := &Live{path: path}
+	n, err := l.current()
+	return err != nil || isThere(l.file(n))
+}
+
 func (l *Live) open(n int) (*held, error) {
 	s, err := Open(l.file(n), l.schema)
 	if err != nil {
