@@ -28,6 +28,7 @@ type Place struct {
 	Alter        func(t testing.TB, s analytics.Store, table string, column analytics.Column)
 	// Faults are the points within a Write where it can end, beside its beginning and its end.
 	Faults []Fault
+	Slow   bool // to make: of many points at which something can end, some are tried
 }
 
 // Fault has the next Write of a store fail at some point, once: with an error after which

@@ -30,6 +30,7 @@ func empty(t testing.TB) analyticstest.Place {
 	r, name := newRelay(t, os.Getenv("WEIR_REAL_CLICKHOUSE")), database()
 	t.Cleanup(func() { drop(t, name) })
 	p := analyticstest.Place{
+		Slow: true,
 		Open: func(s *analytics.Schema) (analytics.Store, error) { return open(t, r.URL+"/"+name, s) },
 		Hours: func(t testing.TB, s analytics.Store) map[analyticstest.Hour]analytics.Sum {
 			_, counted, err := s.Hours(t.Context(), time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC))
