@@ -86,7 +86,7 @@ Commands that ask a running weir take its address from --url, or ` + urlVariable
 	}
 	root.SetVersionTemplate("weir {{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(weir.devCommand(), weir.runCommand(), weir.topologyCommand(), weir.dashboardsCommand(), weir.alertsCommand(), weir.sloCommand(), metricsCommand(), weir.faultCommand(), unitCommand(), weir.laneCommand(), weir.storeCommand(), weir.dlqCommand(), sagaCommand(), weir.askCommand(), weir.analyticsCommand(), weir.configCommand(), weir.kafkaCommand(), logsCommand(), versionCommand())
+	root.AddCommand(weir.devCommand(), weir.runCommand(), weir.topologyCommand(), weir.dashboardsCommand(), weir.alertsCommand(), weir.sloCommand(), metricsCommand(), weir.faultCommand(), unitCommand(), weir.laneCommand(), weir.storeCommand(), weir.dlqCommand(), sagaCommand(), weir.askCommand(), weir.analyticsCommand(), weir.backfillCommand(), weir.configCommand(), weir.kafkaCommand(), logsCommand(), versionCommand())
 	if weir.Business.Customer != nil {
 		root.AddCommand(weir.simulateCommand())
 	}

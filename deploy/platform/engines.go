@@ -162,13 +162,16 @@ func (p *platform) openReads(ctx context.Context) (projection.Store, error) {
 	return projectionsqlite.Open(p.path("reads.db"), p.Business.Views())
 }
 
+// analyticsFile is where analytics is embedded.
+const analyticsFile = "analytics.db"
+
 // openAnalytics opens the tables of analytics.
-func (p *platform) openAnalytics() (analytics.Store, error) {
+func (p *platform) openAnalytics() (analytics.Swappable, error) {
 	if p.Config.ClickHouse.URL == "" {
 		if err := p.makeData(); err != nil {
 			return nil, err
 		}
-		return analyticssqlite.Open(p.path("analytics.db"), p.analytics.schema)
+		return analyticssqlite.OpenLive(p.path(analyticsFile), p.analytics.schema)
 	}
 	return clickhouse.Open(p.Config.ClickHouse.URL.Reveal(), p.analytics.schema, clickhouse.Layout{Cluster: p.Config.ClickHouse.Cluster, KeepDays: p.Config.HistoryDays})
 }

@@ -41,6 +41,9 @@ func (r *Reconciler) made(ctx context.Context, blocks []Written) (map[int64]*Blo
 	parts, starts := map[topicPartition]*part{}, map[string]map[int32]kgo.Offset{}
 	ours := map[int64]bool{}
 	for _, b := range blocks {
+		if b.Number < 0 {
+			continue // it was made from a file
+		}
 		if onLog(&b) {
 			ours[b.Number] = true
 		}
@@ -59,7 +62,7 @@ func (r *Reconciler) made(ctx context.Context, blocks []Written) (map[int64]*Blo
 					p.seen[lane] = rg.Before[lane]
 				}
 			}
-			if rg.Next > rg.From {
+			if rg.Next > rg.From && !rg.Stored {
 				if len(p.ranges) == 0 {
 					starts[rg.Topic][rg.Partition] = kgo.NewOffset().At(rg.From)
 				}
@@ -85,7 +88,7 @@ func (r *Reconciler) made(ctx context.Context, blocks []Written) (map[int64]*Blo
 // onLog tells whether a block was made from the log.
 func onLog(b *Written) bool {
 	for _, rg := range b.Ranges {
-		if rg.Next > rg.From {
+		if rg.Next > rg.From && !rg.Stored {
 			return true
 		}
 	}

@@ -22,7 +22,7 @@ type Query struct {
 // whole ten-thousandths as text, durations whole nanoseconds.
 type QueryColumn struct {
 	AnswerColumn
-	From  string         // the column of the SQL; empty for a share
+	From  string   // the column of the SQL; empty for a share
 	Share [2]InSQL // of a share: what is divided, and by what
 }
 

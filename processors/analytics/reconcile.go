@@ -36,6 +36,7 @@ type Reconciler struct {
 	mu      sync.Mutex
 	found   map[string]Difference
 	next    int64     // the last block that is proved
+	last    Written   // that block, by which tables that were swapped are told
 	recent  []counted // blocks that were proved lately, of recheckRows together
 	older   int64     // the block that the slow look back has come to
 	span    int       // likewise, of hours
@@ -106,7 +107,7 @@ func (r *Reconciler) begin(ctx context.Context) (err error) {
 		r.Log = slog.New(slog.DiscardHandler)
 	}
 	r.Every, r.Again, r.Settled = cmp.Or(r.Every, 5*time.Second), cmp.Or(r.Again, 30*time.Second), cmp.Or(r.Settled, 3*time.Second)
-	r.found = map[string]Difference{}
+	r.found, r.older = map[string]Difference{}, math.MinInt64
 	r.reading, err = projection.NewReading(r.Schema.Business, r.Schema.Topology)
 	return err
 }
@@ -121,7 +122,8 @@ func (r *Reconciler) All(ctx context.Context, told func(done, of int64)) ([]Diff
 	if err != nil {
 		return nil, err
 	}
-	for {
+	first := int64(0)
+	for r.next = math.MinInt64; ; {
 		blocks, err := r.blocks(ctx, r.next, r.Now())
 		if err != nil {
 			return nil, err
@@ -133,8 +135,11 @@ func (r *Reconciler) All(ctx context.Context, told func(done, of int64)) ([]Diff
 			return nil, err
 		}
 		r.next = blocks[len(blocks)-1].Number
-		if told != nil {
-			told(r.next, max(newest, r.next))
+		if first == 0 && r.next > 0 { // those of files do not count
+			first = max(1, blocks[0].Number)
+		}
+		if told != nil && first > 0 {
+			told(r.next-first+1, max(newest, r.next)-first+1)
 		}
 	}
 	spans, err := r.spans(ctx)
@@ -149,6 +154,9 @@ func (r *Reconciler) All(ctx context.Context, told func(done, of int64)) ([]Diff
 
 // prove looks at the blocks that nobody has looked at yet.
 func (r *Reconciler) prove(ctx context.Context) (p Progress, err error) {
+	if err := r.swapped(ctx); err != nil {
+		return p, err
+	}
 	if r.next < 0 {
 		newest, err := r.Store.Newest(ctx)
 		if err != nil {
@@ -172,9 +180,26 @@ func (r *Reconciler) prove(ctx context.Context) (p Progress, err error) {
 			p.Rows += rowsOf(&blocks[i])
 			r.remember(&blocks[i])
 		}
-		r.next = blocks[len(blocks)-1].Number
+		r.last = blocks[len(blocks)-1]
+		r.next = r.last.Number
 	}
 	return p, nil
+}
+
+// swapped begins anew with tables that came in the place of those that were proved: their
+// blocks are others, and so are their differences.
+func (r *Reconciler) swapped(ctx context.Context) error {
+	if r.last.Number == 0 {
+		return nil
+	}
+	have, err := r.Store.Blocks(ctx, r.last.Number-1, 1)
+	if err != nil || len(have) > 0 && have[0].Number == r.last.Number && have[0].Writer == r.last.Writer && have[0].At.Equal(r.last.At) {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.found, r.next, r.last, r.recent, r.older = map[string]Difference{}, -1, Written{}, nil, math.MinInt64
+	return nil
 }
 
 // remember keeps in mind which blocks are the newest.
@@ -225,7 +250,7 @@ func (r *Reconciler) lookBack(ctx context.Context) error {
 		return err
 	}
 	if r.older = at; r.older >= r.next {
-		r.older = 0
+		r.older = math.MinInt64
 	}
 	return r.lookAtHours(ctx)
 }
@@ -301,7 +326,7 @@ func (r *Reconciler) compare(ctx context.Context, b *Written, have map[string]Su
 		if len(next) == 0 {
 			return nil // its rows are on their way, or come when its writer is back
 		}
-		if made == nil {
+		if made == nil && b.Number > 0 {
 			all, err := r.made(ctx, []Written{*b})
 			if err != nil {
 				return err
@@ -322,7 +347,7 @@ func (r *Reconciler) compare(ctx context.Context, b *Written, have map[string]Su
 
 // gone tells whether rows of a block may be gone, as they are kept for so long only.
 func (r *Reconciler) gone(t *Table, b *Written) bool {
-	return r.Keep > 0 && t.View == nil && b.At.Before(r.Now().Add(-r.Keep+24*time.Hour))
+	return r.Keep > 0 && t.View == nil && (b.Number < 0 || b.At.Before(r.Now().Add(-r.Keep+24*time.Hour)))
 }
 
 // ledger compares what a block says with what the log makes of it.

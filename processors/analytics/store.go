@@ -51,7 +51,45 @@ type Store interface {
 	Note(ctx context.Context, found []Difference) error
 	// Differences lists the latest that were noted.
 	Differences(ctx context.Context, limit int) ([]Difference, error)
+	// Carry copies a block of another store of the same engine under another number, which is
+	// below 0: its rows are there once however often it is carried, and as w says. Without a
+	// store there are none. It fails with projection.ErrFenced if somebody else carries it.
+	Carry(ctx context.Context, from Store, block int64, w Written) error
+	// Remove takes carried blocks out again, and what is counted of their topic.
+	Remove(ctx context.Context, topic string, from, to int64) error
 	Close() error
+}
+
+// Swappable is a Store whose tables can be written anew beside those that it answers from.
+// Who else has it open answers from the new ones after a swap, and its writer is fenced.
+type Swappable interface {
+	Store
+	// Beside says what there is beside the tables.
+	Beside(ctx context.Context) (Beside, error)
+	// Shadow opens the tables that are written anew, or makes them. They are the caller's to close.
+	Shadow(ctx context.Context) (Store, error)
+	// Staging opens tables for a file, or makes them. They are the caller's to close.
+	Staging(ctx context.Context, name string) (Store, error)
+	// Swap puts the shadow in the place of the tables, if the last block of these is still
+	// this one; otherwise it fails with projection.ErrFenced. One that is half done it finishes.
+	// The shadow must have been closed, and its last block be whole.
+	Swap(ctx context.Context, newest int64) error
+	// Drop removes the shadow, the old tables, or what is staged under a name.
+	Drop(ctx context.Context, what string) error
+}
+
+// What Drop removes, beside the names of staging.
+const (
+	ShadowTables = "shadow"
+	OldTables    = "old"
+)
+
+// Beside is what there is beside the tables.
+type Beside struct {
+	Shadow bool     `json:"shadow"` // is being written
+	Old    bool     `json:"old"`    // is what was there before the last swap
+	Half   bool     `json:"half"`   // a swap is half done
+	Staged []string `json:"staged"` // files on their way
 }
 
 // RowSum is the checksum of one row, and what it says of whose it is.

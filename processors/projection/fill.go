@@ -112,13 +112,19 @@ func (r *run) writersOf(wanted map[string]map[int32]bool) (services []string, lo
 	return slices.Compact(services), lost
 }
 
+// isStored tells whether what is on a topic is in an event store too.
+func (r *run) isStored(topic string) bool {
+	services, _ := r.writersOf(map[string]map[int32]bool{topic: {}})
+	return len(services) > 0
+}
+
 // skipGaps moves the cursors over what is not on the log. What no service wrote is
 // lost, and that is noted.
 func (r *run) skipGaps(ctx context.Context, gaps []gap, lost map[string]bool) error {
 	now := r.cfg.Now()
 	for _, g := range gaps {
 		next := r.next[g.place]
-		b := &Batch{Epoch: r.epoch, Forget: now.Add(-r.cfg.Window), Moves: []Move{{Topic: g.topic, Partition: g.partition, From: next, Next: g.first}}}
+		b := &Batch{Epoch: r.epoch, Forget: now.Add(-r.cfg.Window), Moves: []Move{{Topic: g.topic, Partition: g.partition, From: next, Next: g.first, Stored: !lost[g.topic]}}}
 		if lost[g.topic] {
 			b.Skipped = []Skipped{{Topic: g.topic, Partition: g.partition, Offset: next, At: now,
 				Reason: fmt.Sprintf("the log begins at offset %d: what was posted from outside before is in no event store, and is missing here", g.first)}}
@@ -130,7 +136,8 @@ func (r *run) skipGaps(ctx context.Context, gaps []gap, lost map[string]bool) er
 	return nil
 }
 
-// fillRecords bounds what is read of an event store at once.
+// fillRecords is how many events of a store are read at once, at least; of a sink whose
+// writes are larger a tenth of one.
 const fillRecords = 500
 
 // fillLane takes a lane's events above a sequence that went to some partitions.
@@ -152,10 +159,11 @@ func (r *run) stored(ctx context.Context, service string, lane int32, after int6
 	if err != nil {
 		return fmt.Errorf("the event store of %s is needed to build %s: %w", service, r.cfg.What, err)
 	}
+	most := max(fillRecords, r.cfg.Batch/10)
 	for {
 		var recs []*kgo.Record
 		read := 0
-		err := store.Outbox(ctx, lane, after, fillRecords, func(e streams.StoredEvent) error {
+		err := store.Outbox(ctx, lane, after, most, func(e streams.StoredEvent) error {
 			after, read = e.Seq, read+1
 			if !wanted(&e) {
 				return nil
@@ -175,7 +183,7 @@ func (r *run) stored(ctx context.Context, service string, lane int32, after int6
 				return err
 			}
 		}
-		if read < fillRecords {
+		if read < most {
 			return nil
 		}
 	}
@@ -190,8 +198,8 @@ type debt struct {
 }
 
 // owe asks the event stores what a new read model has to find on the log.
-func (r *run) owe(ctx context.Context, ends map[place]int64) (*debt, error) {
-	d := &debt{sent: map[source]int64{}, ends: ends}
+func (r *run) owe(ctx context.Context) (*debt, error) {
+	d := &debt{sent: map[source]int64{}}
 	for _, s := range r.cfg.Topology.Services {
 		store, err := r.cfg.Stores(ctx, s.Name)
 		if err != nil {

@@ -63,6 +63,9 @@ func (r *run) locate(ctx context.Context) (map[string]map[int32]kgo.Offset, erro
 		if err != nil {
 			return nil, err
 		}
+		if last, _ := log.end.Lookup(c.Topic, c.Partition); r.cfg.FromStores && c.Next == 0 && r.isStored(c.Topic) {
+			first = max(first, last.Offset)
+		}
 		if first > c.Next {
 			gaps = append(gaps, gap{place{c.Topic, c.Partition}, first})
 		}
@@ -74,8 +77,14 @@ func (r *run) locate(ctx context.Context) (map[string]map[int32]kgo.Offset, erro
 	if len(r.seen) == 0 { // a new read model, or one that is built again
 		r.history = r.cfg.Now()
 	}
-	if r.cfg.Stores != nil && len(r.seen) == 0 {
-		if r.debt, err = r.owe(ctx, log.ends()); err != nil {
+	if r.cfg.Stores != nil && (len(r.seen) == 0 || r.cfg.Until != nil) {
+		if r.debt, err = r.owe(ctx); err == nil {
+			if log, err = readLog(ctx, adm, topics); err == nil { // where all of that is by now
+				r.debt.ends = log.ends()
+			}
+		}
+		if err != nil {
+			r.debt = nil
 			r.cfg.Log.WarnContext(ctx, "whether the log has all that the event stores have published is not known, what is new may lack what a topic lost", "of", r.cfg.What, "error", err)
 		}
 	}

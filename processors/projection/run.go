@@ -55,6 +55,12 @@ type Config struct {
 	// as all services together.
 	Batch   int
 	Spacing time.Duration
+	// Until ends a Run, without an error, once it says so between two writes and nothing
+	// is owed that the event stores have published; optional.
+	Until func() bool
+	// FromStores reads what services wrote from their event stores, up to where the log
+	// ends, if nothing was read yet.
+	FromStores bool
 }
 
 func (c *Config) defaults() {
@@ -111,11 +117,14 @@ func (w *Writer) Run(ctx context.Context, cfg Config) error {
 	}
 	stop()
 	pruning.Wait()
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if errors.Is(err, errDone) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return err
 }
+
+// errDone says that Config.Until has ended the Run.
+var errDone = errors.New("the Run is done")
 
 // prune removes, until ctx ends, what has been kept for long enough.
 func (r *run) prune(ctx context.Context) {
@@ -201,6 +210,12 @@ func (r *run) consume(ctx context.Context) error {
 	rest := time.NewTimer(0)
 	defer rest.Stop()
 	for looked := time.Now(); ; {
+		if err := r.settle(ctx); err != nil {
+			return err
+		}
+		if r.cfg.Until != nil && r.debt == nil && r.cfg.Until() {
+			return errDone
+		}
 		select {
 		case <-rest.C:
 		case <-ctx.Done():
@@ -215,9 +230,6 @@ func (r *run) consume(ctx context.Context) error {
 		}
 		began := time.Now()
 		if err := r.take(ctx, fetches); err != nil {
-			return err
-		}
-		if err := r.settle(ctx); err != nil {
 			return err
 		}
 		if time.Since(looked) >= lookEvery {

@@ -137,6 +137,9 @@ type Move struct {
 	Partition  int32
 	From, Next int64                  // offsets
 	Seen       map[streams.Lane]int64 // the sequences that rose
+	// Stored says that what is between was read from the event stores before, though the
+	// log may have it.
+	Stored bool `json:",omitempty"`
 }
 
 // Event is one event of the log and what it means for the rows. It follows from

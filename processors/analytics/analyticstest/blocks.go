@@ -3,6 +3,7 @@ package analyticstest
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"testing"
 
@@ -31,7 +32,7 @@ func (p *place) blocks(s analytics.Store) []analytics.Written {
 // sums are those of all blocks, by block and table, of those that have rows.
 func (p *place) sums(s analytics.Store) map[string]analytics.Sum {
 	p.Helper()
-	of, err := s.Sums(ctx, 0, 1<<40)
+	of, err := s.Sums(ctx, 0, math.MaxInt64)
 	if err != nil {
 		p.Fatal(err)
 	}

@@ -217,6 +217,10 @@ func aRunThatBeginsEarlier(p *place) {
 
 type runner func(context.Context, projection.Config) error
 
+func runOf(s projection.Sink) runner {
+	return func(ctx context.Context, cfg projection.Config) error { return projection.NewWriter(s).Run(ctx, cfg) }
+}
+
 // Run runs it.
 func (r runner) Run(ctx context.Context, cfg projection.Config) error { return r(ctx, cfg) }
 

@@ -28,6 +28,7 @@ type Place struct {
 	Alter        func(t testing.TB, s analytics.Store, table string, column analytics.Column)
 	// Faults are the points within a Write where it can end, beside its beginning and its end.
 	Faults []Fault
+	Slow   bool // to make: of many points at which something can end, some are tried
 }
 
 // Fault has the next Write of a store fail at some point, once: with an error after which
@@ -45,7 +46,7 @@ type Hour struct {
 
 // Run runs the suite. empty makes a place for a new, empty store.
 func Run(t *testing.T, empty func(testing.TB) Place) {
-	for _, c := range slices.Concat(rowCases, viewCases, runCases, sumCases, proofCases, questionCases, schemaCases) {
+	for _, c := range slices.Concat(rowCases, viewCases, runCases, sumCases, proofCases, questionCases, schemaCases, anewCases, fileCases) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.run(&place{T: t, Place: empty(t), empty: empty})

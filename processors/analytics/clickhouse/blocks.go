@@ -61,6 +61,9 @@ func (s *Store) Claim(ctx context.Context, partitions int32, read []projection.C
 		if err != nil {
 			return projection.Claim{}, err
 		}
+		if err := s.unswapped(ctx); err != nil { // else rows would go to tables of two generations
+			return projection.Claim{}, err
+		}
 		s.last, s.epoch, s.since = s.last+1, s.epoch+1, 0
 		claim := projection.Claim{Epoch: s.epoch}
 		if pending != nil {
@@ -94,7 +97,7 @@ func (s *Store) reopen(b *analytics.Written) (moves []projection.Move) {
 
 // load reads how far the blocks have come, and which of them may be half written.
 func (s *Store) load(ctx context.Context) (pending *analytics.Written, err error) {
-	s.cursors, s.last = map[place]projection.Cursor{}, 0
+	s.cursors, s.last = map[place]projection.Cursor{}, s.base.Load()
 	blocks, cursors, err := s.read(ctx, "`number` >= (SELECT max(`number`) FROM "+quote(analytics.BlocksTable)+" WHERE `cursors` != '')", "")
 	if err != nil {
 		return nil, err
@@ -119,7 +122,7 @@ func (s *Store) load(ctx context.Context) (pending *analytics.Written, err error
 		}
 		s.close(s.open.moves)
 	}
-	with, _, err := s.read(ctx, "`ranges` != '[]'", " DESC LIMIT 1")
+	with, _, err := s.read(ctx, "`ranges` != '[]' AND `number` > 0", " DESC LIMIT 1")
 	if err != nil || len(with) == 0 {
 		return nil, err
 	}
@@ -135,9 +138,12 @@ func (s *Store) half(ctx context.Context, number int64, b *analytics.Written) (*
 	if err := s.conn.QueryRow(ctx, "SELECT `beside` FROM "+quote(analytics.BlocksTable)+" WHERE `number` = ? LIMIT 1", number).Scan(&text); err != nil {
 		return nil, known(err)
 	}
-	want := map[string]int64{}
+	var want map[string]int64
 	if err := json.Unmarshal([]byte(text), &want); err != nil {
 		return nil, fmt.Errorf("block %d of analytics cannot be read, somebody has changed %s: %w; %s", number, analytics.BlocksTable, err, analytics.Rebuild)
+	}
+	if want == nil {
+		want = map[string]int64{}
 	}
 	for _, t := range s.schema.Tables {
 		want[t.Name] = b.Tables[t.Name].Rows
@@ -164,11 +170,11 @@ func (s *Store) take(ctx context.Context, number int64, e entry) error {
 	if err := s.conn.QueryRow(ctx, "SELECT max(`number`) FROM "+quote(analytics.BlocksTable)).Scan(&last); err != nil {
 		return known(err)
 	}
-	if last < number-1 {
+	if last = max(last, s.base.Load()); last < number-1 {
 		return fmt.Errorf("%w: analytics ends with block %d, and had %d: it is an older copy, and is written on from there", projection.ErrFenced, last, number-1)
 	}
 	if last == number-1 {
-		if err := s.insertEntry(ctx, number, e); err != nil {
+		if err := s.insertEntry(ctx, token(number, analytics.BlocksTable), analytics.Written{Number: number, Writer: s.writer, At: time.Now(), Ranges: e.ranges, Tables: e.tables}, e.beside, e.cursors); err != nil {
 			return known(err)
 		}
 	}
@@ -193,25 +199,25 @@ func (s *Store) take(ctx context.Context, number int64, e entry) error {
 	return nil
 }
 
-func (s *Store) insertEntry(ctx context.Context, number int64, e entry) error {
-	ranges, cursors := stored(e.ranges), ""
-	tables, err := json.Marshal(e.tables)
+func (s *Store) insertEntry(ctx context.Context, token string, w analytics.Written, beside map[string]int64, all []projection.Cursor) error {
+	cursors := ""
+	tables, err := json.Marshal(w.Tables)
 	if err != nil {
 		return err
 	}
-	beside, err := json.Marshal(e.beside)
+	besides, err := json.Marshal(beside)
 	if err != nil {
 		return err
 	}
-	if len(e.cursors) > 0 {
-		cursors = stored(e.cursors)
+	if len(all) > 0 {
+		cursors = stored(all)
 	}
-	batch, err := s.conn.PrepareBatch(s.once(ctx, token(number, analytics.BlocksTable)), "INSERT INTO "+quote(analytics.BlocksTable)+" (`number`, `writer`, `at`, `ranges`, `tables`, `beside`, `cursors`)")
+	batch, err := s.conn.PrepareBatch(s.once(ctx, token), "INSERT INTO "+quote(analytics.BlocksTable)+" (`number`, `writer`, `at`, `ranges`, `tables`, `beside`, `cursors`)")
 	if err != nil {
 		return err
 	}
 	defer batch.Close()
-	if err := batch.Append(number, s.writer, time.Now().UTC(), ranges, string(tables), string(beside), cursors); err != nil {
+	if err := batch.Append(w.Number, w.Writer, w.At.UTC(), stored(w.Ranges), string(tables), string(besides), cursors); err != nil {
 		return err
 	}
 	return batch.Send()
@@ -294,6 +300,7 @@ func (s *Store) read(ctx context.Context, where, then string) (out []analytics.W
 // Offsets are those that come next, as the blocks tell.
 func (s *Store) Offsets(ctx context.Context) (map[string]map[int32]int64, error) {
 	look := &Store{conn: s.conn, schema: s.schema, layout: s.layout}
+	look.base.Store(s.base.Load())
 	look.whole.Store(s.whole.Load())
 	pending, err := look.load(ctx)
 	if err != nil {

@@ -57,6 +57,9 @@ func known(err error) error {
 	case err == nil, errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &exception):
+		if exception.Code == 469 { // VIOLATED_CONSTRAINT
+			return fmt.Errorf("the tables were swapped for others: %w: %w", projection.ErrFenced, err)
+		}
 		if slices.Contains(passing, exception.Code) {
 			return fmt.Errorf("%w: %w", projection.ErrUnavailable, err)
 		}

@@ -29,8 +29,16 @@ func (s *Store) Plan(ctx context.Context) (out []Step, err error) {
 	if have == nil {
 		out = append(out, Step{"CREATE DATABASE IF NOT EXISTS " + quote(s.database) + s.layout.onCluster(), "there is no database " + s.database})
 	}
+	layout := s.layout
+	if have != nil {
+		of, err := s.generations(ctx, s.database)
+		if err != nil {
+			return nil, err
+		}
+		layout.generation = max(layout.generation, of[layout.local(analytics.BlocksTable)])
+	}
 	var errs []error
-	for _, st := range Statements(s.schema, s.layout) {
+	for _, st := range Statements(s.schema, layout) {
 		if have[st.Table] == nil {
 			out = append(out, Step{st.SQL, "there is no " + st.Table})
 			continue
@@ -120,6 +128,9 @@ var (
 // guard refuses tables that would take a block twice, and materialized views, whoever made
 // them, that would count one twice.
 func (s *Store) guard(ctx context.Context) error {
+	if err := s.unswapped(ctx); err != nil {
+		return err
+	}
 	steps, err := s.Plan(ctx)
 	if err != nil {
 		return err

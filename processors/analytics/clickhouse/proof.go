@@ -12,7 +12,7 @@ import (
 // Newest is the number of the last block.
 func (s *Store) Newest(ctx context.Context) (n int64, err error) {
 	err = s.conn.QueryRow(ctx, "SELECT max(`number`) FROM "+quote(analytics.BlocksTable)).Scan(&n)
-	return n, known(err)
+	return max(n, 0), known(err)
 }
 
 // Sums counts and sums up the rows as they are.

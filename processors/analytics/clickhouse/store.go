@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type Store struct {
 	names    map[string][]clickhouse.ColumnNameAndType // for inserts, by table
 
 	whole atomic.Int64 // a block of which all rows were seen
+	base  atomic.Int64 // what the numbers of blocks are above, as of the last claim
 
 	mu      sync.Mutex
 	writer  string                      // who this is, since the last claim
@@ -60,6 +62,10 @@ func Open(url string, schema *analytics.Schema, layout Layout) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return connect(o, schema, layout)
+}
+
+func connect(o *clickhouse.Options, schema *analytics.Schema, layout Layout) (*Store, error) {
 	conn, err := clickhouse.Open(o)
 	if err != nil {
 		return nil, fmt.Errorf("ClickHouse: %w", err)
@@ -109,8 +115,11 @@ func newWriter() string {
 
 // once makes an insert that the server takes once per table and token, in its materialized
 // views too.
-func (s *Store) once(ctx context.Context, token string) context.Context {
+func (s *Store) once(ctx context.Context, token string, more ...clickhouse.Settings) context.Context {
 	set := clickhouse.Settings{"insert_deduplicate": 1, "insert_deduplication_token": token, "deduplicate_blocks_in_dependent_materialized_views": 1, "async_insert": 0}
+	for _, m := range more {
+		maps.Copy(set, m)
+	}
 	if s.layout.Cluster != "" {
 		set["insert_quorum"], set["distributed_foreground_insert"] = "auto", 1
 	}

@@ -3,6 +3,7 @@
 package clickhouse_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -33,7 +34,9 @@ func empty(t testing.TB) analyticstest.Place {
 // emptyBehind is one behind a relay.
 func emptyBehind(t testing.TB) (analyticstest.Place, *relay) {
 	r, name := newRelay(t, os.Getenv("WEIR_REAL_CLICKHOUSE")), database()
+	t.Cleanup(func() { drop(t, name) })
 	p := analyticstest.Place{
+		Slow: true,
 		Open: func(s *analytics.Schema) (analytics.Store, error) { return open(t, r.URL+"/"+name, s) },
 		Hours: func(t testing.TB, s analytics.Store) map[analyticstest.Hour]analytics.Sum {
 			_, counted, err := s.Hours(t.Context(), time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC))
@@ -95,6 +98,27 @@ func (r *relay) once(t testing.TB, table string, w when) {
 			t.Errorf("nothing was written to %s", table)
 		}
 	})
+}
+
+// drop removes a database and those beside it. The server is not this test's alone.
+func drop(t testing.TB, name string) {
+	c := connect(t, "default")
+	defer c.Close()
+	rows, err := c.Query(context.Background(), "SELECT name FROM system.databases WHERE name = ? OR startsWith(name, ?)", name, name+"_")
+	if err != nil {
+		t.Log(err)
+		return
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var of string
+		if err := rows.Scan(&of); err != nil {
+			t.Error(err)
+		}
+		if err := c.Exec(context.Background(), "DROP DATABASE `"+of+"` SYNC"); err != nil {
+			t.Log(err)
+		}
+	}
 }
 
 func connect(t testing.TB, database string) driver.Conn {

@@ -17,6 +17,8 @@ type Layout struct {
 	// KeepDays is how long events and what follows from each of them are kept, by their time;
 	// 0: for ever. What documents have become and what was counted by the hour stays.
 	KeepDays int
+
+	generation int64 // see swap.go
 }
 
 // window is how many blocks a table knows by their tokens: two hours and a half of one a
@@ -91,8 +93,9 @@ func (l Layout) table(name, columns, order, engine, ttl string) Statement {
 	} else {
 		engine += "()"
 	}
-	return Statement{name, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s (%s) ENGINE = %s ORDER BY (%s)%s SETTINGS %s",
-		quote(l.local(name)), l.onCluster(), columns, engine, order, ttl, settings)}
+	columns, comment := l.ofGeneration(columns)
+	return Statement{name, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s (%s) ENGINE = %s ORDER BY (%s)%s SETTINGS %s%s",
+		quote(l.local(name)), l.onCluster(), columns, engine, order, ttl, settings, comment)}
 }
 
 // distributed reads and writes the tables of all shards. What is about one key is on one.

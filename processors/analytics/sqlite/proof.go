@@ -18,7 +18,7 @@ import (
 
 // Newest is the number of the last block.
 func (s *Store) Newest(ctx context.Context) (n int64, err error) {
-	if err := s.Reader.QueryRowContext(ctx, "SELECT coalesce(max(number), 0) FROM blocks").Scan(&n); err != nil {
+	if err := s.Reader.QueryRowContext(ctx, "SELECT max(0, coalesce(max(number), 0)) FROM blocks").Scan(&n); err != nil {
 		return 0, sqlitefile.Failed("blocks of analytics cannot be read", err)
 	}
 	return n, nil
@@ -66,11 +66,7 @@ func (s *Store) Hours(ctx context.Context, from, to time.Time) (have, counted ma
 	have, counted = map[analytics.Hour]analytics.Sum{}, map[analytics.Hour]analytics.Sum{}
 	from = from.Truncate(time.Hour)
 	err = s.atOnce(ctx, func(tx *sql.Tx) error {
-		err := s.rows(ctx, tx, analytics.EventsTable, "`time` >= ? AND `time` < ?", []any{from.UnixNano(), to.UnixNano()}, func(r *analytics.Rows) {
-			h := analytics.Hour{Topic: word(r, "topic"), Type: word(r, "type"), Start: hourOf(number(r, "time"))}
-			had := have[h]
-			have[h] = analytics.Sum{Rows: had.Rows + 1, Checksum: had.Checksum + r.Sum(0)}
-		})
+		err := s.rows(ctx, tx, analytics.EventsTable, "`time` >= ? AND `time` < ?", []any{from.UnixNano(), to.UnixNano()}, func(r *analytics.Rows) { addHour(have, r) })
 		if err != nil {
 			return err
 		}

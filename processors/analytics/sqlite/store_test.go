@@ -11,6 +11,7 @@ import (
 	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/analytics/analyticstest"
 	"github.com/weirstream/weir/processors/analytics/sqlite"
+	"github.com/weirstream/weir/processors/projection/sqlitefile"
 )
 
 func TestStore(t *testing.T) { analyticstest.Run(t, empty) }
@@ -19,9 +20,9 @@ func TestStore(t *testing.T) { analyticstest.Run(t, empty) }
 func empty(t testing.TB) analyticstest.Place {
 	path := filepath.Join(t.TempDir(), "analytics.db")
 	p := analyticstest.Place{
-		Open: func(s *analytics.Schema) (analytics.Store, error) { return sqlite.Open(path, s) },
+		Open: func(s *analytics.Schema) (analytics.Store, error) { return sqlite.OpenLive(path, s) },
 		Hours: func(t testing.TB, s analytics.Store) map[analyticstest.Hour]analytics.Sum {
-			return hours(t, s.(*sqlite.Store))
+			return hours(t, s.(*sqlite.Live).File())
 		},
 		Drop: func(t testing.TB, s analytics.Store, table string) {
 			harm(t, s, "DELETE FROM `%[1]s` WHERE rowid = (SELECT min(rowid) FROM `%[1]s`)", table)
@@ -55,7 +56,7 @@ func altered(c analytics.Column) string {
 // harm changes one row.
 func harm(t testing.TB, s analytics.Store, format string, names ...any) {
 	t.Helper()
-	res, err := s.(*sqlite.Store).Writer.Exec(fmt.Sprintf(format, names...))
+	res, err := s.(*sqlite.Live).File().Writer.Exec(fmt.Sprintf(format, names...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func harm(t testing.TB, s analytics.Store, format string, names ...any) {
 	}
 }
 
-func hours(t testing.TB, s *sqlite.Store) map[analyticstest.Hour]analytics.Sum {
+func hours(t testing.TB, s *sqlitefile.File) map[analyticstest.Hour]analytics.Sum {
 	t.Helper()
 	rows, err := s.Reader.Query("SELECT topic, type, hour, rows, checksum FROM hours")
 	if err != nil {
@@ -89,7 +90,7 @@ func hours(t testing.TB, s *sqlite.Store) map[analyticstest.Hour]analytics.Sum {
 // onWriter does something with the connection that writes.
 func onWriter(t testing.TB, s analytics.Store, f func(any) error) {
 	t.Helper()
-	conn, err := s.(*sqlite.Store).Writer.Conn(t.Context())
+	conn, err := s.(*sqlite.Live).File().Writer.Conn(t.Context())
 	if err == nil {
 		err = conn.Raw(f)
 	}
@@ -140,7 +141,7 @@ func failCommit(t testing.TB, s analytics.Store) {
 
 // fillDisk lets the file grow by two pages, and by more only after a while.
 func fillDisk(t testing.TB, s analytics.Store) {
-	w := s.(*sqlite.Store).Writer
+	w := s.(*sqlite.Live).File().Writer
 	var pages int
 	if err := w.QueryRow("PRAGMA page_count").Scan(&pages); err != nil {
 		t.Fatal(err)

@@ -63,9 +63,9 @@ func (s *Store) block(ctx context.Context, tx *sqlitefile.Tx, b *projection.Batc
 }
 
 // lastBlock is that of the greatest number; without one, number 0.
-func lastBlock(ctx context.Context, tx *sqlitefile.Tx) (w analytics.Written, err error) {
+func lastBlock(ctx context.Context, tx writable) (w analytics.Written, err error) {
 	var ranges string
-	err = tx.QueryRowContext(ctx, `SELECT number, ranges FROM blocks ORDER BY number DESC LIMIT 1`).Scan(&w.Number, &ranges)
+	err = tx.QueryRowContext(ctx, `SELECT number, ranges FROM blocks WHERE number > 0 ORDER BY number DESC LIMIT 1`).Scan(&w.Number, &ranges)
 	if errors.Is(err, sql.ErrNoRows) {
 		return w, nil
 	}
@@ -209,31 +209,36 @@ func value(r *analytics.Rows, at, row int) (any, error) {
 	return string(b), nil
 }
 
-type hour struct {
-	topic, kind string // of events
-	at          int64
-}
-
 // count adds events to the hours in which they happened.
 func count(ctx context.Context, tx *sqlitefile.Tx, r *analytics.Rows) error {
 	at := map[string]int{}
 	for i, c := range r.Table.Columns {
 		at[c.Name] = i
 	}
-	sums := map[hour]analytics.Sum{}
+	sums := map[analytics.Hour]analytics.Sum{}
 	for i := range r.N {
-		h := hour{r.Cols[at["topic"]].Text[i], r.Cols[at["type"]].Text[i], hourOf(r.Cols[at["time"]].Whole[i])}
+		h := analytics.Hour{Topic: r.Cols[at["topic"]].Text[i], Type: r.Cols[at["type"]].Text[i], Start: hourOf(r.Cols[at["time"]].Whole[i])}
 		s := sums[h]
 		sums[h] = analytics.Sum{Rows: s.Rows + 1, Checksum: s.Checksum + r.Sum(i)}
 	}
+	return addHours(ctx, tx, sums)
+}
+
+// writable is a transaction: that of a batch, or another one.
+type writable interface {
+	Exec(query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func addHours(ctx context.Context, tx writable, sums map[analytics.Hour]analytics.Sum) error {
 	for h, s := range sums {
 		var rows, checksum int64
-		err := tx.QueryRowContext(ctx, "SELECT rows, checksum FROM hours WHERE topic = ? AND type = ? AND hour = ?", h.topic, h.kind, h.at).Scan(&rows, &checksum)
+		err := tx.QueryRowContext(ctx, "SELECT rows, checksum FROM hours WHERE topic = ? AND type = ? AND hour = ?", h.Topic, h.Type, h.Start).Scan(&rows, &checksum)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return sqlitefile.Failed("an hour of analytics cannot be read", err)
 		}
 		// SQLite makes a real number of a sum that is beyond 64 bits.
-		if _, err := tx.Exec("INSERT OR REPLACE INTO hours VALUES (?, ?, ?, ?, ?)", h.topic, h.kind, h.at, rows+s.Rows, checksum+int64(s.Checksum)); err != nil {
+		if _, err := tx.Exec("INSERT OR REPLACE INTO hours VALUES (?, ?, ?, ?, ?)", h.Topic, h.Type, h.Start, rows+s.Rows, checksum+int64(s.Checksum)); err != nil {
 			return err
 		}
 	}

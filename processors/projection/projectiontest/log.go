@@ -59,6 +59,9 @@ func NewLogOf(t testing.TB, b *business.Business) *Log {
 	return l
 }
 
+// Brokers are where the log is reached, also from other processes.
+func (l *Log) Brokers() []string { return l.brokers }
+
 func (l *Log) admin() *kadm.Client { return kadm.NewClient(l.cl) }
 
 // Produce appends records, in order. It leaves the records as they were.

@@ -25,10 +25,18 @@ type stores map[string]*sqlite.Store
 
 func (s stores) get(_ context.Context, service string) (streams.Store, error) { return s[service], nil }
 
-func newStores(t testing.TB) stores {
+// Stores are event stores of services that hold what lanes wrote, as a Run opens them.
+func Stores(t testing.TB, recs []*kgo.Record, services ...string) func(context.Context, string) (streams.Store, error) {
+	t.Helper()
+	s := newStores(t, services...)
+	s.keep(t, recs)
+	return s.get
+}
+
+func newStores(t testing.TB, services ...string) stores {
 	t.Helper()
 	s := stores{}
-	for _, service := range []string{"desk", "till"} {
+	for _, service := range services {
 		store, err := sqlite.Open(filepath.Join(t.TempDir(), service+".db"))
 		if err != nil {
 			t.Fatal(err)
@@ -162,7 +170,7 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 		{"topics are made anew", func(l *Log) { l.again() }},
 	} {
 		p.Run(c.name, func(t *testing.T) {
-			l, s, whole := NewLog(t), newStores(t), opened(t, p.empty(t))
+			l, s, whole := NewLog(t), newStores(t, "desk", "till"), opened(t, p.empty(t))
 			recs := l.Lend(10)
 			l.Produce(recs...)
 			s.keep(t, recs)
@@ -191,7 +199,7 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 	p.Run("more is missing than is read at once, between two records", func(t *testing.T) { muchIsMissing(t, p, 0, 1100) })
 	p.Run("more is missing than is read at once, of a log that is empty", func(t *testing.T) { muchIsMissing(t, p) })
 	p.Run("a part is missing under a run", func(t *testing.T) {
-		l, s, m := NewLog(t), newStores(t), opened(t, p.empty(t))
+		l, s, m := NewLog(t), newStores(t, "desk", "till"), opened(t, p.empty(t))
 		w := l.Writer("desk", 0)
 		cfg := l.Config()
 		cfg.Stores = s.get
@@ -206,7 +214,7 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 		}
 	})
 	p.Run("what comes from outside is lost, and that is noted", func(t *testing.T) {
-		l, s, m := NewLog(t), newStores(t), opened(t, p.empty(t))
+		l, s, m := NewLog(t), newStores(t, "desk", "till"), opened(t, p.empty(t))
 		l.Produce(outside("dock", "d1", "A"), outside("dock", "d2", "A"))
 		var del kadm.Offsets
 		del.AddOffset("external.title", streams.Partition("A", Partitions), 1, -1)
@@ -228,7 +236,7 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 
 // muchIsMissing builds a read model of 1101 events, of which only some arrive.
 func muchIsMissing(t *testing.T, p *place, arrive ...int) {
-	l, s, m := NewLog(t), newStores(t), opened(t, p.empty(t))
+	l, s, m := NewLog(t), newStores(t, "desk", "till"), opened(t, p.empty(t))
 	w := l.Writer("desk", 0)
 	cfg := l.Config()
 	cfg.Stores = s.get

@@ -75,6 +75,9 @@ func (f *File) open(option string, conns int) (*sql.DB, error) {
 	return db, nil
 }
 
+// Path is where the file is.
+func (f *File) Path() string { return f.path }
+
 // Close ends the file. Its writer must have ended.
 func (f *File) Close() error { return errors.Join(f.Reader.Close(), f.Writer.Close()) }
 
