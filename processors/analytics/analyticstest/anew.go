@@ -20,7 +20,9 @@ var anewCases = []testCase{
 	{"WrittenAnewFromTheStores", writtenAnewFromTheStores},
 	{"KilledWhileWrittenAnew", killedWhileWrittenAnew},
 	{"WrittenAnewBesideAWriter", writtenAnewBesideAWriter},
+	{"WrittenJustBeforeASwap", writtenJustBeforeASwap},
 	{"SwappedUnderAFrozenWriter", swappedUnderAFrozenWriter},
+	{"SwappedUnderAHalfWrittenBlock", swappedUnderAHalfWrittenBlock},
 }
 
 // swappable opens the store.
@@ -266,11 +268,35 @@ func killedWhileWrittenAnew(p *place) {
 			t.Fatalf("it ended with %v", err)
 		}
 		if c.dead {
-			q.rebuilt(l, s)
+			q.goesOn(l, s)
 		}
 		q.whole(s, recs)
 		q.goOn(l, s, recs)
 	})
+}
+
+// goesOn runs a rebuild that was killed, which writes what is left.
+func (p *place) goesOn(l *projectiontest.Log, s analytics.Swappable) {
+	p.Helper()
+	b, err := s.Beside(ctx)
+	if err != nil {
+		p.Fatal(err)
+	}
+	left := events0(p, s) + 1 // one was dropped
+	if b.Shadow {
+		shadow, err := s.Shadow(ctx)
+		if err != nil {
+			p.Fatal(err)
+		}
+		left -= events0(p, shadow)
+		if err := shadow.Close(); err != nil {
+			p.Fatal(err)
+		}
+	}
+	// What was half written is written again; and what was swapped is written anew.
+	if out := p.rebuilt(l, s); !out.Finished && b.Shadow && (out.Written < left || out.Written > left+int64(15)) {
+		p.Errorf("%d events were left to write, and it wrote %d", left, out.Written)
+	}
 }
 
 // writtenAnewBesideAWriter has a log grow, a writer write it, and somebody ask, while the
@@ -353,6 +379,49 @@ func (p *place) keepAsking(ctx context.Context, s analytics.Store) {
 	}
 }
 
+// hurried is a store to which somebody writes just before it is claimed, and swapped.
+type hurried struct {
+	analytics.Swappable
+	write func()
+}
+
+func (h hurried) Claim(ctx context.Context, n int32, read []projection.Cursor) (projection.Claim, error) {
+	h.write()
+	return h.Swappable.Claim(ctx, n, read)
+}
+
+func (h hurried) Swap(ctx context.Context, newest int64) error {
+	h.write()
+	return h.Swappable.Swap(ctx, newest)
+}
+
+// Unwrap is the store itself.
+func (h hurried) Unwrap() analytics.Store { return h.Swappable }
+
+// writtenJustBeforeASwap is in the tables as soon as they answer.
+func writtenJustBeforeASwap(p *place) {
+	l, s := projectiontest.NewLogOf(p, ferry()), p.swappable()
+	recs := sail(l, 40)
+	l.Produce(recs[:20]...)
+	p.catchUp(l, s)
+	told, live := 20, p.store()
+	r := p.rebuilding(l, s)
+	r.Live = hurried{s, func() {
+		if told == 100 {
+			return
+		}
+		l.Produce(recs[told : told+20]...)
+		told += 20
+		p.catchUp(l, live)
+	}}
+	if _, err := r.Run(ctx); err != nil || told != 100 {
+		p.Fatalf("it ended with %v, after %d records", err, told)
+	}
+	p.whole(s, recs[:told])
+	l.Produce(recs[told:]...)
+	p.goOn(l, s, recs)
+}
+
 // swappedUnderAFrozenWriter freezes a writer before its second write, and swaps.
 func swappedUnderAFrozenWriter(p *place) {
 	l, s := projectiontest.NewLogOf(p, ferry()), p.swappable()
@@ -375,5 +444,49 @@ func swappedUnderAFrozenWriter(p *place) {
 		p.Fatal("the writer goes on in tables that were swapped")
 	}
 	p.whole(s, recs)
+	p.goOn(l, s, recs)
+}
+
+// swappedUnderAHalfWrittenBlock has a writer send the rows of a block after the tables were
+// swapped under it.
+func swappedUnderAHalfWrittenBlock(p *place) {
+	if p.Hold == nil {
+		p.Skip("this store writes a block in one step")
+	}
+	l, s := projectiontest.NewLogOf(p, ferry()), p.store()
+	recs := sail(l, 20)
+	l.Produce(recs[:30]...)
+	p.catchUp(l, s)
+	before, err := s.Newest(ctx)
+	if err != nil {
+		p.Fatal(err)
+	}
+	release := p.Hold(p)
+	l.Produce(recs[30:]...)
+	ended := make(chan error, 1)
+	go func() { ended <- projection.NewWriter(s).Run(ctx, settings(l)) }()
+	direct, err := p.Direct(schemaOf(p, ferry()))
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer direct.Close()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if n, err := direct.Newest(ctx); err != nil || time.Now().After(end) {
+			p.Fatalf("no block is on its way: %v", err)
+		} else if n > before+1 { // beside the claim
+			break
+		}
+	}
+	p.rebuilt(l, direct.(analytics.Swappable))
+	release()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, projection.ErrFenced) {
+			p.Errorf("the writer ended with %v, want ErrFenced", err)
+		}
+	case <-time.After(patience):
+		p.Fatal("the writer goes on in tables that were swapped")
+	}
+	p.whole(direct, recs)
 	p.goOn(l, s, recs)
 }

@@ -28,6 +28,10 @@ type Place struct {
 	Alter        func(t testing.TB, s analytics.Store, table string, column analytics.Column)
 	// Faults are the points within a Write where it can end, beside its beginning and its end.
 	Faults []Fault
+	// Hold has what Open opens get no rows of events to the store until release, though it
+	// tries; Direct opens the same store, and gets through. Nil where a write is one step.
+	Hold   func(testing.TB) (release func())
+	Direct func(*analytics.Schema) (analytics.Store, error)
 	Slow   bool // to make: of many points at which something can end, some are tried
 }
 

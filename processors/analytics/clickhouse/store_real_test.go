@@ -37,6 +37,18 @@ func emptyBehind(t testing.TB) (analyticstest.Place, *relay) {
 	t.Cleanup(func() { drop(t, name) })
 	p := analyticstest.Place{
 		Slow: true,
+		Hold: func(testing.TB) func() {
+			r.set(func(query string) when {
+				if insertsInto(query, analytics.EventsTable) {
+					return before
+				}
+				return never
+			})
+			return func() { r.set(nil) }
+		},
+		Direct: func(s *analytics.Schema) (analytics.Store, error) {
+			return open(t, os.Getenv("WEIR_REAL_CLICKHOUSE")+"/"+name, s)
+		},
 		Open: func(s *analytics.Schema) (analytics.Store, error) { return open(t, r.URL+"/"+name, s) },
 		Hours: func(t testing.TB, s analytics.Store) map[analyticstest.Hour]analytics.Sum {
 			_, counted, err := s.Hours(t.Context(), time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC))
