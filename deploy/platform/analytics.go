@@ -40,8 +40,12 @@ func (p *platform) startAnalytics(ctx context.Context) (err error) {
 	if a.schema, err = analytics.NewSchema(p.Business, p.topology); err != nil {
 		return err
 	}
-	if a.store, err = p.openAnalytics(); err != nil {
-		return err
+	if a.store, err = p.openAnalytics(); err != nil { // everybody works without it
+		err = &streams.OfflineError{Err: err}
+		p.newUnit(AnalyticsUnit).set(unitHalted, err)
+		p.Log.Error("a unit is halted, the others go on", "unit", AnalyticsUnit, "error", err)
+		a.store = nil
+		return nil
 	}
 	p.closeAtEnd("analytics", a.store.Close)
 	var end context.CancelFunc

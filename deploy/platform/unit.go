@@ -248,7 +248,7 @@ func (p *platform) restartUnit(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// acceptUnit has the halted writer of the read model, or a pipeline, go on without what
+// acceptUnit has the halted writer of the read model or of analytics, or a pipeline, go on without what
 // the log and the event stores have lost.
 func (p *platform) acceptUnit(w http.ResponseWriter, r *http.Request) {
 	u := p.unitOf(w, r)
@@ -270,7 +270,11 @@ func (p *platform) acceptUnit(w http.ResponseWriter, r *http.Request) {
 			Detail: "the unit is not halted for something lost, there is nothing to accept: weir unit ls says how it is"}).Write(w)
 		return
 	}
-	p.reads.Accept(hole)
+	if u.name == AnalyticsUnit {
+		p.analytics.writer.Accept(hole)
+	} else {
+		p.reads.Accept(hole)
+	}
 	p.Log.Warn("what is lost is accepted, as a person asks", "unit", u.name, "hole", hole.Error())
 	u.restart(w)
 }

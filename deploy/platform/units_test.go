@@ -198,7 +198,7 @@ func TestAHaltedReadModel(t *testing.T) {
 	}
 	a.stop()
 
-	for _, f := range []string{"reads.db", "reads.db-wal", "reads.db-shm"} {
+	for _, f := range []string{"reads.db", "reads.db-wal", "reads.db-shm", "analytics.db", "analytics.db-wal", "analytics.db-shm"} {
 		if err := os.Remove(filepath.Join(data, f)); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
@@ -236,12 +236,32 @@ func TestALostEventIsAccepted(t *testing.T) {
 			strings.Contains(answer, `weir unit restart \"projection\"`) && strings.Contains(answer, `weir unit accept \"projection\"`)
 	})
 	a.place("o-1")
-	if status, _, answer := a.ask(http.MethodPost, "/v1/units/projection/accept", ""); status != http.StatusAccepted {
-		t.Errorf("accepting answers %d: %s", status, answer)
+	a.until("analytics halted by the same", "/readyz", func(_ int, _, answer string) bool { return strings.Contains(answer, `weir unit accept \"analytics\"`) })
+	for _, unit := range []string{"projection", "analytics"} {
+		if status, _, answer := a.ask(http.MethodPost, "/v1/units/"+unit+"/accept", ""); status != http.StatusAccepted {
+			t.Errorf("accepting answers %d: %s", status, answer)
+		}
 	}
 	a.until("the end of an order", "/v1/orders/o-1", closed)
 	a.until("a note", "/v1/skipped", func(_ int, _, answer string) bool { return strings.Contains(answer, "a person has accepted") })
 	a.until("well", "/readyz", func(_ int, _, answer string) bool { return !strings.Contains(answer, "degraded") })
+}
+
+// Tables of analytics that cannot be opened keep nobody from working either.
+func TestAnalyticsThatCannotBeOpened(t *testing.T) {
+	data := t.TempDir()
+	if err := os.WriteFile(filepath.Join(data, "analytics.db"), []byte(strings.Repeat("this is no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := startAlone(t, data)
+	a.place("o-1")
+	a.until("the end of an order", "/v1/orders/o-1", closed)
+	a.until("ready, and honest", "/readyz", func(status int, _, answer string) bool {
+		return status == http.StatusOK && strings.Contains(answer, "analytics is halted") && strings.Contains(answer, "not a database")
+	})
+	if status, _, answer := a.ask(http.MethodGet, "/v1/analytics/revenue", ""); status != http.StatusServiceUnavailable {
+		t.Errorf("a question is answered with %d: %s", status, answer)
+	}
 }
 
 // A read model that cannot be opened keeps nobody from working, and says so; mended,
