@@ -42,7 +42,7 @@ with --data. With ClickHouse and Kafka in weir.yaml everything runs on meanwhile
 		Example: `  weir backfill --from log --dry-run             # what would be done
   weir backfill --from log --rate 5000           # on the servers of ./weir.yaml, at most 5000 events a second
   weir backfill --from log --data ./data         # of weir dev --data ./data, which is stopped
-  weir backfill --file orders.csv --mapping orders.yaml
+  weir backfill --file rows.csv --mapping rows.yaml
   weir backfill --status                         # how far it is, and which files are in
   weir backfill --remove file/0123456789abcdef   # take a file out again`}
 	out, options := output(c, "table", "json"), weir.storeOptions(c)

@@ -3,6 +3,8 @@
 package clickhouse_test
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -39,7 +41,15 @@ func newRelay(t testing.TB, server string) *relay {
 	r := &relay{}
 	to := httputil.NewSingleHostReverseProxy(u)
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		switch r.say(q.URL.Query().Get("query")) {
+		query := q.URL.Query().Get("query")
+		if query == "" { // it is the body
+			b, err := io.ReadAll(q.Body)
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			query, q.Body = string(b), io.NopCloser(bytes.NewReader(b))
+		}
+		switch r.say(query) {
 		case before:
 			panic(http.ErrAbortHandler)
 		case after:
