@@ -78,8 +78,8 @@ func mayImport(path string) []string {
 		return []string{"streams"}
 	case under(path, "processors/analytics"): // its tables are written by a projection.Run, and from files
 		return []string{"streams", "processors/projection", "processors/backfill"}
-	case under(path, "processors/backfill"): // makes the events of a Run
-		return []string{"streams", "processors/projection"}
+	case under(path, "processors/backfill"): // makes the events of a Run, for those tables; analytics/rebuild takes them in
+		return []string{"streams", "processors/projection", "processors/analytics"}
 	case under(path, "processors"):
 		return []string{"streams"}
 	case under(path, "services"):
