@@ -76,11 +76,9 @@ func mayImport(path string) []string {
 		return []string{"streams", "services/ingest", "processors/projection", "processors/analytics"}
 	case under(path, "services/shop"): // and on what decides: it is the list of that
 		return []string{"streams"}
-	case under(path, "processors/analytics/rebuild"), under(path, "processors/analytics/analyticstest"): // takes files in
+	case under(path, "processors/analytics"): // its tables are written by a projection.Run, and from files
 		return []string{"streams", "processors/projection", "processors/backfill"}
-	case under(path, "processors/analytics"): // its tables are written by a projection.Run
-		return []string{"streams", "processors/projection"}
-	case under(path, "processors/backfill"): // makes the events of a Run, for those tables
+	case under(path, "processors/backfill"): // makes the events of a Run, for those tables; analytics/rebuild takes them in
 		return []string{"streams", "processors/projection", "processors/analytics"}
 	case under(path, "processors"):
 		return []string{"streams"}

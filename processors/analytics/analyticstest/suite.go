@@ -32,7 +32,10 @@ type Place struct {
 	// tries; Direct opens the same store, and gets through. Nil where a write is one step.
 	Hold   func(testing.TB) (release func())
 	Direct func(*analytics.Schema) (analytics.Store, error)
-	Slow   bool // to make: of many points at which something can end, some are tried
+	// BreakSwap has the nth step of a swap, done or not, be the last that gets through until
+	// release, which tells whether there were so many. Nil where a swap is one step.
+	BreakSwap func(t testing.TB, nth int, done bool) (release func() (met bool))
+	Slow      bool // to make: of many points at which something can end, some are tried
 }
 
 // Fault has the next Write of a store fail at some point, once: with an error after which

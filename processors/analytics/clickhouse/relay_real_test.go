@@ -3,7 +3,9 @@
 package clickhouse_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -45,14 +47,22 @@ func newRelay(t testing.TB, server string) *relay {
 		if r.spoil != nil {
 			r.spoil(q)
 		}
+		query := q.URL.Query().Get("query")
+		if query == "" { // it is the body
+			b, err := io.ReadAll(q.Body)
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			query, q.Body = string(b), io.NopCloser(bytes.NewReader(b))
+		}
 		if r.fails != nil {
-			if code := r.fails(q.URL.Query().Get("query")); code != 0 {
+			if code := r.fails(query); code != 0 {
 				w.Header().Set("X-ClickHouse-Exception-Code", fmt.Sprint(code))
 				http.Error(w, fmt.Sprintf("Code: %d. DB::Exception: planted. (PLANTED)", code), http.StatusInternalServerError)
 				return
 			}
 		}
-		switch r.say(q.URL.Query().Get("query")) {
+		switch r.say(query) {
 		case before:
 			panic(http.ErrAbortHandler)
 		case after:

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,6 +46,27 @@ func emptyBehind(t testing.TB) (analyticstest.Place, *relay) {
 				return never
 			})
 			return func() { r.set(nil) }
+		},
+		BreakSwap: func(_ testing.TB, nth int, w bool) (release func() (met bool)) {
+			n := 0
+			r.set(func(query string) when {
+				for _, of := range []string{"EXCHANGE TABLES ", "DROP VIEW ", "DROP DATABASE ", "RENAME DATABASE "} {
+					if strings.HasPrefix(query, of) {
+						n++
+					}
+				}
+				switch {
+				case n < nth:
+					return never
+				case n == nth && w:
+					return after
+				}
+				return before
+			})
+			return func() bool {
+				r.set(nil)
+				return n >= nth
+			}
 		},
 		Direct: func(s *analytics.Schema) (analytics.Store, error) {
 			return open(t, os.Getenv("WEIR_REAL_CLICKHOUSE")+"/"+name, s)

@@ -38,8 +38,7 @@ const maxDiffer = 100
 // way then is no event on its way.
 func (r *Rebuild) compare(ctx context.Context) (*Parity, error) {
 	r.tell(Progress{Doing: "comparing with the live tables"})
-	behind, err := r.behind(ctx)
-	if err != nil {
+	if _, err := r.behind(ctx); err != nil { // they get the time to come as far
 		return nil, err
 	}
 	first, same, err := r.apart(ctx)
@@ -58,7 +57,8 @@ func (r *Rebuild) compare(ctx context.Context) (*Parity, error) {
 	if err := r.writeUntil(ctx, target, 0, &none); err != nil {
 		return nil, err
 	}
-	if behind, err = r.behind(ctx); err != nil {
+	behind, err := r.behind(ctx)
+	if err != nil {
 		return nil, err
 	}
 	second, same, err := r.apart(ctx)
