@@ -99,9 +99,9 @@ func pack(r *kgo.Record) []byte {
 	return append(b, r.Value...)
 }
 
-// trim deletes the records of the topics that services write, up to a share of
+// Trim deletes the records of the topics that services write, up to a share of
 // each partition.
-func (l *Log) trim(share float64) {
+func (l *Log) Trim(share float64) {
 	l.t.Helper()
 	ends, err := l.admin().ListEndOffsets(ctx)
 	if err != nil {
@@ -118,8 +118,8 @@ func (l *Log) trim(share float64) {
 	}
 }
 
-// again makes the topics that services write anew, and empty.
-func (l *Log) again() {
+// Again makes the topics that services write anew, and empty.
+func (l *Log) Again() {
 	l.t.Helper()
 	for _, t := range l.top.Topics() {
 		if strings.HasPrefix(t.Name, "external.") {
@@ -165,9 +165,9 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 		name  string
 		spoil func(l *Log)
 	}{
-		{"some is trimmed", func(l *Log) { l.trim(0.6) }},
-		{"all is trimmed", func(l *Log) { l.trim(1) }},
-		{"topics are made anew", func(l *Log) { l.again() }},
+		{"some is trimmed", func(l *Log) { l.Trim(0.6) }},
+		{"all is trimmed", func(l *Log) { l.Trim(1) }},
+		{"topics are made anew", func(l *Log) { l.Again() }},
 	} {
 		p.Run(c.name, func(t *testing.T) {
 			l, s, whole := NewLog(t), newStores(t, "desk", "till"), opened(t, p.empty(t))
