@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -25,11 +26,13 @@ type topicPartition struct {
 type part struct {
 	ranges []placed
 	seen   map[streams.Lane]int64
+	filled map[streams.Lane]int64 // from event stores, since the last of ranges
 }
 
 type placed struct {
 	block int64
 	Range
+	filled map[streams.Lane]int64 // from event stores, just before
 }
 
 // made is what blocks have to be, made from the log anew. It has none of those of which the
@@ -66,7 +69,13 @@ func (r *Reconciler) made(ctx context.Context, blocks []Written) (map[int64]*Blo
 				if len(p.ranges) == 0 {
 					starts[rg.Topic][rg.Partition] = kgo.NewOffset().At(rg.From)
 				}
-				p.ranges = append(p.ranges, placed{b.Number, rg})
+				p.ranges = append(p.ranges, placed{b.Number, rg, p.filled})
+				p.filled = nil
+			} else if len(rg.Seen) > 0 {
+				if p.filled == nil {
+					p.filled = map[streams.Lane]int64{}
+				}
+				maps.Copy(p.filled, rg.Seen)
 			}
 		}
 	}
@@ -151,9 +160,12 @@ func (r *Reconciler) again(ctx context.Context, parts map[topicPartition]*part, 
 				return
 			}
 			for len(p.ranges) > 0 && rec.Offset >= p.ranges[0].Next {
+				maps.Copy(p.seen, p.ranges[0].filled)
 				p.ranges = p.ranges[1:]
 			}
 			if len(p.ranges) > 0 {
+				maps.Copy(p.seen, p.ranges[0].filled)
+				p.ranges[0].filled = nil
 				e, ok, err := r.event(p, rec)
 				if failed = err; ok {
 					events[p.ranges[0].block] = append(events[p.ranges[0].block], e)

@@ -18,6 +18,7 @@ var anewCases = []testCase{
 	{"WrittenAnewFromTheLog", writtenAnewFromTheLog},
 	{"WrittenAnewAfterHarm", writtenAnewAfterHarm},
 	{"WrittenAnewFromTheStores", writtenAnewFromTheStores},
+	{"WrittenAnewWhereTheLogIsGone", writtenAnewWhereTheLogIsGone},
 	{"KilledWhileWrittenAnew", killedWhileWrittenAnew},
 	{"WrittenAnewBesideAWriter", writtenAnewBesideAWriter},
 	{"WrittenJustBeforeASwap", writtenJustBeforeASwap},
@@ -262,5 +263,30 @@ func (p *place) keepAsking(ctx context.Context, s analytics.Store) {
 	}
 	if asks < 100 {
 		p.Errorf("it was asked %d times only", asks)
+	}
+}
+
+// writtenAnewWhereTheLogIsGone has a log that was trimmed, or whose topics are others.
+func writtenAnewWhereTheLogIsGone(p *place) {
+	for name, lose := range map[string]func(*projectiontest.Log){"trimmed": func(l *projectiontest.Log) { l.Trim(0.7) }, "made anew": (*projectiontest.Log).Again} {
+		p.Run(name, func(t *testing.T) {
+			q := p.another(t)
+			l, s := projectiontest.NewLogOf(t, ferry()), q.swappable()
+			recs := sail(l, 20)
+			l.Produce(recs...)
+			q.catchUp(l, s)
+			lose(l)
+			r := q.rebuilding(l, s)
+			if _, err := r.Run(ctx); err == nil {
+				t.Error("it was done without what is gone")
+			}
+			r.Config.Stores = projectiontest.Stores(t, recs, "harbour", "purser")
+			if _, err := r.Run(ctx); err != nil {
+				t.Fatal(err)
+			}
+			q.whole(s, recs)
+			q.goOn(l, s, recs)
+			q.proved(l, q.store())
+		})
 	}
 }

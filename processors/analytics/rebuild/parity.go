@@ -50,7 +50,7 @@ func (r *Rebuild) compare(ctx context.Context) (*Parity, error) {
 		return out, nil
 	}
 	var none Report
-	target, err := r.target(ctx)
+	target, err := r.ends(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -18,19 +18,6 @@ type place struct {
 	partition int32
 }
 
-// target is how far the live tables have come, or the log, whichever is farther.
-func (r *Rebuild) target(ctx context.Context) (map[place]int64, error) {
-	out, err := r.offsets(ctx)
-	if err != nil {
-		return nil, err
-	}
-	_, ends, err := r.log(ctx)
-	for at, end := range ends {
-		out[at] = max(out[at], end)
-	}
-	return out, err
-}
-
 // log is where it begins and ends.
 func (r *Rebuild) log(ctx context.Context) (from, to map[place]int64, err error) {
 	cl, err := kgo.NewClient(r.Config.Client...)
@@ -61,17 +48,26 @@ func (r *Rebuild) log(ctx context.Context) (from, to map[place]int64, err error)
 	return from, to, err
 }
 
-// offsets are those of the live tables, of topics that there are.
+// ends are where the log ends.
+func (r *Rebuild) ends(ctx context.Context) (map[place]int64, error) {
+	_, to, err := r.log(ctx)
+	return to, err
+}
+
+// offsets are those of the live tables, as far as the log goes: of a topic that was made
+// anew they mean other events.
 func (r *Rebuild) offsets(ctx context.Context) (map[place]int64, error) {
+	ends, err := r.ends(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all, err := r.Live.Offsets(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := map[place]int64{}
-	for _, t := range r.Config.Topology.Topics() {
-		for partition, next := range all[t.Name] {
-			out[place{t.Name, partition}] = next
-		}
+	for at, end := range ends {
+		out[at] = min(all[at.topic][at.partition], end)
 	}
 	return out, nil
 }
@@ -170,7 +166,7 @@ func (r *Rebuild) write(ctx context.Context, out *Report) error {
 	}
 	for {
 		began := time.Now()
-		target, err := r.target(ctx)
+		target, err := r.ends(ctx)
 		if err != nil {
 			return err
 		}

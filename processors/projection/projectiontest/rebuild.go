@@ -118,8 +118,8 @@ func (l *Log) Trim(share float64) {
 	}
 }
 
-// again makes the topics that services write anew, and empty.
-func (l *Log) again() {
+// Again makes the topics that services write anew, and empty.
+func (l *Log) Again() {
 	l.t.Helper()
 	for _, t := range l.top.Topics() {
 		if strings.HasPrefix(t.Name, "external.") {
@@ -167,7 +167,7 @@ func aRunIsBuiltFromTheEventStores(p *place) {
 	}{
 		{"some is trimmed", func(l *Log) { l.Trim(0.6) }},
 		{"all is trimmed", func(l *Log) { l.Trim(1) }},
-		{"topics are made anew", func(l *Log) { l.again() }},
+		{"topics are made anew", func(l *Log) { l.Again() }},
 	} {
 		p.Run(c.name, func(t *testing.T) {
 			l, s, whole := NewLog(t), newStores(t, "desk", "till"), opened(t, p.empty(t))
