@@ -51,7 +51,7 @@ func TestKillsFindMistakes(t *testing.T) {
 				k.relay.spoil = m.request
 				return p
 			}
-			if found := analyticstest.KillsOf(t, place, 25, k.arm, m.sink); len(found) == 0 {
+			if found := analyticstest.KillsOf(t, place, 15, k.arm, m.sink); len(found) == 0 {
 				t.Error("nothing was found")
 			}
 		})
@@ -103,7 +103,7 @@ type killer struct {
 }
 
 func newKiller(t testing.TB) *killer {
-	k := &killer{kills: 150}
+	k := &killer{kills: 80}
 	seed := rand.Uint64()
 	if n, err := strconv.Atoi(os.Getenv("WEIR_KILLS")); err == nil {
 		k.kills = n
