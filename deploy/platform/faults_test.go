@@ -36,7 +36,7 @@ func panel(t *testing.T, all []dashboards.Board, board, title string) (out []str
 
 // slow are the alerts that a slow machine sets off by itself, with windows of
 // seconds, and a scrape that may take one. All others fire for their own reasons only.
-var slow = []string{"Blind", "ProcessDown", "ReadModelUnknown", "CustomerJourneyBurn", "CompletenessBurn", "IngestionLatencyBurn", "SagaAnswerBurn", "GatewayLatencyBurn", "ServiceLatencyBurn", "StoreSlow"}
+var slow = []string{"Blind", "ProcessDown", "ReadModelUnknown", "AnalyticsUnproved", "CustomerJourneyBurn", "CompletenessBurn", "IngestionLatencyBurn", "SagaAnswerBurn", "GatewayLatencyBurn", "ServiceLatencyBurn", "StoreSlow"}
 
 // What each fault may bring along, beside the alerts that it must and the slow
 // ones, and the panel that it moves.
