@@ -264,10 +264,24 @@ func (r *run) rest(began time.Time, records int) time.Duration {
 	return time.Until(began.Add(r.cfg.Spacing))
 }
 
+// poll reads what there is. What a client has when a rest ends it fetched when the rest
+// began: what came meanwhile is one fetch away, and worth a small part of the rest.
 func (r *run) poll(ctx context.Context, cl *kgo.Client) kgo.Fetches {
-	ctx, cancel := context.WithTimeout(ctx, lookEvery)
-	defer cancel()
-	return cl.PollRecords(ctx, r.cfg.Batch)
+	some := func(within time.Duration, most int) kgo.Fetches {
+		ctx, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
+		return cl.PollRecords(ctx, most)
+	}
+	fetches := some(lookEvery, r.cfg.Batch)
+	began := time.Now()
+	for n := fetches.NumRecords(); n > 0 && n < r.cfg.Batch; n = fetches.NumRecords() {
+		more := some(time.Until(began.Add(r.cfg.Spacing/20)), r.cfg.Batch-n)
+		fetches = append(fetches, more...) // errors too: each is told once
+		if more.NumRecords() == 0 {
+			break
+		}
+	}
+	return fetches
 }
 
 // fatal finds the error that waiting does not cure.
