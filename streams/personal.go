@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -113,10 +114,10 @@ func maskField(t reflect.Type, name string, v any, hidden *[]string) any {
 		return mask(nil, v, hidden)
 	}
 	f, ok := fieldOf(t, name)
-	if !ok || isPersonal(f) {
+	if !ok || f.personal {
 		return conceal(v, hidden)
 	}
-	return mask(f.Type, v, hidden)
+	return mask(f.of, v, hidden)
 }
 
 // conceal hides a value, and notes the texts in it.
@@ -149,15 +150,39 @@ func conceal(v any, hidden *[]string) any {
 // letters are everywhere.
 const shortest = 4
 
-// fieldOf is the field that JSON calls by a name, in letters of either case.
-func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
-	for called, f := range Fields(t) {
-		if strings.EqualFold(called, name) {
-			return f, true
-		}
-	}
-	return reflect.StructField{}, false
+// maskedField is what the type of a struct says of one of its fields.
+type maskedField struct {
+	name     string
+	of       reflect.Type
+	personal bool
 }
+
+// fieldOf is the field that JSON calls by a name, in letters of either case.
+func fieldOf(t reflect.Type, name string) (maskedField, bool) {
+	all := maskedFields(t)
+	i := slices.IndexFunc(all, func(f maskedField) bool { return f.name == name })
+	if i < 0 {
+		i = slices.IndexFunc(all, func(f maskedField) bool { return strings.EqualFold(f.name, name) })
+	}
+	if i < 0 {
+		return maskedField{}, false
+	}
+	return all[i], true
+}
+
+// maskedFields are all of them: reading the tags each time is most of what masking costs.
+func maskedFields(t reflect.Type) (out []maskedField) {
+	if known, ok := masked.Load(t); ok {
+		return known.([]maskedField)
+	}
+	for name, f := range Fields(t) {
+		out = append(out, maskedField{name, f.Type, isPersonal(f)})
+	}
+	masked.Store(t, out)
+	return out
+}
+
+var masked sync.Map // of types that were asked for: there are as many as are declared
 
 var marshaler = reflect.TypeFor[json.Marshaler]()
 
@@ -207,23 +232,6 @@ func impersonal(t reflect.Type, v any) any {
 	return v
 }
 
-// shownFields are the types of the fields that are not personal, by their names.
-func shownFields(t reflect.Type) map[string]reflect.Type {
-	if known, ok := shownOf.Load(t); ok {
-		return known.(map[string]reflect.Type)
-	}
-	out := map[string]reflect.Type{}
-	for name, f := range Fields(t) {
-		if !isPersonal(f) {
-			out[name] = f.Type
-		}
-	}
-	shownOf.Store(t, out)
-	return out
-}
-
-var shownOf sync.Map // of types that were asked for: there are as many as are declared
-
 func impersonalFields(t reflect.Type, v map[string]any) any {
 	switch {
 	case WritesItself(t) || t.Kind() != reflect.Map && t.Kind() != reflect.Struct:
@@ -234,12 +242,9 @@ func impersonalFields(t reflect.Type, v map[string]any) any {
 		}
 		return v
 	}
-	shown := shownFields(t)
 	for k, x := range v {
-		if of, ok := shown[k]; ok {
-			v[k] = impersonal(of, x)
-		} else if f, ok := fieldOf(t, k); ok && !isPersonal(f) { // in letters of another case
-			v[k] = impersonal(f.Type, x)
+		if f, ok := fieldOf(t, k); ok && !f.personal {
+			v[k] = impersonal(f.of, x)
 		} else {
 			delete(v, k)
 		}
