@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/projection"
@@ -20,8 +23,7 @@ const cursorsEvery = 100
 
 // entry is a row of BlocksTable.
 type entry struct {
-	ranges  []analytics.Range
-	tables  map[string]analytics.Sum
+	analytics.Written
 	beside  map[string]int64    // rows of tables that no schema has
 	cursors []projection.Cursor // all of them, after the block; of some blocks
 }
@@ -98,7 +100,7 @@ func (s *Store) reopen(b *analytics.Written) (moves []projection.Move) {
 // load reads how far the blocks have come, and which of them may be half written.
 func (s *Store) load(ctx context.Context) (pending *analytics.Written, err error) {
 	s.cursors, s.last = map[place]projection.Cursor{}, s.base.Load()
-	blocks, cursors, err := s.read(ctx, "`number` >= (SELECT max(`number`) FROM "+quote(analytics.BlocksTable)+" WHERE `cursors` != '')", "")
+	blocks, err := s.read(ctx, "`number` >= (SELECT max(`number`) FROM "+quote(analytics.BlocksTable)+" WHERE `cursors` != '')", "")
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func (s *Store) load(ctx context.Context) (pending *analytics.Written, err error
 		}
 		s.last = b.Number
 		if i == 0 {
-			for _, c := range cursors[0] {
+			for _, c := range b.cursors {
 				s.cursors[place{c.Topic, c.Partition}] = c
 			}
 			continue
@@ -122,29 +124,20 @@ func (s *Store) load(ctx context.Context) (pending *analytics.Written, err error
 		}
 		s.close(s.open.moves)
 	}
-	with, _, err := s.read(ctx, "`ranges` != '[]' AND `number` > 0", " DESC LIMIT 1")
+	with, err := s.read(ctx, "`ranges` != '[]' AND `number` > 0", " DESC LIMIT 1")
 	if err != nil || len(with) == 0 {
 		return nil, err
 	}
-	return s.half(ctx, with[0].Number, &with[0])
+	return s.half(ctx, &with[0])
 }
 
-// half tells whether rows of a block are missing.
-func (s *Store) half(ctx context.Context, number int64, b *analytics.Written) (*analytics.Written, error) {
-	if number == s.whole.Load() {
+// half answers the block if rows of it are missing.
+func (s *Store) half(ctx context.Context, b *entry) (*analytics.Written, error) {
+	if b.Number == s.whole.Load() {
 		return nil, nil
 	}
-	var text string
-	if err := s.conn.QueryRow(ctx, "SELECT `beside` FROM "+quote(analytics.BlocksTable)+" WHERE `number` = ? LIMIT 1", number).Scan(&text); err != nil {
-		return nil, known(err)
-	}
-	var want map[string]int64
-	if err := json.Unmarshal([]byte(text), &want); err != nil {
-		return nil, fmt.Errorf("block %d of analytics cannot be read, somebody has changed %s: %w; %s", number, analytics.BlocksTable, err, analytics.Rebuild)
-	}
-	if want == nil {
-		want = map[string]int64{}
-	}
+	want := map[string]int64{}
+	maps.Copy(want, b.beside)
 	for _, t := range s.schema.Tables {
 		want[t.Name] = b.Tables[t.Name].Rows
 	}
@@ -152,46 +145,38 @@ func (s *Store) half(ctx context.Context, number int64, b *analytics.Written) (*
 		if rows == 0 {
 			continue
 		}
-		var n uint64
-		if err := s.conn.QueryRow(ctx, "SELECT count() FROM "+quote(table)+" WHERE `_block` = ?", number).Scan(&n); err != nil {
-			return nil, known(err)
-		}
-		if int64(n) < rows {
-			return b, nil
+		if n, err := s.count(ctx, table, b.Number); err != nil || n < rows {
+			return &b.Written, err
 		}
 	}
-	s.whole.Store(number)
+	s.whole.Store(b.Number)
 	return nil, nil
 }
 
 // take writes the entry of a block, unless another one of its number is there.
 func (s *Store) take(ctx context.Context, number int64, e entry) error {
-	var last int64
-	if err := s.conn.QueryRow(ctx, "SELECT max(`number`) FROM "+quote(analytics.BlocksTable)).Scan(&last); err != nil {
-		return known(err)
+	last, err := s.newest(ctx, s.database)
+	if err != nil {
+		return err
 	}
 	if last = max(last, s.base.Load()); last < number-1 {
 		return fmt.Errorf("%w: analytics ends with block %d, and had %d: it is an older copy, and is written on from there", projection.ErrFenced, last, number-1)
 	}
 	if last == number-1 {
-		if err := s.insertEntry(ctx, token(number, analytics.BlocksTable), analytics.Written{Number: number, Writer: s.writer, At: time.Now(), Ranges: e.ranges, Tables: e.tables}, e.beside, e.cursors); err != nil {
+		e.Number, e.Writer, e.At = number, s.writer, time.Now()
+		if err := s.insertEntry(ctx, token(number, analytics.BlocksTable), e); err != nil {
 			return known(err)
 		}
 	}
-	rows, err := s.conn.Query(ctx, "SELECT `writer` FROM "+quote(analytics.BlocksTable)+" WHERE `number` >= ?", number)
-	if err != nil {
-		return known(err)
-	}
 	var writers []string
-	for rows.Next() {
+	err = eachRow(ctx, s.conn, "SELECT `writer` FROM "+quote(analytics.BlocksTable)+" WHERE `number` >= ?", func(row driver.Rows) error {
 		var w string
-		if err := rows.Scan(&w); err != nil {
-			return errors.Join(known(err), rows.Close())
-		}
+		err := row.Scan(&w)
 		writers = append(writers, w)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return known(err)
+		return err
+	}, number)
+	if err != nil {
+		return err
 	}
 	if len(writers) != 1 || writers[0] != s.writer {
 		return projection.ErrFenced
@@ -199,25 +184,25 @@ func (s *Store) take(ctx context.Context, number int64, e entry) error {
 	return nil
 }
 
-func (s *Store) insertEntry(ctx context.Context, token string, w analytics.Written, beside map[string]int64, all []projection.Cursor) error {
+func (s *Store) insertEntry(ctx context.Context, token string, e entry) error {
 	cursors := ""
-	tables, err := json.Marshal(w.Tables)
+	if len(e.cursors) > 0 {
+		cursors = stored(e.cursors)
+	}
+	tables, err := json.Marshal(e.Tables)
 	if err != nil {
 		return err
 	}
-	besides, err := json.Marshal(beside)
+	beside, err := json.Marshal(e.beside)
 	if err != nil {
 		return err
-	}
-	if len(all) > 0 {
-		cursors = stored(all)
 	}
 	batch, err := s.conn.PrepareBatch(s.once(ctx, token), "INSERT INTO "+quote(analytics.BlocksTable)+" (`number`, `writer`, `at`, `ranges`, `tables`, `beside`, `cursors`)")
 	if err != nil {
 		return err
 	}
 	defer batch.Close()
-	if err := batch.Append(w.Number, w.Writer, w.At.UTC(), stored(w.Ranges), string(tables), string(besides), cursors); err != nil {
+	if err := batch.Append(e.Number, e.Writer, e.At.UTC(), stored(e.Ranges), string(tables), string(beside), cursors); err != nil {
 		return err
 	}
 	return batch.Send()
@@ -234,11 +219,11 @@ func stored[T any](list []T) string {
 
 // entry says what a block is made of.
 func (s *Store) entry(block *analytics.Block, b *projection.Batch) (e entry, err error) {
-	e.ranges, err = block.Ranges(b.Moves, func(topic string, partition int32) projection.Cursor { return s.cursors[place{topic, partition}] })
+	e.Ranges, err = block.Ranges(b.Moves, func(topic string, partition int32) projection.Cursor { return s.cursors[place{topic, partition}] })
 	if err != nil {
 		return e, err
 	}
-	e.tables = block.Sums()
+	e.Tables = block.Sums()
 	e.beside = map[string]int64{outsideTable: int64(len(b.Externals)), skippedTable: int64(len(b.Skipped))}
 	if s.since >= cursorsEvery {
 		e.cursors, s.since = s.after(b.Moves), 0
@@ -268,33 +253,39 @@ func (s *Store) all() []projection.Cursor {
 
 // Blocks lists those above a number.
 func (s *Store) Blocks(ctx context.Context, above int64, limit int) ([]analytics.Written, error) {
-	out, _, err := s.read(ctx, fmt.Sprintf("`number` > %d", above), fmt.Sprintf(" LIMIT %d", limit))
+	all, err := s.read(ctx, fmt.Sprintf("`number` > %d", above), fmt.Sprintf(" LIMIT %d", limit))
+	var out []analytics.Written
+	for _, e := range all {
+		out = append(out, e.Written)
+	}
 	return out, err
 }
 
-func (s *Store) read(ctx context.Context, where, then string) (out []analytics.Written, cursors [][]projection.Cursor, err error) {
-	rows, err := s.conn.Query(ctx, "SELECT `number`, `writer`, `at`, `ranges`, `tables`, `cursors` FROM "+quote(analytics.BlocksTable)+" WHERE "+where+" ORDER BY `number`"+then)
+func (s *Store) read(ctx context.Context, where, then string) (out []entry, err error) {
+	sql := "SELECT `number`, `writer`, `at`, `ranges`, `tables`, `beside`, `cursors` FROM " + quote(analytics.BlocksTable) + " WHERE " + where + " ORDER BY `number`" + then
+	var bad error // of the first that somebody has changed
+	err = eachRow(ctx, s.conn, sql, func(row driver.Rows) error {
+		var e entry
+		var ranges, tables, beside, cursors string
+		err := row.Scan(&e.Number, &e.Writer, &e.At, &ranges, &tables, &beside, &cursors)
+		if err == nil && bad == nil {
+			bad = e.decode(ranges, tables, beside, cursors)
+		}
+		out = append(out, e)
+		return err
+	})
+	return out, cmp.Or(err, bad)
+}
+
+func (e *entry) decode(ranges, tables, beside, cursors string) error {
+	err := errors.Join(json.Unmarshal([]byte(ranges), &e.Ranges), json.Unmarshal([]byte(tables), &e.Tables), json.Unmarshal([]byte(beside), &e.beside))
+	if cursors != "" {
+		err = errors.Join(err, json.Unmarshal([]byte(cursors), &e.cursors))
+	}
 	if err != nil {
-		return nil, nil, known(err)
+		return fmt.Errorf("block %d of analytics cannot be read, somebody has changed %s: %w; %s", e.Number, analytics.BlocksTable, err, analytics.Rebuild)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var b analytics.Written
-		var ranges, tables, all string
-		if err := rows.Scan(&b.Number, &b.Writer, &b.At, &ranges, &tables, &all); err != nil {
-			return nil, nil, known(err)
-		}
-		var c []projection.Cursor
-		err := errors.Join(json.Unmarshal([]byte(ranges), &b.Ranges), json.Unmarshal([]byte(tables), &b.Tables))
-		if all != "" {
-			err = errors.Join(err, json.Unmarshal([]byte(all), &c))
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("block %d of analytics cannot be read, somebody has changed %s: %w; %s", b.Number, analytics.BlocksTable, err, analytics.Rebuild)
-		}
-		out, cursors = append(out, b), append(cursors, c)
-	}
-	return out, cursors, known(rows.Err())
+	return nil
 }
 
 // Offsets are those that come next, as the blocks tell.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/weirstream/weir/processors/analytics"
 )
@@ -21,11 +22,15 @@ type Step struct {
 
 // Plan is what has to be done so that the database has what the schema needs: nothing is
 // ever taken away or changed, and a column of another type is an error with its cure.
-func (s *Store) Plan(ctx context.Context) (out []Step, err error) {
+func (s *Store) Plan(ctx context.Context) ([]Step, error) {
 	have, err := s.have(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return s.plan(ctx, have)
+}
+
+func (s *Store) plan(ctx context.Context, have map[string]map[string]string) (out []Step, err error) {
 	if have == nil {
 		out = append(out, Step{"CREATE DATABASE IF NOT EXISTS " + quote(s.database) + s.layout.onCluster(), "there is no database " + s.database})
 	}
@@ -97,23 +102,17 @@ func (s *Store) have(ctx context.Context) (map[string]map[string]string, error) 
 	if err := conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = ?", s.database).Scan(&n); err != nil || n == 0 {
 		return nil, known(err)
 	}
-	rows, err := conn.Query(ctx, "SELECT table, name, type FROM system.columns WHERE database = ?", s.database)
-	if err != nil {
-		return nil, known(err)
-	}
-	defer rows.Close()
 	out := map[string]map[string]string{}
-	for rows.Next() {
+	err = eachRow(ctx, conn, "SELECT table, name, type FROM system.columns WHERE database = ?", func(row driver.Rows) error {
 		var table, name, typ string
-		if err := rows.Scan(&table, &name, &typ); err != nil {
-			return nil, known(err)
-		}
+		err := row.Scan(&table, &name, &typ)
 		if out[table] == nil {
 			out[table] = map[string]string{}
 		}
 		out[table][name] = typ
-	}
-	return out, known(rows.Err())
+		return err
+	}, s.database)
+	return out, err
 }
 
 // ErrUnsafe says that the tables would not stay exactly once.
@@ -131,13 +130,15 @@ func (s *Store) guard(ctx context.Context) error {
 	if err := s.unswapped(ctx); err != nil {
 		return err
 	}
-	steps, err := s.Plan(ctx)
+	have, err := s.have(ctx)
 	if err != nil {
 		return err
 	}
-	if have, err := s.have(ctx); err != nil {
+	steps, err := s.plan(ctx, have)
+	if err != nil {
 		return err
-	} else if have[s.layout.local(analytics.BlocksTable)] == nil { // nothing of ours is there
+	}
+	if have[s.layout.local(analytics.BlocksTable)] == nil { // nothing of ours is there
 		if err := s.Apply(ctx, steps); err != nil {
 			return err
 		}
@@ -146,24 +147,18 @@ func (s *Store) guard(ctx context.Context) error {
 	if len(steps) > 0 {
 		return fmt.Errorf("ClickHouse lacks what analytics needs (%s): weir analytics plan shows it, weir analytics apply does it", steps[0].Why)
 	}
-	rows, err := s.conn.Query(ctx, "SELECT name, engine, engine_full, create_table_query FROM system.tables WHERE database = ?", s.database)
-	if err != nil {
-		return known(err)
-	}
-	defer rows.Close()
 	engines, views := map[string]string{}, map[string]string{}
-	for rows.Next() {
+	err = eachRow(ctx, s.conn, "SELECT name, engine, engine_full, create_table_query FROM system.tables WHERE database = ?", func(row driver.Rows) error {
 		var name, engine, full, create string
-		if err := rows.Scan(&name, &engine, &full, &create); err != nil {
-			return known(err)
-		}
+		err := row.Scan(&name, &engine, &full, &create)
 		engines[name] = full
 		if engine == "MaterializedView" {
 			views[name] = create
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return known(err)
+		return err
+	}, s.database)
+	if err != nil {
+		return err
 	}
 	var errs []error
 	for _, st := range Statements(s.schema, s.layout) {

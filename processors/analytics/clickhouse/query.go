@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/projection"
@@ -16,6 +17,21 @@ import (
 
 // selectTime bounds a question.
 const selectTime = 30 * time.Second
+
+// eachRow calls take for every row of a query.
+func eachRow(ctx context.Context, conn driver.Conn, query string, take func(driver.Rows) error, args ...any) error {
+	rows, err := conn.Query(ctx, query, args...)
+	if err != nil {
+		return known(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := take(rows); err != nil {
+			return known(err)
+		}
+	}
+	return known(rows.Err())
+}
 
 // Select runs a query that changes nothing.
 func (s *Store) Select(ctx context.Context, sql string, args []any, most int64) (*analytics.Result, error) {
@@ -65,19 +81,13 @@ func (s *Store) Select(ctx context.Context, sql string, args []any, most int64) 
 
 // columns are the names of those that a query answers.
 func (s *Store) columns(ctx context.Context, sql string, args []any) (out []string, err error) {
-	rows, err := s.conn.Query(ctx, "DESCRIBE TABLE ("+sql+")", args...)
-	if err != nil {
-		return nil, known(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var name, typ, none string
-		if err := rows.Scan(&name, &typ, &none, &none, &none, &none, &none); err != nil {
-			return nil, known(err)
-		}
+	err = eachRow(ctx, s.conn, "DESCRIBE TABLE ("+sql+")", func(row driver.Rows) error {
+		var name, none string
+		err := row.Scan(&name, &none, &none, &none, &none, &none, &none)
 		out = append(out, name)
-	}
-	return out, known(rows.Err())
+		return err
+	}, args...)
+	return out, err
 }
 
 func tooMuch(err error) error {
@@ -90,20 +100,14 @@ func tooMuch(err error) error {
 
 // estimate is how many rows a query would read.
 func (s *Store) estimate(ctx context.Context, sql string, args []any) (n int64, err error) {
-	rows, err := s.conn.Query(ctx, "EXPLAIN ESTIMATE "+sql, args...)
-	if err != nil {
-		return 0, known(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = eachRow(ctx, s.conn, "EXPLAIN ESTIMATE "+sql, func(row driver.Rows) error {
 		var database, table string
 		var parts, r, marks uint64
-		if err := rows.Scan(&database, &table, &parts, &r, &marks); err != nil {
-			return 0, known(err)
-		}
+		err := row.Scan(&database, &table, &parts, &r, &marks)
 		n += int64(r)
-	}
-	return n, known(rows.Err())
+		return err
+	}, args...)
+	return n, err
 }
 
 // plain is a value as results have it.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/weirstream/weir/processors/analytics"
 	"github.com/weirstream/weir/processors/projection"
@@ -42,20 +43,17 @@ func (l Layout) ofGeneration(columns string) (all, comment string) {
 
 // generations are those of a database's tables, by name. Views have none.
 func (s *Store) generations(ctx context.Context, database string) (map[string]int64, error) {
-	rows, err := s.conn.Query(ctx, "SELECT name, comment FROM system.tables WHERE database = ? AND engine != 'MaterializedView'", database)
-	if err != nil {
-		return nil, known(err)
-	}
-	defer rows.Close()
 	out := map[string]int64{}
-	for rows.Next() {
+	err := eachRow(ctx, s.conn, "SELECT name, comment FROM system.tables WHERE database = ? AND engine != 'MaterializedView'", func(row driver.Rows) error {
 		var name, comment string
-		if err := rows.Scan(&name, &comment); err != nil {
-			return nil, known(err)
-		}
+		err := row.Scan(&name, &comment)
 		out[name], _ = strconv.ParseInt(strings.TrimPrefix(comment, generationMark), 10, 64) // of others' comments 0
+		return err
+	}, database)
+	if err != nil {
+		return nil, err
 	}
-	return out, known(rows.Err())
+	return out, nil
 }
 
 // kept are the tables that follow from the schema, the ledger first.
@@ -92,15 +90,10 @@ func staged(name string) string { return "file_" + name }
 
 // Beside looks which databases there are.
 func (s *Store) Beside(ctx context.Context) (out analytics.Beside, err error) {
-	rows, err := s.conn.Query(ctx, "SELECT name FROM system.databases WHERE startsWith(name, ?) ORDER BY name", s.database+"_")
-	if err != nil {
-		return out, known(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = eachRow(ctx, s.conn, "SELECT name FROM system.databases WHERE startsWith(name, ?) ORDER BY name", func(row driver.Rows) error {
 		var name string
-		if err := rows.Scan(&name); err != nil {
-			return out, known(err)
+		if err := row.Scan(&name); err != nil {
+			return err
 		}
 		switch of := strings.TrimPrefix(name, s.database+"_"); {
 		case of == analytics.ShadowTables:
@@ -110,9 +103,10 @@ func (s *Store) Beside(ctx context.Context) (out analytics.Beside, err error) {
 		case strings.HasPrefix(of, staged("")):
 			out.Staged = append(out.Staged, strings.TrimPrefix(of, staged("")))
 		}
-	}
-	if err := rows.Err(); err != nil || !out.Shadow {
-		return out, known(err)
+		return nil
+	}, s.database+"_")
+	if err != nil || !out.Shadow {
+		return out, err
 	}
 	live, err := s.generations(ctx, s.database)
 	if err != nil {
@@ -220,9 +214,9 @@ func (s *Store) exchange(ctx context.Context, table string, live map[string]int6
 
 // still fails if the ledger that was exchanged goes on after a block.
 func (s *Store) still(ctx context.Context, database string, newest int64) error {
-	var last int64
-	if err := s.conn.QueryRow(ctx, "SELECT max(`number`) FROM "+quote(database)+"."+quote(analytics.BlocksTable)).Scan(&last); err != nil {
-		return known(err)
+	last, err := s.newest(ctx, database)
+	if err != nil {
+		return err
 	}
 	if last = max(last, 0); last != newest {
 		return fmt.Errorf("block %d was written after %d: %w", last, newest, projection.ErrFenced)
@@ -279,7 +273,7 @@ func (s *Store) Carry(ctx context.Context, from analytics.Store, block int64, w 
 // noteCarried makes a block that of its writer.
 func (s *Store) noteCarried(ctx context.Context, w analytics.Written) error {
 	writers := func() (out []string, err error) {
-		blocks, _, err := s.read(ctx, fmt.Sprintf("`number` = %d", w.Number), "")
+		blocks, err := s.read(ctx, fmt.Sprintf("`number` = %d", w.Number), "")
 		for _, b := range blocks {
 			out = append(out, b.Writer)
 		}
@@ -287,7 +281,7 @@ func (s *Store) noteCarried(ctx context.Context, w analytics.Written) error {
 	}
 	have, err := writers()
 	if err == nil && len(have) == 0 {
-		if err := s.insertEntry(ctx, token(w.Number, analytics.BlocksTable)+", "+w.Writer, w, nil, nil); err != nil {
+		if err := s.insertEntry(ctx, token(w.Number, analytics.BlocksTable)+", "+w.Writer, entry{Written: w}); err != nil {
 			return known(err)
 		}
 		have, err = writers()

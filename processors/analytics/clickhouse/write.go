@@ -2,7 +2,6 @@ package clickhouse
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/shopspring/decimal"
 	"golang.org/x/sync/errgroup"
 
@@ -216,19 +216,14 @@ func (s *Store) Earlier(ctx context.Context, ids []streams.ExternalID, block int
 		for _, id := range part {
 			pairs, args = append(pairs, "(?, ?)"), append(args, id.Source, id.ID)
 		}
-		rows, err := s.conn.Query(ctx, "SELECT `source`, `id` FROM "+quote(outsideTable)+" WHERE (`source`, `id`) IN ("+strings.Join(pairs, ", ")+") AND `_block` < ?", append(args, block)...)
-		if err != nil {
-			return nil, known(err)
-		}
-		for rows.Next() {
+		err := eachRow(ctx, s.conn, "SELECT `source`, `id` FROM "+quote(outsideTable)+" WHERE (`source`, `id`) IN ("+strings.Join(pairs, ", ")+") AND `_block` < ?", func(row driver.Rows) error {
 			var id streams.ExternalID
-			if err := rows.Scan(&id.Source, &id.ID); err != nil {
-				return nil, errors.Join(known(err), rows.Close())
-			}
+			err := row.Scan(&id.Source, &id.ID)
 			out[id] = true
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return nil, known(err)
+			return err
+		}, append(args, block)...)
+		if err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
