@@ -2,7 +2,6 @@ package platform
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -25,7 +24,7 @@ type analyticsPart struct {
 }
 
 // What is written at once: all of a second, or this many records, which make some 100,000
-// rows and take 200 MB while they are written.
+// rows.
 const (
 	analyticsBatch   = 30_000
 	analyticsSpacing = time.Second
@@ -73,12 +72,7 @@ func (p *platform) startAnalytics(ctx context.Context) (err error) {
 		p.keep(ctx, writer, p.writeAnalytics)
 		return nil
 	}
-	p.background(ctx, "turn of analytics", func(ctx context.Context) error {
-		if p.broker != nil {
-			return turn(ctx) // nobody else reads an embedded log
-		}
-		return streams.RunExclusive(ctx, p.runtime(), AnalyticsUnit, turn)
-	})
+	p.background(ctx, "turn of analytics", func(ctx context.Context) error { return p.exclusively(ctx, AnalyticsUnit, turn) })
 	return nil
 }
 
@@ -125,12 +119,5 @@ func (p *platform) writeAnalytics(ctx context.Context) error {
 	err := p.analytics.writer.Run(ctx, projection.Config{Client: p.kafka, Business: p.Business, Topology: p.topology, Partitions: p.Config.Partitions,
 		Log: p.Log, TopicWait: 2 * time.Minute, Stores: p.eventStores(), Keep: p.keepHistory(),
 		What: "analytics", Rebuild: analytics.Rebuild, Decode: true, Batch: analyticsBatch, Spacing: analyticsSpacing})
-	if errors.Is(err, projection.ErrFenced) {
-		p.Log.Warn("analytics is another process's", "error", err)
-		select {
-		case <-time.After(fencedTime):
-		case <-ctx.Done():
-		}
-	}
-	return err
+	return p.fenced(ctx, "analytics", err)
 }

@@ -117,8 +117,8 @@ func (p *platform) startReads(ctx context.Context) error {
 	return nil
 }
 
-// fencedTime is how long a fenced writer of the read model waits before it
-// looks whether it is still its turn: by then its group has told it.
+// fencedTime is how long a fenced writer waits before it looks whether it is still its
+// turn: by then its group has told it.
 const fencedTime = 20 * time.Second
 
 // project writes the read model, and watches the whole, while it is this process's
@@ -129,10 +129,27 @@ func (p *platform) project(ctx context.Context, writer *unit) error {
 		p.keep(ctx, writer, p.writeReads)
 		return nil
 	}
+	return p.exclusively(ctx, ProjectionUnit, turn)
+}
+
+// exclusively has a unit take its turns, in one process at a time.
+func (p *platform) exclusively(ctx context.Context, unit string, turn func(context.Context) error) error {
 	if p.broker != nil {
 		return turn(ctx) // nobody else reads an embedded log
 	}
-	return streams.RunExclusive(ctx, p.runtime(), streams.ProjectionUnit, turn)
+	return streams.RunExclusive(ctx, p.runtime(), unit, turn)
+}
+
+// fenced waits after a writer lost what it wrote to another process's.
+func (p *platform) fenced(ctx context.Context, what string, err error) error {
+	if errors.Is(err, projection.ErrFenced) {
+		p.Log.Warn(what+" is another process's", "error", err)
+		select {
+		case <-time.After(fencedTime):
+		case <-ctx.Done():
+		}
+	}
+	return err
 }
 
 func (p *platform) writeReads(ctx context.Context) error {
@@ -143,14 +160,7 @@ func (p *platform) writeReads(ctx context.Context) error {
 		Log: p.Log, TopicWait: 2 * time.Minute, // the services make the topics at the same time
 		Stores: p.eventStores(), Keep: p.keepHistory(),
 		Changed: gateway.DocumentsChanged(p.cache), Written: p.observe})
-	if errors.Is(err, projection.ErrFenced) {
-		p.Log.Warn("the read model is another process's", "error", err)
-		select {
-		case <-time.After(fencedTime):
-		case <-ctx.Done():
-		}
-	}
-	return err
+	return p.fenced(ctx, "the read model", err)
 }
 
 // eventStores gives the services' event stores, from which a read model is built
