@@ -31,10 +31,7 @@ import (
 // million if it is not set), then keep up with live ones for half a minute, be proved, and
 // be asked every question of the shop.
 func BenchmarkAnalytics(b *testing.B) {
-	n := 1_000_000
-	if v, err := strconv.Atoi(os.Getenv("WEIR_EVENTS")); err == nil {
-		n = v
-	}
+	n := eventsAsked()
 	f, err := flow.New(flowPartitions, time.Now().Add(-time.Duration(n/20)*time.Second), time.Second)
 	if err != nil {
 		b.Fatal(err)
@@ -42,6 +39,13 @@ func BenchmarkAnalytics(b *testing.B) {
 	for b.Loop() {
 		figures(b, f, n)
 	}
+}
+
+func eventsAsked() int {
+	if n, err := strconv.Atoi(os.Getenv("WEIR_EVENTS")); err == nil {
+		return n
+	}
+	return 1_000_000
 }
 
 func figures(b *testing.B, f *flow.Flow, n int) {
@@ -272,10 +276,7 @@ func resident() string {
 
 // BenchmarkQuestions asks every question of the shop, of so many events (WEIR_EVENTS).
 func BenchmarkQuestions(b *testing.B) {
-	n := 1_000_000
-	if v, err := strconv.Atoi(os.Getenv("WEIR_EVENTS")); err == nil {
-		n = v
-	}
+	n := eventsAsked()
 	f, err := flow.New(flowPartitions, time.Now().Add(-time.Duration(n/20)*30*time.Second), 30*time.Second)
 	if err != nil {
 		b.Fatal(err)

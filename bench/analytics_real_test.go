@@ -24,8 +24,15 @@ import (
 
 const flowPartitions = 12
 
-// eventsOf makes events as a Run would.
-func eventsOf(b testing.TB, f *flow.Flow, reading *projection.Reading, offsets map[string]int64, n int) (out []projection.Event) {
+// envelope is one on the log, and its topic.
+type envelope struct {
+	streams.Envelope
+	topic     string
+	partition int32
+}
+
+// envelopesOf are those of the next orders, at least so many.
+func envelopesOf(b testing.TB, f *flow.Flow, n int) (out []envelope) {
 	for len(out) < n {
 		recs, err := f.Order()
 		if err != nil {
@@ -36,14 +43,22 @@ func eventsOf(b testing.TB, f *flow.Flow, reading *projection.Reading, offsets m
 			if err != nil {
 				b.Fatal(err)
 			}
-			at := fmt.Sprint(rec.Topic, rec.Partition)
-			e, err := reading.Event(&env, rec.Topic, rec.Partition, offsets[at])
-			if err != nil {
-				b.Fatal(err)
-			}
-			offsets[at]++
-			out = append(out, e)
+			out = append(out, envelope{env, rec.Topic, rec.Partition})
 		}
+	}
+	return out
+}
+
+// eventsOf makes events as a Run would.
+func eventsOf(b testing.TB, f *flow.Flow, reading *projection.Reading, offsets map[string]int64, n int) (out []projection.Event) {
+	for _, env := range envelopesOf(b, f, n) {
+		at := fmt.Sprint(env.topic, env.partition)
+		e, err := reading.Event(&env.Envelope, env.topic, env.partition, offsets[at])
+		if err != nil {
+			b.Fatal(err)
+		}
+		offsets[at]++
+		out = append(out, e)
 	}
 	return out
 }
@@ -66,25 +81,11 @@ func BenchmarkRows(b *testing.B) {
 // BenchmarkReading makes events of records.
 func BenchmarkReading(b *testing.B) {
 	f, reading := newFlow(b)
-	var envs []streams.Envelope
-	var topics []string
-	for len(envs) < 10_000 {
-		recs, err := f.Order()
-		if err != nil {
-			b.Fatal(err)
-		}
-		for _, rec := range recs {
-			env, err := streams.ReadEnvelope(rec)
-			if err != nil {
-				b.Fatal(err)
-			}
-			envs, topics = append(envs, env), append(topics, rec.Topic)
-		}
-	}
+	envs := envelopesOf(b, f, 10_000)
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range envs {
-			if _, err := reading.Event(&envs[i], topics[i], 0, int64(i)); err != nil {
+			if _, err := reading.Event(&envs[i].Envelope, envs[i].topic, 0, int64(i)); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -239,27 +239,39 @@ func (f *freezer) Write(ctx context.Context, b *projection.Batch) error {
 	return f.Sink.Write(ctx, b)
 }
 
+// frozen is a writer that stands still before its second write, and how it ends.
+func (p *place) frozen(l *projectiontest.Log) (f *freezer, ended <-chan error) {
+	f = &freezer{Sink: p.store(), froze: make(chan struct{}), thaw: make(chan struct{})}
+	cfg := settings(l)
+	cfg.Batch = 10
+	end := make(chan error, 1)
+	go func() { end <- projection.NewWriter(f).Run(ctx, cfg) }()
+	<-f.froze
+	return f, end
+}
+
+// fenced wants a writer to end as one that another has fenced.
+func (p *place) fenced(ended <-chan error) {
+	p.Helper()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, projection.ErrFenced) {
+			p.Errorf("the writer ended with %v, want ErrFenced", err)
+		}
+	case <-time.After(patience):
+		p.Fatal("the writer goes on, and its tables are another's")
+	}
+}
+
 func theSecondWriterFencesTheFirst(p *place) {
 	l, s := projectiontest.NewLogOf(p, ferry()), p.store()
 	recs := sail(l, 30)
 	l.Produce(recs[:60]...)
-	frozen := &freezer{Sink: p.store(), froze: make(chan struct{}), thaw: make(chan struct{})}
-	cfg := settings(l)
-	cfg.Batch = 10
-	ended := make(chan error, 1)
-	go func() { ended <- projection.NewWriter(frozen).Run(ctx, cfg) }()
-	<-frozen.froze
+	frozen, ended := p.frozen(l)
 	l.Produce(recs[60:]...)
 	p.catchUp(l, s)
 	close(frozen.thaw)
-	select {
-	case err := <-ended:
-		if !errors.Is(err, projection.ErrFenced) {
-			p.Errorf("the first writer ended with %v, want ErrFenced", err)
-		}
-	case <-time.After(patience):
-		p.Fatal("the first writer goes on beside the second")
-	}
+	p.fenced(ended)
 	p.whole(s, recs)
 	p.goOn(l, s, recs)
 }

@@ -2,7 +2,6 @@ package analyticstest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -62,22 +61,10 @@ func swappedUnderAFrozenWriter(p *place) {
 	l, s := projectiontest.NewLogOf(p, ferry()), p.swappable()
 	recs := sail(l, 20)
 	l.Produce(recs...)
-	frozen := &freezer{Sink: p.store(), froze: make(chan struct{}), thaw: make(chan struct{})}
-	cfg := settings(l)
-	cfg.Batch = 10
-	ended := make(chan error, 1)
-	go func() { ended <- projection.NewWriter(frozen).Run(ctx, cfg) }()
-	<-frozen.froze
+	frozen, ended := p.frozen(l)
 	p.rebuilt(l, s)
 	close(frozen.thaw)
-	select {
-	case err := <-ended:
-		if !errors.Is(err, projection.ErrFenced) {
-			p.Errorf("the writer ended with %v, want ErrFenced", err)
-		}
-	case <-time.After(patience):
-		p.Fatal("the writer goes on in tables that were swapped")
-	}
+	p.fenced(ended)
 	p.whole(s, recs)
 	p.goOn(l, s, recs)
 }
@@ -114,14 +101,7 @@ func swappedUnderAHalfWrittenBlock(p *place) {
 	}
 	p.rebuilt(l, direct.(analytics.Swappable))
 	release()
-	select {
-	case err := <-ended:
-		if !errors.Is(err, projection.ErrFenced) {
-			p.Errorf("the writer ended with %v, want ErrFenced", err)
-		}
-	case <-time.After(patience):
-		p.Fatal("the writer goes on in tables that were swapped")
-	}
+	p.fenced(ended)
 	p.whole(direct, recs)
 	p.goOn(l, s, recs)
 }
