@@ -3,12 +3,8 @@ package analytics
 import (
 	"fmt"
 	"reflect"
-	"slices"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
-
-	"github.com/cespare/xxhash/v2"
 
 	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/streams"
@@ -94,16 +90,24 @@ func (b *Block) Ranges(moves []projection.Move, cursor func(topic string, partit
 // NewRows has none yet. Who reads rows appends a value to each of Cols, and calls End.
 func NewRows(t *Table) *Rows { return &Rows{Table: t, Cols: make([]Values, len(t.Columns))} }
 
-// grow makes room for as many rows as events can make of a table that each is in.
+// grow makes room for so many.
 func (r *Rows) grow(n int) {
 	r.sums, r.from = make([]uint64, 0, n), make([]int, 0, n)
 	for i, c := range r.Table.Columns {
-		switch {
+		v := &r.Cols[i]
+		switch words := c.Kind == Text || c.Kind == Word; {
+		case c.List && words:
+			v.TextLists = make([][]string, 0, n)
+		case c.List && c.Kind == Real:
+			v.RealLists = make([][]float64, 0, n)
 		case c.List:
-		case c.Kind == Text || c.Kind == Word:
-			r.Cols[i].Text = make([]string, 0, n)
-		case c.Kind != Real:
-			r.Cols[i].Whole = make([]int64, 0, n)
+			v.Lists = make([][]int64, 0, n)
+		case words:
+			v.Text = make([]string, 0, n)
+		case c.Kind == Real:
+			v.Real = make([]float64, 0, n)
+		default:
+			v.Whole = make([]int64, 0, n)
 		}
 	}
 }
@@ -117,62 +121,75 @@ func (r *Rows) Clear() {
 	}
 }
 
-// Checksum is the sum of the rows' checksums, which does not depend on their order.
-func (r *Rows) Checksum() (sum uint64) {
-	for _, s := range r.sums {
-		sum += s
-	}
-	return sum
-}
-
-// Sum is the checksum of one row: xxHash64 over "name=value" of its columns in the sequence
-// of their names, each ended by a zero byte; the values of a list end with a byte of 1. Times
-// are nanoseconds, money is in ten-thousandths of its currency. What is empty or 0 is left
-// out, so that a new column changes no checksum; and so is the number of the block.
-func (r *Rows) Sum(row int) uint64 { return r.sums[row] }
-
 // Block makes the rows that events become. It depends on nothing else.
 func (s *Schema) Block(number int64, events []projection.Event) *Block {
+	families := []family{
+		{func(e *projection.Event, in func(*Table, int)) { in(s.Events, 0) },
+			func(r *Rows, e *projection.Event, _ int) { r.event(number, e) }},
+		{func(e *projection.Event, in func(*Table, int)) {
+			if t := s.byType[e.Type]; t != nil && e.Value != nil {
+				in(t, 0)
+			}
+		}, func(r *Rows, e *projection.Event, _ int) { r.typed(number, e) }},
+		{func(e *projection.Event, in func(*Table, int)) {
+			for i := range e.Changes {
+				in(s.byView[e.Changes[i].View], i)
+			}
+		}, func(r *Rows, e *projection.Event, i int) { r.change(number, e, &e.Changes[i]) }},
+		{func(e *projection.Event, in func(*Table, int)) {
+			for _, saga := range s.sagasOf[e.Type] {
+				in(s.bySaga[saga], 0)
+			}
+		}, func(r *Rows, e *projection.Event, _ int) { r.step(number, e) }},
+	}
+	made := make([]map[*Table]*Rows, len(families))
+	var filling sync.WaitGroup
+	for i := range families {
+		filling.Go(func() { made[i] = families[i].of(events) })
+	}
+	filling.Wait()
 	b := &Block{Number: number}
-	of := map[*Table]*Rows{}
-	if len(events) > 0 {
-		of[s.Events] = NewRows(s.Events)
-		of[s.Events].events = events
-		of[s.Events].grow(len(events))
-	}
-	rows := func(t *Table) *Rows {
-		if of[t] == nil {
-			of[t] = NewRows(t)
-			of[t].events = events
-		}
-		return of[t]
-	}
-	for i := range events {
-		e := &events[i]
-		rows := func(t *Table) *Rows {
-			r := rows(t)
-			r.from = append(r.from, i)
-			return r
-		}
-		rows(s.Events).event(number, e)
-		if t := s.byType[e.Type]; t != nil && e.Value != nil {
-			rows(t).typed(number, e)
-		}
-		for j := range e.Changes {
-			rows(s.byView[e.Changes[j].View]).change(number, e, &e.Changes[j])
-		}
-		for _, saga := range s.sagasOf[e.Type] {
-			r := rows(s.bySaga[saga])
-			r.add(r.common(number, e, e.Key), e.Type)
-			r.End()
-		}
-	}
 	for _, t := range s.Tables {
-		if r := of[t]; r != nil {
-			b.Tables = append(b.Tables, r)
+		for _, of := range made {
+			if r := of[t]; r != nil {
+				b.Tables = append(b.Tables, r)
+			}
 		}
 	}
 	return b
+}
+
+// family is some of the tables, and how they are filled. Families have no table in common: each has a
+// goroutine of its own, and a write waits for all.
+type family struct {
+	tables func(e *projection.Event, in func(t *Table, i int)) // in which of them an event has rows
+	row    func(r *Rows, e *projection.Event, i int)           // writes the i-th of them
+}
+
+func (f *family) of(events []projection.Event) map[*Table]*Rows {
+	counts := map[*Table]int{}
+	count := func(t *Table, _ int) { counts[t]++ }
+	for i := range events {
+		f.tables(&events[i], count)
+	}
+	out := make(map[*Table]*Rows, len(counts))
+	for t, n := range counts {
+		out[t] = NewRows(t)
+		out[t].events = events
+		out[t].grow(n)
+	}
+	var e *projection.Event
+	at := 0
+	add := func(t *Table, i int) {
+		r := out[t]
+		r.from = append(r.from, at)
+		f.row(r, e, i)
+	}
+	for at = range events {
+		e = &events[at]
+		f.tables(e, add)
+	}
+	return out
 }
 
 func (r *Rows) event(block int64, e *projection.Event) {
@@ -209,6 +226,12 @@ func (r *Rows) typed(block int64, e *projection.Event) {
 			i += r.value(i, follow(v, c.at))
 		}
 	}
+	r.End()
+}
+
+// step is an event of a saga.
+func (r *Rows) step(block int64, e *projection.Event) {
+	r.add(r.common(block, e, e.Key), e.Type)
 	r.End()
 }
 
@@ -366,83 +389,3 @@ func (r *Rows) whole(at int, n int64) int {
 }
 
 func (r *Rows) real(at int, x float64) { r.Cols[at].Real = append(r.Cols[at].Real, x) }
-
-// End ends a row, of which every column has got its value.
-func (r *Rows) End() {
-	r.text = r.text[:0]
-	for _, i := range r.order() {
-		name, at := r.Table.Columns[i].Name, len(r.text)
-		r.text = append(append(r.text, name...), '=')
-		with := len(r.text)
-		if r.text = r.appendText(r.text, i); len(r.text) == with {
-			r.text = r.text[:at]
-		} else {
-			r.text = append(r.text, 0)
-		}
-	}
-	r.sums = append(r.sums, xxhash.Sum64(r.text))
-	r.N++
-}
-
-// order are the columns that checksums are of, by their names.
-func (r *Rows) order() []int {
-	if r.byName == nil {
-		for i, c := range r.Table.Columns {
-			if c.Name != BlockColumn {
-				r.byName = append(r.byName, i)
-			}
-		}
-		slices.SortFunc(r.byName, func(a, b int) int { return strings.Compare(r.Table.Columns[a].Name, r.Table.Columns[b].Name) })
-	}
-	return r.byName
-}
-
-// appendText writes the value of the last row in a column as checksums see it: nothing if it
-// is empty or 0.
-func (r *Rows) appendText(b []byte, at int) []byte {
-	c, v, row := &r.Table.Columns[at], &r.Cols[at], r.N
-	switch {
-	case c.List:
-		return r.appendList(b, at)
-	case c.Kind == Text || c.Kind == Word:
-		return append(b, v.Text[row]...)
-	case c.Kind == Real:
-		if v.Real[row] == 0 {
-			return b
-		}
-		return AppendReal(b, v.Real[row])
-	case v.Whole[row] == 0:
-		return b
-	case c.Kind == Amount:
-		return AppendScaled(b, v.Whole[row], r.Cols[at+1].Text[row])
-	}
-	return strconv.AppendInt(b, v.Whole[row], 10)
-}
-
-func (r *Rows) appendList(b []byte, at int) []byte {
-	c, v, row := &r.Table.Columns[at], &r.Cols[at], r.N
-	switch c.Kind {
-	case Text, Word:
-		for _, s := range v.TextLists[row] {
-			b = append(append(b, s...), 1)
-		}
-	case Amount:
-		currencies := r.Cols[at+1].TextLists[row]
-		for i, n := range v.Lists[row] {
-			currency := "" // of a row that somebody has altered
-			if i < len(currencies) {
-				currency = currencies[i]
-			}
-			b = append(AppendScaled(b, n, currency), 1)
-		}
-	case Real:
-		for _, x := range v.RealLists[row] {
-			b = append(AppendReal(b, x), 1)
-		}
-	default:
-		for _, n := range v.Lists[row] {
-			b = append(strconv.AppendInt(b, n, 10), 1)
-		}
-	}
-	return b
-}
