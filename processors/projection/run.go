@@ -249,7 +249,8 @@ func (r *run) client(starts map[string]map[int32]kgo.Offset) (*kgo.Client, error
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.KeepControlRecords(), // a cursor that ignored them would never reach the end of its topic
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.FetchMaxWait(500*time.Millisecond))...)
+		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.FetchMaxBytes(8<<20))...) // as they are on the wire: they are several times as large once they are read
 	if err != nil {
 		return nil, fmt.Errorf("no Kafka client for %s: %w", r.cfg.What, err)
 	}
