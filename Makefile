@@ -73,6 +73,12 @@ bench: ## Measure: decisions/s, latency, telemetry's cost, beside the machine's 
 bench-real: ## Measure lanes on PostgreSQL and a pipeline on Kafka beside bare programs (make up NAMES="kafka postgres" first)
 	eval "$$(deploy/local/servers/servers env)"; go test -tags 'real synctests' -run '^$$' -bench 'PostgresLanes|PassThrough' -benchtime 400000x ./bench
 
+EVENTS ?= 3000000
+.PHONY: bench-analytics
+bench-analytics: ## Measure analytics with EVENTS events beside bare clickhouse-go (make up NAMES="kafka clickhouse" first; it makes the shop's topics anew)
+	eval "$$(deploy/local/servers/servers env)"; WEIR_EVENTS=$(EVENTS) go test -tags 'real synctests' -run '^$$' -bench 'Analytics$$' -benchtime 1x -timeout 60m ./bench && \
+		go test -tags 'real synctests' -run '^$$' -bench 'AnalyticsSink' -benchtime 8x -timeout 60m ./bench
+
 .PHONY: golden
 golden: ## Write again what is rendered from the code: parts of the README, topics, rules, the table of alerts, boards, the interface, names of facts
 	go test $(TAGS) ./deploy/cli ./alerts ./dashboards ./services/gateway ./services/shop -run 'TestGolden|TestWhenAlertsFire|TestHistoryStaysReadable' -update
