@@ -61,7 +61,9 @@ func (p *place) kills(kills int, longest time.Duration, arm Arm, through func(pr
 	}
 	l.Produce(recs[sent:]...)
 	s = p.store()
-	p.catchUp(l, s)
+	if err := p.read(l, s, s, large(l)); err != nil { // the dead may have left much
+		p.Fatal(err)
+	}
 	r := analytics.Reconciler{Store: s, Schema: schemaOf(p, ferry()), Client: l.Config().Client}
 	found, err := r.All(ctx, nil)
 	if err != nil {
