@@ -8,23 +8,33 @@ import (
 	"time"
 )
 
-// look compares blocks with their rows, and, if it is to be read, with the log.
-func (r *Reconciler) look(ctx context.Context, blocks []Written, log bool) error {
+// onTheirWay is how old the last block may be while a table has no row of it: they come,
+// or come when its writer is back.
+const onTheirWay = 45 * time.Second
+
+// look compares blocks with their rows, and, if it is to be read, with the log. It answers
+// how many of them could be compared: all, or all but the last, whose rows may be on their
+// way.
+func (r *Reconciler) look(ctx context.Context, blocks []Written, log bool) (n int, err error) {
 	first, last := blocks[0].Number, blocks[len(blocks)-1].Number
 	sums, err := r.Store.Sums(ctx, first, last)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var made map[int64]*Block
 	if log {
 		if made, err = r.made(ctx, blocks); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	for i := range blocks {
 		b := &blocks[i]
-		if err := r.compare(ctx, b, sums[b.Number], made[b.Number]); err != nil {
-			return err
+		whole, err := r.compare(ctx, b, sums[b.Number], made[b.Number])
+		if err != nil {
+			return 0, err
+		}
+		if whole {
+			n++
 		}
 		delete(sums, b.Number)
 	}
@@ -37,11 +47,11 @@ func (r *Reconciler) look(ctx context.Context, blocks []Written, log bool) error
 	r.settle(ctx, strange, func(d *Difference) bool {
 		return d.Kind == Unknown && d.Detail != "" && d.Block >= first && d.Block <= last
 	})
-	return nil
+	return n, nil
 }
 
-// compare looks at one block.
-func (r *Reconciler) compare(ctx context.Context, b *Written, have map[string]Sum, made *Block) error {
+// compare looks at one block, and answers whether all of it could be.
+func (r *Reconciler) compare(ctx context.Context, b *Written, have map[string]Sum, made *Block) (whole bool, err error) {
 	var found []Difference
 	if made != nil {
 		found = ledger(b, made.Sums())
@@ -52,18 +62,21 @@ func (r *Reconciler) compare(ctx context.Context, b *Written, have map[string]Su
 			wrong = append(wrong, t.Name)
 		}
 	}
+	whole = true
 	if len(wrong) > 0 {
 		next, err := r.Store.Blocks(ctx, b.Number, 1)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if len(next) == 0 {
-			return nil // its rows are on their way, or come when its writer is back
+		if n := len(wrong); len(next) == 0 && r.Now().Sub(b.At) < onTheirWay {
+			// A table gets its rows of a block at once. One that has some has all that will come.
+			wrong = slices.DeleteFunc(wrong, func(table string) bool { return have[table].Rows == 0 })
+			whole = len(wrong) == n
 		}
-		if made == nil && b.Number > 0 {
+		if made == nil && b.Number > 0 && len(wrong) > 0 {
 			all, err := r.made(ctx, []Written{*b})
 			if err != nil {
-				return err
+				return false, err
 			}
 			made = all[b.Number]
 		}
@@ -71,12 +84,12 @@ func (r *Reconciler) compare(ctx context.Context, b *Written, have map[string]Su
 	for _, table := range wrong {
 		d, err := r.locate(ctx, b, table, made)
 		if err != nil {
-			return err
+			return false, err
 		}
 		found = append(found, d...)
 	}
 	r.settle(ctx, found, func(d *Difference) bool { return d.Block == b.Number && d.Kind != Rollup })
-	return nil
+	return whole, nil
 }
 
 // gone tells whether rows of a block may be gone, as they are kept for so long only.

@@ -130,10 +130,19 @@ func (r *Reconciler) All(ctx context.Context, told func(done, of int64)) ([]Diff
 		if len(blocks) == 0 {
 			break
 		}
-		if err := r.look(ctx, blocks, true); err != nil {
+		n, err := r.look(ctx, blocks, true)
+		if err != nil {
 			return nil, err
 		}
-		r.next = blocks[len(blocks)-1].Number
+		if n == 0 {
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+			continue
+		}
+		r.next = blocks[n-1].Number
 		if first == 0 && r.next > 0 { // those of files do not count
 			first = max(1, blocks[0].Number)
 		}
@@ -172,15 +181,20 @@ func (r *Reconciler) prove(ctx context.Context) (p Progress, err error) {
 		if len(blocks) == 0 {
 			break
 		}
-		if err := r.look(ctx, blocks, true); err != nil {
+		n, err := r.look(ctx, blocks, true)
+		if err != nil {
 			return p, err
 		}
-		for i := range blocks {
+		for i := range blocks[:n] {
 			p.Rows += rowsOf(&blocks[i])
 			r.remember(&blocks[i])
+			r.last = blocks[i]
+			r.next = r.last.Number
 		}
-		r.last = blocks[len(blocks)-1]
-		r.next = r.last.Number
+		if n < len(blocks) {
+			p.Until = blocks[n].At
+			break
+		}
 	}
 	return p, nil
 }
@@ -259,10 +273,13 @@ func (r *Reconciler) lookBack(ctx context.Context) error {
 func (r *Reconciler) recheck(ctx context.Context, above, most int64) (int64, error) {
 	for rows := int64(0); rows < most && above < r.next; {
 		blocks, err := r.blocks(ctx, above, r.Now().Add(-r.Settled))
-		if err != nil || len(blocks) == 0 {
+		if err != nil {
 			return above, err
 		}
-		if err := r.look(ctx, blocks, false); err != nil {
+		if len(blocks) == 0 { // also if all are of files, whose numbers are below 0
+			return r.next, nil
+		}
+		if _, err := r.look(ctx, blocks, false); err != nil {
 			return above, err
 		}
 		for i := range blocks {

@@ -17,6 +17,8 @@ var proofCases = []testCase{
 	{"NothingDiffers", nothingDiffers},
 	{"LiesAreFoundWhileItRuns", liesAreFoundWhileItRuns},
 	{"WhatTheLogHasNoMore", whatTheLogHasNoMore},
+	{"ALieInTheLastBlock", aLieInTheLastBlock},
+	{"TheLastBlockIsHalfWritten", theLastBlockIsHalfWritten},
 }
 
 // reconciler is one that looks often.
@@ -148,5 +150,65 @@ func whatTheLogHasNoMore(p *place) {
 	p.Drop(p, s, "events")
 	if found := p.all(l, s); len(found) == 0 || !strings.Contains(strings.Join(found, "\n"), " events") {
 		p.Errorf("differences: %v", found)
+	}
+}
+
+// aLieInTheLastBlock is found though no other block follows.
+func aLieInTheLastBlock(p *place) {
+	l, s := projectiontest.NewLogOf(p, ferry()), p.store()
+	l.Produce(sail(l, 8)...)
+	if err := p.read(l, s, s, large(l)); err != nil {
+		p.Fatal(err)
+	}
+	booked := analytics.EventTable("crossing.booked")
+	p.Drop(p, s, "events")
+	p.Alter(p, s, booked, analytics.Column{Name: "fare", Kind: analytics.Amount})
+	p.Double(p, s, analytics.SagaTable("cross"))
+	want := []string{"altered " + booked, "doubled saga_cross", "missing events", "rollup hours"}
+	if found := p.all(l, s); fmt.Sprint(found) != fmt.Sprint(want) {
+		p.Errorf("differences: %v, want %v", found, want)
+	}
+}
+
+// theLastBlockIsHalfWritten is not proved, and a difference if it stays so.
+func theLastBlockIsHalfWritten(p *place) {
+	l, s := projectiontest.NewLogOf(p, ferry()), p.store()
+	l.Produce(sail(l, 1)...)
+	if err := p.read(l, s, s, large(l)); err != nil {
+		p.Fatal(err)
+	}
+	newest, err := s.Newest(ctx)
+	if err != nil {
+		p.Fatal(err)
+	}
+	blocks, err := s.Blocks(ctx, newest-1, 1)
+	if err != nil || len(blocks) != 1 {
+		p.Fatal(blocks, err)
+	}
+	p.Drop(p, s, analytics.EventTable("crossing.booked")) // its only row
+	r := reconciler(p, l, s)
+	rounds := make(chan analytics.Progress, 1)
+	proving, stop := context.WithCancel(ctx)
+	defer stop()
+	r.Proved = func(x analytics.Progress) {
+		select {
+		case rounds <- x:
+		case <-proving.Done():
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(proving) }()
+	for range 3 {
+		if x := <-rounds; x.Until.After(blocks[0].At) {
+			p.Errorf("all is proved until %v, and the block of %v has rows that are missing", x.Until, blocks[0].At)
+		}
+	}
+	stop()
+	<-ended
+	r = reconciler(p, l, s)
+	r.Now = func() time.Time { return time.Now().Add(time.Minute) }
+	found, err := r.All(ctx, nil)
+	if err != nil || len(found) != 1 || found[0].Kind != analytics.Missing {
+		p.Errorf("a minute later %v is found (%v)", found, err)
 	}
 }
