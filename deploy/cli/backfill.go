@@ -29,7 +29,9 @@ what the log says, compare the two, and swap them. Or take the events of a file 
                event stores; what came from outside is on the log alone.
 --file FILE    takes the rows of a file in as events, as --mapping says, each once:
                the file is staged, compared with what is staged, and moved. To do it
-               again changes nothing. processors/backfill/README.md has the language.
+               again changes nothing. What services have lived through is on the log,
+               and a file of the same is refused: it would count twice (see
+               --accept-twice). processors/backfill/README.md has the language.
 
 Whatever ends it, even SIGKILL: run the same command again, and it goes on. Nothing
 is swapped that is not proved, nor what has fewer events than there are now (see
@@ -42,7 +44,7 @@ with --data. With ClickHouse and Kafka in weir.yaml everything runs on meanwhile
 		Example: `  weir backfill --from log --dry-run             # what would be done
   weir backfill --from log --rate 5000           # on the servers of ./weir.yaml, at most 5000 events a second
   weir backfill --from log --data ./data         # of weir dev --data ./data, which is stopped
-  weir backfill --file rows.csv --mapping rows.yaml
+  weir backfill --file rows.csv --mapping rows.yaml --data ./data
   weir backfill --status                         # how far it is, and which files are in
   weir backfill --remove file/0123456789abcdef   # take a file out again`}
 	out, options := output(c, "table", "json"), weir.storeOptions(c)
@@ -58,6 +60,7 @@ with --data. With ClickHouse and Kafka in weir.yaml everything runs on meanwhile
 	numberFlag(c, &b.Rate, "rate", 0, 10_000_000, "events a second, at most (default: as fast as they are taken)")
 	f.BoolVar(&dry, "dry-run", false, "say what would be done, and do nothing")
 	f.BoolVar(&b.Fewer, "accept-fewer", false, "swap also for tables with fewer events than there are now")
+	f.BoolVar(&b.Twice, "accept-twice", false, "take events in though there are some of the same types and keys from the log")
 	f.BoolVar(&status, "status", false, "show how far it is, and which files are in")
 	f.BoolVar(&dropOld, "drop-old", false, "remove the tables from before the last swap, and files that were staged and never moved")
 	f.BoolVar(&dropShadow, "drop-shadow", false, "remove the tables that an earlier run has begun")
@@ -77,6 +80,8 @@ with --data. With ClickHouse and Kafka in weir.yaml everything runs on meanwhile
 			return usagef("--dry-run goes with --from or --file")
 		case b.Fewer && from == "":
 			return usagef("--accept-fewer goes with --from")
+		case b.Twice && b.File == "":
+			return usagef("--accept-twice goes with --file")
 		}
 		o, err := options()
 		if err != nil {

@@ -23,6 +23,7 @@ import (
 type Backfill struct {
 	FromStores bool
 	Fewer      bool // swap also for tables with fewer events
+	Twice      bool // take events in of which the log seems to have the same
 	File       string
 	Mapping    string  // the path of a file's mapping
 	Rate       float64 // events a second; 0: as fast as they are taken
@@ -89,7 +90,7 @@ func LoadFile(ctx context.Context, o Options, b Backfill, dry bool) (out *rebuil
 		if err != nil {
 			return err
 		}
-		l := &rebuild.Load{Live: live, Schema: p.analytics.schema, File: f, Name: filepath.Base(b.File), Mapping: text, Rate: b.Rate, Keep: p.keepHistory(), Told: b.Told}
+		l := &rebuild.Load{Live: live, Schema: p.analytics.schema, File: f, Name: filepath.Base(b.File), Mapping: text, Rate: b.Rate, Keep: p.keepHistory(), Twice: b.Twice, Told: b.Told}
 		if dry {
 			out, err = l.Dry(ctx)
 		} else {

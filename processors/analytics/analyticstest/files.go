@@ -1,6 +1,7 @@
 package analyticstest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,6 +22,8 @@ var fileCases = []testCase{
 	{"KilledWhileAFileIsTakenIn", killedWhileAFileIsTakenIn},
 	{"AFileIsCarriedOver", aFileIsCarriedOver},
 	{"AFileBesideAWriter", aFileBesideAWriter},
+	{"AFileOfWhatTheLogHas", aFileOfWhatTheLogHas},
+	{"ALieInAFileAlone", aLieInAFileAlone},
 }
 
 const crossingsMapping = `
@@ -211,4 +214,65 @@ func aFileBesideAWriter(p *place) {
 		p.Fatal(err)
 	}
 	p.whole(s, recs)
+}
+
+// aFileOfWhatTheLogHas would count it twice, and is refused unless somebody says so.
+func aFileOfWhatTheLogHas(p *place) {
+	l, s := projectiontest.NewLogOf(p, ferry()), p.swappable()
+	l.Produce(sail(l, 10)...)
+	p.catchUp(l, s)
+	path := crossingsFile(p, 50)
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "\nf0", "\nx")), 0o600)
+	}
+	if err != nil {
+		p.Fatal(err)
+	}
+	if _, err := loading(p, s, path, crossingsMapping).Dry(ctx); !errors.Is(err, rebuild.ErrTwice) {
+		p.Errorf("a look at it says %v", err)
+	}
+	if _, err := loading(p, s, path, crossingsMapping).Run(ctx); !errors.Is(err, rebuild.ErrTwice) || !strings.Contains(fmt.Sprint(err), "of 15 keys of crossing.arrived that were looked at, 4 have one from the log, x002 among them") {
+		p.Errorf("it is taken in: %v", err)
+	}
+	if files, _ := p.loaded(s); len(files) > 0 {
+		p.Errorf("of the file there are %v", files)
+	}
+	load := loading(p, s, path, crossingsMapping)
+	load.Twice = true
+	if _, err := load.Run(ctx); err != nil {
+		p.Error(err)
+	}
+	if files, _ := p.loaded(s); !maps.Equal(files, hundred) {
+		p.Errorf("of the file there are %v", files)
+	}
+}
+
+// aLieInAFileAlone is found where no block of the log ever is.
+func aLieInAFileAlone(p *place) {
+	l, s := projectiontest.NewLogOf(p, ferry()), p.swappable()
+	if _, err := loading(p, s, crossingsFile(p, 50), crossingsMapping).Run(ctx); err != nil {
+		p.Fatal(err)
+	}
+	proving, stop := context.WithCancel(ctx)
+	defer stop()
+	rounds := make(chan analytics.Progress, 1)
+	r := reconciler(p, l, s)
+	r.Proved = func(x analytics.Progress) {
+		select {
+		case rounds <- x:
+		case <-proving.Done():
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(proving) }()
+	for range 20 { // some looks back
+		if x := <-rounds; x.Found["events"] > 0 {
+			p.Errorf("%d differences before there is any", x.Found["events"])
+		}
+	}
+	p.Drop(p, s, "events")
+	p.heard(rounds, func(x analytics.Progress) bool { return x.Found["events"] > 0 && x.Found[analytics.HoursTable] > 0 })
+	stop()
+	<-ended
 }

@@ -27,6 +27,7 @@ type Load struct {
 	Rate    float64
 	Keep    time.Duration // how long events are kept; for ever if 0
 	Batch   int           // events of a block; 10,000 if 0. It has to be the same when it goes on
+	Twice   bool          // also events of keys that have some of the same type from the log
 	Told    func(Progress)
 }
 
@@ -66,7 +67,7 @@ func (l *Load) Run(ctx context.Context) (out *FileReport, err error) {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, stage.Close()) }()
-	if err := l.write(ctx, stage); err != nil {
+	if err := l.write(ctx, stage, known == nil); err != nil {
 		return out, err
 	}
 	blocks, err := l.check(ctx, stage, out)
@@ -91,6 +92,9 @@ func (l *Load) Dry(ctx context.Context) (*FileReport, error) {
 	for b, err := range l.File.Batches(ctx, 0, l.batch()) {
 		if err == nil {
 			err = l.keeps(b)
+		}
+		if err == nil && out.Events == 0 && known == nil {
+			err = l.once(ctx, b.Events)
 		}
 		if err != nil {
 			return out, err
@@ -125,8 +129,9 @@ func (l *Load) digest() string { return digestOf(l.Mapping) }
 // stage names where the file is staged.
 func (l *Load) stage() string { return digestOf(append([]byte(l.File.Digest()), l.Mapping...)) }
 
-// write stages the events that are not there yet.
-func (l *Load) write(ctx context.Context, stage analytics.Store) error {
+// write stages the events that are not there yet. The first of a file that is new are
+// looked for on the log.
+func (l *Load) write(ctx context.Context, stage analytics.Store, fresh bool) error {
 	topic := l.File.Topic()
 	c, err := stage.Claim(ctx, 1, []projection.Cursor{{Topic: topic}})
 	if err != nil {
@@ -145,6 +150,11 @@ func (l *Load) write(ctx context.Context, stage analytics.Store) error {
 		}
 		if err := l.keeps(b); err != nil {
 			return err
+		}
+		if fresh && next == 0 && n == 0 {
+			if err := l.once(ctx, b.Events); err != nil {
+				return err
+			}
 		}
 		if err := wait(ctx, began, n, l.Rate); err != nil {
 			return err
