@@ -9,8 +9,8 @@ import (
 	"github.com/weirstream/weir/streams"
 )
 
-// ErrTooMuch says that a question would read more than it may.
-var ErrTooMuch = errors.New("the question would read more than it may")
+// ErrTooMuch says that a question is of more than can be answered.
+var ErrTooMuch = errors.New("the question is of too much")
 
 // Rebuild is the cure for tables that are not what was written.
 const Rebuild = "weir analytics reconcile says what differs; weir backfill --from log writes the tables anew beside these"

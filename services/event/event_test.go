@@ -67,7 +67,7 @@ func TestTheLargestOrderFitsARecord(t *testing.T) {
 	}
 	e := event.OrderPlaced{Order: event.OrderID(text(event.MaxText)), Lines: make([]event.Line, event.MaxLines)}
 	for i := range e.Lines {
-		e.Lines[i] = event.Line{SKU: event.SKU(text(event.MaxSKU)), Quantity: event.MaxQuantity, Unit: event.Money{Minor: 1_000_000_000, Currency: "EUR"}}
+		e.Lines[i] = event.Line{SKU: event.SKU(text(event.MaxSKU)), Quantity: event.MaxQuantity, Unit: event.Money{Minor: event.MaxTotal / event.MaxLines / event.MaxQuantity, Currency: "EUR"}}
 	}
 	e, err := e.Priced()
 	if err != nil {

@@ -18,6 +18,8 @@ const (
 	MaxQuantity = 1_000_000
 	MaxSKU      = 64  // bytes
 	MaxText     = 254 // bytes, of every other field
+	// MaxTotal is of minor units: sums of millions of orders fit into 64 bits.
+	MaxTotal = 1_000_000_000_000
 )
 
 // Priced returns the order with its total, or what is wrong with its content.
@@ -55,6 +57,9 @@ func (e OrderPlaced) Priced() (OrderPlaced, error) {
 			return e, fmt.Errorf("line %d: %w", i+1, err)
 		}
 		e.Total = total
+	}
+	if e.Total.Minor > MaxTotal {
+		return e, fmt.Errorf("the order comes to %d minor units, and %d is the most", e.Total.Minor, int64(MaxTotal))
 	}
 	return e, nil
 }

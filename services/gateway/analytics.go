@@ -90,6 +90,8 @@ func (g *gateway) question(w http.ResponseWriter, r *http.Request) {
 		badQuery(bad.What).Write(w)
 	case errors.Is(err, analytics.ErrTooMuch):
 		(&edge.Problem{Code: "too-much", Status: http.StatusUnprocessableEntity, Detail: err.Error()}).Write(w)
+	case errors.Is(err, analytics.ErrBusy):
+		(&edge.Problem{Code: "busy", Status: http.StatusServiceUnavailable, RetryAfter: 5, Detail: err.Error() + ": try again"}).Write(w)
 	default:
 		g.Log.ErrorContext(r.Context(), "a question cannot be answered", "question", r.PathValue("question"), "error", err)
 		(&edge.Problem{Code: "analytics-unavailable", Status: http.StatusServiceUnavailable, RetryAfter: 5, Detail: "analytics cannot be asked at the moment: try again"}).Write(w)

@@ -82,7 +82,7 @@ func TestQuestionsThatAreRefused(t *testing.T) {
 		"/revenue?zone=Nowhere":        "400 \"Nowhere\" is no time zone",
 		"/revenue?limit=-1":            "400 limit \"-1\" is not a whole number",
 		"/revenue?where=country%3D%00": "400 the path or the query is not UTF-8",
-		"/revenue":                     "422 question revenue: the question would read more than it may",
+		"/revenue":                     "422 question revenue: the question is of too much",
 		"/order-story":                 "400 order-story is about one order: say which",
 	} {
 		var p struct{ Detail string }

@@ -96,13 +96,14 @@ func TestPlaceRefuses(t *testing.T) {
 		"small currency": func(c *order.PlaceOrder) {
 			c.Lines = []event.Line{{SKU: "a", Quantity: 1, Unit: event.Money{Minor: 1, Currency: "eur"}}}
 		},
-		"a line overflows":    line(func(l *event.Line) { l.Unit.Minor = math.MaxInt64 - 1; l.Quantity = 2 }),
-		"the total overflows": line(func(l *event.Line) { l.Unit.Minor = math.MaxInt64 }),
-		"a mail of two lines": func(c *order.PlaceOrder) { c.Email = "a@b\r\nRCPT TO:<x@y>" },
-		"no mail address":     func(c *order.PlaceOrder) { c.Email = "nobody" },
-		"a name of two lines": func(c *order.PlaceOrder) { c.ShipTo.Name = "Ada\nBcc: eve" },
-		"escapes for a card":  func(c *order.PlaceOrder) { c.Card = "tok\x1b[2J" },
-		"a novel for a name":  func(c *order.PlaceOrder) { c.ShipTo.Name = strings.Repeat("x", 255) },
+		"a line overflows":               line(func(l *event.Line) { l.Unit.Minor = math.MaxInt64 - 1; l.Quantity = 2 }),
+		"the total overflows":            line(func(l *event.Line) { l.Unit.Minor = math.MaxInt64 }),
+		"more than an order may come to": line(func(l *event.Line) { l.Unit.Minor, l.Quantity = event.MaxTotal, 1 }),
+		"a mail of two lines":            func(c *order.PlaceOrder) { c.Email = "a@b\r\nRCPT TO:<x@y>" },
+		"no mail address":                func(c *order.PlaceOrder) { c.Email = "nobody" },
+		"a name of two lines":            func(c *order.PlaceOrder) { c.ShipTo.Name = "Ada\nBcc: eve" },
+		"escapes for a card":             func(c *order.PlaceOrder) { c.Card = "tok\x1b[2J" },
+		"a novel for a name":             func(c *order.PlaceOrder) { c.ShipTo.Name = strings.Repeat("x", 255) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := command()

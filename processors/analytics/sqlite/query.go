@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"modernc.org/sqlite"
 
@@ -43,6 +44,9 @@ func (s *Store) Select(ctx context.Context, query string, args []any, most int64
 func unanswered(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
+	}
+	if err != nil && strings.Contains(err.Error(), "integer overflow") { // of sum(); no code of its own
+		return fmt.Errorf("%w: a sum of it is beyond 64 bits, which is as much as the file can add up; ask for less", analytics.ErrTooMuch)
 	}
 	return sqlitefile.Failed("the question cannot be answered", err)
 }
