@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 )
 
-// WriteCSV writes rows of texts under the names of their columns.
+// WriteCSV writes rows of texts under the names of their columns. What a spreadsheet would
+// take for a formula gets an apostrophe before it: strangers choose some of the texts.
 func WriteCSV(w io.Writer, columns []AnswerColumn, rows [][]string) error {
 	out := csv.NewWriter(w)
 	head := make([]string, len(columns))
@@ -16,6 +18,13 @@ func WriteCSV(w io.Writer, columns []AnswerColumn, rows [][]string) error {
 	}
 	if err := out.Write(head); err != nil {
 		return err
+	}
+	for _, row := range rows {
+		for i, text := range row {
+			if columns[i].Kind == IsText && text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+				row[i] = "'" + text
+			}
+		}
 	}
 	return out.WriteAll(rows)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -46,7 +47,7 @@ func newTable(l *lines, p *plan) (*table, error) {
 		i := slices.Index(t.names, c)
 		switch {
 		case i < 0:
-			return nil, fmt.Errorf("there is no column %q that the mapping asks for: there are %.500s", c, strings.Join(t.names, ", "))
+			return nil, fmt.Errorf("there is no column %q that the mapping asks for: there are %.500s", c, listed(t.names))
 		case slices.Contains(t.names[i+1:], c):
 			return nil, fmt.Errorf("two columns are called %q, and the mapping asks for it", c)
 		}
@@ -218,4 +219,14 @@ func (t *table) take(r *row, fields []string) error {
 		}
 	}
 	return nil
+}
+
+// listed are names of columns for people, without what a terminal would act on.
+func listed(names []string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, strings.Join(names, ", "))
 }

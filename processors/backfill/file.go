@@ -81,6 +81,9 @@ func Open(path string, m *Mapping, b *business.Business, t *streams.Topology) (*
 
 // sum notes what the file is.
 func (f *File) sum() error {
+	if at, err := os.Stat(f.path); err == nil && !at.Mode().IsRegular() { // to open a pipe would wait for its writer
+		return fmt.Errorf("%s is no regular file: it has to be read more than once", f.path)
+	}
 	in, err := os.Open(f.path)
 	if err != nil {
 		return err
@@ -90,8 +93,6 @@ func (f *File) sum() error {
 		return err
 	}
 	switch {
-	case !f.stat.Mode().IsRegular():
-		return fmt.Errorf("%s is no regular file: it has to be read more than once", f.path)
 	case f.stat.Size() == 0:
 		return fmt.Errorf("%s is empty", f.path)
 	}

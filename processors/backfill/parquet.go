@@ -65,7 +65,7 @@ func newPages(in *os.File, size int64, p *plan) (s *pages, err error) {
 		c := there[name]
 		switch {
 		case c == nil:
-			return nil, fmt.Errorf("there is no column %q that the mapping asks for: there are %.500s", name, strings.Join(names, ", "))
+			return nil, fmt.Errorf("there is no column %q that the mapping asks for: there are %.500s", name, listed(names))
 		case c.lists > 1 || c.lists == 1 && name != s.list && !strings.HasPrefix(name, s.list+"."):
 			return nil, fmt.Errorf("column %q is in a list: name that as file.list to have a row for each element, lists of lists are not read", name)
 		}
