@@ -26,6 +26,7 @@ const drawn = "number"
 // questionBody is the page of one question.
 type questionBody struct {
 	Title, About string
+	Proof        proof
 	Form         questionForm
 	Trouble      string // why there is no answer
 	Level        string
@@ -136,7 +137,7 @@ func (c *Console) questionPage(w http.ResponseWriter, r *http.Request) {
 		c.problem(w, r, http.StatusNotFound, "The business is not asked this. The questions that it is asked are listed under Analytics.")
 		return
 	}
-	b := questionBody{Title: a.Title, About: a.About, Form: formOf(&a), Command: a.command()}
+	b := questionBody{Title: a.Title, About: a.About, Proof: c.proofOf(r.Context()), Form: formOf(&a), Command: a.command()}
 	status := http.StatusOK
 	if a.Shape != business.Story || a.query.Has("key") {
 		b.CSV, b.JSON = a.links()

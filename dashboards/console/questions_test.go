@@ -72,7 +72,7 @@ func terms() (told []asktest.Told) {
 
 func TestQuestionsAreListed(t *testing.T) {
 	h, _ := answers(t, nil)
-	h.get("/analytics", 200, `href="/analytics/fees?from=7d"`, "What is paid for places.", "office", `href="/analytics/admission-funnel?from=7d"`, `href="/analytics/pupil-story"`, "every business", `aria-current="page">Analytics`)
+	h.get("/analytics", 200, `href="/analytics/fees?from=7d"`, "What is paid for places.", "office", `href="/analytics/admission-funnel?from=7d"`, `href="/analytics/pupil-story"`, "built in", `aria-current="page">Analytics`)
 	h.get("/analytics/none", 404, "is not asked this")
 	h.get("/analytics/none/rows.csv", 404)
 	h.get("/analytics/fees", 200, "Nothing in this time.", "weir ask fees")
@@ -154,7 +154,7 @@ func TestQuestionsThatAreNotAnswered(t *testing.T) {
 	h.get("/analytics/fees", 503, "cannot be asked", "data-live")
 	now = now.Add(7 * time.Minute)
 	h.get("/analytics/fees", 503, "It has not answered since", "7 min ago")
-	h.get("/analytics", 200, "cannot be read now: not known", "Fees")
+	h.get("/analytics", 200, "cannot be read now", "Fees")
 }
 
 // The page says how well analytics is proved: what is not known is not said to be well.
@@ -196,7 +196,7 @@ func TestTheProofIsTold(t *testing.T) {
 	body := look("40 differences", "the row of office.pupil/0@39 is missing", "7 min behind, 8,104 records", `id="differences" open`)
 	lacks(t, "the list of differences", body, "@19 is", "<script>alert", "ann@", "no differences")
 	differences.WithLabelValues("events").Set(0)
-	look("no differences", "found before, and are no more")
+	look("no differences", "that the last look did not find")
 	now = now.Add(5 * time.Minute)
 	look(`class="dot warn"`)
 }

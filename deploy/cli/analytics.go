@@ -139,8 +139,10 @@ The exit code is 1 if anything differs.`}
 			if err := printJSON(c.OutOrStdout(), r); err != nil {
 				return err
 			}
-		} else if err := printDifferences(c, r.Differences); err != nil {
-			return err
+		} else if r.Error == "" || len(r.Differences) > 0 {
+			if err := printDifferences(c, r.Differences); err != nil {
+				return err
+			}
 		}
 		switch {
 		case r.Error != "":

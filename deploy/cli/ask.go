@@ -33,8 +33,9 @@ type answer struct {
 func (weir App) askCommand() *cobra.Command {
 	c := &cobra.Command{Use: "ask [NAME] [KEY]", Short: "Ask what happened, or list the questions", Args: cobra.MaximumNArgs(2),
 		Long: `Ask a question that the business declares, of all that ever happened; without a name,
-list the questions. Every one of them can be told apart by the hour, day, week, month or
-year, and by the dimensions that the list has. A question whose key is listed wants one.
+list the questions. Their rows can be told apart by the hour, day, week, month or year
+(not those of baskets, sagas and stories), and by the dimensions that the list has. A
+question whose key is listed wants one.
 
 Times are days (2010-12-01, in the time zone), times of RFC 3339, or how long ago: 90m,
 12h, 7d, 4w. --to itself is left out.`}
@@ -78,6 +79,9 @@ Times are days (2010-12-01, in the time zone), times of RFC 3339, or how long ag
 		var a answer
 		if err := cl.call(c.Context(), http.MethodGet, gateway.AnalyticsPath+"/"+url.PathEscape(args[0])+"?"+q.Encode(), &a); err != nil {
 			return err
+		}
+		if len(a.Rows) == 0 {
+			fmt.Fprintln(c.ErrOrStderr(), "nothing, in this time and of what was chosen")
 		}
 		if a.More {
 			fmt.Fprintf(c.ErrOrStderr(), "these are %d rows, and there are more: ask with a higher --limit, or of a shorter time\n", len(a.Rows))

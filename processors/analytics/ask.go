@@ -151,7 +151,7 @@ func (a *asking) checkBy() error {
 		case ok && !slices.Contains(a.dims, d):
 			a.dims = append(a.dims, d)
 		default:
-			return wrong("%s cannot be told apart by %q as well: there are %s, each once", a.Name, name, a.dimensions())
+			return wrong("%s cannot be told apart by %q: %s", a.Name, name, a.dimensions())
 		}
 	}
 	return nil
@@ -178,9 +178,9 @@ func (a *asking) dimensions() string {
 		names = append(names, "one of "+strings.Join(business.Units[1:], ", "))
 	}
 	if len(names) == 0 {
-		return "none"
+		return "its rows are what they are, leave --by out"
 	}
-	return strings.Join(names, ", ")
+	return "it can be by " + strings.Join(names, ", ") + ", each once"
 }
 
 func (a *asking) column(name string, kind AnswerKind) {

@@ -325,20 +325,20 @@ func (m *asked) parameters() {
 		name string
 		p    analytics.Params
 	}{
-		`"Mars/Base" is no time zone`:                    {"income", analytics.Params{Zone: "Mars/Base"}},
-		`"Local" is no time zone`:                        {"income", analytics.Params{Zone: "Local"}},
-		`before it begins at 2010-01-01T00:00:00Z`:       {"income", analytics.Params{From: day, To: day.Add(-1)}},
-		`is out of the years 1900 to 2200`:               {"income", analytics.Params{From: day.AddDate(1000, 0, 0)}},
-		`an answer has up to 100000 rows`:                {"income", analytics.Params{Limit: 1e6}},
-		`visit-story is about one visit: say which`:      {"visit-story", analytics.Params{}},
-		`income is about no key`:                         {"income", analytics.Params{Key: "v-1"}},
-		"income has no dimension \"x`y\" to choose by":   {"income", analytics.Params{Where: map[string]string{"x`y": "1"}}},
-		`income cannot be told apart by "week" as well`:  {"income", analytics.Params{By: []string{"day", "week"}}},
-		`income cannot be told apart by "city" as well`:  {"income", analytics.Params{By: []string{"city", "city"}}},
-		`income cannot be told apart by "total" as well`: {"income", analytics.Params{By: []string{"total", "city"}}},
-		`again cannot be told apart by "hour" as well`:   {"again", analytics.Params{By: []string{"hour"}}},
-		`together cannot be told apart by "day" as well`: {"together", analytics.Params{By: []string{"day"}}},
-		`stars is a whole number, and not "many"`:        {"income", analytics.Params{Where: map[string]string{"stars": "many"}}},
+		`"Mars/Base" is no time zone`:                      {"income", analytics.Params{Zone: "Mars/Base"}},
+		`"Local" is no time zone`:                          {"income", analytics.Params{Zone: "Local"}},
+		`before it begins at 2010-01-01T00:00:00Z`:         {"income", analytics.Params{From: day, To: day.Add(-1)}},
+		`is out of the years 1900 to 2200`:                 {"income", analytics.Params{From: day.AddDate(1000, 0, 0)}},
+		`an answer has up to 100000 rows`:                  {"income", analytics.Params{Limit: 1e6}},
+		`visit-story is about one visit: say which`:        {"visit-story", analytics.Params{}},
+		`income is about no key`:                           {"income", analytics.Params{Key: "v-1"}},
+		"income has no dimension \"x`y\" to choose by":     {"income", analytics.Params{Where: map[string]string{"x`y": "1"}}},
+		`income cannot be told apart by "week": it`:        {"income", analytics.Params{By: []string{"day", "week"}}},
+		`income cannot be told apart by "city": it`:        {"income", analytics.Params{By: []string{"city", "city"}}},
+		`income cannot be told apart by "total": it`:       {"income", analytics.Params{By: []string{"total", "city"}}},
+		`again cannot be told apart by "hour": it`:         {"again", analytics.Params{By: []string{"hour"}}},
+		`together cannot be told apart by "day": its rows`: {"together", analytics.Params{By: []string{"day"}}},
+		`stars is a whole number, and not "many"`:          {"income", analytics.Params{Where: map[string]string{"stars": "many"}}},
 	} {
 		var bad *analytics.ParamError
 		if _, err := m.answer(ask.name, ask.p); !errors.As(err, &bad) || !strings.Contains(err.Error(), want) {

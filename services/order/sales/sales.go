@@ -45,7 +45,7 @@ var Questions = []business.Question{
 		Numbers: []business.Number{business.Times("revenue", "lines.quantity", "lines.unit"), business.TotalOf("units", "lines.quantity"), business.Distinct("orders", "order")}},
 	{Name: "returning", Title: "Returning customers", About: "How many of those who first ordered in a month ordered again in later ones.",
 		Of: business.Events(event.OrderPlaced{}).With(Orders), Where: confirmed, Shape: business.Cohorts, Who: "customer"},
-	{Name: "baskets", Title: "Bought together", About: "Which two products confirmed orders have in common.",
+	{Name: "baskets", Title: "Bought together", About: "Which two products confirmed orders have in common: the hundred pairs of the most.",
 		Of: business.EachOf[event.OrderPlaced]("lines").With(Orders), Where: confirmed, Shape: business.Pairs, Item: "lines.sku", Top: 100},
 	{Name: "cancellations", Title: "Cancellations", About: "Orders that were cancelled, and why.",
 		Of: business.Events(event.OrderCancelled{}).With(Orders), By: []business.Dimension{business.By("reason", "reason"), country},
