@@ -23,7 +23,7 @@ const partitions = 4
 
 // perKill bounds the orders: the platform trims its log beyond 2,000 records per
 // partition.
-const perKill = 45
+const perKill = 38
 
 var kills = flag.Int("kills", 20, "how often the platform is killed")
 

@@ -122,7 +122,9 @@ func (a *asking) hops() error {
 	if err != nil {
 		return err
 	}
-	hops = slices.DeleteFunc(hops, func(h hop) bool { return !there[h.on] || !there[h.emits] })
+	if len(there) > 0 { // who writes the question for others has asked nobody
+		hops = slices.DeleteFunc(hops, func(h hop) bool { return !there[h.on] || !there[h.emits] })
+	}
 	if len(hops) == 0 {
 		return nil
 	}
