@@ -12,6 +12,7 @@ import (
 	"github.com/weirstream/weir/processors/analytics/analyticstest"
 	"github.com/weirstream/weir/processors/analytics/asktest"
 	"github.com/weirstream/weir/processors/analytics/clickhouse"
+	"github.com/weirstream/weir/processors/projection"
 	"github.com/weirstream/weir/processors/projection/projectiontest"
 )
 
@@ -25,6 +26,17 @@ func fresh(t testing.TB, schema *analytics.Schema) (s *clickhouse.Store, name st
 	}
 	t.Cleanup(func() { opened.Close() })
 	return opened.(*clickhouse.Store), name
+}
+
+// A writer of a database that is not there makes it.
+func TestADatabaseIsMade(t *testing.T) {
+	s, _ := fresh(t, analyticstest.Schema(t))
+	if _, err := s.Claim(t.Context(), 1, []projection.Cursor{{Topic: "harbour.crossing"}}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Newest(t.Context()); err != nil || n != 1 {
+		t.Errorf("the newest block is %d (%v)", n, err)
+	}
 }
 
 // Who would count a block twice is refused before anything is written, and told the cure.

@@ -127,12 +127,14 @@ var (
 // guard refuses tables that would take a block twice, and materialized views, whoever made
 // them, that would count one twice.
 func (s *Store) guard(ctx context.Context) error {
-	if err := s.unswapped(ctx); err != nil {
-		return err
-	}
 	have, err := s.have(ctx)
 	if err != nil {
 		return err
+	}
+	if have != nil { // else there is no database to ask
+		if err := s.unswapped(ctx); err != nil {
+			return err
+		}
 	}
 	steps, err := s.plan(ctx, have)
 	if err != nil {
