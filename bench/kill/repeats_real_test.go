@@ -78,7 +78,7 @@ func topicsOf(top *streams.Topology) (names []string) {
 // looks at its last records.
 func readers(top *streams.Topology, topic string) (n int) {
 	for _, a := range top.ACLs() {
-		if a.Name == topic && slices.Equal(a.Operations, []string{"Read"}) && a.Unit != streams.ProjectionUnit {
+		if a.Name == topic && slices.Equal(a.Operations, []string{"Read"}) && !slices.Contains([]string{streams.ProjectionUnit, streams.AnalyticsUnit}, a.Unit) {
 			n++
 		}
 	}
