@@ -47,7 +47,7 @@ func (l *Load) once(ctx context.Context, events []projection.Event) error {
 				there = append(there, k)
 			}
 		}
-		if len(there) > 0 {
+		if slices.Sort(there); len(there) > 0 {
 			return fmt.Errorf("%w: of %d keys of %s that were looked at, %d have one from the log, %s among them, and would count twice. Take the file into an analytics of its own; or, if both happened, run this again with --accept-twice",
 				ErrTwice, len(all), typ, len(there), there[0])
 		}
