@@ -162,21 +162,21 @@ func (r *Rebuild) prove(ctx context.Context, out *Report) error {
 	if err != nil {
 		return fmt.Errorf("whether what was written is what the log says is not known: %w", err)
 	}
+	if len(found) == 0 {
+		return nil
+	}
+	files, err := Files(ctx, r.shadow)
+	if err != nil {
+		return err
+	}
 	for _, d := range found {
-		files, err := Files(ctx, r.shadow)
-		if err != nil {
-			return err
-		}
 		for _, f := range files {
-			if d.Block >= f.first() && d.Block <= f.last() && d.Block < 0 {
+			if d.Block >= f.first() && d.Block <= f.last() {
 				return fmt.Errorf("what file %s gave is not what it was when it was taken in, in the tables that answer, and nothing was swapped: %s. Take it out with weir backfill --remove %s, and in again; then begin again", f.Name, d, f.Topic)
 			}
 		}
 	}
-	if len(found) > 0 {
-		return fmt.Errorf("what was written is not what the log says, in %d places, and nothing was swapped: %s. Remove it with weir backfill --drop-shadow, and begin again", len(found), found[0])
-	}
-	return nil
+	return fmt.Errorf("what was written is not what the log says, in %d places, and nothing was swapped: %s. Remove it with weir backfill --drop-shadow, and begin again", len(found), found[0])
 }
 
 // swap fences the live writer, catches up with what it wrote, and swaps. Who claims the
