@@ -1,7 +1,6 @@
 package analyticstest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -254,18 +253,7 @@ func aLieInAFileAlone(p *place) {
 	if _, err := loading(p, s, crossingsFile(p, 50), crossingsMapping).Run(ctx); err != nil {
 		p.Fatal(err)
 	}
-	proving, stop := context.WithCancel(ctx)
-	defer stop()
-	rounds := make(chan analytics.Progress, 1)
-	r := reconciler(p, l, s)
-	r.Proved = func(x analytics.Progress) {
-		select {
-		case rounds <- x:
-		case <-proving.Done():
-		}
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(proving) }()
+	rounds, stop := p.proving(l, s)
 	for range 20 { // some looks back
 		if x := <-rounds; x.Found["events"] > 0 {
 			p.Errorf("%d differences before there is any", x.Found["events"])
@@ -274,5 +262,4 @@ func aLieInAFileAlone(p *place) {
 	p.Drop(p, s, "events")
 	p.heard(rounds, func(x analytics.Progress) bool { return x.Found["events"] > 0 && x.Found[analytics.HoursTable] > 0 })
 	stop()
-	<-ended
 }

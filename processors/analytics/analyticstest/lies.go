@@ -69,19 +69,8 @@ func liesAreFoundWhileItRuns(p *place) {
 	p.catchUp(l, s)
 	stopWriting := projectiontest.Start(p, projection.NewWriter(s), settings(l))
 	l.CaughtUp(p, s)
-	proving, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	r := reconciler(p, l, s)
-	last := make(chan analytics.Progress, 1)
-	r.Proved = func(x analytics.Progress) {
-		select {
-		case <-last:
-		default:
-		}
-		last <- x
-	}
-	go func() { ended <- r.Run(proving) }()
-	calm := p.heard(last, func(x analytics.Progress) bool { return x.Rows > 0 })
+	rounds, stop := p.proving(l, s)
+	calm := p.heard(rounds, func(x analytics.Progress) bool { return x.Rows > 0 })
 	for table, n := range calm.Found {
 		if n > 0 {
 			p.Errorf("%d differences in %s before there is any", n, table)
@@ -95,13 +84,10 @@ func liesAreFoundWhileItRuns(p *place) {
 	p.Drop(p, s, analytics.ViewTable("travellers"))
 	l.Produce(recs[len(recs)/2:]...)
 	l.CaughtUp(p, s)
-	p.heard(last, func(x analytics.Progress) bool {
+	p.heard(rounds, func(x analytics.Progress) bool {
 		return x.Found["events"] == 1 && x.Found[booked] == 1 && x.Found[analytics.SagaTable("cross")] == 1 && x.Found[analytics.ViewTable("travellers")] == 1 && x.Found[analytics.HoursTable] == 1
 	})
 	stop()
-	if err := <-ended; err != nil {
-		p.Error(err)
-	}
 	if err := stopWriting(); err != nil {
 		p.Error(err)
 	}
@@ -120,6 +106,28 @@ func liesAreFoundWhileItRuns(p *place) {
 	want := []string{"altered " + booked, "doubled saga_cross", "missing events", "missing view_travellers", "rollup hours"}
 	if fmt.Sprint(kinds) != fmt.Sprint(want) {
 		p.Errorf("noted are %v, want %v", kinds, want)
+	}
+}
+
+// proving has a reconciler run until it is stopped, each of whose rounds is waited for.
+func (p *place) proving(l *projectiontest.Log, s analytics.Store) (rounds <-chan analytics.Progress, stop func()) {
+	proving, cancel := context.WithCancel(ctx)
+	p.Cleanup(cancel) // of a test that fails within
+	told := make(chan analytics.Progress)
+	r := reconciler(p, l, s)
+	r.Proved = func(x analytics.Progress) {
+		select {
+		case told <- x:
+		case <-proving.Done():
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(proving) }()
+	return told, func() {
+		cancel()
+		if err := <-ended; err != nil {
+			p.Error(err)
+		}
 	}
 }
 
@@ -186,26 +194,14 @@ func theLastBlockIsHalfWritten(p *place) {
 		p.Fatal(blocks, err)
 	}
 	p.Drop(p, s, analytics.EventTable("crossing.booked")) // its only row
-	r := reconciler(p, l, s)
-	rounds := make(chan analytics.Progress, 1)
-	proving, stop := context.WithCancel(ctx)
-	defer stop()
-	r.Proved = func(x analytics.Progress) {
-		select {
-		case rounds <- x:
-		case <-proving.Done():
-		}
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(proving) }()
+	rounds, stop := p.proving(l, s)
 	for range 3 {
 		if x := <-rounds; x.Until.After(blocks[0].At) {
 			p.Errorf("all is proved until %v, and the block of %v has rows that are missing", x.Until, blocks[0].At)
 		}
 	}
 	stop()
-	<-ended
-	r = reconciler(p, l, s)
+	r := reconciler(p, l, s)
 	r.Now = func() time.Time { return time.Now().Add(time.Minute) }
 	found, err := r.All(ctx, nil)
 	if err != nil || len(found) != 1 || found[0].Kind != analytics.Missing {
